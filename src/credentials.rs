@@ -1,0 +1,228 @@
+//! What the user holds: names and secrets, and where they come from.
+
+use std::fmt;
+use std::future::Future;
+use std::hash::{Hash, Hasher};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::protection_space::{Challenger, Origin};
+
+/// A text that is wiped when it is dropped and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over; the caller's own copies are the caller's to wipe.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself, for the one place that must have it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A user's name and password, shared by every connection that uses them.
+///
+/// Equality covers the secret: the same user with another password is another identity.
+///
+/// ```
+/// use legwork::credentials::Credentials;
+///
+/// let carol = Credentials::password("LAB\\carol", "carol-pw");
+/// assert_eq!(format!("{carol:?}"), "Credentials { username: \"LAB\\\\carol\", .. }");
+/// ```
+#[derive(Clone)]
+pub struct Credentials(Arc<Password>);
+
+#[derive(PartialEq, Eq)]
+struct Password {
+    username: String,
+    password: Secret,
+}
+
+impl Credentials {
+    /// A user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
+    pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self(Arc::new(Password { username: username.into(), password: Secret::new(password) }))
+    }
+
+    /// The name as the caller gave it.
+    pub fn username(&self) -> &str {
+        &self.0.username
+    }
+
+    /// The password.
+    pub fn secret(&self) -> &Secret {
+        &self.0.password
+    }
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for Credentials {}
+
+impl Hash for Credentials {
+    /// The name alone: a hash of the password has no place in a table.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.username.hash(state);
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.0.username).finish_non_exhaustive()
+    }
+}
+
+/// In a request's extensions: this request authenticates as nobody, whatever the client holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)]
+pub struct Anonymous;
+
+/// In a request's extensions: the credentials for the proxy, where [`Credentials`] are the
+/// origin's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs)]
+pub struct ProxyCredentials(pub Credentials);
+
+/// What a challenge wants credentials for.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CredentialsQuery<'a> {
+    /// Who asks.
+    pub challenger: Challenger,
+    /// The origin server, or the proxy. Credentials belong to exactly this origin.
+    pub origin: &'a Origin,
+    /// The scheme's name in its registered spelling, such as `NTLM`.
+    pub scheme: &'a str,
+    /// The realm, where the challenge has one.
+    pub realm: Option<&'a str>,
+}
+
+impl<'a> CredentialsQuery<'a> {
+    /// A query; what a handshake asks, or a test.
+    pub fn new(challenger: Challenger, origin: &'a Origin, scheme: &'a str, realm: Option<&'a str>) -> Self {
+        Self { challenger, origin, scheme, realm }
+    }
+}
+
+/// What a provider resolves to.
+pub type CredentialsFuture = Pin<
+    Box<dyn Future<Output = Result<Option<Credentials>, Box<dyn std::error::Error + Send + Sync>>> + Send>,
+>;
+
+/// Where credentials come from: a prompt, a vault, a file.
+///
+/// A provider answers with one principal per challenger, origin, scheme and realm; a program
+/// that acts for several users puts [`Credentials`] into each request's extensions instead.
+/// It is asked when a connection logs in, not for each request.
+///
+/// ```
+/// use legwork::credentials::{Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery};
+///
+/// struct FromEnvironment;
+///
+/// impl CredentialsProvider for FromEnvironment {
+///     fn credentials(&self, query: CredentialsQuery<'_>) -> CredentialsFuture {
+///         let ours = query.origin.host() == "intranet.example" && query.origin.is_secure();
+///         Box::pin(async move {
+///             let (Ok(user), Ok(password)) = (std::env::var("SITE_USER"), std::env::var("SITE_PASSWORD")) else {
+///                 return Ok(None);
+///             };
+///             Ok(ours.then(|| Credentials::password(user, password)))
+///         })
+///     }
+/// }
+/// ```
+pub trait CredentialsProvider: Send + Sync {
+    /// The credentials for this query, or `None` if there are none for it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the provider from looking; the request then fails with it.
+    fn credentials(&self, query: CredentialsQuery<'_>) -> CredentialsFuture;
+}
+
+/// Fixed credentials, each bound to one origin or proxy.
+#[derive(Clone, Debug, Default)]
+pub struct FixedCredentials {
+    entries: Vec<(Challenger, Origin, Credentials)>,
+}
+
+impl FixedCredentials {
+    /// No credentials yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds credentials that go to `origin` and nowhere else; later ones replace earlier ones.
+    #[must_use]
+    pub fn with(mut self, challenger: Challenger, origin: Origin, credentials: Credentials) -> Self {
+        self.entries.retain(|(c, o, _)| (*c, o) != (challenger, &origin));
+        self.entries.push((challenger, origin, credentials));
+        self
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The credentials for exactly this challenger and origin.
+    pub fn find(&self, challenger: Challenger, origin: &Origin) -> Option<&Credentials> {
+        self.entries
+            .iter()
+            .find(|(c, o, _)| *c == challenger && o == origin)
+            .map(|(_, _, credentials)| credentials)
+    }
+}
+
+impl CredentialsProvider for FixedCredentials {
+    fn credentials(&self, query: CredentialsQuery<'_>) -> CredentialsFuture {
+        let found = self.find(query.challenger, query.origin).cloned();
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_password_is_part_of_equality_and_never_printed() {
+        let one = Credentials::password("alice", "first-pw");
+        assert_eq!(one, Credentials::password("alice", "first-pw"));
+        assert_ne!(one, Credentials::password("alice", "other-pw"));
+        assert!(!format!("{one:?} {:?}", one.secret()).contains("first-pw"));
+    }
+
+    #[test]
+    fn fixed_credentials_go_to_their_origin_alone() {
+        let origin = |uri: &str| Origin::from_uri(&uri.parse().expect("a URI")).expect("an origin");
+        let fixed = FixedCredentials::new().with(
+            Challenger::Origin,
+            origin("https://mail.example"),
+            Credentials::password("alice", "pw"),
+        );
+        assert!(fixed.find(Challenger::Origin, &origin("https://MAIL.example:443")).is_some());
+        for other in ["http://mail.example", "https://mail.example:444", "https://x.mail.example"] {
+            assert!(fixed.find(Challenger::Origin, &origin(other)).is_none(), "{other}");
+        }
+        assert!(fixed.find(Challenger::Proxy, &origin("https://mail.example")).is_none());
+    }
+}

@@ -1,0 +1,9 @@
+//! Client-side HTTP authentication that takes several messages, as a tower layer.
+
+pub mod authorization;
+pub mod channel_bindings;
+pub mod credentials;
+pub mod protection_space;
+
+pub use credentials::Credentials;
+pub use protection_space::Origin;

@@ -1,0 +1,210 @@
+//! Who challenges, and for what: challenger, origin, realm (RFC 9110, sections 4.3.1 and 11.5).
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{self, HeaderName};
+use http::{StatusCode, Uri};
+
+/// Who sent a challenge. It owns the status code and the names of the header fields, so that
+/// nothing else branches on them (RFC 9110, sections 11.6 and 11.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(clippy::exhaustive_enums)]
+pub enum Challenger {
+    /// The origin server: `401`, `WWW-Authenticate`, `Authorization`.
+    Origin,
+    /// A proxy: `407`, `Proxy-Authenticate`, `Proxy-Authorization`.
+    Proxy,
+}
+
+impl Challenger {
+    /// The status code that carries this challenger's challenges.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Origin => StatusCode::UNAUTHORIZED,
+            Self::Proxy => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        }
+    }
+
+    /// The field with the challenges, and with the final token in a success.
+    pub const fn challenge_field(self) -> HeaderName {
+        match self {
+            Self::Origin => header::WWW_AUTHENTICATE,
+            Self::Proxy => header::PROXY_AUTHENTICATE,
+        }
+    }
+
+    /// The field that answers them.
+    pub const fn authorization_field(self) -> HeaderName {
+        match self {
+            Self::Origin => header::AUTHORIZATION,
+            Self::Proxy => header::PROXY_AUTHORIZATION,
+        }
+    }
+}
+
+impl fmt::Display for Challenger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Origin => "origin",
+            Self::Proxy => "proxy",
+        })
+    }
+}
+
+/// A scheme, a host and a port: where credentials belong (RFC 9110, section 4.3.1).
+///
+/// The host is in lower case, IPv6 literals keep their brackets, and the port is always known.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    secure: bool,
+    host: Arc<str>,
+    port: u16,
+}
+
+impl Origin {
+    /// The origin of an absolute `http` or `https` URI.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidOrigin`] if the URI is relative, has another scheme, or no host.
+    pub fn from_uri(uri: &Uri) -> Result<Self, InvalidOrigin> {
+        let (secure, host, port) = parts(uri)?;
+        Ok(Self { secure, host: host.to_ascii_lowercase().into(), port })
+    }
+
+    /// Whether `uri` names this origin; allocates nothing.
+    pub fn is_origin_of(&self, uri: &Uri) -> bool {
+        parts(uri).is_ok_and(|(secure, host, port)| {
+            secure == self.secure && port == self.port && host.eq_ignore_ascii_case(&self.host)
+        })
+    }
+
+    /// Whether the scheme is `https`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The host in lower case, with brackets around an IPv6 literal.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, the scheme's default where the URI named none.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl std::str::FromStr for Origin {
+    type Err = InvalidOrigin;
+
+    /// Parses `http://host`, `https://host:port`; a path is ignored.
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        let uri = text.parse().map_err(|_| InvalidOrigin::Uri)?;
+        Self::from_uri(&uri)
+    }
+}
+
+/// Scheme, host and port of an absolute URI, without a copy.
+pub(crate) fn parts(uri: &Uri) -> Result<(bool, &str, u16), InvalidOrigin> {
+    let secure = match uri.scheme() {
+        Some(scheme) if *scheme == http::uri::Scheme::HTTP => false,
+        Some(scheme) if *scheme == http::uri::Scheme::HTTPS => true,
+        Some(_) => return Err(InvalidOrigin::Scheme),
+        None => return Err(InvalidOrigin::Relative),
+    };
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or(InvalidOrigin::Host)?;
+    Ok((secure, host, uri.port_u16().unwrap_or(if secure { 443 } else { 80 })))
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, default) = if self.secure { ("https", 443) } else { ("http", 80) };
+        write!(f, "{scheme}://{}", self.host)?;
+        if self.port == default { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({self})")
+    }
+}
+
+/// Why a URI names no origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidOrigin {
+    /// The text is no URI.
+    Uri,
+    /// The URI has no scheme and authority.
+    Relative,
+    /// The scheme is neither `http` nor `https`.
+    Scheme,
+    /// There is no host.
+    Host,
+}
+
+impl fmt::Display for InvalidOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uri => "the text is no URI",
+            Self::Relative => "the URI is relative; an absolute one names the origin",
+            Self::Scheme => "the URI's scheme is neither http nor https",
+            Self::Host => "the URI has no host",
+        })
+    }
+}
+
+impl std::error::Error for InvalidOrigin {}
+
+/// The realm of a challenge, as the server spelled it after unquoting.
+pub type Realm = Arc<str>;
+
+/// Where one set of credentials is valid: a challenger, its origin, and the realm where the
+/// scheme has one (RFC 9110, section 11.5).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ProtectionSpace {
+    /// Whose challenge it is.
+    pub challenger: Challenger,
+    /// The origin server, or the proxy.
+    pub origin: Origin,
+    /// `None` for NTLM and Negotiate, which have no realms.
+    pub realm: Option<Realm>,
+}
+
+impl ProtectionSpace {
+    /// The space of `origin` as seen by `challenger`.
+    pub fn new(challenger: Challenger, origin: Origin, realm: Option<Realm>) -> Self {
+        Self { challenger, origin, realm }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(uri: &str) -> Result<Origin, InvalidOrigin> {
+        uri.parse()
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port_whatever_the_spelling() {
+        let plain = origin("http://Mail.Example/owa").expect("an origin");
+        assert_eq!(plain.to_string(), "http://mail.example");
+        assert_eq!(plain, origin("http://mail.example:80/").expect("an origin"));
+        assert_ne!(plain, origin("https://mail.example/").expect("an origin"));
+        assert_ne!(plain, origin("http://mail.example:8080/").expect("an origin"));
+        assert!(plain.is_origin_of(&"http://MAIL.example/other?x".parse().expect("a URI")));
+        assert!(!plain.is_origin_of(&"http://mail.example.evil/".parse().expect("a URI")));
+        assert_eq!(origin("https://[::1]:8443/").expect("an origin").host(), "[::1]");
+    }
+
+    #[test]
+    fn what_is_no_origin_says_why() {
+        assert_eq!(origin("/owa"), Err(InvalidOrigin::Relative));
+        assert_eq!(origin("ftp://files.example/"), Err(InvalidOrigin::Scheme));
+    }
+}
