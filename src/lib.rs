@@ -1,6 +1,7 @@
 //! Client-side HTTP authentication that takes several messages, as a tower layer.
 
 pub mod authorization;
+pub mod challenge;
 pub mod channel_bindings;
 pub mod credentials;
 pub mod protection_space;

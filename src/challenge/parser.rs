@@ -1,0 +1,307 @@
+//! From octets to challenges: the list, its elements, and the grammar of each.
+
+use std::iter;
+use std::mem;
+use std::ops::ControlFlow;
+use std::str;
+
+use super::params::{Param, Params};
+use super::{Body, Challenge, ChallengeError, ChallengeErrorKind, Challenges};
+
+/// Reads field lines one after another.
+#[derive(Default)]
+pub(super) struct Parser {
+    read: Challenges,
+    octets: usize,
+    line: usize,
+    open: Open,
+}
+
+/// The challenge that a parameter would belong to.
+#[derive(Default)]
+enum Open {
+    #[default]
+    Nothing,
+    Challenge(Challenge),
+    /// Its error is recorded; its parameters are passed over.
+    Broken,
+}
+
+/// What is wrong, and at which octet of the line.
+type Fault = (ChallengeErrorKind, usize);
+
+impl Parser {
+    /// Reads one line; breaks when a limit is reached.
+    pub(super) fn line(&mut self, line: usize, value: &[u8]) -> ControlFlow<()> {
+        self.line = line;
+        let room = Challenges::MAX_OCTETS - self.octets;
+        if value.len() > room {
+            self.error(None, (ChallengeErrorKind::TooManyOctets, room));
+            return ControlFlow::Break(());
+        }
+        self.octets += value.len();
+        for element in elements(value) {
+            self.element(element)?;
+        }
+        self.close();
+        ControlFlow::Continue(())
+    }
+
+    /// What was read.
+    pub(super) fn finish(self) -> Challenges {
+        self.read
+    }
+
+    /// The rule that tells a parameter from a challenge.
+    fn element(&mut self, element: Cursor<'_>) -> ControlFlow<()> {
+        if element.begins_param() && !matches!(self.open, Open::Nothing) {
+            self.param(element);
+            return ControlFlow::Continue(());
+        }
+        self.close();
+        if self.read.challenges.len() + self.read.errors.len() == Challenges::MAX_CHALLENGES {
+            self.error(None, (ChallengeErrorKind::TooManyChallenges, element.at));
+            return ControlFlow::Break(());
+        }
+        self.open = self.challenge(element);
+        ControlFlow::Continue(())
+    }
+
+    /// `auth-scheme [ 1*SP ( token68 / auth-param ) ]`
+    fn challenge(&mut self, mut element: Cursor<'_>) -> Open {
+        let start = element.at;
+        if element.begins_param() {
+            self.error(None, (ChallengeErrorKind::MissingScheme, start));
+            return Open::Broken;
+        }
+        let scheme = element.token();
+        if scheme.is_empty() {
+            self.error(None, (ChallengeErrorKind::InvalidScheme, start));
+            return Open::Broken;
+        }
+        match body(element) {
+            Ok(body) => Open::Challenge(Challenge { scheme: scheme.to_owned(), line: self.line, body }),
+            Err(fault) => {
+                self.error(Some(scheme), fault);
+                Open::Broken
+            }
+        }
+    }
+
+    /// A parameter after a comma.
+    fn param(&mut self, element: Cursor<'_>) {
+        let Open::Challenge(challenge) = &mut self.open else { return };
+        let start = element.at;
+        let added = match &mut challenge.body {
+            Body::Token68 { .. } => Err((ChallengeErrorKind::TokenAndParams, start)),
+            Body::Params(params) => {
+                param(element).and_then(|param| params.push(param).map_err(|kind| (kind, start)))
+            }
+        };
+        if let Err(fault) = added {
+            let scheme = mem::take(&mut challenge.scheme);
+            self.error(Some(&scheme), fault);
+            self.open = Open::Broken;
+        }
+    }
+
+    /// Nothing more belongs to the open challenge.
+    fn close(&mut self) {
+        if let Open::Challenge(challenge) = mem::take(&mut self.open) {
+            self.read.challenges.push(challenge);
+        }
+    }
+
+    fn error(&mut self, scheme: Option<&str>, (kind, offset): Fault) {
+        self.read.errors.push(ChallengeError::new(kind, scheme, self.line, offset));
+    }
+}
+
+/// What follows the scheme.
+fn body(mut rest: Cursor<'_>) -> Result<Body, Fault> {
+    if rest.is_empty() {
+        return Ok(Body::Params(Params::default()));
+    }
+    // Only a separated body is one: `Basic"x"` is not a scheme with something behind it.
+    if rest.whitespace() == 0 {
+        return Err(rest.unexpected());
+    }
+    if let Some(text) = rest.as_token68() {
+        return Ok(Body::Token68 { text: text.to_owned(), offset: rest.at });
+    }
+    let mut params = Params::default();
+    let start = rest.at;
+    params.push(param(rest)?).map_err(|kind| (kind, start))?;
+    Ok(Body::Params(params))
+}
+
+/// `token BWS "=" BWS ( token / quoted-string )`, and nothing after it.
+fn param(mut element: Cursor<'_>) -> Result<Param, Fault> {
+    let name = element.token();
+    if name.is_empty() {
+        return Err(element.unexpected());
+    }
+    element.whitespace();
+    if !element.eat(b'=') {
+        return Err(element.missing_value());
+    }
+    element.whitespace();
+    let value = if element.peek() == Some(b'"') {
+        element.quoted_string()?
+    } else {
+        let token = element.token();
+        if token.is_empty() {
+            return Err(element.missing_value());
+        }
+        token.as_bytes().to_vec()
+    };
+    element.whitespace();
+    if element.is_empty() { Ok(Param { name: name.to_owned(), value }) } else { Err(element.unexpected()) }
+}
+
+/// The list's elements without the white space around them; empty ones are passed over
+/// (RFC 9110, section 5.6.1.2).
+fn elements(value: &[u8]) -> impl Iterator<Item = Cursor<'_>> {
+    let mut next = Some(0);
+    iter::from_fn(move || {
+        let start = next?;
+        let end = element_end(value, start);
+        next = (end < value.len()).then_some(end + 1);
+        Some(Cursor::trimmed(value, start, end))
+    })
+    .filter(|element| !element.is_empty())
+}
+
+/// The next comma outside quotes, or the end.
+fn element_end(value: &[u8], start: usize) -> usize {
+    let mut at = start;
+    let mut quoted = false;
+    while at < value.len() {
+        match value[at] {
+            b',' if !quoted => return at,
+            b'\\' if quoted => at += 1,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        at += 1;
+    }
+    value.len()
+}
+
+/// A place in a list element. Offsets are those of the field value.
+#[derive(Clone, Copy)]
+struct Cursor<'a> {
+    /// The field value up to the element's end.
+    octets: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn trimmed(value: &'a [u8], start: usize, end: usize) -> Self {
+        let end =
+            start + value[start..end].iter().rposition(|&octet| !is_space(octet)).map_or(0, |last| last + 1);
+        let mut cursor = Self { octets: &value[..end], at: start };
+        cursor.whitespace();
+        cursor
+    }
+
+    /// The octets matched, which the cursor has passed.
+    fn take_while(&mut self, allowed: impl Fn(u8) -> bool) -> &'a [u8] {
+        let rest = self.rest();
+        let length = rest.iter().position(|&octet| !allowed(octet)).unwrap_or(rest.len());
+        self.at += length;
+        &rest[..length]
+    }
+
+    /// `token`, or nothing.
+    fn token(&mut self) -> &'a str {
+        str::from_utf8(self.take_while(is_tchar)).expect("tchar is ASCII")
+    }
+
+    /// How many octets of white space were passed.
+    fn whitespace(&mut self) -> usize {
+        self.take_while(is_space).len()
+    }
+
+    fn eat(&mut self, octet: u8) -> bool {
+        let found = self.peek() == Some(octet);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// `quoted-string`, without its quotes and backslashes; the cursor is at the opening quote.
+    fn quoted_string(&mut self) -> Result<Vec<u8>, Fault> {
+        let unterminated = (ChallengeErrorKind::UnterminatedQuote, self.at);
+        self.eat(b'"');
+        let mut value = Vec::new();
+        loop {
+            match self.peek() {
+                None => return Err(unterminated),
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    self.at += 1;
+                    let escaped = self.peek().ok_or(unterminated)?;
+                    value.push(self.text(escaped)?);
+                }
+                Some(octet) => value.push(self.text(octet)?),
+            }
+            self.at += 1;
+        }
+        self.at += 1;
+        Ok(value)
+    }
+
+    /// What may stand in a quoted string: anything but control characters.
+    fn text(&self, octet: u8) -> Result<u8, Fault> {
+        if octet == b'\t' || !octet.is_ascii_control() { Ok(octet) } else { Err(self.unexpected()) }
+    }
+
+    fn begins_param(mut self) -> bool {
+        let named = !self.token().is_empty();
+        self.whitespace();
+        named && self.eat(b'=')
+    }
+
+    /// All that is left, if it is a token68.
+    fn as_token68(mut self) -> Option<&'a str> {
+        let text = str::from_utf8(self.rest()).ok()?;
+        let named = !self.take_while(is_token68_octet).is_empty();
+        self.take_while(|octet| octet == b'=');
+        (named && self.is_empty()).then_some(text)
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.octets[self.at..]
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.octets.get(self.at).copied()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.at == self.octets.len()
+    }
+
+    fn unexpected(&self) -> Fault {
+        (ChallengeErrorKind::UnexpectedOctet, self.at)
+    }
+
+    fn missing_value(&self) -> Fault {
+        if self.is_empty() { (ChallengeErrorKind::MissingValue, self.at) } else { self.unexpected() }
+    }
+}
+
+/// `OWS` and `BWS` (RFC 9110, section 5.6.3).
+fn is_space(octet: u8) -> bool {
+    matches!(octet, b' ' | b'\t')
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_tchar(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
+}
+
+/// RFC 9110, section 11.2, without the `=` at the end.
+fn is_token68_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"-._~+/".contains(&octet)
+}
