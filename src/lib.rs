@@ -4,7 +4,10 @@ pub mod authorization;
 pub mod challenge;
 pub mod channel_bindings;
 pub mod credentials;
+pub mod mechanism;
 pub mod protection_space;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use credentials::Credentials;
 pub use protection_space::Origin;

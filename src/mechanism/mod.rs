@@ -1,0 +1,298 @@
+//! Security mechanisms: bytes in, bytes out (RFC 2743).
+//!
+//! A [`Mechanism`] makes a [`SecurityContext`]; stepping the context with the peer's tokens is
+//! what SSPI calls `InitializeSecurityContext` and GSS-API `gss_init_sec_context`. Nothing here
+//! knows HTTP, reads a clock or draws randomness: both come in as values, which is what lets the
+//! published vectors run.
+
+mod job;
+pub mod ntlm;
+pub mod spnego;
+
+pub use job::{Moment, StepJob, Stepped};
+
+use std::fmt;
+use std::time::SystemTime;
+
+use zeroize::Zeroize;
+
+use crate::channel_bindings::ChannelBindings;
+use crate::credentials::Credentials;
+
+/// Randomness for one security context: 32 octets, drawn by the caller and used once.
+pub struct Entropy([u8; 32]);
+
+impl Entropy {
+    /// Wraps octets that nobody else will use.
+    pub fn new(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets.
+    pub fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Drop for Entropy {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entropy(..)")
+    }
+}
+
+/// What a security context is begun with; owned, so that the context can move to another thread.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Initiate {
+    /// The service principal name, such as `HTTP/mail.example` (RFC 4559, section 4).
+    pub target_name: String,
+    /// Who logs in.
+    pub credentials: Credentials,
+    /// What ties the login to its TLS connection, if there is one.
+    pub channel_bindings: Option<ChannelBindings>,
+    /// Randomness for this context.
+    pub entropy: Entropy,
+    /// The present, for mechanisms that send it.
+    pub now: SystemTime,
+}
+
+impl Initiate {
+    /// Arguments without channel bindings.
+    pub fn new(
+        target_name: impl Into<String>,
+        credentials: Credentials,
+        entropy: Entropy,
+        now: SystemTime,
+    ) -> Self {
+        Self { target_name: target_name.into(), credentials, channel_bindings: None, entropy, now }
+    }
+
+    /// The same with channel bindings.
+    #[must_use]
+    pub fn with_channel_bindings(mut self, bindings: Option<ChannelBindings>) -> Self {
+        self.channel_bindings = bindings;
+        self
+    }
+}
+
+/// A security mechanism as an initiator sees it.
+pub trait Mechanism: Send + Sync + fmt::Debug {
+    /// The mechanism's common name, for errors and outcomes: `NTLM`, `Kerberos`, `SPNEGO`.
+    fn name(&self) -> &'static str;
+
+    /// The object identifier as DER content octets, without tag and length.
+    fn oid(&self) -> &'static [u8];
+
+    /// Begins a context. Only captures its arguments: what may fail or block happens in the
+    /// first step.
+    fn initiate(&self, arguments: Initiate) -> Box<dyn SecurityContext>;
+
+    /// Whether steps may block (a ticket from a KDC) and belong off the executor.
+    fn may_block(&self) -> bool {
+        false
+    }
+}
+
+/// A security context that is not established yet.
+///
+/// A step consumes the context, so that a finished or failed one cannot be stepped again.
+pub trait SecurityContext: Send {
+    /// The continuation step: `None` first, then each token of the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] if the peer's token is malformed or refuses, or if the credentials
+    /// cannot serve.
+    fn step(self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError>;
+
+    /// The peer accepted without sending the token that this context still expects.
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] where the mechanism cannot do without it, which is the default.
+    fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
+        Err(MechanismError::new(ErrorKind::MissingToken, "the server accepted without the final token"))
+    }
+}
+
+/// What a step came to.
+#[non_exhaustive]
+pub enum Step {
+    /// Send the token and step again with what comes back.
+    Continue {
+        /// For the peer.
+        token: Vec<u8>,
+        /// The context to step next.
+        context: Box<dyn SecurityContext>,
+        /// Which kind of response carries the next token.
+        expects: Expects,
+        /// Whether the token was derived from the secret: a refusal of it counts as one.
+        proves: bool,
+    },
+    /// The context is established on this side; send the token if there is one.
+    Complete {
+        /// For the peer.
+        token: Option<Vec<u8>>,
+        /// What came of it.
+        established: Established,
+    },
+}
+
+impl fmt::Debug for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue { token, expects, proves, .. } => f
+                .debug_struct("Continue")
+                .field("token", &format_args!("{} octets", token.len()))
+                .field("expects", expects)
+                .field("proves", proves)
+                .finish_non_exhaustive(),
+            Self::Complete { token, established } => f
+                .debug_struct("Complete")
+                .field("token", &token.as_ref().map(Vec::len))
+                .field("established", established)
+                .finish(),
+        }
+    }
+}
+
+/// Which response answers a token.
+///
+/// Kerberos with mutual authentication *continues* on what is the final leg, NTLM's first
+/// message continues on one that is not: only the mechanism knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)]
+pub enum Expects {
+    /// The peer has all that it needs: the request itself can go with this token.
+    Success,
+    /// The peer will answer with another challenge.
+    Challenge,
+}
+
+/// Who a context is shared with once it is established.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)]
+pub enum Binding {
+    /// The whole connection is authenticated: later requests on it carry nothing.
+    Connection,
+    /// Each request carries its own authorization.
+    Request,
+}
+
+/// An established security context.
+#[non_exhaustive]
+pub struct Established {
+    /// The mechanism that was used in the end, such as `NTLM` inside SPNEGO.
+    pub mechanism: &'static str,
+    /// The name of the initiator, as far as the mechanism tells.
+    pub principal: Option<String>,
+    /// Whether the peer has proven who it is.
+    pub mutual: bool,
+    /// What servers tie this mechanism's contexts to, until they say otherwise.
+    pub binding: Binding,
+    /// Message integrity, where the mechanism has it.
+    pub integrity: Option<Box<dyn MessageIntegrity>>,
+}
+
+impl Established {
+    /// An established context without mutual authentication or integrity.
+    pub fn new(mechanism: &'static str, principal: Option<String>, binding: Binding) -> Self {
+        Self { mechanism, principal, mutual: false, binding, integrity: None }
+    }
+}
+
+impl fmt::Debug for Established {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Established")
+            .field("mechanism", &self.mechanism)
+            .field("principal", &self.principal)
+            .field("mutual", &self.mutual)
+            .field("binding", &self.binding)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `GSS_GetMIC` and `GSS_VerifyMIC` (RFC 2743, sections 2.3.1 and 2.3.2).
+pub trait MessageIntegrity: Send {
+    /// The integrity code of a message that this side sends.
+    fn mic(&mut self, message: &[u8]) -> Vec<u8>;
+
+    /// Checks the integrity code of a message that the peer sent.
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] with [`ErrorKind::BadMic`] if it does not match.
+    fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError>;
+}
+
+/// Why a step failed. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MechanismError {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// The kinds of [`MechanismError`], after the major status codes of RFC 2743, section 1.2.1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The peer's token is malformed (`GSS_S_DEFECTIVE_TOKEN`).
+    DefectiveToken,
+    /// The token a peer should have sent is missing.
+    MissingToken,
+    /// An integrity code does not match (`GSS_S_BAD_SIG`).
+    BadMic,
+    /// The peer offers nothing that this side supports or allows (`GSS_S_BAD_MECH`).
+    Unsupported,
+    /// The peer refused (`GSS_S_FAILURE` with a reject).
+    Refused,
+    /// The credentials cannot serve (`GSS_S_DEFECTIVE_CREDENTIAL`, `GSS_S_NO_CRED`).
+    Credentials,
+}
+
+impl MechanismError {
+    /// An error of this kind; the message says what was wrong and where.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// Its kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for MechanismError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for MechanismError {}
+
+/// What kind of token this is, for reports: never its contents.
+pub fn describe_token(token: &[u8]) -> &'static str {
+    /// The first octets of the NTLM message in `token`, wherever it is wrapped.
+    fn ntlm(token: &[u8]) -> Option<u8> {
+        let signature = b"NTLMSSP\0";
+        let at = token.windows(signature.len()).position(|window| window == signature)?;
+        token.get(at + signature.len()).copied()
+    }
+    match (token.first(), ntlm(token)) {
+        (Some(0x60), Some(1)) => "SPNEGO NegTokenInit with NTLM NEGOTIATE",
+        (Some(0xa1), Some(2)) => "SPNEGO NegTokenResp with NTLM CHALLENGE",
+        (Some(0xa1), Some(3)) => "SPNEGO NegTokenResp with NTLM AUTHENTICATE",
+        (Some(0x60), _) => "SPNEGO NegTokenInit",
+        (Some(0xa1), _) => "SPNEGO NegTokenResp",
+        (_, Some(1)) => "NTLM NEGOTIATE",
+        (_, Some(2)) => "NTLM CHALLENGE",
+        (_, Some(3)) => "NTLM AUTHENTICATE",
+        _ => "",
+    }
+}

@@ -1,0 +1,83 @@
+//! The functions of NTLMv2 (MS-NLMP 3.3.2), which both sides compute.
+
+use hmac::{Hmac, KeyInit, Mac};
+use md4::{Digest, Md4};
+use md5::Md5;
+use zeroize::Zeroizing;
+
+use crate::channel_bindings::ChannelBindings;
+use crate::mechanism::ntlm::names::{uppercase, utf16};
+use crate::mechanism::ntlm::rc4::Rc4;
+
+/// A key, wiped when it is dropped.
+pub(crate) type Key = Zeroizing<[u8; 16]>;
+
+/// NTOWFv2: what the password is reduced to. The user counts in upper case, the domain as it is
+/// written.
+pub(crate) fn response_key(user: &str, domain: &str, password: &str) -> Key {
+    let nt_hash: Key = Zeroizing::new(Md4::digest(&*utf16(password)).into());
+    hmac_md5(&nt_hash, &[&utf16(&uppercase(user)), &utf16(domain)])
+}
+
+/// NTLMv2_CLIENT_CHALLENGE (2.2.2.7), `temp` in 3.3.2. `av_pairs` includes its end, or is empty:
+/// then the four reserved octets read as one.
+pub(crate) fn client_challenge(time: [u8; 8], challenge: [u8; 8], av_pairs: &[u8]) -> Vec<u8> {
+    let (version, reserved) = ([1, 1, 0, 0, 0, 0, 0, 0], [0; 4]);
+    [version.as_slice(), &time, &challenge, &reserved, av_pairs, &reserved].concat()
+}
+
+/// NTProofStr: the first 16 octets of the NT response, computed over the rest of it.
+pub(crate) fn nt_proof(response_key: &Key, server_challenge: [u8; 8], client_challenge: &[u8]) -> [u8; 16] {
+    *hmac_md5(response_key, &[&server_challenge, client_challenge])
+}
+
+/// The LMv2 response, for servers that send no time.
+pub(crate) fn lm_response(response_key: &Key, server_challenge: [u8; 8], challenge: [u8; 8]) -> [u8; 24] {
+    let proof = hmac_md5(response_key, &[&server_challenge, &challenge]);
+    let mut response = [0; 24];
+    response[..16].copy_from_slice(&*proof);
+    response[16..].copy_from_slice(&challenge);
+    response
+}
+
+/// SessionBaseKey, which with NTLMv2 is the KeyExchangeKey as well (3.4.5.1).
+pub(crate) fn session_base_key(response_key: &Key, nt_proof: &[u8; 16]) -> Key {
+    hmac_md5(response_key, &[nt_proof])
+}
+
+/// RC4K: encrypts the exported session key for the message, or decrypts it.
+pub(crate) fn exchange_key(key_exchange_key: &Key, session_key: &[u8; 16]) -> Key {
+    let mut exchanged = Zeroizing::new(*session_key);
+    Rc4::new(key_exchange_key).apply(&mut *exchanged);
+    exchanged
+}
+
+/// The MIC over the three messages (3.1.5.1.2); in the last one its own octets are zero.
+pub(crate) fn message_integrity_code(exported_session_key: &Key, messages: [&[u8]; 3]) -> [u8; 16] {
+    *hmac_md5(exported_session_key, &messages)
+}
+
+/// MD5 of the `gss_channel_bindings_struct` (3.1.5.1.2; RFC 4121, section 4.1.1.2): initiator
+/// address type and length, the acceptor's, all zero; then length and octets of the application
+/// data. Numbers are little-endian, 32 bit.
+pub(crate) fn channel_bindings_hash(bindings: &ChannelBindings) -> [u8; 16] {
+    let data = bindings.application_data();
+    let length = u32::try_from(data.len()).expect("application data is a hash with a prefix");
+    let mut hash = Md5::new();
+    hash.update([0; 16]);
+    hash.update(length.to_le_bytes());
+    hash.update(data);
+    hash.finalize().into()
+}
+
+/// HMAC-MD5 over the concatenation of the parts.
+pub(crate) fn hmac_md5(key: &[u8; 16], parts: &[&[u8]]) -> Key {
+    let mut mac = Hmac::<Md5>::new_from_slice(key).expect("HMAC takes keys of any length");
+    parts.iter().for_each(|part| mac.update(part));
+    Zeroizing::new(mac.finalize().into_bytes().into())
+}
+
+/// Compares without telling by its time where the two differ.
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}

@@ -1,0 +1,200 @@
+//! The beginning of a negotiation: [`Start`] sends the list, [`Offered`] awaits the server's pick.
+//! What follows is in `selected`.
+
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+use zeroize::Zeroize;
+
+use crate::mechanism::spnego::oid;
+use crate::mechanism::spnego::selected::{
+    Choice, Negotiated, Progress, explain, missing_token, unexpected_token,
+};
+use crate::mechanism::spnego::token::{self, NegState, NegTokenResp, defective};
+use crate::mechanism::{
+    Entropy, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, SecurityContext, Step,
+};
+
+/// What an NTLM message begins with that no SPNEGO frame is around.
+const NTLM_SIGNATURE: &[u8] = b"NTLMSSP\0";
+
+/// Before the first token.
+pub(super) struct Start {
+    mechanisms: Vec<Arc<dyn Mechanism>>,
+    arguments: Initiate,
+}
+
+impl Start {
+    pub(super) fn new(mechanisms: Vec<Arc<dyn Mechanism>>, arguments: Initiate) -> Self {
+        Self { mechanisms, arguments }
+    }
+
+    /// Offers the mechanisms from `first` on, with that one's first token.
+    fn offer(mut self, first: usize, step: Step) -> Step {
+        let mechanisms = self.mechanisms.split_off(first);
+        let mech_types = token::mech_type_list(mechanisms.iter().map(|mechanism| mechanism.oid()));
+        let (mech_token, optimistic, expects, proves) = match step {
+            Step::Continue { token, context, expects, proves } => {
+                (Some(token), Progress::Stepping(context), expects, proves)
+            }
+            // Kerberos without mutual authentication is done with its first token, but the
+            // negotiation is not: the server may still pick another mechanism.
+            Step::Complete { token, established } => {
+                (token, Progress::Done(established), Expects::Success, true)
+            }
+        };
+        Step::Continue {
+            token: token::neg_token_init(&mech_types, mech_token.as_deref()),
+            context: Box::new(Offered {
+                mechanisms,
+                before: first,
+                mech_types,
+                arguments: self.arguments,
+                optimistic,
+            }),
+            expects,
+            proves,
+        }
+    }
+}
+
+impl SecurityContext for Start {
+    /// The first mechanism that can start makes the optimistic token, and those before it are not
+    /// offered. Those after it are offered untried: they begin if the server picks them.
+    ///
+    /// The input is ignored. Only an acceptor that speaks first sends any (NegTokenInit2 and its
+    /// hints, MS-SPNG, section 2.2.1), and nothing in it binds the client.
+    fn step(self: Box<Self>, _hints: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let mut kind = None;
+        let mut failures = Vec::new();
+        for (index, mechanism) in self.mechanisms.iter().enumerate() {
+            match mechanism.initiate(arguments_for(&self.arguments, index)).step(None) {
+                Ok(step) => return Ok(self.offer(index, step)),
+                Err(error) => {
+                    kind.get_or_insert(error.kind());
+                    failures.push(format!("{}: {error}", mechanism.name()));
+                }
+            }
+        }
+        // The kind is that of the mechanism that was wanted most, as with krb5's SPNEGO.
+        let Some(kind) = kind else {
+            return Err(MechanismError::new(ErrorKind::Unsupported, "SPNEGO has no mechanism to offer"));
+        };
+        Err(MechanismError::new(kind, format!("no mechanism can start: {}", failures.join("; "))))
+    }
+}
+
+/// The list is sent, and the server may pick any mechanism of it.
+struct Offered {
+    /// In the order sent.
+    mechanisms: Vec<Arc<dyn Mechanism>>,
+    /// How many were left out before the first, so that entropy is never derived twice.
+    before: usize,
+    /// The list as it was sent, for the integrity code.
+    mech_types: Vec<u8>,
+    arguments: Initiate,
+    optimistic: Progress,
+}
+
+impl SecurityContext for Offered {
+    fn step(self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let Some(input) = input else { return Err(missing_token()) };
+        if input.starts_with(NTLM_SIGNATURE) {
+            return self.step_bare(input);
+        }
+        let answer = NegTokenResp::decode(input)?;
+        if answer.state == Some(NegState::Reject) {
+            return Err(explain(self.optimistic, answer.response_token));
+        }
+        // RFC 4178, section 4.2.2 requires supportedMech here; some Java acceptors leave it out
+        // when they go on with the optimistic token (krb5, `init_ctx_nego`).
+        let chosen = match answer.supported_mech {
+            None => 0,
+            Some(oid) => self.position(oid)?,
+        };
+        if chosen != 0 {
+            return self.begin(chosen, &answer);
+        }
+        let negotiated = Negotiated::new(Choice::First, self.mechanisms[0].name(), self.mech_types);
+        negotiated.receive(self.optimistic, &answer)
+    }
+
+    fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
+        match self.optimistic {
+            Progress::Stepping(inner) => inner.finish_without_token(),
+            Progress::Done(established) => Ok(established),
+        }
+    }
+}
+
+impl Offered {
+    /// The place of the server's pick in our list.
+    fn position(&self, oid: &[u8]) -> Result<usize, MechanismError> {
+        self.mechanisms.iter().position(|mechanism| oid::same_mechanism(mechanism.oid(), oid)).ok_or_else(
+            || {
+                MechanismError::new(
+                    ErrorKind::Unsupported,
+                    format!("the server picked a mechanism that was not offered: {}", oid::dotted(oid)),
+                )
+            },
+        )
+    }
+
+    /// Drops the optimistic mechanism and begins the server's pick.
+    fn begin(self: Box<Self>, chosen: usize, answer: &NegTokenResp<'_>) -> Result<Step, MechanismError> {
+        match answer.state {
+            // RFC 4178, section 4.2.2 has it request-mic; Windows Server 2003 and older say
+            // accept-incomplete. The integrity codes are exchanged in either case.
+            Some(NegState::RequestMic | NegState::AcceptIncomplete) => {}
+            Some(NegState::AcceptCompleted | NegState::Reject) | None => {
+                return Err(defective("the server picked another mechanism without beginning it"));
+            }
+        }
+        if answer.response_token.is_some() {
+            return Err(defective("the server sent a token of a mechanism that has not begun"));
+        }
+        let mechanism = &self.mechanisms[chosen];
+        let arguments = arguments_for(&self.arguments, self.before + chosen);
+        let step = mechanism.initiate(arguments).step(None)?;
+        Negotiated::new(Choice::Other, mechanism.name(), self.mech_types).advance(step, answer)
+    }
+
+    /// Goes on without SPNEGO where the server has stepped out of it: the inner context takes
+    /// over, and what it sends is bare, too.
+    ///
+    /// pyspnego answers in kind like this. Only for a sole mechanism, since no integrity code can
+    /// protect the choice in this form.
+    fn step_bare(self: Box<Self>, input: &[u8]) -> Result<Step, MechanismError> {
+        if !matches!(&self.mechanisms[..], [sole] if sole.oid() == oid::NTLM) {
+            return Err(MechanismError::new(
+                ErrorKind::Unsupported,
+                "the server answered with a bare NTLM message, which nothing protects where more than NTLM \
+                 was offered",
+            ));
+        }
+        match self.optimistic {
+            Progress::Stepping(inner) => inner.step(Some(input)),
+            Progress::Done(_) => Err(unexpected_token()),
+        }
+    }
+}
+
+/// The arguments for the mechanism at this place of the whole list: the caller's, with entropy
+/// of its own, so that no two contexts share any.
+fn arguments_for(arguments: &Initiate, index: usize) -> Initiate {
+    let mut octets = [0; 32];
+    for (half, out) in octets.chunks_mut(16).enumerate() {
+        // HMAC is a pseudorandom function with MD5, too, and MD5 is at hand for NTLM.
+        let mut hmac =
+            Hmac::<Md5>::new_from_slice(arguments.entropy.octets()).expect("HMAC takes keys of every length");
+        hmac.update(b"legwork SPNEGO");
+        hmac.update(&(index as u64).to_be_bytes());
+        hmac.update(&[half as u8]);
+        out.copy_from_slice(&hmac.finalize().into_bytes());
+    }
+    let entropy = Entropy::new(octets);
+    octets.zeroize();
+    Initiate::new(arguments.target_name.clone(), arguments.credentials.clone(), entropy, arguments.now)
+        .with_channel_bindings(arguments.channel_bindings.clone())
+}

@@ -1,0 +1,150 @@
+//! The two negotiation tokens (RFC 4178, section 4.2).
+
+use crate::mechanism::spnego::der::{self, Malformed, Reader};
+use crate::mechanism::spnego::oid;
+use crate::mechanism::{ErrorKind, MechanismError};
+
+/// How far the negotiation has come (RFC 4178, section 4.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NegState {
+    /// The sender is done.
+    AcceptCompleted = 0,
+    /// The sender wants another token.
+    AcceptIncomplete = 1,
+    /// The sender ends the negotiation.
+    Reject = 2,
+    /// The acceptor picked a mechanism and demands the exchange of mechListMIC.
+    RequestMic = 3,
+}
+
+/// `MechTypeList ::= SEQUENCE OF MechType`, the octets that mechListMIC covers.
+pub(crate) fn mech_type_list<'a>(oids: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let types: Vec<u8> = oids.flat_map(|oid| der::encode(der::OBJECT_IDENTIFIER, &[oid])).collect();
+    der::encode(der::SEQUENCE, &[&types])
+}
+
+/// A NegTokenInit with the mechanisms' list and the optimistic token of its first one, in the
+/// frame that GSS-API puts around a first token (RFC 2743, section 3.1).
+///
+/// ```asn1
+/// NegTokenInit ::= SEQUENCE {
+///     mechTypes   [0] MechTypeList,
+///     reqFlags    [1] ContextFlags OPTIONAL,  -- RECOMMENDED to be left out
+///     mechToken   [2] OCTET STRING OPTIONAL,
+///     mechListMIC [3] OCTET STRING OPTIONAL, ... }
+/// ```
+pub(crate) fn neg_token_init(mech_type_list: &[u8], mech_token: Option<&[u8]>) -> Vec<u8> {
+    let mech_types = der::encode(der::context(0), &[mech_type_list]);
+    let mech_token = mech_token.map_or_else(Vec::new, |token| octet_string(2, token));
+    let sequence = der::encode(der::SEQUENCE, &[&mech_types, &mech_token]);
+    der::encode(
+        der::APPLICATION_0,
+        &[&der::encode(der::OBJECT_IDENTIFIER, &[oid::SPNEGO]), &der::encode(der::context(0), &[&sequence])],
+    )
+}
+
+/// Every token after the first, from either side; it has no GSS-API frame.
+///
+/// ```asn1
+/// NegTokenResp ::= SEQUENCE {
+///     negState      [0] ENUMERATED   OPTIONAL,
+///     supportedMech [1] MechType     OPTIONAL,
+///     responseToken [2] OCTET STRING OPTIONAL,
+///     mechListMIC   [3] OCTET STRING OPTIONAL, ... }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NegTokenResp<'a> {
+    /// Required in the acceptor's first token; some Java acceptors leave it out.
+    pub(crate) state: Option<NegState>,
+    /// The mechanism that the acceptor picked; in its first token only.
+    pub(crate) supported_mech: Option<&'a [u8]>,
+    /// The mechanism's own token. Never empty: old IIS sends an empty one to say that there is
+    /// none (krb5, `init_ctx_nego`).
+    pub(crate) response_token: Option<&'a [u8]>,
+    /// The integrity code of the initiator's list.
+    pub(crate) mech_list_mic: Option<&'a [u8]>,
+}
+
+impl<'a> NegTokenResp<'a> {
+    /// Decodes an acceptor's token.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::DefectiveToken`] if it is not DER, or not a NegTokenResp.
+    pub(crate) fn decode(token: &'a [u8]) -> Result<Self, MechanismError> {
+        Self::read(token).map_err(|malformed| defective(format!("malformed NegTokenResp: {malformed}")))
+    }
+
+    fn read(token: &'a [u8]) -> Result<Self, Malformed> {
+        let mut outer = Reader::new(token)?;
+        let mut choice = outer.within(der::context(1))?;
+        outer.finish()?;
+        let mut sequence = choice.within(der::SEQUENCE)?;
+        choice.finish()?;
+
+        let state = sequence.optional(der::context(0))?.map(read_state).transpose()?;
+        let supported_mech = sequence
+            .optional(der::context(1))?
+            .map(|field| only(field, der::OBJECT_IDENTIFIER))
+            .transpose()?;
+        let response_token =
+            sequence.optional(der::context(2))?.map(|field| only(field, der::OCTET_STRING)).transpose()?;
+        let mech_list_mic =
+            sequence.optional(der::context(3))?.map(|field| only(field, der::OCTET_STRING)).transpose()?;
+        // "..." in the definition: fields of a later version follow, in order.
+        while sequence.peek().is_some_and(|tag| tag > der::context(3)) {
+            sequence.skip()?;
+        }
+        sequence.finish()?;
+
+        Ok(Self {
+            state,
+            supported_mech,
+            response_token: response_token.filter(|token| !token.is_empty()),
+            // Windows 2000 and WebSphere repeat the token where the code belongs (krb5,
+            // `get_negTokenResp`; dotnet/runtime#88874). That is no code.
+            mech_list_mic: mech_list_mic.filter(|mic| Some(*mic) != response_token),
+        })
+    }
+
+    /// The token's octets.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let state = self.state.map_or_else(Vec::new, |state| {
+            der::encode(der::context(0), &[&der::encode(der::ENUMERATED, &[&[state as u8]])])
+        });
+        let supported_mech = self.supported_mech.map_or_else(Vec::new, |oid| {
+            der::encode(der::context(1), &[&der::encode(der::OBJECT_IDENTIFIER, &[oid])])
+        });
+        let response_token = self.response_token.map_or_else(Vec::new, |token| octet_string(2, token));
+        let mech_list_mic = self.mech_list_mic.map_or_else(Vec::new, |mic| octet_string(3, mic));
+        let sequence =
+            der::encode(der::SEQUENCE, &[&state, &supported_mech, &response_token, &mech_list_mic]);
+        der::encode(der::context(1), &[&sequence])
+    }
+}
+
+/// The one value in an explicitly tagged field.
+pub(crate) fn only(mut field: Reader<'_>, tag: u8) -> Result<&[u8], Malformed> {
+    let contents = field.value(tag)?;
+    field.finish()?;
+    Ok(contents)
+}
+
+/// An error about a token that breaks the rules.
+pub(super) fn defective(message: impl Into<String>) -> MechanismError {
+    MechanismError::new(ErrorKind::DefectiveToken, message)
+}
+
+fn read_state(field: Reader<'_>) -> Result<NegState, Malformed> {
+    match only(field, der::ENUMERATED)? {
+        [0] => Ok(NegState::AcceptCompleted),
+        [1] => Ok(NegState::AcceptIncomplete),
+        [2] => Ok(NegState::Reject),
+        [3] => Ok(NegState::RequestMic),
+        _ => Err(field.malformed("an unknown negState")),
+    }
+}
+
+fn octet_string(number: u8, octets: &[u8]) -> Vec<u8> {
+    der::encode(der::context(number), &[&der::encode(der::OCTET_STRING, &[octets])])
+}

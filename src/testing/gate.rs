@@ -1,0 +1,79 @@
+//! Holding answers back until the test says so.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+
+/// A gate that answers wait behind, so that a test decides what is concurrent with what.
+///
+/// Clones are handles of the same gate. It begins closed.
+///
+/// ```
+/// # use legwork::testing::{Gate, Quirk, Server};
+/// # async fn example() -> std::io::Result<()> {
+/// let gate = Gate::closed();
+/// let server = Server::builder().quirk(Quirk::HeldBy(gate.clone())).start().await?;
+/// // … start eight requests …
+/// gate.held(8).await; // all eight have arrived, none is answered
+/// gate.open();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    permits: Semaphore,
+    held: watch::Sender<usize>,
+}
+
+impl Gate {
+    /// A closed gate.
+    pub fn closed() -> Self {
+        Self(Arc::new(Inner { permits: Semaphore::new(0), held: watch::Sender::new(0) }))
+    }
+
+    /// Lets everything through from now on.
+    pub fn open(&self) {
+        self.0.permits.close();
+    }
+
+    /// Lets `answers` more through.
+    pub fn admit(&self, answers: usize) {
+        self.0.permits.add_permits(answers);
+    }
+
+    /// Waits until at least `answers` are held back at the same time.
+    pub async fn held(&self, answers: usize) {
+        let mut held = self.0.held.subscribe();
+        held.wait_for(|held| *held >= answers).await.expect("the gate itself keeps the sender");
+    }
+
+    /// Waits to be let through; gives its place up when dropped.
+    pub(super) async fn pass(&self) {
+        self.0.held.send_modify(|held| *held += 1);
+        let _place = Place(&self.0);
+        // An error means that the gate is open for good.
+        if let Ok(permit) = self.0.permits.acquire().await {
+            permit.forget();
+        }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("open", &self.0.permits.is_closed())
+            .field("held", &*self.0.held.borrow())
+            .finish()
+    }
+}
+
+struct Place<'a>(&'a Inner);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.held.send_modify(|held| *held -= 1);
+    }
+}

@@ -1,0 +1,175 @@
+//! AUTHENTICATE_MESSAGE as a server reads it (MS-NLMP 2.2.1.3).
+
+use std::fmt;
+
+use crate::mechanism::MechanismError;
+use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
+use crate::mechanism::ntlm::wire::{Buffer, Message};
+
+/// Six buffers from 12 and the flags at 60. Version (64) and MIC (72) may be missing.
+const SHORTEST_HEADER: usize = 64;
+const MIC: std::ops::Range<usize> = 72..88;
+/// NTProofStr, then NTLMv2_CLIENT_CHALLENGE (2.2.2.7), whose pairs begin at its octet 28.
+const NT_PROOF: usize = 16;
+const FIXED_CLIENT_CHALLENGE: usize = 28;
+
+/// A client's AUTHENTICATE_MESSAGE with an NTLMv2 response.
+///
+/// For tests that look into what a client sent:
+///
+/// ```
+/// use legwork::testing::AuthenticateMessage;
+///
+/// let error = AuthenticateMessage::parse(b"NTLMSSP\0\x03\0\0\0").unwrap_err();
+/// assert_eq!(error.to_string(), "NTLM message of type 3: 12 octets, where 64 are the least");
+/// ```
+pub struct AuthenticateMessage {
+    octets: Vec<u8>,
+    payload: usize,
+    flags: u32,
+    domain: String,
+    user: String,
+    workstation: String,
+    lm_response: Vec<u8>,
+    nt_response: Vec<u8>,
+    encrypted_session_key: Vec<u8>,
+    av_pairs: AvPairs<'static>,
+}
+
+impl AuthenticateMessage {
+    /// Reads the message.
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] that says what is wrong and where, also for LM and NTLMv1 responses.
+    pub fn parse(octets: &[u8]) -> Result<Self, MechanismError> {
+        let message = Message::parse(octets, 3, SHORTEST_HEADER)?;
+        let mut payload = octets.len();
+        let mut buffer = |offset, what| {
+            let buffer = message.buffer(offset, SHORTEST_HEADER, what)?;
+            if !buffer.octets.is_empty() {
+                payload = payload.min(buffer.offset);
+            }
+            Ok::<_, MechanismError>(buffer)
+        };
+        let lm_response = buffer(12, "LM response")?;
+        let nt_response = buffer(20, "NT response")?;
+        let domain = buffer(28, "domain")?;
+        let user = buffer(36, "user")?;
+        let workstation = buffer(44, "workstation")?;
+        let encrypted_session_key = buffer(52, "encrypted session key")?;
+
+        let Some(pairs) = nt_response.octets.get(NT_PROOF + FIXED_CLIENT_CHALLENGE..) else {
+            return Err(message
+                .defective(format!("an NT response of {} octets is not NTLMv2", nt_response.octets.len())));
+        };
+        let offset = nt_response.offset + NT_PROOF + FIXED_CLIENT_CHALLENGE;
+        Ok(Self {
+            octets: octets.to_vec(),
+            payload,
+            flags: message.u32(60, "flags")?,
+            domain: text(&message, domain, "domain")?,
+            user: text(&message, user, "user")?,
+            workstation: text(&message, workstation, "workstation")?,
+            lm_response: lm_response.octets.to_vec(),
+            nt_response: nt_response.octets.to_vec(),
+            encrypted_session_key: encrypted_session_key.octets.to_vec(),
+            av_pairs: AvPairs::parse(&message, Buffer { octets: pairs, offset })?.to_owned(),
+        })
+    }
+
+    /// The negotiate flags (2.2.2.5).
+    pub fn flags(&self) -> u32 {
+        self.flags
+    }
+
+    /// The user's domain, possibly empty.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The name of the client's machine, possibly empty.
+    pub fn workstation(&self) -> &str {
+        &self.workstation
+    }
+
+    /// The LM response: 24 octets, zero where the server had sent its time.
+    pub fn lm_response(&self) -> &[u8] {
+        &self.lm_response
+    }
+
+    /// The first 16 octets of the NT response.
+    pub fn nt_proof(&self) -> &[u8] {
+        &self.nt_response[..NT_PROOF]
+    }
+
+    /// What the proof is over: time, the client's challenge, the pairs.
+    pub fn client_challenge(&self) -> &[u8] {
+        &self.nt_response[NT_PROOF..]
+    }
+
+    /// The session key under the key exchange key, or nothing.
+    pub fn encrypted_session_key(&self) -> &[u8] {
+        &self.encrypted_session_key
+    }
+
+    /// The bits of `MsvAvFlags`; `0x2` announces a MIC.
+    pub fn av_flags(&self) -> u32 {
+        self.av_pairs.flags()
+    }
+
+    /// The service principal name in `MsvAvTargetName`.
+    pub fn target_name(&self) -> Option<String> {
+        self.av_pairs.value(av_pairs::TARGET_NAME).and_then(decode_utf16)
+    }
+
+    /// `MsvAvChannelBindings`: the MD5 hash of the bindings, or zeros.
+    pub fn channel_bindings_hash(&self) -> Option<[u8; 16]> {
+        self.av_pairs.value(av_pairs::CHANNEL_BINDINGS)?.try_into().ok()
+    }
+
+    /// The MIC, and the message with zeros in its place; `None` where the payload begins before
+    /// the MIC would end.
+    pub fn mic(&self) -> Option<([u8; 16], Vec<u8>)> {
+        if self.payload < MIC.end {
+            return None;
+        }
+        let mic = self.octets.get(MIC)?.try_into().ok()?;
+        let mut unsigned = self.octets.clone();
+        unsigned[MIC].fill(0);
+        Some((mic, unsigned))
+    }
+}
+
+impl fmt::Debug for AuthenticateMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticateMessage")
+            .field("flags", &format_args!("{:#010x}", self.flags))
+            .field("domain", &self.domain)
+            .field("user", &self.user)
+            .field("workstation", &self.workstation)
+            .field("target_name", &self.target_name())
+            .field("mic", &self.mic().is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+fn text(message: &Message<'_>, buffer: Buffer<'_>, what: &str) -> Result<String, MechanismError> {
+    decode_utf16(buffer.octets)
+        .ok_or_else(|| message.defective(format!("its {what} at offset {} is not UTF-16", buffer.offset)))
+}
+
+fn decode_utf16(octets: &[u8]) -> Option<String> {
+    let units = octets.chunks_exact(2);
+    if !units.remainder().is_empty() {
+        return None;
+    }
+    char::decode_utf16(units.map(|unit| u16::from_le_bytes([unit[0], unit[1]])))
+        .collect::<Result<_, _>>()
+        .ok()
+}

@@ -1,0 +1,88 @@
+//! The schemes that the server offers, in the order of its challenges.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::acceptor::Acceptor;
+
+/// A scheme that the server offers.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Offer {
+    /// `Negotiate` (RFC 4559): SPNEGO with NTLM in it. A bare NTLM message is taken too and
+    /// answered by a bare one, as IIS and Apache do.
+    Negotiate,
+    /// `NTLM`.
+    Ntlm,
+    /// `Basic` (RFC 7617).
+    Basic {
+        /// The realm of the challenge.
+        realm: String,
+    },
+    /// A scheme of the test's own.
+    Custom {
+        /// Its name.
+        scheme: &'static str,
+        /// Makes the acceptor of one handshake.
+        acceptor: MakeAcceptor,
+    },
+    /// A challenge that is sent as it stands and that no answer satisfies.
+    Verbatim(&'static str),
+}
+
+/// Makes an acceptor for each handshake of a custom scheme.
+pub type MakeAcceptor = Arc<dyn Fn() -> Box<dyn Acceptor> + Send + Sync>;
+
+impl Offer {
+    /// `Basic` with this realm.
+    pub fn basic(realm: impl Into<String>) -> Self {
+        Self::Basic { realm: realm.into() }
+    }
+
+    /// A scheme of the test's own, whose tokens go through the acceptor that `make` returns.
+    pub fn custom<F, A>(scheme: &'static str, make: F) -> Self
+    where
+        F: Fn() -> A + Send + Sync + 'static,
+        A: Acceptor + 'static,
+    {
+        Self::Custom { scheme, acceptor: Arc::new(move || Box::new(make())) }
+    }
+
+    /// The scheme's name.
+    pub fn scheme(&self) -> &str {
+        match self {
+            Self::Negotiate => "Negotiate",
+            Self::Ntlm => "NTLM",
+            Self::Basic { .. } => "Basic",
+            Self::Custom { scheme, .. } => scheme,
+            Self::Verbatim(challenge) => challenge.split(' ').next().unwrap_or_default(),
+        }
+    }
+
+    /// The challenge without a token.
+    pub(super) fn challenge(&self) -> String {
+        match self {
+            Self::Basic { realm } => {
+                format!("Basic realm=\"{}\"", realm.replace('\\', "\\\\").replace('"', "\\\""))
+            }
+            Self::Verbatim(challenge) => (*challenge).to_owned(),
+            Self::Negotiate | Self::Ntlm | Self::Custom { .. } => self.scheme().to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Offer({})", self.challenge())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_realm_is_a_quoted_string() {
+        assert_eq!(Offer::basic(r#"the "lab" \ here"#).challenge(), r#"Basic realm="the \"lab\" \\ here""#);
+    }
+}

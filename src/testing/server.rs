@@ -1,0 +1,320 @@
+//! The server: what it is made of, and the handle on it.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{HeaderValue, Uri};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::acceptor::Acceptor;
+use super::connection::{Open, drive};
+use super::ntlm::NtlmAcceptor;
+use super::offer::Offer;
+use super::quirk::{Quirk, Script, When};
+use super::report::{Recorder, Report};
+use super::spnego::SpnegoAcceptor;
+use super::users::Users;
+use crate::mechanism::Mechanism;
+use crate::mechanism::ntlm::Ntlm;
+use crate::protection_space::{Challenger, Origin};
+
+/// An HTTP/1.1 server on a loopback port that demands authentication. Dropping it closes
+/// everything.
+///
+/// | Path | Answer |
+/// |---|---|
+/// | `/public…` | `200` for everyone |
+/// | `/denied…` | `401` even for users who have proven who they are |
+/// | `/status/NNN` | that status, after authentication |
+/// | `/method-not-allowed` | `405` for all but `GET`, after authentication |
+/// | any other | `200`, after authentication |
+///
+/// `X-User`, `X-Connection`, `X-Leg` and `X-Body-Octets` in the answer tell who was served, on
+/// which connection, and how much content the server had read.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    commands: watch::Sender<Command>,
+}
+
+impl Server {
+    /// A server to be described.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its origin, `http://127.0.0.1:port`.
+    pub fn origin(&self) -> Origin {
+        Origin::from_uri(&self.uri("/")).expect("an absolute http URI has an origin")
+    }
+
+    /// The URI of a path on it.
+    ///
+    /// # Panics
+    ///
+    /// If `path` does not begin with a slash, or has characters that no URI has.
+    pub fn uri(&self, path: &str) -> Uri {
+        assert!(path.starts_with('/'), "{path:?} does not begin with a slash");
+        format!("http://{}{path}", self.address).parse().expect("the path has no characters foreign to URIs")
+    }
+
+    /// What the server has seen so far.
+    pub fn report(&self) -> Report {
+        self.shared.recorder.snapshot()
+    }
+
+    /// Waits until the report satisfies a condition, without polling, and returns it.
+    ///
+    /// It waits for as long as it takes: wrap it in a timeout where the test has none.
+    pub async fn wait_for(&self, condition: impl Fn(&Report) -> bool) -> Report {
+        let mut reports = self.shared.recorder.subscribe();
+        let report = reports.wait_for(condition).await;
+        report.expect("the server itself keeps the sender").clone()
+    }
+
+    /// Serves a connection that came by other ways: through TLS, or a pipe in memory. Its peer
+    /// has no address in the report.
+    ///
+    /// Must be called in a Tokio runtime, like everything that begins a task.
+    pub fn serve_connection<IO>(&self, io: IO)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let open = Open::new(self.shared.clone(), None);
+        tokio::spawn(drive(io, open, self.commands.subscribe()));
+    }
+
+    /// Closes the connections that have no request to answer, as servers do after a while.
+    /// The report tells when they are closed.
+    pub fn close_idle(&self) {
+        self.commands.send_replace(Command::CloseIdle);
+    }
+
+    /// Closes everything and waits until it is closed.
+    pub async fn shutdown(self) {
+        self.commands.send_replace(Command::Stop);
+        self.commands.closed().await;
+    }
+}
+
+/// What a [`Server`] is to be: its users, offers and quirks.
+#[derive(Default)]
+pub struct Builder {
+    users: Users,
+    origin_offers: Vec<Offer>,
+    proxy_offers: Vec<Offer>,
+    script: Script,
+    page: Option<Bytes>,
+    ntlm: Option<Box<dyn Fn(NtlmAcceptor) -> NtlmAcceptor + Send + Sync>>,
+    spnego: Option<Box<dyn Fn(SpnegoAcceptor) -> SpnegoAcceptor + Send + Sync>>,
+}
+
+impl Builder {
+    /// Adds a user, `DOMAIN\user` or `user`, with a password.
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.users = self.users.with(name, password);
+        self
+    }
+
+    /// Offers a scheme; challenges come in the order of these calls. A server without offers
+    /// demands nothing.
+    #[must_use]
+    pub fn offer(self, offer: Offer) -> Self {
+        self.offer_as(Challenger::Origin, offer)
+    }
+
+    /// Offers a scheme as the origin server or as a proxy.
+    ///
+    /// What a proxy offers is demanded, by `407`, for requests whose target is in absolute form.
+    /// Nothing is forwarded: the server then serves the page itself, as the origin, which may
+    /// demand authentication in turn on the same connection. `CONNECT` is not implemented.
+    #[must_use]
+    pub fn offer_as(mut self, challenger: Challenger, offer: Offer) -> Self {
+        match challenger {
+            Challenger::Origin => self.origin_offers.push(offer),
+            Challenger::Proxy => self.proxy_offers.push(offer),
+        }
+        self
+    }
+
+    /// Adds a quirk for all legs.
+    #[must_use]
+    pub fn quirk(self, quirk: Quirk) -> Self {
+        self.quirk_when(When::always(), quirk)
+    }
+
+    /// Adds a quirk for the legs that fit.
+    #[must_use]
+    pub fn quirk_when(mut self, when: When, quirk: Quirk) -> Self {
+        self.script.push(when, quirk);
+        self
+    }
+
+    /// The content of pages, instead of a line that tells user, connection and leg.
+    #[must_use]
+    pub fn page(mut self, content: impl Into<Bytes>) -> Self {
+        self.page = Some(content.into());
+        self
+    }
+
+    /// Sets up each NTLM acceptor: to demand channel bindings, say, or to challenge in an old form.
+    #[must_use]
+    pub fn ntlm(mut self, set_up: impl Fn(NtlmAcceptor) -> NtlmAcceptor + Send + Sync + 'static) -> Self {
+        self.ntlm = Some(Box::new(set_up));
+        self
+    }
+
+    /// Sets up each SPNEGO acceptor: to send no `mechListMIC`, say.
+    #[must_use]
+    pub fn spnego(
+        mut self,
+        set_up: impl Fn(SpnegoAcceptor) -> SpnegoAcceptor + Send + Sync + 'static,
+    ) -> Self {
+        self.spnego = Some(Box::new(set_up));
+        self
+    }
+
+    /// Listens on a free loopback port and begins to serve, in the current Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If there is no port to be had, or if an offer does not fit into a header field.
+    pub async fn start(self) -> io::Result<Server> {
+        for offer in self.origin_offers.iter().chain(&self.proxy_offers) {
+            HeaderValue::from_bytes(offer.challenge().as_bytes()).map_err(io::Error::other)?;
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            users: Arc::new(self.users),
+            origin_offers: self.origin_offers,
+            proxy_offers: self.proxy_offers,
+            script: self.script,
+            page: self.page,
+            ntlm: self.ntlm,
+            spnego: self.spnego,
+            handshakes: AtomicU64::new(0),
+            recorder: Recorder::new(),
+        });
+        let commands = watch::Sender::new(Command::Serve);
+        tokio::spawn(accept(listener, shared.clone(), commands.subscribe()));
+        Ok(Server { address, shared, commands })
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("users", &self.users)
+            .field("origin_offers", &self.origin_offers)
+            .field("proxy_offers", &self.proxy_offers)
+            .field("script", &self.script)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the handle tells the connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Serve,
+    CloseIdle,
+    Stop,
+}
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub(super) users: Arc<Users>,
+    origin_offers: Vec<Offer>,
+    proxy_offers: Vec<Offer>,
+    pub(super) script: Script,
+    pub(super) page: Option<Bytes>,
+    ntlm: Option<Box<dyn Fn(NtlmAcceptor) -> NtlmAcceptor + Send + Sync>>,
+    spnego: Option<Box<dyn Fn(SpnegoAcceptor) -> SpnegoAcceptor + Send + Sync>>,
+    handshakes: AtomicU64,
+    pub(super) recorder: Recorder,
+}
+
+impl Shared {
+    pub(super) fn offers(&self, challenger: Challenger) -> &[Offer] {
+        match challenger {
+            Challenger::Origin => &self.origin_offers,
+            Challenger::Proxy => &self.proxy_offers,
+        }
+    }
+
+    /// Who demands authentication for this target, in order. One in absolute form came to a
+    /// proxy (RFC 9112, section 3.2.2), and so did one with an authority alone.
+    pub(super) fn challengers(&self, target: &Uri) -> impl Iterator<Item = Challenger> {
+        let through_proxy = target.authority().is_some();
+        [Challenger::Proxy, Challenger::Origin].into_iter().filter(move |challenger| {
+            !self.offers(*challenger).is_empty() && (through_proxy || *challenger == Challenger::Origin)
+        })
+    }
+
+    /// The acceptor for a handshake; `None` for offers that have none.
+    pub(super) fn acceptor(&self, offer: &Offer) -> Option<Box<dyn Acceptor>> {
+        match offer {
+            Offer::Negotiate => {
+                let acceptor = SpnegoAcceptor::new(Ntlm::new().oid(), Box::new(self.ntlm_acceptor()));
+                Some(Box::new(match &self.spnego {
+                    Some(set_up) => set_up(acceptor),
+                    None => acceptor,
+                }))
+            }
+            Offer::Ntlm => Some(Box::new(self.ntlm_acceptor())),
+            Offer::Custom { acceptor, .. } => Some(acceptor()),
+            Offer::Basic { .. } | Offer::Verbatim(_) => None,
+        }
+    }
+
+    /// Every handshake has a challenge of its own.
+    fn ntlm_acceptor(&self) -> NtlmAcceptor {
+        let challenge = self.handshakes.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let acceptor = NtlmAcceptor::new(self.users.clone(), challenge, SystemTime::now());
+        match &self.ntlm {
+            Some(set_up) => set_up(acceptor),
+            None => acceptor,
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("users", &self.users).finish_non_exhaustive()
+    }
+}
+
+/// Takes connections until the handle is gone.
+async fn accept(listener: TcpListener, shared: Arc<Shared>, mut commands: watch::Receiver<Command>) {
+    loop {
+        let accepted = tokio::select! {
+            // Commands first: one that is older than a connection is none for it.
+            biased;
+            changed = commands.changed() => {
+                if changed.is_err() || *commands.borrow_and_update() == Command::Stop {
+                    return;
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        // An error here is that of one connection which was gone before it was taken.
+        let Ok((stream, peer)) = accepted else { continue };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(drive(stream, Open::new(shared.clone(), Some(peer)), commands.clone()));
+    }
+}

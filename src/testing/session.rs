@@ -1,0 +1,261 @@
+//! One connection's conversation: a request in, an answer out.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Request, Response, request};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+use super::answer::{Answer, announce, challenges, refusal, sent_challenges, served, with_token};
+use super::body::AnswerBody;
+use super::connection::Activity;
+use super::guard::{Decision, Guard, Hearing, Rules};
+use super::page::Page;
+use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
+use super::report::{Leg, SeenAuthorization, Verdict};
+use super::server::Shared;
+use super::token::Presented;
+use super::wire::Trickle;
+use crate::protection_space::Challenger;
+
+const X_CONNECTION: HeaderName = HeaderName::from_static("x-connection");
+const X_LEG: HeaderName = HeaderName::from_static("x-leg");
+const X_BODY_OCTETS: HeaderName = HeaderName::from_static("x-body-octets");
+
+/// The server's side of one connection.
+pub(super) struct Session {
+    shared: Arc<Shared>,
+    connection: usize,
+    activity: Arc<Activity>,
+    trickle: Trickle,
+    guards: Mutex<Guards>,
+}
+
+#[derive(Default)]
+struct Guards {
+    origin: Guard,
+    proxy: Guard,
+}
+
+impl Guards {
+    fn of(&mut self, challenger: Challenger) -> &mut Guard {
+        match challenger {
+            Challenger::Origin => &mut self.origin,
+            Challenger::Proxy => &mut self.proxy,
+        }
+    }
+}
+
+/// The connection ends without an answer.
+#[derive(Debug)]
+pub(super) struct Unanswered;
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the script leaves this request without an answer")
+    }
+}
+
+impl std::error::Error for Unanswered {}
+
+impl Session {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        connection: usize,
+        activity: Arc<Activity>,
+        trickle: Trickle,
+    ) -> Self {
+        Self { shared, connection, activity, trickle, guards: Mutex::default() }
+    }
+
+    /// Receives, decides, reports, waits, answers.
+    pub(super) async fn serve(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Unanswered> {
+        let answering = self.activity.answering();
+        let (head, body) = request.into_parts();
+        let leg = self.shared.recorder.began(self.connection, |number| seen(number, &head));
+        let effects = self.shared.script.effects(&Facts {
+            connection: self.connection,
+            leg,
+            method: &head.method,
+            path: head.uri.path(),
+        });
+
+        let (answer, body_octets) = self.receive(&head, body, &effects, leg).await;
+        for gate in &effects.gates {
+            gate.pass().await;
+        }
+        if effects.close == Some(Close::WithoutAnswer) {
+            return Err(Unanswered);
+        }
+        if let Some(pause) = effects.trickle {
+            self.trickle.arm(pause);
+        }
+        if effects.close == Some(Close::Unannounced) || effects.version == Version::Http10 {
+            answering.ends_the_connection();
+        }
+        let mut response = match answer {
+            Answer::Refusal { challenger, challenges } => {
+                let text = "The request lacks credentials that would do.\n";
+                let body = AnswerBody::refusal(effects.refusal_body.clone(), text, answering);
+                refusal(challenger, &challenges, effects.challenges, body)
+            }
+            Answer::Page { page, user, fields } => {
+                let text = self.shared.page.clone();
+                let (connection, name) = (self.connection, user.as_deref().unwrap_or("nobody"));
+                let text = text.unwrap_or_else(|| {
+                    format!("{name} on connection {connection}, leg {leg}, {body_octets} octets\n").into()
+                });
+                served(page.status(), user, fields, AnswerBody::whole(text, answering))
+            }
+        };
+        self.finish(&mut response, leg, body_octets, &effects);
+        Ok(response)
+    }
+
+    /// Reads the content and decides, or the other way round; gives the octets read by then.
+    async fn receive(
+        &self,
+        head: &request::Parts,
+        body: Incoming,
+        effects: &Effects,
+        leg: usize,
+    ) -> (Answer, u64) {
+        let reading = count(body, self.shared.clone(), self.connection, leg);
+        match effects.refusal {
+            Refusal::AfterTheBody => {
+                let octets = reading.await;
+                (self.decide(head, effects, leg), octets)
+            }
+            Refusal::Early => match self.decide(head, effects, leg) {
+                page @ Answer::Page { .. } => (page, reading.await),
+                refusal @ Answer::Refusal { .. } => {
+                    // Reading would send `100 Continue`, to which the refusal is the alternative.
+                    if !head.headers.contains_key(header::EXPECT) {
+                        tokio::spawn(reading);
+                    }
+                    (refusal, 0)
+                }
+            },
+        }
+    }
+
+    /// Whether the request gets in; no IO from here on.
+    fn decide(&self, head: &request::Parts, effects: &Effects, leg: usize) -> Answer {
+        let page = Page::of(&head.method, head.uri.path());
+        let (mut user, mut fields) = (None, Vec::new());
+        if effects.admission == Admission::Everyone || page == Page::Public {
+            return Answer::Page { page, user, fields };
+        }
+
+        let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = None;
+        for challenger in self.shared.challengers(&head.uri) {
+            let offers = self.shared.offers(challenger);
+            let field = head.headers.get(challenger.authorization_field());
+            let rules = Rules {
+                offers,
+                users: &self.shared.users,
+                effects,
+                acceptor: &|offer| self.shared.acceptor(offer),
+            };
+            let Hearing { decision, seen } = guards.of(challenger).hear(field, &rules);
+            if seen.is_some() {
+                self.report(leg, challenger, seen);
+            }
+            let challenges = match decision {
+                Decision::Admit { user: name, proof } => {
+                    user = Some(name);
+                    guards.of(challenger).leave(effects.persistence);
+                    last = Some((challenger, announce(challenger, proof, offers, effects, &mut fields)));
+                    continue;
+                }
+                Decision::Continue(token) => match with_token(offers, &token, effects.challenge_fault) {
+                    Some(challenge) => vec![challenge],
+                    None => challenges(offers, None),
+                },
+                Decision::Demand(token) => {
+                    let told = token.and_then(|token| Some((token.offer, with_token(offers, &token, None)?)));
+                    challenges(offers, told)
+                }
+            };
+            return Answer::Refusal { challenger, challenges };
+        }
+        let denied = page == Page::Denied || effects.admission == Admission::NobodyAnyMore;
+        if let (true, Some((challenger, token))) = (denied, last) {
+            return Answer::Refusal {
+                challenger,
+                challenges: challenges(self.shared.offers(challenger), token),
+            };
+        }
+        self.shared.recorder.on_leg(self.connection, leg, |leg| leg.user.clone_from(&user));
+        Answer::Page { page, user, fields }
+    }
+
+    fn report(&self, leg: usize, challenger: Challenger, seen: Option<SeenAuthorization>) {
+        self.shared.recorder.on_leg(self.connection, leg, |leg| match challenger {
+            Challenger::Origin => leg.authorization = seen,
+            Challenger::Proxy => leg.proxy_authorization = seen,
+        });
+    }
+
+    /// What all answers have in common, and the report.
+    fn finish(&self, response: &mut Response<AnswerBody>, leg: usize, body_octets: u64, effects: &Effects) {
+        if effects.version == Version::Http10 {
+            *response.version_mut() = http::Version::HTTP_10;
+        }
+        let fields = response.headers_mut();
+        fields.insert(X_CONNECTION, self.connection.into());
+        fields.insert(X_LEG, leg.into());
+        fields.insert(X_BODY_OCTETS, body_octets.into());
+        if effects.close == Some(Close::Announced) {
+            fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        for (name, value) in &effects.fields {
+            fields.append(name, value.clone());
+        }
+        let challenges = sent_challenges(response.headers());
+        self.shared.recorder.on_leg(self.connection, leg, |leg| {
+            (leg.status, leg.challenges) = (Some(response.status()), challenges);
+        });
+    }
+}
+
+/// A request as the report has it, without what is secret in it.
+fn seen(number: usize, head: &request::Parts) -> Leg {
+    let mut headers = head.headers.clone();
+    for challenger in [Challenger::Origin, Challenger::Proxy] {
+        headers.remove(challenger.authorization_field());
+    }
+    // Until somebody looks at it.
+    let ignored = |challenger: Challenger| {
+        let field = head.headers.get(challenger.authorization_field())?;
+        Some(SeenAuthorization::new(&Presented::parse(field), Verdict::Ignored))
+    };
+    let length = head.headers.get(header::CONTENT_LENGTH);
+    Leg {
+        number,
+        method: head.method.clone(),
+        target: head.uri.to_string(),
+        headers,
+        authorization: ignored(Challenger::Origin),
+        proxy_authorization: ignored(Challenger::Proxy),
+        content_length: length.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        body_octets: 0,
+        status: None,
+        challenges: Vec::new(),
+        user: None,
+    }
+}
+
+/// Reads a request's content and keeps nothing but its length.
+async fn count(mut body: Incoming, shared: Arc<Shared>, connection: usize, leg: usize) -> u64 {
+    let mut total = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
+        total += octets;
+        shared.recorder.on_leg(connection, leg, |leg| leg.body_octets += octets);
+    }
+    total
+}
