@@ -1,0 +1,135 @@
+//! What a handshake wants done, and what it is told.
+
+use http::{HeaderMap, Response, StatusCode, Version, header};
+
+use crate::authorization::Authorization;
+use crate::credentials::{Credentials, CredentialsQuery};
+use crate::handshake::{HandshakeError, Outcome, Turn};
+use crate::mechanism::{StepJob, Stepped};
+use crate::protection_space::{Challenger, Origin, Realm};
+
+/// What to do next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send the request, with this authorization if there is one.
+    Send {
+        /// The field value.
+        authorization: Option<Authorization>,
+        /// What to do with the request's body.
+        body: BodyUse,
+    },
+    /// Hand the response over. A finished handshake says what came of it.
+    Deliver(Option<Box<Outcome>>),
+    /// Look for credentials and resume with [`Answer::Credentials`].
+    Ask(Question),
+    /// Run the step and resume with [`Answer::Stepped`].
+    Step(StepJob),
+    /// Await the turn and resume with [`Answer::Turn`].
+    Wait(Turn),
+    /// This connection cannot serve the request (any more): begin again on a new one.
+    Renew(Renewal),
+    /// The handshake failed on this side; the response is not delivered.
+    Fail(HandshakeError),
+}
+
+/// Whether a leg carries the request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)]
+pub enum BodyUse {
+    /// The leg expects success: the body goes with it.
+    Carried,
+    /// The leg expects a challenge: it says `Content-Length: 0`.
+    Withheld,
+}
+
+/// Credentials wanted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Question {
+    /// Who asks.
+    pub challenger: Challenger,
+    /// The origin server, or the proxy.
+    pub origin: Origin,
+    /// The scheme's name in its registered spelling.
+    pub scheme: &'static str,
+    /// The realm, where there is one.
+    pub realm: Option<Realm>,
+}
+
+impl Question {
+    /// The same as a provider sees it.
+    pub fn query(&self) -> CredentialsQuery<'_> {
+        CredentialsQuery::new(self.challenger, &self.origin, self.scheme, self.realm.as_deref())
+    }
+}
+
+/// The answer to an action that asked for something.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Answer {
+    /// To [`Action::Step`].
+    Stepped(Stepped),
+    /// To [`Action::Ask`].
+    Credentials(Option<Credentials>),
+    /// To [`Action::Wait`].
+    Turn,
+}
+
+/// Why a new connection is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Renewal {
+    /// The server closes the connection after its first challenge, before anything was sent.
+    ClosedAfterChallenge,
+    /// The server closes the connection in the middle of the handshake.
+    ClosedInHandshake,
+    /// The server answers a first message with a bare challenge, on a connection that has seen a
+    /// handshake before.
+    NotTaken,
+    /// The connection belongs to another identity.
+    OtherIdentity,
+    /// An earlier handshake on the connection failed.
+    Spoiled,
+    /// The body of the challenge is too long, or too slow, to be read to its end.
+    LongChallenge,
+    /// The challenge came while the request's body was still being sent.
+    UnfinishedUpload,
+}
+
+/// The head of a response, as far as a handshake looks at it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ResponseHead<'a> {
+    /// The status code.
+    pub status: StatusCode,
+    /// The version of the message.
+    pub version: Version,
+    /// The header fields.
+    pub headers: &'a HeaderMap,
+}
+
+impl<'a> ResponseHead<'a> {
+    /// The head of `response`.
+    pub fn of<B>(response: &'a Response<B>) -> Self {
+        Self { status: response.status(), version: response.version(), headers: response.headers() }
+    }
+
+    /// Whether the connection outlives the response (RFC 9112, section 9.3).
+    pub fn is_persistent(&self) -> bool {
+        let says = |option: &str| {
+            self.headers
+                .get_all(header::CONNECTION)
+                .iter()
+                .chain(self.headers.get_all("proxy-connection"))
+                .filter_map(|value| value.to_str().ok())
+                .flat_map(|value| value.split(','))
+                .any(|value| value.trim().eq_ignore_ascii_case(option))
+        };
+        match self.version {
+            Version::HTTP_09 => false,
+            Version::HTTP_10 => says("keep-alive") && !says("close"),
+            _ => !says("close"),
+        }
+    }
+}

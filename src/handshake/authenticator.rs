@@ -1,0 +1,305 @@
+//! What all connections share: schemes, credentials, memories, the guard.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::credentials::{Credentials, CredentialsProvider, FixedCredentials};
+use crate::handshake::guard::Guard;
+use crate::handshake::identity::{Identity, ProviderId};
+use crate::handshake::memory::{Memories, OriginMemory};
+use crate::protection_space::{Challenger, Origin};
+use crate::scheme::{Basic, Negotiate, NtlmScheme, Scheme};
+
+/// How a program logs in: which schemes, whose credentials, what is known of each origin.
+///
+/// Cheap to clone; all clones share what they learn.
+///
+/// ```
+/// use legwork::credentials::Credentials;
+/// use legwork::handshake::Authenticator;
+/// use legwork::scheme::NtlmScheme;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let wiki: legwork::protection_space::Origin = "http://wiki.example".parse()?;
+/// let authenticator = Authenticator::builder()
+///     .credentials(wiki.clone(), Credentials::password("LAB\\carol", "carol-pw"))
+///     .schemes([std::sync::Arc::new(NtlmScheme::default()) as _])
+///     .declare(wiki, "NTLM")
+///     .build();
+/// # let _ = authenticator; Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Authenticator(Arc<Inner>);
+
+struct Inner {
+    schemes: Vec<Arc<dyn Scheme>>,
+    provider: Option<(ProviderId, Arc<dyn CredentialsProvider>)>,
+    declared: HashMap<(Challenger, Origin), &'static str>,
+    target_names: HashMap<Origin, Arc<str>>,
+    reveal_secrets: bool,
+    channel_bindings: bool,
+    report_established: bool,
+    max_legs: u32,
+    guard: Option<Guard>,
+    memories: Memories,
+}
+
+impl Authenticator {
+    /// Starts from Negotiate, NTLM and Basic, no credentials, and the lockout guard on.
+    pub fn builder() -> AuthenticatorBuilder {
+        AuthenticatorBuilder::new()
+    }
+
+    /// Forgets which credentials were refused, so that they are tried once more: after an
+    /// account was unlocked, say. Credentials that changed need no such call.
+    pub fn forget_refusals(&self) {
+        if let Some(guard) = &self.0.guard {
+            guard.forget_refusals();
+        }
+    }
+
+    /// What is known of an origin or a proxy.
+    pub fn memory(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
+        self.0.memories.of(challenger, origin)
+    }
+
+    /// Who a request acts as that names nobody itself.
+    pub fn identity(&self) -> Identity {
+        match &self.0.provider {
+            Some((id, _)) => Identity::Provider(*id),
+            None => Identity::None,
+        }
+    }
+
+    /// Who answers a [`Question`](crate::handshake::Question).
+    pub fn provider(&self) -> Option<&Arc<dyn CredentialsProvider>> {
+        self.0.provider.as_ref().map(|(_, provider)| provider)
+    }
+
+    pub(super) fn schemes(&self) -> &[Arc<dyn Scheme>] {
+        &self.0.schemes
+    }
+
+    pub(super) fn declared(&self, challenger: Challenger, origin: &Origin) -> Option<&'static str> {
+        if self.0.declared.is_empty() {
+            return None;
+        }
+        self.0.declared.get(&(challenger, origin.clone())).copied()
+    }
+
+    /// The service principal name for `origin`: the one set for it, else `HTTP/host` without the
+    /// port (RFC 4559, section 4.1).
+    pub fn target_name(&self, origin: &Origin) -> Arc<str> {
+        match self.0.target_names.get(origin) {
+            Some(name) => Arc::clone(name),
+            None => format!("HTTP/{}", origin.host()).into(),
+        }
+    }
+
+    pub(super) fn may_send(&self, scheme: &dyn Scheme, origin: &Origin) -> bool {
+        origin.is_secure() || !scheme.reveals_secret() || self.0.reveal_secrets
+    }
+
+    pub(super) fn uses_channel_bindings(&self) -> bool {
+        self.0.channel_bindings
+    }
+
+    pub(super) fn reports_established(&self) -> bool {
+        self.0.report_established
+    }
+
+    pub(super) fn max_legs(&self) -> u32 {
+        self.0.max_legs
+    }
+
+    pub(super) fn guard(&self) -> Option<&Guard> {
+        self.0.guard.as_ref()
+    }
+}
+
+impl fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticator").field("schemes", &self.0.schemes).finish_non_exhaustive()
+    }
+}
+
+/// Builds an [`Authenticator`].
+pub struct AuthenticatorBuilder {
+    schemes: Vec<Arc<dyn Scheme>>,
+    fixed: FixedCredentials,
+    provider: Option<Arc<dyn CredentialsProvider>>,
+    declared: HashMap<(Challenger, Origin), &'static str>,
+    target_names: HashMap<Origin, Arc<str>>,
+    reveal_secrets: bool,
+    channel_bindings: bool,
+    report_established: bool,
+    max_legs: u32,
+    guard: bool,
+    origins: usize,
+}
+
+impl AuthenticatorBuilder {
+    fn new() -> Self {
+        Self {
+            schemes: vec![
+                Arc::new(Negotiate::default()),
+                Arc::new(NtlmScheme::default()),
+                Arc::new(Basic::default()),
+            ],
+            fixed: FixedCredentials::new(),
+            provider: None,
+            declared: HashMap::new(),
+            target_names: HashMap::new(),
+            reveal_secrets: false,
+            channel_bindings: true,
+            report_established: false,
+            max_legs: 12,
+            guard: true,
+            origins: 1024,
+        }
+    }
+
+    /// Credentials for one origin; they go nowhere else.
+    #[must_use]
+    pub fn credentials(mut self, origin: Origin, credentials: Credentials) -> Self {
+        self.fixed = self.fixed.with(Challenger::Origin, origin, credentials);
+        self
+    }
+
+    /// Credentials for one proxy.
+    #[must_use]
+    pub fn proxy_credentials(mut self, proxy: Origin, credentials: Credentials) -> Self {
+        self.fixed = self.fixed.with(Challenger::Proxy, proxy, credentials);
+        self
+    }
+
+    /// Who is asked where no fixed credentials are set.
+    #[must_use]
+    pub fn provider(mut self, provider: impl CredentialsProvider + 'static) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// The schemes that may be used, the strongest first. A server's own order does not count.
+    #[must_use]
+    pub fn schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
+        self.schemes = schemes.into_iter().collect();
+        self
+    }
+
+    /// `origin` is known to want `scheme` (one of [`schemes`](Self::schemes), by its registered
+    /// name): the first request already carries a token.
+    #[must_use]
+    pub fn declare(mut self, origin: Origin, scheme: &'static str) -> Self {
+        self.declared.insert((Challenger::Origin, origin), scheme);
+        self
+    }
+
+    /// The same for a proxy.
+    #[must_use]
+    pub fn declare_proxy(mut self, proxy: Origin, scheme: &'static str) -> Self {
+        self.declared.insert((Challenger::Proxy, proxy), scheme);
+        self
+    }
+
+    /// The service principal name of an origin, in place of `HTTP/host`.
+    #[must_use]
+    pub fn target_name(mut self, origin: Origin, name: impl Into<Arc<str>>) -> Self {
+        self.target_names.insert(origin, name.into());
+        self
+    }
+
+    /// Lets schemes that show the secret (Basic) go over plain http. Whoever reads the wire, on
+    /// any network in between, then has the password.
+    #[must_use]
+    pub fn dangerous_secrets_over_plain_http(mut self, allow: bool) -> Self {
+        self.reveal_secrets = allow;
+        self
+    }
+
+    /// Whether logins are tied to their TLS connection where its bindings are known. Default: on.
+    #[must_use]
+    pub fn channel_bindings(mut self, on: bool) -> Self {
+        self.channel_bindings = on;
+        self
+    }
+
+    /// Whether responses on an established connection carry an
+    /// [`Outcome`](crate::handshake::Outcome) too, at the cost of three allocations each. Default:
+    /// those that ended a handshake alone.
+    #[must_use]
+    pub fn report_established(mut self, on: bool) -> Self {
+        self.report_established = on;
+        self
+    }
+
+    /// How many legs one request may take on one connection. Default: 12.
+    #[must_use]
+    pub fn max_legs(mut self, legs: u32) -> Self {
+        self.max_legs = legs.max(2);
+        self
+    }
+
+    /// The lockout guard. Default: on. Without it every request tries its credentials for itself,
+    /// and a wrong password in a busy program locks the account within milliseconds.
+    #[must_use]
+    pub fn lockout_guard(mut self, on: bool) -> Self {
+        self.guard = on;
+        self
+    }
+
+    /// How many origins are remembered; past it the least recently used one is forgotten.
+    /// Default: 1024, of about 200 octets each.
+    #[must_use]
+    pub fn remembered_origins(mut self, origins: usize) -> Self {
+        self.origins = origins;
+        self
+    }
+
+    /// The authenticator.
+    pub fn build(self) -> Authenticator {
+        let provider: Option<Arc<dyn CredentialsProvider>> = match (self.fixed.is_empty(), self.provider) {
+            (true, provider) => provider,
+            (false, None) => Some(Arc::new(self.fixed)),
+            (false, Some(provider)) => Some(Arc::new(FixedThen { fixed: self.fixed, provider })),
+        };
+        Authenticator(Arc::new(Inner {
+            schemes: self.schemes,
+            provider: provider.map(|provider| (ProviderId::unique(), provider)),
+            declared: self.declared,
+            target_names: self.target_names,
+            reveal_secrets: self.reveal_secrets,
+            channel_bindings: self.channel_bindings,
+            report_established: self.report_established,
+            max_legs: self.max_legs,
+            guard: self.guard.then(Guard::default),
+            memories: Memories::new(self.origins),
+        }))
+    }
+}
+
+impl fmt::Debug for AuthenticatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticatorBuilder").field("schemes", &self.schemes).finish_non_exhaustive()
+    }
+}
+
+/// Fixed credentials first, then a provider.
+struct FixedThen {
+    fixed: FixedCredentials,
+    provider: Arc<dyn CredentialsProvider>,
+}
+
+impl CredentialsProvider for FixedThen {
+    fn credentials(
+        &self,
+        query: crate::credentials::CredentialsQuery<'_>,
+    ) -> crate::credentials::CredentialsFuture {
+        match self.fixed.find(query.challenger, query.origin) {
+            Some(_) => self.fixed.credentials(query),
+            None => self.provider.credentials(query),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The lockout guard: a wrong password is tried once, whatever the number of requests.
+//!
+//! Servers lock an account after a few wrong passwords. While credentials are unproven in a
+//! protection space, one request tries them and the others wait for its result; refused ones are
+//! not tried again until they change or the refusals are forgotten.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::credentials::Credentials;
+use crate::protection_space::ProtectionSpace;
+
+/// How many verdicts are kept; past it the oldest go.
+const CAPACITY: usize = 4096;
+
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<(ProtectionSpace, Credentials), Arc<Entry>>,
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    made: u64,
+    verdict: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    verdict: Verdict,
+    /// Grows with each change of the verdict: what a [`Turn`] waits for.
+    changes: u64,
+    wakers: Vec<(u64, Waker)>,
+    turns: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Verdict {
+    #[default]
+    Unproven,
+    Trying,
+    Proven,
+    Refused,
+}
+
+/// What the guard says to a request that wants to use credentials.
+#[derive(Debug)]
+pub(crate) enum Permission {
+    /// They are proven, or the guard is off: go on, nobody waits for the result.
+    Proven,
+    /// Try them; the others wait for this trial's verdict.
+    Try(Trial),
+    /// Somebody is trying them.
+    Wait(Turn),
+    /// They were refused: do not try them again.
+    Refused,
+}
+
+impl Guard {
+    pub(crate) fn enter(&self, space: &ProtectionSpace, credentials: &Credentials) -> Permission {
+        let entry = self.entry(space, credentials);
+        let mut waiting = entry.lock();
+        match waiting.verdict {
+            Verdict::Proven => Permission::Proven,
+            Verdict::Refused => Permission::Refused,
+            Verdict::Unproven => {
+                waiting.verdict = Verdict::Trying;
+                drop(waiting);
+                Permission::Try(Trial { entry })
+            }
+            Verdict::Trying => {
+                waiting.turns += 1;
+                let (id, changes) = (waiting.turns, waiting.changes);
+                drop(waiting);
+                Permission::Wait(Turn { entry, id, changes })
+            }
+        }
+    }
+
+    /// Notes a refusal that was learnt under another space, such as one without a realm.
+    pub(crate) fn refuse(&self, space: &ProtectionSpace, credentials: &Credentials) {
+        let entry = self.entry(space, credentials);
+        let unproven = entry.lock().verdict == Verdict::Unproven;
+        if unproven {
+            entry.decide(Verdict::Refused);
+        }
+    }
+
+    /// Forgets which credentials were refused, so that they are tried once more.
+    pub(crate) fn forget_refusals(&self) {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.entries.retain(|_, entry| entry.lock().verdict != Verdict::Refused);
+    }
+
+    fn entry(&self, space: &ProtectionSpace, credentials: &Credentials) -> Arc<Entry> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (space.clone(), credentials.clone());
+        if let Some(entry) = table.entries.get(&key) {
+            return Arc::clone(entry);
+        }
+        if table.entries.len() >= CAPACITY {
+            let oldest = table
+                .entries
+                .iter()
+                .filter(|(_, entry)| entry.lock().verdict != Verdict::Trying)
+                .min_by_key(|(_, entry)| entry.made)
+                .map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest {
+                table.entries.remove(&oldest);
+            }
+        }
+        table.made += 1;
+        let entry = Arc::new(Entry { made: table.made, verdict: Mutex::default() });
+        table.entries.insert(key, Arc::clone(&entry));
+        entry
+    }
+}
+
+impl Entry {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decide(&self, verdict: Verdict) {
+        let mut waiting = self.lock();
+        waiting.verdict = verdict;
+        waiting.changes += 1;
+        let wakers = std::mem::take(&mut waiting.wakers);
+        drop(waiting);
+        for (_, waker) in wakers {
+            waker.wake();
+        }
+    }
+}
+
+/// The right to try unproven credentials. Dropped without a verdict (a cancelled request, a lost
+/// connection) it lets the next one try.
+#[derive(Debug)]
+pub(crate) struct Trial {
+    entry: Arc<Entry>,
+}
+
+impl Trial {
+    pub(crate) fn proven(self) {
+        self.entry.decide(Verdict::Proven);
+    }
+
+    pub(crate) fn refused(self) {
+        self.entry.decide(Verdict::Refused);
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        if self.entry.lock().verdict == Verdict::Trying {
+            self.entry.decide(Verdict::Unproven);
+        }
+    }
+}
+
+/// Resolves when the credentials that somebody is trying have a verdict, or when the trial
+/// ended without one. Needs no runtime.
+#[derive(Debug)]
+pub struct Turn {
+    entry: Arc<Entry>,
+    id: u64,
+    changes: u64,
+}
+
+impl Future for Turn {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut waiting = self.entry.lock();
+        if waiting.changes != self.changes {
+            return Poll::Ready(());
+        }
+        match waiting.wakers.iter_mut().find(|(id, _)| *id == self.id) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => waiting.wakers.push((self.id, cx.waker().clone())),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.entry.lock().wakers.retain(|(id, _)| *id != self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protection_space::Challenger;
+
+    fn space() -> ProtectionSpace {
+        ProtectionSpace::new(Challenger::Origin, "http://host.example".parse().expect("an origin"), None)
+    }
+
+    fn poll(turn: &mut Turn) -> Poll<()> {
+        Pin::new(turn).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn one_tries_and_the_others_wait_for_its_verdict() {
+        let guard = Guard::default();
+        let carol = Credentials::password("carol", "wrong");
+        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the first tries") };
+        let Permission::Wait(mut turn) = guard.enter(&space(), &carol) else { panic!("the second waits") };
+        assert_eq!(poll(&mut turn), Poll::Pending);
+        trial.refused();
+        assert_eq!(poll(&mut turn), Poll::Ready(()));
+        assert!(matches!(guard.enter(&space(), &carol), Permission::Refused));
+        assert!(matches!(
+            guard.enter(&space(), &Credentials::password("carol", "right")),
+            Permission::Try(_)
+        ));
+    }
+
+    #[test]
+    fn a_trial_without_a_verdict_lets_the_next_one_try() {
+        let guard = Guard::default();
+        let carol = Credentials::password("carol", "pw");
+        drop(guard.enter(&space(), &carol));
+        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the next tries") };
+        trial.proven();
+        assert!(matches!(guard.enter(&space(), &carol), Permission::Proven));
+    }
+
+    #[test]
+    fn refusals_can_be_forgotten_and_proofs_stay() {
+        let guard = Guard::default();
+        let (carol, dave) = (Credentials::password("carol", "pw"), Credentials::password("dave", "pw"));
+        for (credentials, proven) in [(&carol, false), (&dave, true)] {
+            let Permission::Try(trial) = guard.enter(&space(), credentials) else { panic!("it tries") };
+            if proven { trial.proven() } else { trial.refused() }
+        }
+        guard.forget_refusals();
+        assert!(matches!(guard.enter(&space(), &carol), Permission::Try(_)));
+        assert!(matches!(guard.enter(&space(), &dave), Permission::Proven));
+    }
+
+    #[test]
+    fn a_dropped_turn_leaves_no_waker_behind() {
+        let guard = Guard::default();
+        let carol = Credentials::password("carol", "pw");
+        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the first tries") };
+        let Permission::Wait(mut turn) = guard.enter(&space(), &carol) else { panic!("the second waits") };
+        assert_eq!(poll(&mut turn), Poll::Pending);
+        drop(turn);
+        assert!(trial.entry.lock().wakers.is_empty());
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_keeps_trials() {
+        let guard = Guard::default();
+        let first = guard.enter(&space(), &Credentials::password("first", "pw"));
+        for i in 0..CAPACITY + 8 {
+            drop(guard.enter(&space(), &Credentials::password(format!("user{i}"), "pw")));
+        }
+        assert!(guard.table.lock().expect("not poisoned").entries.len() <= CAPACITY);
+        assert!(matches!(guard.enter(&space(), &Credentials::password("first", "pw")), Permission::Wait(_)));
+        drop(first);
+    }
+}

@@ -1,0 +1,187 @@
+//! Who a connection is for: everything that keeps two requests off the same connection.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::HeaderValue;
+use http::request::Parts;
+
+use crate::credentials::{Anonymous, Credentials, ProxyCredentials};
+use crate::handshake::authenticator::Authenticator;
+use crate::protection_space::{Challenger, Origin};
+
+/// Who a request acts as. Fixed before a connection is chosen.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Identity {
+    /// Nobody: no credentials are used.
+    None,
+    /// The credentials in the request's extensions.
+    Credentials(Credentials),
+    /// Whoever the authenticator's provider names: one principal per challenger, origin, scheme
+    /// and realm.
+    Provider(ProviderId),
+    /// The logged-on user. Comparable only with a clone of itself, since the system may answer
+    /// with somebody else the next time.
+    Ambient(ProviderId),
+    /// The caller set `Authorization` (or `Proxy-Authorization`) and the request passes untouched.
+    CallersOwn(HeaderValue),
+}
+
+impl Identity {
+    /// Who a request acts as: the caller's own field, else the [`Credentials`] in its extensions,
+    /// which are taken out, else whoever the authenticator's provider names.
+    pub fn of(parts: &mut Parts, challenger: Challenger, authenticator: &Authenticator) -> Self {
+        if let Some(value) = parts.headers.get(challenger.authorization_field()) {
+            return Self::CallersOwn(value.clone());
+        }
+        if parts.extensions.is_empty() {
+            return authenticator.identity();
+        }
+        let own = match challenger {
+            Challenger::Origin => parts.extensions.remove::<Credentials>(),
+            Challenger::Proxy => parts.extensions.remove::<ProxyCredentials>().map(|proxy| proxy.0),
+        };
+        match own {
+            Some(credentials) => Self::Credentials(credentials),
+            None if challenger == Challenger::Origin && parts.extensions.get::<Anonymous>().is_some() => {
+                Self::None
+            }
+            None => authenticator.identity(),
+        }
+    }
+}
+
+/// Names one provider, or one statement that the ambient identity is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProviderId(u64);
+
+impl ProviderId {
+    /// An id that equals only its copies.
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Provider(a), Self::Provider(b)) | (Self::Ambient(a), Self::Ambient(b)) => a == b,
+            (Self::None, Self::None) => true,
+            (Self::Credentials(a), Self::Credentials(b)) => a == b,
+            (Self::CallersOwn(a), Self::CallersOwn(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    /// By kind and name; never by secret, so a table's hashes tell nothing.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::None | Self::CallersOwn(_) => {}
+            Self::Credentials(credentials) => credentials.hash(state),
+            Self::Provider(id) | Self::Ambient(id) => id.hash(state),
+        }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Credentials(credentials) => f.debug_tuple("Credentials").field(credentials).finish(),
+            Self::Provider(id) => f.debug_tuple("Provider").field(id).finish(),
+            Self::Ambient(id) => f.debug_tuple("Ambient").field(id).finish(),
+            Self::CallersOwn(_) => f.write_str("CallersOwn(..)"),
+        }
+    }
+}
+
+/// Whether a login lets the server act as the user elsewhere (RFC 4121, section 4.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Delegation {
+    /// Never: the default.
+    #[default]
+    Off,
+    /// Where the realm's policy marks the server as trusted for it.
+    ByPolicy,
+    /// Always.
+    On,
+}
+
+/// Names one set of TLS settings (roots, client certificate); connections made with different
+/// ones are never mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TlsSettings(u64);
+
+impl TlsSettings {
+    /// Settings that equal only their copies.
+    pub fn unique() -> Self {
+        Self(ProviderId::unique().0)
+    }
+}
+
+/// The part of a pool's key that stands beside the origin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct IdentityKey {
+    /// Who the origin sees.
+    pub identity: Identity,
+    /// The proxy in between, and who it sees.
+    pub proxy: Option<(Origin, Identity)>,
+    /// The service principal name, where it is not the default of the origin.
+    pub target_name: Option<Arc<str>>,
+    /// Whether the user's credentials are delegated.
+    pub delegation: Delegation,
+    /// The TLS settings, if the connection has any.
+    pub tls: Option<TlsSettings>,
+}
+
+impl IdentityKey {
+    /// `identity` at the origin; no proxy, the default target name, no delegation.
+    pub fn new(identity: Identity) -> Self {
+        Self { identity, proxy: None, target_name: None, delegation: Delegation::Off, tls: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_differs_makes_another_key() {
+        let alice = Identity::Credentials(Credentials::password("alice", "alice-pw"));
+        let proxy: Origin = "http://proxy.example:3128".parse().expect("an origin");
+        let key = IdentityKey::new(alice.clone());
+        let keys = [
+            key.clone(),
+            IdentityKey::new(Identity::None),
+            IdentityKey::new(Identity::Credentials(Credentials::password("alice", "new-pw"))),
+            IdentityKey::new(Identity::Provider(ProviderId::unique())),
+            IdentityKey::new(Identity::Ambient(ProviderId::unique())),
+            IdentityKey::new(Identity::CallersOwn(HeaderValue::from_static("Bearer one"))),
+            IdentityKey::new(Identity::CallersOwn(HeaderValue::from_static("Bearer two"))),
+            IdentityKey { proxy: Some((proxy.clone(), Identity::None)), ..key.clone() },
+            IdentityKey { proxy: Some((proxy, alice.clone())), ..key.clone() },
+            IdentityKey { target_name: Some("HTTP/alias.example".into()), ..key.clone() },
+            IdentityKey { delegation: Delegation::On, ..key.clone() },
+            IdentityKey { delegation: Delegation::ByPolicy, ..key.clone() },
+            IdentityKey { tls: Some(TlsSettings::unique()), ..key.clone() },
+            IdentityKey { tls: Some(TlsSettings::unique()), ..key.clone() },
+        ];
+        for (i, a) in keys.iter().enumerate() {
+            for (j, b) in keys.iter().enumerate() {
+                assert_eq!(a == b, i == j, "{a:?} and {b:?}");
+            }
+        }
+        assert_eq!(key, IdentityKey::new(Identity::Credentials(Credentials::password("alice", "alice-pw"))));
+    }
+}

@@ -1,0 +1,103 @@
+//! What came of a handshake; found in the response's extensions.
+
+use std::fmt;
+
+use crate::protection_space::Challenger;
+
+/// How the handshake ended that this response belongs to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The challenger accepted the login.
+    LoggedIn(Login),
+    /// The challenge stands: the response is its `401` or `407`.
+    Refused(Refusal),
+}
+
+/// An accepted login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Login {
+    /// Who accepted it.
+    pub challenger: Challenger,
+    /// The scheme's name.
+    pub scheme: &'static str,
+    /// The mechanism behind it, such as NTLM behind Negotiate.
+    pub mechanism: &'static str,
+    /// Who is logged in, as far as the mechanism tells.
+    pub principal: Option<String>,
+    /// Whether the server has proven who it is.
+    pub mutual: bool,
+    /// How many requests and responses it took on this connection, this one included.
+    pub legs: u32,
+}
+
+/// Why a challenge was not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Who challenges.
+    pub challenger: Challenger,
+    /// What became of each scheme, in the order in which they were considered.
+    pub tried: Vec<Tried>,
+    /// How many requests and responses it took on this connection, this one included.
+    pub legs: u32,
+}
+
+/// What became of one scheme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tried {
+    /// The scheme's name; as the server spelled it where it is none of ours.
+    pub scheme: String,
+    /// Why it did not log in.
+    pub why: Why,
+}
+
+/// Why a scheme did not log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The server refused the credentials; with the mechanism's words, if it sent any.
+    Refused(Option<String>),
+    /// The same credentials were refused before and are not tried again, lest the account is
+    /// locked.
+    RefusedBefore,
+    /// The credentials are proven, so this is about the resource: an access control list, say.
+    Denied,
+    /// There are no credentials for it.
+    NoCredentials,
+    /// It would show the secret to who reads the wire, and the origin is not https.
+    RevealsSecret,
+    /// It could not start, for this reason.
+    CannotStart(String),
+    /// Nothing here answers this scheme.
+    Unsupported,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the {} refused the login", self.challenger)?;
+        for (i, tried) in self.tried.iter().enumerate() {
+            write!(f, "{} {}: {}", if i == 0 { ":" } else { ";" }, tried.scheme, tried.why)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(None) => f.write_str("wrong user name or password, or the account may not log in"),
+            Self::Refused(Some(detail)) => write!(f, "refused ({detail})"),
+            Self::RefusedBefore => {
+                f.write_str("these credentials were refused before and are not tried again")
+            }
+            Self::Denied => f.write_str("the login is valid, but has no access to this resource"),
+            Self::NoCredentials => f.write_str("there are no credentials for it"),
+            Self::RevealsSecret => f.write_str("would show the password on a connection without TLS"),
+            Self::CannotStart(reason) => write!(f, "could not start: {reason}"),
+            Self::Unsupported => f.write_str("not supported"),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Which challenge to answer: the strongest scheme that is allowed, whatever the server's order.
+
+use std::sync::Arc;
+
+use crate::challenge::{Challenge, Challenges};
+use crate::handshake::authenticator::Authenticator;
+use crate::handshake::outcome::{Tried, Why};
+use crate::mechanism::Binding;
+use crate::protection_space::{Origin, Realm};
+use crate::scheme::Scheme;
+
+/// A scheme that could be used, with the challenge that asks for it.
+#[derive(Debug)]
+pub(super) struct Candidate {
+    pub(super) scheme: Arc<dyn Scheme>,
+    /// `None` where this side speaks first.
+    pub(super) challenge: Option<Challenge>,
+    pub(super) realm: Option<Realm>,
+}
+
+/// The candidates among `challenges`, the *weakest first* (they are popped), and why the others
+/// are none.
+pub(super) fn candidates(
+    authenticator: &Authenticator,
+    origin: &Origin,
+    challenges: &Challenges,
+) -> (Vec<Candidate>, Vec<Tried>) {
+    let mut candidates = Vec::new();
+    let mut dismissed = Vec::new();
+    for scheme in authenticator.schemes() {
+        for challenge in challenges.iter().filter(|challenge| challenge.is(scheme.name())) {
+            if !authenticator.may_send(&**scheme, origin) {
+                dismissed.push(Tried { scheme: scheme.name().to_owned(), why: Why::RevealsSecret });
+                continue;
+            }
+            candidates.push(Candidate {
+                scheme: Arc::clone(scheme),
+                realm: match scheme.binding() {
+                    // NTLM and Negotiate have no realms, whatever a server sends along.
+                    Binding::Connection => None,
+                    Binding::Request => realm(challenge),
+                },
+                challenge: Some(challenge.clone()),
+            });
+        }
+    }
+    for challenge in challenges.iter() {
+        if !authenticator.schemes().iter().any(|scheme| challenge.is(scheme.name())) {
+            dismissed.push(Tried { scheme: challenge.scheme().to_owned(), why: Why::Unsupported });
+        }
+    }
+    candidates.reverse();
+    (candidates, dismissed)
+}
+
+/// The scheme with which to speak first.
+pub(super) fn known(
+    authenticator: &Authenticator,
+    origin: &Origin,
+    scheme: &str,
+    realm: Option<Realm>,
+) -> Option<Candidate> {
+    let scheme = authenticator.schemes().iter().find(|known| known.name().eq_ignore_ascii_case(scheme))?;
+    authenticator.may_send(&**scheme, origin).then(|| Candidate {
+        scheme: Arc::clone(scheme),
+        challenge: None,
+        realm,
+    })
+}
+
+/// The server's word in an exchange of `scheme`: a challenge with a token goes before a bare one.
+pub(super) fn answer<'a>(challenges: &'a Challenges, scheme: &str) -> Option<&'a Challenge> {
+    let of_scheme = || challenges.iter().filter(|challenge| challenge.is(scheme));
+    of_scheme().find(|challenge| challenge.token68().is_some()).or_else(|| of_scheme().next())
+}
+
+pub(super) fn realm(challenge: &Challenge) -> Option<Realm> {
+    challenge.realm().map(Realm::from)
+}

@@ -1,0 +1,670 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::challenge::Challenges;
+use crate::channel_bindings::ChannelBindings;
+use crate::credentials::Credentials;
+use crate::handshake::action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
+use crate::handshake::authenticator::Authenticator;
+use crate::handshake::error::HandshakeError;
+use crate::handshake::guard::{Permission, Trial};
+use crate::handshake::identity::Identity;
+use crate::handshake::memory::OriginMemory;
+use crate::handshake::outcome::{Login, Outcome, Refusal, Tried, Why};
+use crate::handshake::select::{self, Candidate};
+use crate::mechanism::{Binding, Expects};
+use crate::protection_space::{Challenger, Origin, ProtectionSpace};
+use crate::scheme::{Begin, Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+
+/// The authentication of one connection by one challenger, across all its requests.
+///
+/// For each request: [`begin`](Self::begin), then [`receive`](Self::receive) with each response,
+/// until the action is to deliver, to renew or to fail. Actions that ask for something are
+/// answered by [`resume`](Self::resume).
+pub struct Handshake {
+    authenticator: Authenticator,
+    challenger: Challenger,
+    origin: Origin,
+    channel_bindings: Option<ChannelBindings>,
+    memory: Arc<OriginMemory>,
+    state: State,
+    /// Whose messages this connection has carried: it serves nobody else.
+    owner: Option<Identity>,
+    /// A first message went by unread on this connection: it speaks when it is asked.
+    unasked: bool,
+    request: Progress,
+}
+
+/// What is known of the request under way.
+struct Progress {
+    identity: Identity,
+    legs: u32,
+    /// A response is in hand, which can be delivered if nothing else helps.
+    responded: bool,
+    /// The response in hand is the connection's last.
+    closing: bool,
+    /// What is left to try, the strongest last.
+    candidates: Vec<Candidate>,
+    tried: Vec<Tried>,
+    refused: Option<Credentials>,
+    /// The server's challenge could not be answered.
+    failure: Option<SchemeError>,
+    /// A remembered scheme was not taken on a fresh connection: yet another one would not help.
+    fresh_start_failed: bool,
+}
+
+impl Progress {
+    fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            legs: 0,
+            responded: false,
+            closing: false,
+            candidates: Vec::new(),
+            tried: Vec::new(),
+            refused: None,
+            failure: None,
+            fresh_start_failed: false,
+        }
+    }
+}
+
+enum State {
+    /// No authorization is out.
+    Idle,
+    /// Credentials are being looked for.
+    Asking(Candidate),
+    /// Somebody else tries the same credentials.
+    Waiting(Candidate, Credentials),
+    /// A mechanism's step is being run.
+    Stepping(Box<Run>),
+    /// A leg with this run's authorization is out.
+    Sent(Box<Run>),
+    /// The connection is authenticated: requests carry nothing.
+    Established(Box<(&'static str, Proof)>),
+    /// Each request carries its own authorization, made by this run.
+    Standing(Box<Run>),
+    /// A handshake failed; servers do not take up another one on the connection.
+    Spoiled,
+}
+
+/// One scheme's exchange under way.
+struct Run {
+    scheme: Arc<dyn Scheme>,
+    exchange: Box<dyn Exchange>,
+    credentials: Credentials,
+    space: ProtectionSpace,
+    /// Others wait for the verdict, unless the credentials are proven already.
+    trial: Option<Trial>,
+    expects: Expects,
+    /// A leg of it has been sent.
+    sent: bool,
+    /// A token derived from the secret has been sent.
+    started: bool,
+    /// There was no challenge yet when it began.
+    spoke_first: bool,
+    /// The connection had not seen a handshake before.
+    on_fresh_connection: bool,
+    concluding: bool,
+    /// Its success was reported before; a standing authorization repeats it.
+    reported: bool,
+}
+
+impl Handshake {
+    /// The handshake of a new connection to `origin` (or to a proxy of that address).
+    pub fn new(
+        authenticator: Authenticator,
+        challenger: Challenger,
+        origin: Origin,
+        channel_bindings: Option<ChannelBindings>,
+    ) -> Self {
+        let memory = authenticator.memory(challenger, &origin);
+        Self {
+            authenticator,
+            challenger,
+            origin,
+            channel_bindings,
+            memory,
+            state: State::Idle,
+            owner: None,
+            unasked: false,
+            request: Progress::new(Identity::None),
+        }
+    }
+
+    /// A request is about to be sent for `identity`.
+    pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
+        if self.owner.as_ref().is_some_and(|owner| owner != identity) {
+            return Action::Renew(Renewal::OtherIdentity);
+        }
+        let same_identity = self.request.identity == *identity;
+        self.request = Progress::new(identity.clone());
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Established(established) => {
+                self.state = State::Established(established);
+                return Action::bare();
+            }
+            State::Standing(run) if same_identity => return self.repeat(run, request),
+            State::Idle | State::Standing(_) => {}
+            State::Asking(_) | State::Waiting(..) | State::Stepping(_) | State::Sent(_) | State::Spoiled => {
+                self.state = State::Spoiled;
+                return Action::Renew(Renewal::Spoiled);
+            }
+        }
+        if let Identity::CallersOwn(_) = identity {
+            self.owner = Some(identity.clone());
+            return Action::bare();
+        }
+        if self.unasked || *identity == Identity::None {
+            return Action::bare();
+        }
+        let wants = self.memory.wants();
+        let scheme = wants.scheme.or_else(|| self.authenticator.declared(self.challenger, &self.origin));
+        let known =
+            scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, wants.realm));
+        self.request.candidates.extend(known);
+        self.next_candidate(request)
+    }
+
+    /// A response came; `withheld` says that its leg was sent without the request's body.
+    pub fn receive(&mut self, head: ResponseHead<'_>, withheld: bool, request: RequestContext<'_>) -> Action {
+        self.request.legs += 1;
+        if head.status == self.challenger.status() {
+            return self.challenged(head, request);
+        }
+        if withheld {
+            // Not the answer to the request, whose body the server has not seen.
+            self.unasked = true;
+            if let State::Sent(_) = self.state {
+                self.state = State::Idle;
+            }
+            return self.send_within_bounds(None, BodyUse::Carried);
+        }
+        self.passed(head)
+    }
+
+    /// A response came that is another challenger's business: this one let the request pass.
+    pub fn pass(&mut self, head: ResponseHead<'_>) -> Action {
+        self.request.legs += 1;
+        self.passed(head)
+    }
+
+    /// What an action asked for.
+    pub fn resume(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
+        match (std::mem::replace(&mut self.state, State::Spoiled), answer) {
+            (State::Asking(candidate), Answer::Credentials(Some(credentials))) => {
+                self.enter(candidate, credentials, request)
+            }
+            (State::Asking(candidate), Answer::Credentials(None)) => {
+                self.state = State::Idle;
+                self.dismiss(&*candidate.scheme, Why::NoCredentials);
+                self.next_candidate(request)
+            }
+            (State::Waiting(candidate, credentials), Answer::Turn) => {
+                self.enter(candidate, credentials, request)
+            }
+            (State::Stepping(mut run), Answer::Stepped(stepped)) => {
+                let reply = run.exchange.resume(stepped);
+                self.reply(run, reply, request)
+            }
+            _ => Action::Fail(HandshakeError::OutOfTurn),
+        }
+    }
+
+    /// Whether the next request needs no handshake.
+    pub fn is_established(&self) -> bool {
+        matches!(self.state, State::Established(_))
+    }
+
+    /// Whether the connection can serve another request once its response has ended.
+    pub fn is_reusable(&self) -> bool {
+        matches!(self.state, State::Idle | State::Established(_) | State::Standing(_))
+    }
+
+    /// Whether a leg is out that the connection must outlive.
+    pub fn is_bound_under_way(&self) -> bool {
+        matches!(&self.state, State::Sent(run) if run.scheme.binding() == Binding::Connection)
+    }
+
+    /// The challenger answered with its challenge.
+    fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        self.request.responded = true;
+        self.request.closing = !head.is_persistent();
+        self.unasked = false;
+        let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Sent(run) => self.challenged_again(run, &challenges, request),
+            // On an established connection, too: the login is lost, and another one begins.
+            _ => self.choose(&challenges, request),
+        }
+    }
+
+    /// A challenge in answer to this run's authorization.
+    fn challenged_again(
+        &mut self,
+        mut run: Box<Run>,
+        challenges: &Challenges,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let name = run.scheme.name();
+        if !run.started {
+            if run.spoke_first {
+                self.offer(challenges);
+            }
+            self.request.candidates.retain(|candidate| candidate.scheme.name() != name);
+        }
+        let token = select::answer(challenges, name)
+            .filter(|challenge| challenge.token68().is_some_and(|token| !token.is_empty()));
+        match token {
+            Some(_) if !run.started && self.request.closing => {
+                self.state = State::Spoiled;
+                Action::Renew(Renewal::ClosedInHandshake)
+            }
+            Some(challenge) if !run.started || run.scheme.binding() == Binding::Connection => {
+                let reply = run.exchange.respond(Some(challenge), request);
+                self.reply(run, reply, request)
+            }
+            _ if !run.started => self.not_taken(run, challenges, request),
+            _ => {
+                let realms = || challenges.iter().filter(|challenge| challenge.is(name)).map(select::realm);
+                if run.spoke_first && realms().all(|realm| realm != run.space.realm) {
+                    if run.space.realm.is_some() {
+                        // Another protection space: these credentials were not refused in it.
+                        drop(run);
+                        return self.choose(challenges, request);
+                    }
+                    if let (Some(guard), Some(_)) = (self.authenticator.guard(), &run.trial) {
+                        for realm in realms() {
+                            guard.refuse(&ProtectionSpace { realm, ..run.space.clone() }, &run.credentials);
+                        }
+                    }
+                }
+                self.refused(*run, None)
+            }
+        }
+    }
+
+    /// The server answered a first message with a challenge that does not continue it.
+    fn not_taken(&mut self, run: Box<Run>, challenges: &Challenges, request: RequestContext<'_>) -> Action {
+        let still_offered = challenges.iter().any(|challenge| challenge.is(run.scheme.name()));
+        if still_offered && !run.on_fresh_connection && !self.request.fresh_start_failed {
+            self.state = State::Spoiled;
+            return Action::Renew(Renewal::NotTaken);
+        }
+        self.request.fresh_start_failed |= still_offered && run.spoke_first;
+        let reason = match still_offered {
+            true => "the server answered the first message with a bare challenge",
+            false => "the server does not offer it",
+        };
+        self.dismiss(&*run.scheme, Why::CannotStart(reason.to_owned()));
+        drop(run);
+        self.next_candidate(request)
+    }
+
+    /// Chooses among fresh challenges.
+    fn choose(&mut self, challenges: &Challenges, request: RequestContext<'_>) -> Action {
+        if let Identity::CallersOwn(_) = self.request.identity {
+            return Action::Deliver(None);
+        }
+        self.offer(challenges);
+        self.next_candidate(request)
+    }
+
+    /// What can be tried, now that the server has said what it takes.
+    fn offer(&mut self, challenges: &Challenges) {
+        (self.request.candidates, self.request.tried) =
+            select::candidates(&self.authenticator, &self.origin, challenges);
+    }
+
+    fn next_candidate(&mut self, request: RequestContext<'_>) -> Action {
+        while let Some(candidate) = self.request.candidates.pop() {
+            match &self.request.identity {
+                Identity::Credentials(credentials) => {
+                    let credentials = credentials.clone();
+                    return self.enter(candidate, credentials, request);
+                }
+                Identity::Provider(_) => {
+                    let question = Question {
+                        challenger: self.challenger,
+                        origin: self.origin.clone(),
+                        scheme: candidate.scheme.name(),
+                        realm: candidate.realm.clone(),
+                    };
+                    self.state = State::Asking(candidate);
+                    return Action::Ask(question);
+                }
+                Identity::None | Identity::Ambient(_) | Identity::CallersOwn(_) => {
+                    self.dismiss(&*candidate.scheme, Why::NoCredentials);
+                }
+            }
+        }
+        if !self.request.responded {
+            return Action::bare();
+        }
+        match self.request.failure.take() {
+            Some(error) => {
+                self.state = State::Spoiled;
+                Action::Fail(HandshakeError::Scheme(error))
+            }
+            None => self.deliver_refusal(),
+        }
+    }
+
+    /// Past the guard, if it lets the credentials pass.
+    fn enter(
+        &mut self,
+        candidate: Candidate,
+        credentials: Credentials,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let space = ProtectionSpace::new(self.challenger, self.origin.clone(), candidate.realm.clone());
+        let permission = match self.authenticator.guard() {
+            _ if self.request.refused.as_ref() == Some(&credentials) => Permission::Refused,
+            Some(guard) => guard.enter(&space, &credentials),
+            None => Permission::Proven,
+        };
+        match permission {
+            Permission::Wait(turn) => {
+                self.state = State::Waiting(candidate, credentials);
+                Action::Wait(turn)
+            }
+            Permission::Refused => {
+                self.state = State::Idle;
+                self.dismiss(&*candidate.scheme, Why::RefusedBefore);
+                self.request.refused = Some(credentials);
+                self.next_candidate(request)
+            }
+            Permission::Proven => self.run(candidate, credentials, space, None, request),
+            Permission::Try(trial) => self.run(candidate, credentials, space, Some(trial), request),
+        }
+    }
+
+    /// Begins the candidate's exchange.
+    fn run(
+        &mut self,
+        candidate: Candidate,
+        credentials: Credentials,
+        space: ProtectionSpace,
+        trial: Option<Trial>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let Candidate { scheme, challenge, realm } = candidate;
+        self.memory.remember(scheme.name(), realm, scheme.binding());
+        if self.request.closing {
+            self.state = State::Spoiled;
+            return Action::Renew(Renewal::ClosedAfterChallenge);
+        }
+        let mut arguments = Begin::new(credentials.clone(), self.authenticator.target_name(&self.origin));
+        if self.authenticator.uses_channel_bindings() {
+            arguments.channel_bindings.clone_from(&self.channel_bindings);
+        }
+        let mut run = Box::new(Run {
+            exchange: scheme.begin(arguments),
+            scheme,
+            credentials,
+            space,
+            trial,
+            expects: Expects::Challenge,
+            sent: false,
+            started: false,
+            spoke_first: challenge.is_none(),
+            on_fresh_connection: self.owner.is_none(),
+            concluding: false,
+            reported: false,
+        });
+        let reply = run.exchange.respond(challenge.as_ref(), request);
+        self.reply(run, reply, request)
+    }
+
+    /// The next request of a standing authorization.
+    fn repeat(&mut self, mut run: Box<Run>, request: RequestContext<'_>) -> Action {
+        run.spoke_first = true;
+        run.sent = false;
+        run.started = false;
+        run.concluding = false;
+        let reply = run.exchange.respond(None, request);
+        self.reply(run, reply, request)
+    }
+
+    fn reply(
+        &mut self,
+        mut run: Box<Run>,
+        reply: Result<Reply, SchemeError>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        match reply {
+            Ok(Reply::Send { .. }) if run.concluding => {
+                let error =
+                    SchemeError::new(run.scheme.name(), "the server accepted in the midst of the exchange");
+                self.state = State::Spoiled;
+                Action::Fail(HandshakeError::FinalToken(error))
+            }
+            Ok(Reply::Send { .. }) if self.request.closing => {
+                let detail = "the server closes the connection in the midst of the exchange";
+                self.refused(*run, Some(detail.to_owned()))
+            }
+            Ok(Reply::Send { authorization, expects, proves }) => {
+                run.expects = expects;
+                run.sent = true;
+                run.started |= proves;
+                if run.scheme.binding() == Binding::Connection {
+                    self.owner = Some(self.request.identity.clone());
+                }
+                let body = match expects {
+                    Expects::Challenge if request.has_body => BodyUse::Withheld,
+                    Expects::Challenge | Expects::Success => BodyUse::Carried,
+                };
+                self.state = State::Sent(run);
+                self.send_within_bounds(Some(authorization), body)
+            }
+            Ok(Reply::Step(job)) => {
+                self.state = State::Stepping(run);
+                Action::Step(job)
+            }
+            Ok(Reply::Done(proof)) if run.concluding => self.logged_in(run, proof),
+            Ok(Reply::Done(_)) => {
+                let detail = "the server challenges although all tokens were exchanged";
+                let error = SchemeError::new(run.scheme.name(), detail);
+                self.reply(run, Err(error), request)
+            }
+            Err(error) if run.concluding => {
+                self.state = State::Spoiled;
+                Action::Fail(HandshakeError::FinalToken(error))
+            }
+            Err(error) if run.started => self.refused(*run, Some(with_sources(&error))),
+            Err(error) => {
+                self.state = State::Idle;
+                self.dismiss(&*run.scheme, Why::CannotStart(with_sources(&error)));
+                if run.sent {
+                    self.request.failure = Some(error);
+                }
+                drop(run);
+                self.next_candidate(request)
+            }
+        }
+    }
+
+    fn send_within_bounds(
+        &mut self,
+        authorization: Option<crate::authorization::Authorization>,
+        body: BodyUse,
+    ) -> Action {
+        let max = self.authenticator.max_legs();
+        if self.request.legs >= max {
+            self.state = State::Spoiled;
+            return Action::Fail(HandshakeError::TooManyLegs(max));
+        }
+        Action::Send { authorization, body }
+    }
+
+    /// Not a challenge of this challenger: whatever was sent has been taken, or was not needed.
+    fn passed(&mut self, head: ResponseHead<'_>) -> Action {
+        match &self.state {
+            State::Established(established) if self.authenticator.reports_established() => {
+                let (scheme, proof) = &**established;
+                Action::Deliver(Some(self.login(scheme, proof)))
+            }
+            State::Sent(_) => {
+                let State::Sent(run) = std::mem::replace(&mut self.state, State::Idle) else {
+                    unreachable!("matched above")
+                };
+                self.accepted(run, head)
+            }
+            _ => Action::Deliver(None),
+        }
+    }
+
+    fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>) -> Action {
+        if run.expects == Expects::Challenge {
+            // The request needed no login; the server did not look at the first message.
+            self.unasked = true;
+            return Action::Deliver(None);
+        }
+        if !tells_of_a_login(head.status) {
+            if run.scheme.binding() == Binding::Connection {
+                self.state = State::Spoiled;
+            }
+            return Action::Deliver(None);
+        }
+        run.concluding = true;
+        if says_persistent_auth(head.headers) == Some(false) {
+            self.request.closing = true;
+        }
+        let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        match run.exchange.conclude(select::answer(&challenges, run.scheme.name())) {
+            Ok(Reply::Done(proof)) => self.logged_in(run, proof),
+            Ok(Reply::Step(job)) => {
+                self.state = State::Stepping(run);
+                Action::Step(job)
+            }
+            Ok(Reply::Send { .. }) => {
+                let error =
+                    SchemeError::new(run.scheme.name(), "the server accepted in the midst of the exchange");
+                self.state = State::Spoiled;
+                Action::Fail(HandshakeError::FinalToken(error))
+            }
+            Err(error) => {
+                self.state = State::Spoiled;
+                Action::Fail(HandshakeError::FinalToken(error))
+            }
+        }
+    }
+
+    fn logged_in(&mut self, mut run: Box<Run>, proof: Proof) -> Action {
+        if let Some(trial) = run.trial.take() {
+            trial.proven();
+        }
+        let scheme = run.scheme.name();
+        self.memory.remember(scheme, run.space.realm.clone(), proof.binding);
+        let login =
+            (!run.reported || self.authenticator.reports_established()).then(|| self.login(scheme, &proof));
+        run.reported = true;
+        if proof.binding == Binding::Connection {
+            self.owner = Some(self.request.identity.clone());
+        }
+        self.state = match proof.binding {
+            // `Persistent-Auth: false`: the next request begins anew, on the same connection.
+            Binding::Connection if self.request.closing => State::Idle,
+            Binding::Connection => State::Established(Box::new((scheme, proof))),
+            Binding::Request => State::Standing(run),
+        };
+        Action::Deliver(login)
+    }
+
+    /// The challenge stands after the secret was used: no further scheme gets it.
+    fn refused(&mut self, mut run: Run, detail: Option<String>) -> Action {
+        self.state = match run.scheme.binding() {
+            Binding::Connection => State::Spoiled,
+            Binding::Request => State::Idle,
+        };
+        let why = match run.trial.take() {
+            Some(trial) => {
+                trial.refused();
+                Why::Refused(detail)
+            }
+            None if self.authenticator.guard().is_none() => Why::Refused(detail),
+            None => Why::Denied,
+        };
+        self.dismiss(&*run.scheme, why);
+        self.deliver_refusal()
+    }
+
+    fn dismiss(&mut self, scheme: &dyn Scheme, why: Why) {
+        self.request.tried.push(Tried { scheme: scheme.name().to_owned(), why });
+    }
+
+    fn deliver_refusal(&mut self) -> Action {
+        let tried = std::mem::take(&mut self.request.tried);
+        Action::Deliver(Some(Box::new(Outcome::Refused(Refusal {
+            challenger: self.challenger,
+            tried,
+            legs: self.request.legs,
+        }))))
+    }
+
+    fn login(&self, scheme: &'static str, proof: &Proof) -> Box<Outcome> {
+        Box::new(Outcome::LoggedIn(Login {
+            challenger: self.challenger,
+            scheme,
+            mechanism: proof.mechanism,
+            principal: proof.principal.clone(),
+            mutual: proof.mutual,
+            legs: self.request.legs,
+        }))
+    }
+}
+
+impl Action {
+    /// The request as the caller made it.
+    pub(crate) fn bare() -> Self {
+        Self::Send { authorization: None, body: BodyUse::Carried }
+    }
+}
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Idle => "Idle",
+            State::Asking(_) => "Asking",
+            State::Waiting(..) => "Waiting",
+            State::Stepping(_) => "Stepping",
+            State::Sent(_) => "Sent",
+            State::Established(_) => "Established",
+            State::Standing(_) => "Standing",
+            State::Spoiled => "Spoiled",
+        };
+        f.debug_struct("Handshake")
+            .field("challenger", &self.challenger)
+            .field("origin", &self.origin)
+            .field("state", &format_args!("{state}"))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a status says that the login was looked at: a gateway's error, a refusal of the
+/// request's form, or a proxy's challenge where there should be none may come from in front of it.
+fn tells_of_a_login(status: http::StatusCode) -> bool {
+    !matches!(status.as_u16(), 400 | 407 | 408 | 413 | 414 | 417 | 421 | 429 | 431 | 502..=504)
+}
+
+/// `Persistent-Auth`, as IIS and mod_auth_gssapi send it.
+fn says_persistent_auth(headers: &http::HeaderMap) -> Option<bool> {
+    let value = headers.get("persistent-auth")?.to_str().ok()?.trim();
+    match value {
+        _ if value.eq_ignore_ascii_case("true") => Some(true),
+        _ if value.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// An error and what lies behind it, in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

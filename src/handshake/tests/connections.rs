@@ -1,0 +1,320 @@
+//! What a connection outlives, who it belongs to, and which leg takes the body.
+
+use http::HeaderValue;
+
+use super::*;
+use BodyUse::{Carried, Withheld};
+
+/// A connection that carol has logged in on, and its server.
+fn established(authenticator: &Authenticator) -> (Connection, Server) {
+    let (mut connection, mut server) = (Connection::new(authenticator), Server::ntlm());
+    connection.converse(&mut server).login();
+    assert!(connection.handshake.is_established());
+    (connection, server)
+}
+
+#[test]
+fn ntlm_takes_three_legs_at_first_two_where_it_is_remembered_and_one_once_it_stands() {
+    let authenticator = using([ntlm()]).build();
+    for (legs, heard) in [(3, &["-", "NTLM", "NTLM"][..]), (2, &["NTLM", "NTLM"])] {
+        let mut connection = Connection::new(&authenticator).with_body();
+        let mut server = Server::ntlm();
+        let login = connection.converse(&mut server).login();
+        assert_eq!((login.legs, login.principal.as_deref()), (legs, Some("LAB\\carol")));
+        assert_eq!(server.heard, heard);
+        connection.converse(server.anew()).plain();
+        assert_eq!(server.heard, ["-"]);
+    }
+}
+
+#[test]
+fn negotiate_proves_the_server_with_its_final_token() {
+    let authenticator = using([negotiate()]).build();
+    let mut connection = Connection::new(&authenticator);
+    let login = connection.converse(&mut Server::negotiate(ServerMic::Right)).login();
+    assert_eq!((login.scheme, login.mechanism, login.legs), ("Negotiate", "NTLM", 3));
+}
+
+#[test]
+fn a_first_challenge_that_closes_moves_to_a_connection_that_speaks_first() {
+    for response in [closing(unauthorized(&["NTLM"])), old(unauthorized(&["NTLM"]))] {
+        let authenticator = using([ntlm()]).build();
+        let mut connection = Connection::new(&authenticator);
+        connection.begin().bare();
+        assert_eq!(connection.receive(&response).renewal(), Renewal::ClosedAfterChallenge);
+        assert!(!connection.handshake.is_reusable());
+
+        let login = Connection::new(&authenticator).converse(&mut Server::ntlm()).login();
+        assert_eq!(login.legs, 2);
+    }
+    let kept = with(old(unauthorized(&["NTLM"])), "connection", "Keep-Alive");
+    let mut connection = Connection::new(&using([ntlm()]).build());
+    connection.begin().bare();
+    assert_eq!(connection.receive(&kept).leg().0, "NTLM");
+}
+
+#[test]
+fn a_close_in_mid_handshake_starts_over() {
+    let authenticator = using([ntlm()]).build();
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["NTLM"])).leg();
+    assert_eq!(connection.receive(&closing(type_2())).renewal(), Renewal::ClosedInHandshake);
+    // Nothing secret was sent, so there is no verdict, and nobody waits for one.
+    assert_eq!(Connection::new(&authenticator).converse(&mut Server::ntlm()).login().legs, 2);
+}
+
+#[test]
+fn a_close_after_the_secret_was_sent_does_not_send_it_once_more() {
+    let fake = Fake::new("Fake", |_| token(Expects::Challenge, true));
+    let authenticator = using([Arc::new(fake), basic()]).build();
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Fake", "Basic realm=x"])).leg();
+    let tried = connection.receive(&closing(unauthorized(&["Fake Z28gb24="]))).tried();
+    assert!(matches!(&tried[..], [(_, Why::Refused(Some(_)))]), "{tried:?}");
+}
+
+#[test]
+fn a_challenge_on_an_established_connection_begins_one_fresh_handshake() {
+    let (mut connection, mut server) = established(&using([ntlm()]).build());
+    server.logged_in = false;
+    let login = connection.converse(server.anew()).login();
+    assert_eq!((login.legs, &server.heard[..]), (3, &["-", "NTLM", "NTLM"].map(String::from)[..]));
+    connection.converse(server.anew()).plain();
+
+    // The server takes the login and still says 401.
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["NTLM"])).leg();
+    connection.receive(&type_2()).leg();
+    let refusal = connection.receive(&unauthorized(&["NTLM"])).refusal();
+    assert_eq!(refusal.legs, 3);
+    assert!(!connection.handshake.is_reusable());
+}
+
+#[test]
+fn nothing_of_an_earlier_request_is_told_of_a_later_one() {
+    let authenticator = using([Arc::new(Fake::new("Fake", no_ticket)), ntlm()]).build();
+    let mut connection = Connection::new(&authenticator);
+    let mut server = Server::ntlm().listing(&["Fake", "Hoba"]);
+    connection.converse(&mut server).login();
+    connection.begin().bare();
+    let tried = connection.receive(&unauthorized(&["Digest realm=x"])).tried();
+    assert_eq!(tried, [("Digest".to_owned(), Why::Unsupported)]);
+}
+
+#[test]
+fn persistent_auth_false_logs_in_anew_for_the_next_request() {
+    let mut connection = Connection::new(&using([ntlm()]).build());
+    for (legs, remembered) in [(3, false), (2, true)] {
+        let mut said = connection.begin();
+        if !remembered {
+            said.bare();
+            said = connection.receive(&unauthorized(&["NTLM"]));
+        }
+        said.leg();
+        connection.receive(&type_2()).leg();
+        let login = connection.receive(&with(ok(), "persistent-auth", "FALSE")).login();
+        assert_eq!(login.legs, legs);
+        assert!(connection.handshake.is_reusable() && !connection.handshake.is_established());
+    }
+    // It stays carol's.
+    connection.identity = Identity::None;
+    assert_eq!(connection.begin().renewal(), Renewal::OtherIdentity);
+}
+
+#[test]
+fn a_connection_serves_nobody_but_its_owner() {
+    let (mut connection, mut server) = established(&using([ntlm()]).build());
+    for other in [
+        Identity::Credentials(Credentials::password("LAB\\dave", "dave-pw")),
+        mistaken(),
+        Identity::None,
+        Identity::CallersOwn(HeaderValue::from_static("Bearer x")),
+    ] {
+        connection.identity = other;
+        assert_eq!(connection.begin().renewal(), Renewal::OtherIdentity);
+    }
+    connection.identity = Identity::Credentials(carol());
+    connection.converse(server.anew()).plain();
+}
+
+#[test]
+fn a_half_done_handshake_owns_its_connection_too() {
+    let mut connection = Connection::new(&using([ntlm()]).build());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["NTLM"])).leg();
+    connection.receive(&ok()).plain();
+    connection.identity = Identity::None;
+    assert_eq!(connection.begin().renewal(), Renewal::OtherIdentity);
+}
+
+#[test]
+fn a_login_that_turns_out_to_be_bound_owns_its_connection() {
+    let mut fake = Fake::new("Fake", |_| token(Expects::Success, true));
+    fake.binding = Binding::Request;
+    let mut connection = Connection::new(&using([Arc::new(fake) as Arc<dyn Scheme>]).build());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Fake"])).leg();
+    connection.receive(&ok()).login();
+    assert!(connection.handshake.is_established());
+    connection.identity = Identity::Credentials(Credentials::password("LAB\\dave", "dave-pw"));
+    assert_eq!(connection.begin().renewal(), Renewal::OtherIdentity);
+}
+
+#[test]
+fn the_callers_own_field_passes_untouched_and_keeps_its_connection() {
+    let authenticator = using([ntlm()]).declare(mail(), "NTLM").build();
+    let own = |value| Identity::CallersOwn(HeaderValue::from_static(value));
+    let mut connection = Connection::new(&authenticator).acting_as(own("NTLM one"));
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["NTLM"])).plain();
+    connection.begin().bare();
+    connection.receive(&ok()).plain();
+    for other in [own("NTLM two"), Identity::None, Identity::Credentials(carol())] {
+        connection.identity = other;
+        assert_eq!(connection.begin().renewal(), Renewal::OtherIdentity);
+    }
+}
+
+#[test]
+fn nobody_gets_the_challenge_with_its_explanation() {
+    let mut connection = Connection::new(&authenticator()).acting_as(Identity::None);
+    connection.begin().bare();
+    let tried = connection.receive(&unauthorized(&["NTLM"])).tried();
+    assert_eq!(tried, [("NTLM".to_owned(), Why::NoCredentials)]);
+    // The connection was nobody's and can become carol's.
+    connection.identity = Identity::Credentials(carol());
+    connection.begin().bare();
+}
+
+#[test]
+fn basic_speaks_first_for_its_user_and_never_for_the_next() {
+    let authenticator = using([basic()]).build();
+    let mut connection = Connection::new(&authenticator).with_body();
+    connection.begin().bare();
+    assert_eq!(connection.receive(&unauthorized(&["Basic realm=x"])).leg(), ("Basic".to_owned(), Carried));
+    assert_eq!(connection.receive(&ok()).login().legs, 2);
+    // One leg, and nothing to report.
+    assert_eq!(connection.begin().leg().1, Carried);
+    connection.receive(&ok()).plain();
+    assert_eq!(connection.legs, 1);
+
+    let carols = connection.begin();
+    connection.receive(&ok()).plain();
+    connection.identity = Identity::None;
+    connection.begin().bare();
+    connection.receive(&ok()).plain();
+    connection.identity = Identity::Credentials(Credentials::password("LAB\\dave", "dave-pw"));
+    let daves = connection.begin();
+    assert_ne!(value(carols), value(daves));
+}
+
+#[test]
+fn a_leg_that_expects_a_challenge_leaves_the_body_at_home() {
+    let mut connection = Connection::new(&using([ntlm()]).build()).with_body();
+    connection.begin().bare();
+    assert_eq!(connection.receive(&unauthorized(&["NTLM"])).leg().1, Withheld);
+    assert_eq!(connection.receive(&type_2()).leg().1, Carried);
+    assert_eq!(connection.receive(&status(201)).login().legs, 3);
+}
+
+#[test]
+fn an_answer_to_a_withheld_body_is_not_delivered_and_the_connection_no_longer_speaks_first() {
+    let authenticator = using([ntlm()]).declare(mail(), "NTLM").build();
+    for answer in [ok(), status(302), status(500)] {
+        let mut connection = Connection::new(&authenticator).with_body();
+        assert_eq!(connection.begin().leg().1, Withheld);
+        connection.receive(&answer).bare();
+        connection.receive(&ok()).plain();
+        assert_eq!(connection.legs, 2);
+        // The server does not want it, so each further request takes one leg.
+        connection.begin().bare();
+        connection.receive(&ok()).plain();
+        // Until it asks.
+        connection.begin().bare();
+        assert_eq!(connection.receive(&unauthorized(&["NTLM"])).leg().0, "NTLM");
+    }
+}
+
+#[test]
+fn a_wrong_final_token_fails() {
+    let mut connection = Connection::new(&using([negotiate()]).build());
+    let error = connection.converse(&mut Server::negotiate(ServerMic::Wrong)).error();
+    assert!(matches!(error, HandshakeError::FinalToken(_)), "{error:?}");
+    assert!(!connection.handshake.is_reusable());
+}
+
+#[test]
+fn a_missing_final_token_is_accepted_where_ntlm_was_the_only_offer() {
+    let mut connection = Connection::new(&using([negotiate()]).build());
+    connection.converse(&mut Server::negotiate(ServerMic::Missing)).login();
+
+    let mut connection = Connection::new(&using([negotiate()]).build());
+    let mut server = Server::negotiate(ServerMic::Right);
+    let mut said = connection.begin();
+    let login = loop {
+        let Said::Send(authorization, body) = said else { break said.login() };
+        let mut response = server.answer(authorization.as_ref(), body);
+        if response.status() == StatusCode::OK {
+            response.headers_mut().clear();
+        }
+        said = connection.receive(&response);
+    };
+    assert_eq!((login.legs, login.mutual), (3, false));
+}
+
+#[test]
+fn a_server_that_accepts_in_the_midst_of_the_exchange_fails() {
+    let mut fake = Fake::new("Fake", |_| token(Expects::Success, true));
+    fake.conclude = || token(Expects::Success, true);
+    let mut connection = Connection::new(&using([Arc::new(fake) as Arc<dyn Scheme>]).build());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Fake"])).leg();
+    let error = connection.receive(&ok()).error();
+    assert!(matches!(error, HandshakeError::FinalToken(_)), "{error:?}");
+}
+
+#[test]
+fn endless_challenges_end() {
+    let fake = Fake::new("Fake", |_| token(Expects::Challenge, false));
+    let authenticator = using([Arc::new(fake) as Arc<dyn Scheme>]).max_legs(5).build();
+    let mut connection = Connection::new(&authenticator);
+    let mut said = connection.begin();
+    let error = loop {
+        match said {
+            Said::Send(..) => said = connection.receive(&unauthorized(&["Fake bW9yZQ=="])),
+            _ => break said.error(),
+        }
+    };
+    assert!(matches!(error, HandshakeError::TooManyLegs(5)), "{error:?}");
+    assert_eq!(connection.legs, 5);
+    assert!(!connection.handshake.is_reusable());
+}
+
+#[test]
+fn a_server_that_alternates_between_answers_and_challenges_ends_too() {
+    let authenticator = using([ntlm()]).max_legs(6).build();
+    let mut connection = Connection::new(&authenticator).with_body();
+    let mut said = connection.begin();
+    let error = loop {
+        match said {
+            Said::Send(None, _) => said = connection.receive(&unauthorized(&["NTLM"])),
+            Said::Send(Some(_), _) => said = connection.receive(&ok()),
+            _ => break said.error(),
+        }
+    };
+    assert!(matches!(error, HandshakeError::TooManyLegs(6)), "{error:?}");
+}
+
+#[test]
+fn an_answer_out_of_turn_is_an_error_not_a_panic() {
+    let mut connection = Connection::new(&authenticator());
+    connection.begin().bare();
+    assert!(matches!(connection.proceed().error(), HandshakeError::OutOfTurn));
+}
+
+fn value(said: Said) -> HeaderValue {
+    let Said::Send(Some(value), _) = said else { panic!("{said:?}") };
+    value
+}

@@ -1,0 +1,409 @@
+//! Whole conversations without IO: the real clients against the acceptors of `testing`, and
+//! answers made by hand where a server misbehaves.
+
+mod choosing;
+mod connections;
+mod hostile;
+mod verdicts;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, Method, Response, StatusCode, Uri, Version};
+
+use crate::authorization::Authorization;
+use crate::challenge::Challenge;
+use crate::credentials::Credentials;
+use crate::handshake::{
+    Action, Answer, Authenticator, AuthenticatorBuilder, BodyUse, Handshake, HandshakeError, Identity, Login,
+    Outcome, Question, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
+};
+use crate::mechanism::spnego::oid;
+use crate::mechanism::{Binding, Expects, Moment, Stepped};
+use crate::protection_space::{Challenger, Origin};
+use crate::scheme::{Basic, Begin, Exchange, Negotiate, NtlmScheme, Proof};
+use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
+use crate::testing::spnego::{ServerMic, SpnegoAcceptor};
+use crate::testing::{Accept, Acceptor, NtlmAcceptor, Users};
+
+/// One connection, with somebody who runs its steps and answers its questions.
+struct Connection {
+    handshake: Handshake,
+    identity: Identity,
+    /// What the provider says.
+    found: Option<Credentials>,
+    questions: Vec<Question>,
+    has_body: bool,
+    /// How the leg that is out treats the body.
+    body: BodyUse,
+    legs: u32,
+}
+
+/// What a handshake wants that is not the driver's own business.
+#[derive(Debug)]
+enum Said {
+    Send(Option<HeaderValue>, BodyUse),
+    Deliver(Option<Outcome>),
+    Wait(Turn),
+    Renew(Renewal),
+    Fail(HandshakeError),
+}
+
+impl Connection {
+    fn new(authenticator: &Authenticator) -> Self {
+        Self::to(authenticator, Challenger::Origin, mail())
+    }
+
+    fn to(authenticator: &Authenticator, challenger: Challenger, origin: Origin) -> Self {
+        Self {
+            handshake: Handshake::new(authenticator.clone(), challenger, origin, None),
+            identity: Identity::Credentials(carol()),
+            found: None,
+            questions: Vec::new(),
+            has_body: false,
+            body: BodyUse::Carried,
+            legs: 0,
+        }
+    }
+
+    fn acting_as(mut self, identity: Identity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    fn with_body(mut self) -> Self {
+        self.has_body = true;
+        self
+    }
+
+    /// A request begins.
+    fn begin(&mut self) -> Said {
+        self.legs = 0;
+        let identity = self.identity.clone();
+        self.drive(|handshake, request| handshake.begin(&identity, request))
+    }
+
+    /// The leg that is out is answered.
+    fn receive(&mut self, response: &Response<()>) -> Said {
+        self.legs += 1;
+        let withheld = self.body == BodyUse::Withheld;
+        self.drive(|handshake, request| handshake.receive(ResponseHead::of(response), withheld, request))
+    }
+
+    /// The turn has come.
+    fn proceed(&mut self) -> Said {
+        self.drive(|handshake, request| handshake.resume(Answer::Turn, request))
+    }
+
+    fn drive(&mut self, act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> Action) -> Said {
+        let (method, target) = (Method::POST, Uri::from_static("/"));
+        let request = RequestContext::new(&method, &target, self.has_body);
+        let mut action = act(&mut self.handshake, request);
+        loop {
+            let answer = match action {
+                Action::Step(job) => Answer::Stepped(job.run(Moment::new(now(), [7; 32]))),
+                Action::Ask(question) => {
+                    self.questions.push(question);
+                    Answer::Credentials(self.found.clone())
+                }
+                Action::Send { authorization, body } => {
+                    self.body = body;
+                    return Said::Send(authorization.map(Authorization::into_value), body);
+                }
+                Action::Deliver(outcome) => return Said::Deliver(outcome.map(|outcome| *outcome)),
+                Action::Wait(turn) => return Said::Wait(turn),
+                Action::Renew(renewal) => return Said::Renew(renewal),
+                Action::Fail(error) => return Said::Fail(error),
+            };
+            action = self.handshake.resume(answer, request);
+        }
+    }
+
+    /// A request from its beginning to whatever ends it on this connection.
+    fn converse(&mut self, server: &mut Server) -> Said {
+        let mut said = self.begin();
+        while let Said::Send(authorization, body) = said {
+            let response = server.answer(authorization.as_ref(), body);
+            said = self.receive(&response);
+        }
+        assert_eq!(self.legs, u32::try_from(server.heard.len()).expect("few legs"));
+        said
+    }
+}
+
+impl Said {
+    /// A leg without authorization.
+    #[track_caller]
+    fn bare(self) {
+        assert!(matches!(self, Self::Send(None, BodyUse::Carried)), "{self:?}");
+    }
+
+    /// A leg's scheme and whether it takes the body along.
+    #[track_caller]
+    fn leg(self) -> (String, BodyUse) {
+        let Self::Send(Some(value), body) = self else { panic!("{self:?}") };
+        assert!(value.is_sensitive());
+        (scheme_of(&value), body)
+    }
+
+    #[track_caller]
+    fn login(self) -> Login {
+        let Self::Deliver(Some(Outcome::LoggedIn(login))) = self else { panic!("{self:?}") };
+        login
+    }
+
+    #[track_caller]
+    fn refusal(self) -> Refusal {
+        let Self::Deliver(Some(Outcome::Refused(refusal))) = self else { panic!("{self:?}") };
+        refusal
+    }
+
+    /// The schemes of a refusal, and why.
+    #[track_caller]
+    fn tried(self) -> Vec<(String, Why)> {
+        self.refusal().tried.into_iter().map(|tried| (tried.scheme, tried.why)).collect()
+    }
+
+    /// A response without an outcome.
+    #[track_caller]
+    fn plain(self) {
+        assert!(matches!(self, Self::Deliver(None)), "{self:?}");
+    }
+
+    #[track_caller]
+    fn renewal(self) -> Renewal {
+        let Self::Renew(renewal) = self else { panic!("{self:?}") };
+        renewal
+    }
+
+    #[track_caller]
+    fn error(self) -> HandshakeError {
+        let Self::Fail(error) = self else { panic!("{self:?}") };
+        error
+    }
+
+    #[track_caller]
+    fn turn(self) -> Turn {
+        let Self::Wait(turn) = self else { panic!("{self:?}") };
+        turn
+    }
+}
+
+/// A server's end of one connection: one mechanism, and further schemes that it only lists.
+struct Server {
+    scheme: &'static str,
+    acceptor: Box<dyn Acceptor>,
+    also: &'static [&'static str],
+    logged_in: bool,
+    /// The schemes of the legs of the last request, `-` for none.
+    heard: Vec<String>,
+}
+
+impl Server {
+    fn ntlm() -> Self {
+        Self::new("NTLM", Box::new(ntlm_acceptor()))
+    }
+
+    fn negotiate(mic: ServerMic) -> Self {
+        Self::new(
+            "Negotiate",
+            Box::new(SpnegoAcceptor::new(oid::NTLM, Box::new(ntlm_acceptor())).with_mic(mic)),
+        )
+    }
+
+    fn new(scheme: &'static str, acceptor: Box<dyn Acceptor>) -> Self {
+        Self { scheme, acceptor, also: &[], logged_in: false, heard: Vec::new() }
+    }
+
+    fn listing(mut self, also: &'static [&'static str]) -> Self {
+        self.also = also;
+        self
+    }
+
+    /// The same server, asked for the next request.
+    fn anew(&mut self) -> &mut Self {
+        self.heard.clear();
+        self
+    }
+
+    fn answer(&mut self, authorization: Option<&HeaderValue>, _: BodyUse) -> Response<()> {
+        self.heard.push(authorization.map_or_else(|| "-".to_owned(), scheme_of));
+        let Some(value) = authorization else {
+            return match self.logged_in {
+                true => ok(),
+                false => {
+                    let lines: Vec<&str> = self.also.iter().copied().chain([self.scheme]).collect();
+                    unauthorized(&lines)
+                }
+            };
+        };
+        let (scheme, token) = value.to_str().expect("ASCII").split_once(' ').expect("a token");
+        if scheme != self.scheme {
+            return unauthorized(&[self.scheme]);
+        }
+        let line = |token: Vec<u8>| format!("{} {}", self.scheme, BASE64_STANDARD.encode(token));
+        match self.acceptor.step(&BASE64_STANDARD.decode(token).expect("base64")) {
+            Accept::Continue(token) => unauthorized(&[&line(token)]),
+            Accept::Accepted { token, .. } => {
+                self.logged_in = true;
+                match token {
+                    Some(token) => with(ok(), "www-authenticate", &line(token)),
+                    None => ok(),
+                }
+            }
+            Accept::Refused { token: Some(token), .. } => unauthorized(&[&line(token)]),
+            Accept::Refused { token: None, .. } => unauthorized(&[self.scheme]),
+        }
+    }
+}
+
+/// A scheme that does as it is told.
+#[derive(Clone, Copy, Debug)]
+struct Fake {
+    name: &'static str,
+    binding: Binding,
+    respond: fn(Option<&Challenge>) -> Result<Reply, SchemeError>,
+    conclude: fn() -> Result<Reply, SchemeError>,
+}
+
+impl Fake {
+    fn new(name: &'static str, respond: fn(Option<&Challenge>) -> Result<Reply, SchemeError>) -> Self {
+        Self { name, binding: Binding::Connection, respond, conclude: || Ok(Reply::Done(proof())) }
+    }
+}
+
+impl Scheme for Fake {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn binding(&self) -> Binding {
+        self.binding
+    }
+
+    fn begin(&self, _: Begin) -> Box<dyn Exchange> {
+        Box::new(*self)
+    }
+}
+
+impl Exchange for Fake {
+    fn respond(
+        &mut self,
+        challenge: Option<&Challenge>,
+        _: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        (self.respond)(challenge)
+    }
+
+    fn resume(&mut self, _: Stepped) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new(self.name, "there is no step to resume"))
+    }
+
+    fn conclude(&mut self, _: Option<&Challenge>) -> Result<Reply, SchemeError> {
+        (self.conclude)()
+    }
+}
+
+fn token(expects: Expects, proves: bool) -> Result<Reply, SchemeError> {
+    Ok(Reply::Send { authorization: Authorization::token68("Fake", b"fake"), expects, proves })
+}
+
+fn no_ticket(_: Option<&Challenge>) -> Result<Reply, SchemeError> {
+    Err(SchemeError::new("Fake", "there is no ticket"))
+}
+
+fn proof() -> Proof {
+    Proof { mechanism: "Fake", principal: None, mutual: false, binding: Binding::Connection }
+}
+
+fn builder() -> AuthenticatorBuilder {
+    Authenticator::builder()
+}
+
+fn authenticator() -> Authenticator {
+    builder().build()
+}
+
+/// An authenticator with these schemes alone, the strongest first.
+fn using<const N: usize>(schemes: [Arc<dyn Scheme>; N]) -> AuthenticatorBuilder {
+    builder().schemes(schemes)
+}
+
+fn ntlm() -> Arc<dyn Scheme> {
+    Arc::new(NtlmScheme::default())
+}
+
+fn negotiate() -> Arc<dyn Scheme> {
+    Arc::new(Negotiate::default())
+}
+
+fn basic() -> Arc<dyn Scheme> {
+    Arc::new(Basic::new())
+}
+
+fn ntlm_acceptor() -> NtlmAcceptor {
+    let users = Users::new().with("LAB\\carol", "carol-pw").with("LAB\\dave", "dave-pw");
+    NtlmAcceptor::new(Arc::new(users), [1; 8], now())
+}
+
+fn carol() -> Credentials {
+    Credentials::password("LAB\\carol", "carol-pw")
+}
+
+/// Carol with a password that the server does not know.
+fn mistaken() -> Identity {
+    Identity::Credentials(Credentials::password("LAB\\carol", "wrong-pw"))
+}
+
+fn mail() -> Origin {
+    "https://mail.example".parse().expect("an origin")
+}
+
+fn plain_mail() -> Origin {
+    "http://mail.example".parse().expect("an origin")
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+fn scheme_of(value: &HeaderValue) -> String {
+    value.to_str().expect("ASCII").split(' ').next().expect("a scheme").to_owned()
+}
+
+fn ok() -> Response<()> {
+    Response::new(())
+}
+
+fn status(code: u16) -> Response<()> {
+    let mut response = ok();
+    *response.status_mut() = StatusCode::from_u16(code).expect("a status");
+    response
+}
+
+fn unauthorized(challenges: &[&str]) -> Response<()> {
+    challenges.iter().fold(status(401), |response, challenge| with(response, "www-authenticate", challenge))
+}
+
+fn with(mut response: Response<()>, name: &'static str, value: &str) -> Response<()> {
+    response.headers_mut().append(name, value.parse().expect("a field value"));
+    response
+}
+
+fn closing(response: Response<()>) -> Response<()> {
+    with(response, "connection", "close")
+}
+
+fn old(mut response: Response<()>) -> Response<()> {
+    *response.version_mut() = Version::HTTP_10;
+    response
+}
+
+/// An NTLM challenge as a real acceptor sends it, whatever the first message was.
+fn type_2() -> Response<()> {
+    let negotiate = b"NTLMSSP\0\x01\0\0\0\x37\x82\x08\xe2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    let Accept::Continue(token) = ntlm_acceptor().step(negotiate) else { panic!("a challenge") };
+    unauthorized(&[&format!("NTLM {}", BASE64_STANDARD.encode(token))])
+}

@@ -1,0 +1,179 @@
+use zeroize::Zeroizing;
+
+use crate::authorization::Authorization;
+use crate::challenge::Challenge;
+use crate::mechanism::{Binding, Expects, Stepped};
+use crate::scheme::{Begin, Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+
+const NAME: &str = "Basic";
+
+/// The Basic scheme (RFC 7617): name and password, readable by who reads the wire.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Basic {
+    charset: BasicCharset,
+}
+
+/// How Basic encodes names and passwords when the challenge does not say `charset="UTF-8"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)]
+pub enum BasicCharset {
+    /// UTF-8, as curl and Chromium send it.
+    #[default]
+    Utf8,
+    /// ISO-8859-1 where it has all the characters, else UTF-8 (RFC 7617, appendix B.2): for old
+    /// servers.
+    Latin1,
+}
+
+impl Basic {
+    /// Basic in UTF-8.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The encoding for challenges that name none.
+    #[must_use]
+    pub fn charset(mut self, charset: BasicCharset) -> Self {
+        self.charset = charset;
+        self
+    }
+}
+
+impl Scheme for Basic {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::Request
+    }
+
+    fn reveals_secret(&self) -> bool {
+        true
+    }
+
+    fn begin(&self, arguments: Begin) -> Box<dyn Exchange> {
+        Box::new(BasicExchange { charset: self.charset, arguments })
+    }
+}
+
+struct BasicExchange {
+    charset: BasicCharset,
+    arguments: Begin,
+}
+
+impl Exchange for BasicExchange {
+    fn respond(
+        &mut self,
+        challenge: Option<&Challenge>,
+        _: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        if let Some(challenge) = challenge {
+            let asks_utf8 =
+                challenge.param_str("charset").is_some_and(|name| name.eq_ignore_ascii_case("utf-8"));
+            if asks_utf8 {
+                self.charset = BasicCharset::Utf8;
+            }
+        }
+        let user_pass =
+            user_pass(self.arguments.credentials.username(), self.arguments.credentials.secret().expose())?;
+        let encoded = match self.charset {
+            BasicCharset::Utf8 => user_pass,
+            BasicCharset::Latin1 => latin1(&user_pass),
+        };
+        Ok(Reply::Send {
+            authorization: Authorization::token68(NAME, &encoded),
+            expects: Expects::Success,
+            proves: true,
+        })
+    }
+
+    fn resume(&mut self, _: Stepped) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new(NAME, "there is no step to resume"))
+    }
+
+    fn conclude(&mut self, _: Option<&Challenge>) -> Result<Reply, SchemeError> {
+        Ok(Reply::Done(Proof {
+            mechanism: NAME,
+            principal: Some(self.arguments.credentials.username().to_owned()),
+            mutual: false,
+            binding: Binding::Request,
+        }))
+    }
+}
+
+/// `user-id:password`; the user name has no colon, and neither has control characters (RFC 7617,
+/// section 2).
+fn user_pass(username: &str, password: &str) -> Result<Zeroizing<Vec<u8>>, SchemeError> {
+    if username.contains(':') {
+        return Err(SchemeError::new(NAME, "a user name with a colon cannot be sent"));
+    }
+    if username.chars().chain(password.chars()).any(char::is_control) {
+        return Err(SchemeError::new(NAME, "the user name or password has control characters"));
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(username.len() + 1 + password.len()));
+    text.extend_from_slice(username.as_bytes());
+    text.push(b':');
+    text.extend_from_slice(password.as_bytes());
+    Ok(text)
+}
+
+fn latin1(utf8: &Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    let mut encoded = Zeroizing::new(Vec::with_capacity(utf8.len()));
+    for character in std::str::from_utf8(utf8).expect("made of two strings").chars() {
+        match u8::try_from(u32::from(character)) {
+            Ok(octet) => encoded.push(octet),
+            Err(_) => return utf8.clone(),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Uri};
+
+    use super::*;
+    use crate::challenge::Challenges;
+    use crate::credentials::Credentials;
+
+    fn answer(scheme: Basic, challenge: &str, username: &str, password: &str) -> Result<String, SchemeError> {
+        let challenges = Challenges::from_value(challenge.as_bytes());
+        let mut exchange = scheme.begin(Begin::new(Credentials::password(username, password), "HTTP/host"));
+        let reply = exchange.respond(
+            challenges.iter().next(),
+            RequestContext::new(&Method::GET, &Uri::from_static("/"), false),
+        )?;
+        let Reply::Send { authorization, .. } = reply else { panic!("{reply:?}") };
+        Ok(authorization.into_value().to_str().expect("ASCII").to_owned())
+    }
+
+    #[test]
+    fn answers_the_examples_of_rfc_7617() {
+        let plain = answer(Basic::new(), "Basic realm=\"WallyWorld\"", "Aladdin", "open sesame");
+        assert_eq!(plain.expect("an answer"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        let utf8 = answer(
+            Basic::new().charset(BasicCharset::Latin1),
+            "Basic realm=\"foo\", charset=\"UTF-8\"",
+            "test",
+            "123£",
+        );
+        assert_eq!(utf8.expect("an answer"), "Basic dGVzdDoxMjPCow==");
+    }
+
+    #[test]
+    fn latin1_is_for_servers_that_name_no_charset() {
+        let latin1 = answer(Basic::new().charset(BasicCharset::Latin1), "Basic realm=x", "test", "123£");
+        assert_eq!(latin1.expect("an answer"), "Basic dGVzdDoxMjOj");
+        let beyond = answer(Basic::new().charset(BasicCharset::Latin1), "Basic realm=x", "t", "€");
+        assert_eq!(beyond.expect("an answer"), "Basic dDrigqw=");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_an_error_without_the_secret() {
+        for (username, password) in [("a:b", "secret-pw"), ("a", "secret-pw\n")] {
+            let error = answer(Basic::new(), "Basic realm=x", username, password).expect_err("an error");
+            assert!(!error.to_string().contains("secret-pw"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+use std::fmt;
+
+use crate::challenge::ChallengeError;
+use crate::mechanism::MechanismError;
+
+/// Why a scheme could not answer.
+#[derive(Debug)]
+pub struct SchemeError {
+    scheme: &'static str,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Challenge(ChallengeError),
+    Mechanism(MechanismError),
+    Other(&'static str),
+}
+
+impl SchemeError {
+    /// The scheme cannot answer for this reason.
+    pub fn new(scheme: &'static str, reason: &'static str) -> Self {
+        Self { scheme, cause: Cause::Other(reason) }
+    }
+
+    pub(crate) fn challenge(scheme: &'static str, error: ChallengeError) -> Self {
+        Self { scheme, cause: Cause::Challenge(error) }
+    }
+
+    pub(crate) fn mechanism(scheme: &'static str, error: MechanismError) -> Self {
+        Self { scheme, cause: Cause::Mechanism(error) }
+    }
+
+    /// The scheme's name.
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+}
+
+impl fmt::Display for SchemeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Challenge(_) => write!(f, "{}: the challenge is malformed", self.scheme),
+            Cause::Mechanism(_) => write!(f, "{}: the mechanism failed", self.scheme),
+            Cause::Other(reason) => write!(f, "{}: {reason}", self.scheme),
+        }
+    }
+}
+
+impl std::error::Error for SchemeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.cause {
+            Cause::Challenge(error) => Some(error),
+            Cause::Mechanism(error) => Some(error),
+            Cause::Other(_) => None,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! HTTP authentication schemes: a scheme's name, and what answers its challenges (RFC 9110,
+//! section 11.1).
+//!
+//! A [`Scheme`] begins one [`Exchange`] per challenger and connection. An exchange answers
+//! challenges and knows nothing of choosing, falling back or counting: that is
+//! [`handshake`](crate::handshake)'s.
+
+mod basic;
+mod error;
+mod token;
+
+pub use basic::{Basic, BasicCharset};
+pub use error::SchemeError;
+pub use token::{Negotiate, NtlmScheme};
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Method, Uri};
+
+use crate::authorization::Authorization;
+use crate::challenge::Challenge;
+use crate::channel_bindings::ChannelBindings;
+use crate::credentials::Credentials;
+use crate::mechanism::{Binding, Expects, StepJob, Stepped};
+
+/// What an exchange is begun with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Begin {
+    /// Who logs in.
+    pub credentials: Credentials,
+    /// The service principal name, such as `HTTP/mail.example`.
+    pub target_name: Arc<str>,
+    /// What ties the login to the TLS connection.
+    pub channel_bindings: Option<ChannelBindings>,
+}
+
+impl Begin {
+    /// Arguments without channel bindings.
+    pub fn new(credentials: Credentials, target_name: impl Into<Arc<str>>) -> Self {
+        Self { credentials, target_name: target_name.into(), channel_bindings: None }
+    }
+}
+
+/// The request that a challenge was answered to, as it stands on the wire.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RequestContext<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The request target in the form in which it is sent (RFC 9112, section 3.2).
+    pub target: &'a Uri,
+    /// Whether the request has a body.
+    pub has_body: bool,
+}
+
+impl<'a> RequestContext<'a> {
+    /// A request's method, target on the wire, and whether it has a body.
+    pub fn new(method: &'a Method, target: &'a Uri, has_body: bool) -> Self {
+        Self { method, target, has_body }
+    }
+}
+
+/// An HTTP authentication scheme.
+pub trait Scheme: Send + Sync + fmt::Debug {
+    /// The scheme's name in its registered spelling; compared without regard to case.
+    fn name(&self) -> &'static str;
+
+    /// What servers usually tie the scheme to; the exchange's [`Proof`] has the last word.
+    fn binding(&self) -> Binding;
+
+    /// Whether who reads the wire learns the secret: then it goes over https alone, unless the
+    /// caller says otherwise by a dangerous option.
+    fn reveals_secret(&self) -> bool {
+        false
+    }
+
+    /// Begins an exchange for one challenger on one connection.
+    fn begin(&self, arguments: Begin) -> Box<dyn Exchange>;
+}
+
+/// One login, challenge by challenge.
+pub trait Exchange: Send {
+    /// Answers a challenge, or speaks first where there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] if the challenge is malformed or the credentials cannot serve.
+    fn respond(
+        &mut self,
+        challenge: Option<&Challenge>,
+        request: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError>;
+
+    /// Takes back the step that a [`Reply::Step`] asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] with the mechanism's error.
+    fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError>;
+
+    /// The server accepted; `challenge` is this scheme's final token, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] if the final token is wrong, or missing where the mechanism needs it.
+    fn conclude(&mut self, challenge: Option<&Challenge>) -> Result<Reply, SchemeError>;
+}
+
+/// What an exchange wants done next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Send this.
+    Send {
+        /// The field value.
+        authorization: Authorization,
+        /// Whether the request's body can go with it.
+        expects: Expects,
+        /// Whether it was derived from the secret.
+        proves: bool,
+    },
+    /// Run a mechanism's step and [`resume`](Exchange::resume).
+    Step(StepJob),
+    /// The exchange is complete.
+    Done(Proof),
+}
+
+/// What a completed exchange has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proof {
+    /// The mechanism behind the scheme, such as NTLM behind Negotiate.
+    pub mechanism: &'static str,
+    /// Who is logged in, as far as the mechanism tells.
+    pub principal: Option<String>,
+    /// Whether the server has proven who it is.
+    pub mutual: bool,
+    /// What the login is tied to.
+    pub binding: Binding,
+}

@@ -1,0 +1,200 @@
+//! The schemes that carry a mechanism's tokens as token68: NTLM and Negotiate (RFC 4559).
+
+use std::sync::Arc;
+
+use crate::authorization::Authorization;
+use crate::challenge::Challenge;
+use crate::mechanism::ntlm::Ntlm;
+use crate::mechanism::spnego::Spnego;
+use crate::mechanism::{Binding, Established, Expects, Mechanism, SecurityContext, Step, StepJob, Stepped};
+use crate::scheme::{Begin, Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+
+/// The NTLM scheme: raw NTLM messages ([MS-NTHT]).
+#[derive(Clone, Debug)]
+pub struct NtlmScheme {
+    mechanism: Arc<dyn Mechanism>,
+}
+
+impl NtlmScheme {
+    /// NTLM as [`Ntlm`] speaks it.
+    pub fn new(ntlm: Ntlm) -> Self {
+        Self { mechanism: Arc::new(ntlm) }
+    }
+}
+
+impl Default for NtlmScheme {
+    fn default() -> Self {
+        Self::new(Ntlm::default())
+    }
+}
+
+impl Scheme for NtlmScheme {
+    fn name(&self) -> &'static str {
+        "NTLM"
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::Connection
+    }
+
+    fn begin(&self, arguments: Begin) -> Box<dyn Exchange> {
+        Box::new(TokenExchange::new(self.name(), Arc::clone(&self.mechanism), arguments))
+    }
+}
+
+/// The Negotiate scheme: SPNEGO, or any other mechanism that stands in its place (RFC 4559).
+#[derive(Clone, Debug)]
+pub struct Negotiate {
+    mechanism: Arc<dyn Mechanism>,
+}
+
+impl Negotiate {
+    /// Negotiate over this mechanism.
+    pub fn new(mechanism: impl Mechanism + 'static) -> Self {
+        Self { mechanism: Arc::new(mechanism) }
+    }
+}
+
+impl Default for Negotiate {
+    /// SPNEGO with NTLM inside.
+    fn default() -> Self {
+        Self::new(Spnego::new(vec![Arc::new(Ntlm::default())]))
+    }
+}
+
+impl Scheme for Negotiate {
+    fn name(&self) -> &'static str {
+        "Negotiate"
+    }
+
+    /// Until the server has shown otherwise (a request-bound Kerberos login is the exception).
+    fn binding(&self) -> Binding {
+        Binding::Connection
+    }
+
+    fn begin(&self, arguments: Begin) -> Box<dyn Exchange> {
+        Box::new(TokenExchange::new(self.name(), Arc::clone(&self.mechanism), arguments))
+    }
+}
+
+struct TokenExchange {
+    scheme: &'static str,
+    may_block: bool,
+    state: State,
+}
+
+enum State {
+    New { mechanism: Arc<dyn Mechanism>, arguments: Begin },
+    Stepping,
+    Continuing(Box<dyn SecurityContext>),
+    Complete(Established),
+    Failed,
+}
+
+impl TokenExchange {
+    fn new(scheme: &'static str, mechanism: Arc<dyn Mechanism>, arguments: Begin) -> Self {
+        Self { scheme, may_block: mechanism.may_block(), state: State::New { mechanism, arguments } }
+    }
+
+    fn token(&self, challenge: Option<&Challenge>) -> Result<Option<Vec<u8>>, SchemeError> {
+        let Some(challenge) = challenge else { return Ok(None) };
+        let token = challenge.token().map_err(|error| SchemeError::challenge(self.scheme, error))?;
+        Ok(token.filter(|octets| !octets.is_empty()))
+    }
+
+    fn error(&self, reason: &'static str) -> SchemeError {
+        SchemeError::new(self.scheme, reason)
+    }
+}
+
+impl Exchange for TokenExchange {
+    fn respond(
+        &mut self,
+        challenge: Option<&Challenge>,
+        _: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        let token = self.token(challenge)?;
+        match (std::mem::replace(&mut self.state, State::Stepping), token) {
+            (State::New { mechanism, arguments }, None) => {
+                let Begin { credentials, target_name, channel_bindings } = arguments;
+                Ok(Reply::Step(StepJob::initiate(mechanism, target_name, credentials, channel_bindings)))
+            }
+            (State::New { .. }, Some(_)) => {
+                Err(self.error("the server sent a token before the first message"))
+            }
+            (State::Continuing(context), Some(token)) => {
+                Ok(Reply::Step(StepJob::proceed(context, token, self.may_block)))
+            }
+            (State::Continuing(_), None) => Err(self.error("the server's token is missing")),
+            (State::Complete(_) | State::Stepping | State::Failed, _) => {
+                self.state = State::Failed;
+                Err(self.error("the server challenges a finished exchange"))
+            }
+        }
+    }
+
+    fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError> {
+        let step = stepped.into_result().map_err(|error| {
+            self.state = State::Failed;
+            SchemeError::mechanism(self.scheme, error)
+        })?;
+        match step {
+            Step::Continue { token, context, expects, proves } => {
+                self.state = State::Continuing(context);
+                Ok(Reply::Send {
+                    authorization: Authorization::token68(self.scheme, &token),
+                    expects,
+                    proves,
+                })
+            }
+            Step::Complete { token: Some(token), established } => {
+                self.state = State::Complete(established);
+                Ok(Reply::Send {
+                    authorization: Authorization::token68(self.scheme, &token),
+                    expects: Expects::Success,
+                    proves: true,
+                })
+            }
+            Step::Complete { token: None, established } => {
+                let proof = proof(&established);
+                self.state = State::Complete(established);
+                Ok(Reply::Done(proof))
+            }
+        }
+    }
+
+    fn conclude(&mut self, challenge: Option<&Challenge>) -> Result<Reply, SchemeError> {
+        let token = self.token(challenge)?;
+        match (std::mem::replace(&mut self.state, State::Stepping), token) {
+            (State::Complete(established), _) => {
+                let proof = proof(&established);
+                self.state = State::Complete(established);
+                Ok(Reply::Done(proof))
+            }
+            (State::Continuing(context), Some(token)) => {
+                Ok(Reply::Step(StepJob::proceed(context, token, self.may_block)))
+            }
+            (State::Continuing(context), None) => {
+                let established = context
+                    .finish_without_token()
+                    .map_err(|error| SchemeError::mechanism(self.scheme, error))?;
+                let proof = proof(&established);
+                self.state = State::Complete(established);
+                Ok(Reply::Done(proof))
+            }
+            (State::New { .. } | State::Stepping | State::Failed, _) => {
+                self.state = State::Failed;
+                Err(self.error("there is no exchange to conclude"))
+            }
+        }
+    }
+}
+
+fn proof(established: &Established) -> Proof {
+    Proof {
+        mechanism: established.mechanism,
+        principal: established.principal.clone(),
+        mutual: established.mutual,
+        binding: established.binding,
+    }
+}
