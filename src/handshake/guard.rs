@@ -16,6 +16,9 @@ use crate::protection_space::ProtectionSpace;
 /// How many verdicts are kept; past it the oldest go.
 const CAPACITY: usize = 4096;
 
+/// How often a server may hang up on an answer before that counts as a refusal.
+const MAX_HANG_UPS: u32 = 1;
+
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     table: Mutex<Table>,
@@ -38,6 +41,8 @@ struct Waiting {
     verdict: Verdict,
     /// Grows with each change of the verdict: what a [`Turn`] waits for.
     changes: u64,
+    /// How many trials in a row ended by the server hanging up on the answer.
+    hang_ups: u32,
     wakers: Vec<(u64, Waker)>,
     turns: u64,
 }
@@ -156,6 +161,16 @@ impl Trial {
     pub(crate) fn refused(self) {
         self.entry.decide(Verdict::Refused);
     }
+
+    /// The server closed the connection on the answer. Some do so on a wrong password, so that it
+    /// counts as a refusal from the second time in a row.
+    pub(crate) fn hung_up(self) {
+        let mut waiting = self.entry.lock();
+        waiting.hang_ups += 1;
+        let verdict = if waiting.hang_ups > MAX_HANG_UPS { Verdict::Refused } else { Verdict::Unproven };
+        drop(waiting);
+        self.entry.decide(verdict);
+    }
 }
 
 impl Drop for Trial {
@@ -234,6 +249,19 @@ mod tests {
         let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the next tries") };
         trial.proven();
         assert!(matches!(guard.enter(&space(), &carol), Permission::Proven));
+    }
+
+    #[test]
+    fn a_second_hang_up_counts_as_a_refusal() {
+        let guard = Guard::default();
+        let carol = Credentials::password("carol", "pw");
+        for _ in 0..2 {
+            let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("it tries") };
+            trial.hung_up();
+        }
+        assert!(matches!(guard.enter(&space(), &carol), Permission::Refused));
+        guard.forget_refusals();
+        assert!(matches!(guard.enter(&space(), &carol), Permission::Try(_)));
     }
 
     #[test]

@@ -226,6 +226,24 @@ impl Handshake {
         matches!(&self.state, State::Sent(run) if run.scheme.binding() == Binding::Connection)
     }
 
+    /// The connection was lost while a leg was out. Tells whether that leg held what was derived
+    /// from a secret that nobody has proven yet: it may have been the server's way to refuse it.
+    pub fn lose_connection(&mut self) -> bool {
+        let State::Sent(run) = &mut self.state else { return false };
+        match run.trial.take() {
+            Some(trial) if run.started => {
+                trial.hung_up();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a leg is out that the challenger cannot take for the request itself.
+    pub fn expects_challenge(&self) -> bool {
+        matches!(&self.state, State::Sent(run) if run.expects == Expects::Challenge)
+    }
+
     /// The challenger answered with its challenge.
     fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.responded = true;
@@ -463,6 +481,10 @@ impl Handshake {
             }
             Ok(Reply::Done(proof)) if run.concluding => self.logged_in(run, proof),
             Ok(Reply::Done(_)) => {
+                // The mechanism came to its end: the credentials are good, the resource is barred.
+                if let Some(trial) = run.trial.take().filter(|_| run.started) {
+                    trial.proven();
+                }
                 let detail = "the server challenges although all tokens were exchanged";
                 let error = SchemeError::new(run.scheme.name(), detail);
                 self.reply(run, Err(error), request)
@@ -590,7 +612,10 @@ impl Handshake {
     }
 
     fn dismiss(&mut self, scheme: &dyn Scheme, why: Why) {
-        self.request.tried.push(Tried { scheme: scheme.name().to_owned(), why });
+        let tried = Tried { scheme: scheme.name().to_owned(), why };
+        if !self.request.tried.contains(&tried) {
+            self.request.tried.push(tried);
+        }
     }
 
     fn deliver_refusal(&mut self) -> Action {
