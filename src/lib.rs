@@ -1,16 +1,84 @@
-//! Client-side HTTP authentication that takes several messages, as a tower layer.
+//! Client-side HTTP authentication that takes several messages: Negotiate, NTLM and Basic, as a
+//! tower layer and as a hyper client.
+//!
+//! Some servers do not let a program in by one header field. Exchange, SharePoint, IIS and WinRM
+//! answer `401 WWW-Authenticate: Negotiate` or `NTLM` and then want messages back and forth, all
+//! of them on one connection. This crate meets the challenge, runs the handshake on the connection
+//! that it began on, and hands over the response to the request.
+//!
+//! # A client that logs in
+//!
+//! ```no_run
+//! # #[cfg(feature = "client")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use bytes::Bytes;
+//! use http_body_util::{BodyExt, Full};
+//! use legwork::{Authenticator, Client, Credentials, Outcome};
+//!
+//! let carol = Credentials::password("LAB\\carol", "carol-pw");
+//! let authenticator = Authenticator::builder().credentials("http://wiki.example".parse()?, carol).build();
+//! let client = Client::builder(authenticator).build_http::<Full<Bytes>>();
+//!
+//! let response = client.get("http://wiki.example/page".parse()?).await?;
+//! match response.extensions().get() {
+//!     Some(Outcome::LoggedIn(login)) => println!("logged in by {} in {} legs", login.scheme, login.legs),
+//!     Some(Outcome::Refused(refusal)) => println!("{refusal}"),
+//!     _ => println!("no login was asked for"),
+//! }
+//! println!("{:?}", response.into_body().collect().await?.to_bytes());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Client`] pools connections by origin and identity. For a client of your own,
+//! [`service::AuthenticateLayer`] wraps any `tower` service that is *one connection*; for another
+//! transport or protocol, [`handshake`] is the same as values, without IO.
+//!
+//! # Words
+//!
+//! A *challenge* is what a server or proxy (the *challenger*) asks for; *credentials* are what the
+//! user holds; an *authorization* is the field value that answers (RFC 9110, section 11). A *leg*
+//! is one request and its response. A *mechanism* makes tokens out of credentials, and its
+//! *security context* is continued with each token of the peer (RFC 2743); HTTP carries them in a
+//! *scheme*. *Channel bindings* tie a login to its TLS connection (RFC 5929). A *lease* is a
+//! connection checked out of the pool for one request, and an *identity* is who it acts as.
+//!
+//! # Who gets the secret
+//!
+//! Credentials belong to one origin (scheme, host and port) and go nowhere else. A connection
+//! that has carried one identity's handshake serves no other. A wrong password is tried once,
+//! whatever the number of requests, and no other scheme gets it. Basic goes over https alone
+//! unless [`dangerous_secrets_over_plain_http`] says otherwise. Secrets are wiped when they are
+//! dropped, and nothing prints them.
+//!
+//! [`dangerous_secrets_over_plain_http`]: handshake::AuthenticatorBuilder::dangerous_secrets_over_plain_http
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | | | the grammar, mechanisms, schemes, the handshake and the tower layer: no IO, no runtime |
+//! | `client` | yes | [`Client`]: hyper, the pool, tokio's timers |
+//! | `rustls` | yes | https for `Client`, trusting what the operating system trusts, or your `ClientConfig` |
+//! | `testing` | | an embedded server that demands authentication, for tests of your own |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod authorization;
 pub mod challenge;
 pub mod channel_bindings;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod credentials;
 pub mod handshake;
 pub mod mechanism;
 pub mod protection_space;
 pub mod scheme;
+pub mod service;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+#[cfg(feature = "client")]
+pub use client::hyper::Client;
 pub use credentials::Credentials;
 pub use handshake::{Authenticator, Outcome};
 pub use protection_space::Origin;

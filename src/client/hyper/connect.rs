@@ -1,0 +1,43 @@
+use std::future::Future;
+
+use http::Uri;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::Connection;
+use tower_service::Service;
+
+use crate::service::BoxError;
+
+/// A connector: what hyper-util's legacy client takes, such as its `HttpConnector` or
+/// hyper-rustls's `HttpsConnector`. Implemented for every service of that shape; not to be
+/// implemented by hand.
+///
+/// A connector that knows the [`ChannelBindings`](crate::channel_bindings::ChannelBindings) of a
+/// connection gives them as an extra of its
+/// [`Connected`](hyper_util::client::legacy::connect::Connected).
+pub trait Connect: sealed::Sealed + Clone + Send + Sync + 'static {
+    /// The transport.
+    type Io: Read + Write + Connection + Unpin + Send + 'static;
+
+    /// Connects to the scheme, host and port of `target`.
+    fn connect(&mut self, target: Uri) -> impl Future<Output = Result<Self::Io, BoxError>> + Send;
+}
+
+impl<C> Connect for C
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Read + Write + Connection + Unpin + Send + 'static,
+    C::Error: Into<BoxError>,
+    C::Future: Send,
+{
+    type Io = C::Response;
+
+    async fn connect(&mut self, target: Uri) -> Result<C::Response, BoxError> {
+        std::future::poll_fn(|cx| self.poll_ready(cx)).await.map_err(Into::into)?;
+        self.call(target).await.map_err(Into::into)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl<C: tower_service::Service<http::Uri>> Sealed for C {}
+}

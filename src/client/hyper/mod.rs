@@ -1,0 +1,35 @@
+//! The hyper client: a pool of exclusive leases over authenticated HTTP/1.1 connections.
+//!
+//! A request has its connection to itself until the response's body has been read: a multi-leg
+//! handshake can neither be interrupted nor continued elsewhere. Connections are kept by origin
+//! *and* identity, and a connection whose request was dropped half-way is closed.
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use http_body_util::{BodyExt, Full};
+//! use legwork::{Authenticator, Client, Credentials};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let exchange = "https://mail.example".parse()?;
+//! let authenticator =
+//!     Authenticator::builder().credentials(exchange, Credentials::password("LAB\\carol", "carol-pw")).build();
+//! let client = Client::builder(authenticator).build_http::<Full<Bytes>>();
+//! let response = client.get("https://mail.example/ews".parse()?).await?;
+//! println!("{}: {:?}", response.status(), response.into_body().collect().await?.to_bytes());
+//! # Ok(())
+//! # }
+//! ```
+
+mod body;
+mod builder;
+mod connect;
+mod connection;
+mod dispatch;
+mod pool;
+#[cfg(feature = "rustls")]
+mod tls;
+
+pub use body::ResponseBody;
+pub use builder::ClientBuilder;
+pub use connect::Connect;
+pub use dispatch::{Client, ClientFuture};

@@ -1,0 +1,40 @@
+//! HTTPS by rustls.
+
+use std::sync::Arc;
+
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+
+use crate::client::hyper::builder::{ClientBuilder, http_connector};
+use crate::client::hyper::dispatch::Client;
+
+impl ClientBuilder {
+    /// A client for `http` and `https`, which trusts what the operating system trusts.
+    ///
+    /// # Errors
+    ///
+    /// [`rustls::Error`] if the operating system's roots cannot be read.
+    pub fn build_https<B>(self) -> Result<Client<HttpsConnector<HttpConnector>, B>, rustls::Error> {
+        let config = platform_config()?;
+        Ok(self.build_with_tls(config))
+    }
+
+    /// A client for `http` and `https` with the caller's TLS settings: roots, client
+    /// certificates. Its ALPN protocols are set to `http/1.1`.
+    pub fn build_with_tls<B>(self, mut config: ClientConfig) -> Client<HttpsConnector<HttpConnector>, B> {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        self.build(HttpsConnector::from((http_connector(false), config)))
+    }
+}
+
+fn platform_config() -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider))?;
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
+}

@@ -1,0 +1,163 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::handshake::Authenticator;
+use crate::service::body::LegBody;
+use crate::service::channel::Channel;
+use crate::service::conversation::{Conversation, Pending};
+use crate::service::error::{BoxError, Error, ErrorKind};
+
+/// One connection that authenticates itself.
+///
+/// `S` must be one connection: every request goes over the same one, in order. It is made by
+/// [`AuthenticateLayer`](crate::service::AuthenticateLayer) or
+/// [`MakeAuthenticate`](crate::service::MakeAuthenticate). [`ErrorKind::NewConnectionNeeded`]
+/// says that the request needs another connection: a pool above, such as
+/// [`Client`](crate::Client), sees to it.
+pub struct Authenticate<S> {
+    authenticator: Authenticator,
+    by_proxy: bool,
+    slot: Arc<Slot<S>>,
+}
+
+/// Where the connection is while no request uses it.
+struct Slot<S>(Mutex<Place<S>>);
+
+enum Place<S> {
+    Home(Channel<S>),
+    Lent(Option<Waker>),
+    Gone,
+}
+
+impl<S> Slot<S> {
+    fn lock(&self) -> MutexGuard<'_, Place<S>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, place: Place<S>) {
+        if let Place::Lent(Some(waker)) = std::mem::replace(&mut *self.lock(), place) {
+            waker.wake();
+        }
+    }
+}
+
+impl<S> Authenticate<S> {
+    pub(super) fn new(authenticator: Authenticator, channel: Channel<S>) -> Self {
+        let by_proxy = channel.state.proxy.is_some();
+        Self { authenticator, by_proxy, slot: Arc::new(Slot(Mutex::new(Place::Home(channel)))) }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Authenticate<S>
+where
+    S: Service<Request<LegBody<B>>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    B: Body,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    type Response = Response<R>;
+    type Error = Error;
+    type Future = ResponseFuture<S, B, R>;
+
+    /// Pending while a request is under way; an error once one was dropped before its answer.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match &mut *self.slot.lock() {
+            Place::Home(channel) => {
+                channel.service.poll_ready(cx).map_err(|error| ErrorKind::Connection(error.into()).into())
+            }
+            Place::Lent(waker) => {
+                *waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Place::Gone => Poll::Ready(Err(ErrorKind::ConnectionGone.into())),
+        }
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B, R> {
+        let mut place = self.slot.lock();
+        let conversation = match std::mem::replace(&mut *place, Place::Lent(None)) {
+            Place::Home(channel) => {
+                let request = Pending::new(request, &self.authenticator, self.by_proxy);
+                Some(Conversation::new(self.authenticator.clone(), channel, request))
+            }
+            other => {
+                *place = other;
+                None
+            }
+        };
+        drop(place);
+        let loan = conversation.is_some().then(|| Loan(Some(Arc::clone(&self.slot))));
+        ResponseFuture { conversation, loan }
+    }
+}
+
+impl<S> fmt::Debug for Authenticate<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticate").field("authenticator", &self.authenticator).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Resolves to the response that ends the handshake. Dropped before, it takes the connection
+    /// with it.
+    pub struct ResponseFuture<S, B, R>
+    where
+        S: Service<Request<LegBody<B>>>,
+    {
+        #[pin]
+        conversation: Option<Conversation<S, B, R>>,
+        loan: Option<Loan<S>>,
+    }
+}
+
+/// The slot to which the connection goes home; empty for ever if nobody brings it.
+struct Loan<S>(Option<Arc<Slot<S>>>);
+
+impl<S> Drop for Loan<S> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take() {
+            slot.put(Place::Gone);
+        }
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B, R>
+where
+    S: Service<Request<LegBody<B>>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    B: Body,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    type Output = Result<Response<R>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Some(conversation) = this.conversation.as_pin_mut() else {
+            return Poll::Ready(Err(ErrorKind::ConnectionGone.into()));
+        };
+        let finished = ready!(conversation.poll(cx));
+        if let Some(slot) = this.loan.take().and_then(|mut loan| loan.0.take()) {
+            slot.put(finished.channel.map_or(Place::Gone, Place::Home));
+        }
+        Poll::Ready(finished.result.map_err(|failure| failure.error))
+    }
+}
+
+impl<S, B, R> fmt::Debug for ResponseFuture<S, B, R>
+where
+    S: Service<Request<LegBody<B>>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,318 @@
+//! The body of one leg, and what is kept of it for the next.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::service::error::BoxError;
+
+/// The body of one leg: nothing, or the caller's body, whose frames are kept while they are sent
+/// so that they can be sent again.
+pub struct LegBody<B>(Kind<B>);
+
+enum Kind<B> {
+    Empty,
+    Teed(Reader<B>),
+}
+
+impl<B> LegBody<B> {
+    pub(super) fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    pub(super) fn teed(tee: &Arc<Tee<B>>) -> Self {
+        let mut state = tee.lock();
+        state.reader += 1;
+        Self(Kind::Teed(Reader { id: state.reader, next: 0, tee: Arc::clone(tee) }))
+    }
+}
+
+impl<B> Body for LegBody<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Teed(reader) => reader.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Teed(reader) => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Teed(reader) => reader.size_hint(),
+        }
+    }
+}
+
+impl<B> fmt::Debug for LegBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::Empty => "LegBody::Empty",
+            Kind::Teed(_) => "LegBody::Teed",
+        })
+    }
+}
+
+/// A caller's body with the frames that it has given so far, up to a limit.
+pub(crate) struct Tee<B> {
+    state: Mutex<TeeState<B>>,
+}
+
+struct TeeState<B> {
+    /// The leg that may read; an older one is cut off, and its connection with it.
+    reader: u64,
+    kept: VecDeque<Kept>,
+    octets: u64,
+    limit: u64,
+    /// What the caller declared, so that the end is known without asking past it.
+    length: Option<u64>,
+    rest: Pin<Box<B>>,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Frames are still to come.
+    Streaming,
+    /// All was given, and all is kept.
+    Ended,
+    /// More was given than is kept.
+    Overflowed,
+    /// The caller's body failed.
+    Failed,
+}
+
+#[derive(Clone)]
+enum Kept {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+impl<B> Tee<B> {
+    fn lock(&self) -> MutexGuard<'_, TeeState<B>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.lock().progress
+    }
+
+    /// Lets nobody read any more: a connection that still sends the body ends.
+    pub(super) fn cut_off(&self) {
+        self.lock().reader += 1;
+    }
+}
+
+impl<B: Body> Tee<B> {
+    pub(super) fn new(body: B, limit: u64, length: Option<u64>) -> Self {
+        let length = body.size_hint().exact().or(length);
+        Self {
+            state: Mutex::new(TeeState {
+                reader: 0,
+                kept: VecDeque::new(),
+                octets: 0,
+                limit,
+                length,
+                rest: Box::pin(body),
+                progress: Progress::Streaming,
+            }),
+        }
+    }
+}
+
+impl<B: Body> TeeState<B> {
+    fn keep_data(&mut self, data: &Bytes) {
+        self.octets += data.len() as u64;
+        if self.progress == Progress::Streaming {
+            if self.octets > self.limit {
+                self.progress = Progress::Overflowed;
+                self.kept = VecDeque::new();
+            } else {
+                self.kept.push_back(Kept::Data(data.clone()));
+                let at_length = self.length == Some(self.octets);
+                if at_length || self.rest.is_end_stream() {
+                    self.progress = Progress::Ended;
+                }
+            }
+        }
+    }
+}
+
+struct Reader<B> {
+    id: u64,
+    next: usize,
+    tee: Arc<Tee<B>>,
+}
+
+impl<B> Reader<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut state = self.tee.lock();
+        if state.reader != self.id {
+            return Poll::Ready(Some(Err("the request is being sent again elsewhere".into())));
+        }
+        if let Some(kept) = state.kept.get(self.next) {
+            self.next += 1;
+            return Poll::Ready(Some(Ok(match kept.clone() {
+                Kept::Data(data) => Frame::data(data),
+                Kept::Trailers(trailers) => Frame::trailers(trailers),
+            })));
+        }
+        if state.progress == Progress::Ended {
+            return Poll::Ready(None);
+        }
+        let Some(frame) = ready!(state.rest.as_mut().poll_frame(cx)) else {
+            if state.progress == Progress::Streaming {
+                state.progress = Progress::Ended;
+            }
+            return Poll::Ready(None);
+        };
+        let frame = match frame {
+            Ok(frame) => frame.map_data(|mut data| data.copy_to_bytes(data.remaining())),
+            Err(error) => {
+                state.progress = Progress::Failed;
+                return Poll::Ready(Some(Err(error.into())));
+            }
+        };
+        if let Some(data) = frame.data_ref() {
+            let data = data.clone();
+            state.keep_data(&data);
+        } else if let (Some(trailers), Progress::Streaming) = (frame.trailers_ref(), state.progress) {
+            state.kept.push_back(Kept::Trailers(trailers.clone()));
+        }
+        self.next = state.kept.len();
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let state = self.tee.lock();
+        self.next >= state.kept.len() && (state.progress == Progress::Ended || state.rest.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let state = self.tee.lock();
+        let ahead: u64 = state
+            .kept
+            .iter()
+            .skip(self.next)
+            .map(|kept| match kept {
+                Kept::Data(data) => data.len() as u64,
+                Kept::Trailers(_) => 0,
+            })
+            .sum();
+        let rest = match state.progress {
+            Progress::Ended => SizeHint::with_exact(0),
+            _ => state.rest.size_hint(),
+        };
+        let mut hint = SizeHint::new();
+        hint.set_lower(ahead + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(ahead + upper);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// A body of these frames, each asked for once.
+    struct Frames(VecDeque<Result<Frame<Bytes>, &'static str>>);
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Ready(self.0.pop_front().map(|frame| frame.map_err(Into::into)))
+        }
+    }
+
+    fn frames(texts: &[&'static str]) -> Frames {
+        Frames(texts.iter().map(|text| Ok(Frame::data(Bytes::from_static(text.as_bytes())))).collect())
+    }
+
+    fn next(body: &mut LegBody<Frames>) -> Option<Result<String, String>> {
+        match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(frame) => frame.map(|frame| {
+                frame
+                    .map(|frame| String::from_utf8(frame.into_data().expect("data").to_vec()).expect("UTF-8"))
+                    .map_err(|error| error.to_string())
+            }),
+            Poll::Pending => panic!("never pending"),
+        }
+    }
+
+    #[test]
+    fn a_second_leg_sends_what_the_first_sent_and_the_rest() {
+        let tee = Arc::new(Tee::new(frames(&["one", "two"]), 64, None));
+        let mut first = LegBody::teed(&tee);
+        assert_eq!(next(&mut first), Some(Ok("one".into())));
+        let mut second = LegBody::teed(&tee);
+        assert_eq!(next(&mut second), Some(Ok("one".into())));
+        assert_eq!(next(&mut second), Some(Ok("two".into())));
+        assert_eq!(next(&mut second), None);
+        assert_eq!(tee.progress(), Progress::Ended);
+        assert!(next(&mut first).expect("an error").is_err(), "the older leg is cut off");
+    }
+
+    #[test]
+    fn past_the_limit_nothing_is_kept_and_all_is_sent() {
+        let tee = Arc::new(Tee::new(frames(&["12345", "67890", "x"]), 8, None));
+        let mut body = LegBody::teed(&tee);
+        for text in ["12345", "67890", "x"] {
+            assert_eq!(next(&mut body), Some(Ok(text.into())));
+        }
+        assert_eq!(next(&mut body), None);
+        assert_eq!(tee.progress(), Progress::Overflowed);
+        assert!(tee.lock().kept.is_empty());
+    }
+
+    #[test]
+    fn the_end_is_known_at_the_declared_length() {
+        let tee = Arc::new(Tee::new(frames(&["12345"]), 8, Some(5)));
+        let mut body = LegBody::teed(&tee);
+        assert_eq!(next(&mut body), Some(Ok("12345".into())));
+        assert_eq!(tee.progress(), Progress::Ended);
+        let again = LegBody::teed(&tee);
+        assert_eq!(again.size_hint().exact(), Some(5));
+    }
+
+    #[test]
+    fn a_failed_body_is_not_replayed() {
+        let tee = Arc::new(Tee::new(Frames([Err("the file vanished")].into()), 8, None));
+        assert!(next(&mut LegBody::teed(&tee)).expect("an error").is_err());
+        assert_eq!(tee.progress(), Progress::Failed);
+    }
+}

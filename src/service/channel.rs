@@ -1,0 +1,87 @@
+//! One connection together with its authentication.
+
+use std::sync::Arc;
+
+use crate::channel_bindings::ChannelBindings;
+use crate::handshake::{Authenticator, Handshake};
+use crate::protection_space::{Challenger, Origin};
+use crate::service::environment::Environment;
+use crate::service::head::SavedHead;
+
+/// What a connection is to: requests in origin form do not say.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// The origin server.
+    pub origin: Origin,
+    /// The proxy that the requests are sent to, where they are not tunnelled.
+    pub proxy: Option<Origin>,
+    /// The bindings of the connection's TLS.
+    pub channel_bindings: Option<ChannelBindings>,
+}
+
+impl ConnectionInfo {
+    /// A direct connection without channel bindings.
+    pub fn new(origin: Origin) -> Self {
+        Self { origin, proxy: None, channel_bindings: None }
+    }
+
+    /// The same by way of a proxy, which may challenge too.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Origin) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// The same with channel bindings.
+    #[must_use]
+    pub fn channel_bindings(mut self, bindings: ChannelBindings) -> Self {
+        self.channel_bindings = Some(bindings);
+        self
+    }
+}
+
+/// A connection and its authentication. It moves into each conversation and comes back.
+pub(crate) struct Channel<S> {
+    pub(crate) service: S,
+    pub(crate) state: Box<ChannelState>,
+}
+
+pub(crate) struct ChannelState {
+    pub(crate) origin: Handshake,
+    pub(crate) proxy: Option<Handshake>,
+    pub(super) saved: SavedHead,
+    pub(super) environment: Arc<Environment>,
+    /// Names the connection in reports.
+    pub(crate) id: u64,
+    /// A response has come over it: a failure may be its idle time's.
+    pub(super) used: bool,
+}
+
+impl<S> Channel<S> {
+    pub(crate) fn new(
+        service: S,
+        authenticator: &Authenticator,
+        environment: Arc<Environment>,
+        info: &ConnectionInfo,
+    ) -> Self {
+        let handshake = |challenger, origin: &Origin, bindings: &Option<ChannelBindings>| {
+            Handshake::new(authenticator.clone(), challenger, origin.clone(), bindings.clone())
+        };
+        let state = ChannelState {
+            origin: handshake(Challenger::Origin, &info.origin, &info.channel_bindings),
+            proxy: info.proxy.as_ref().map(|proxy| handshake(Challenger::Proxy, proxy, &None)),
+            saved: SavedHead::default(),
+            id: environment.next_connection(),
+            environment,
+            used: false,
+        };
+        Self { service, state: Box::new(state) }
+    }
+
+    /// Whether another request can be sent once the response has ended.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.state.origin.is_reusable() && self.state.proxy.as_ref().is_none_or(Handshake::is_reusable)
+    }
+}

@@ -1,0 +1,664 @@
+//! One request with all its legs, over one connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::authorization::Authorization;
+use crate::credentials::CredentialsFuture;
+use crate::handshake::{Action, Answer, Authenticator, BodyUse, Handshake, Identity, Outcome};
+use crate::handshake::{Renewal, ResponseHead, Turn};
+use crate::mechanism::Stepped;
+use crate::protection_space::Challenger;
+use crate::scheme::RequestContext;
+use crate::service::body::LegBody;
+use crate::service::channel::Channel;
+use crate::service::environment::BoxFuture;
+use crate::service::error::{BoxError, Error, ErrorKind, Unsent};
+use crate::service::head::{declare_empty, is_idempotent, withhold_body};
+use crate::service::observe::{self, LegReport, TokenReport};
+use crate::service::payload::{Payload, Replay};
+
+/// A request that can be sent, for the first time or once more.
+pub(crate) struct Pending<B> {
+    pub(crate) parts: Parts,
+    pub(crate) payload: Payload<B>,
+    pub(crate) identity: Identity,
+    pub(crate) proxy_identity: Identity,
+}
+
+/// How a conversation ended. The connection comes back unless it is lost.
+pub(crate) struct Finished<S, B, R> {
+    pub(crate) channel: Option<Channel<S>>,
+    pub(crate) result: Result<Response<R>, Box<Failure<B>>>,
+}
+
+/// Why there is no response, and the request, where another connection may serve it.
+pub(crate) struct Failure<B> {
+    pub(crate) error: Error,
+    pub(crate) retry: Option<(Retry, Pending<B>)>,
+}
+
+/// On which grounds a request may move to another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Nothing of it was sent.
+    Unsent,
+    /// The connection was closed before an answer, and sending twice is safe.
+    Closed,
+    /// The handshake must begin anew.
+    Renew,
+}
+
+pin_project! {
+    /// Sends a request leg by leg until there is a response to deliver.
+    pub(crate) struct Conversation<S, B, R>
+    where
+        S: Service<Request<LegBody<B>>>,
+    {
+        #[pin]
+        stage: Stage<S::Future, R>,
+        talk: Talk<S, B, R>,
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    enum Stage<F, R> {
+        /// Nothing has been decided.
+        Start,
+        /// The next leg is decided; the connection is to become ready for it.
+        Ready,
+        /// A leg is out.
+        Responding { #[pin] response: F },
+        /// A challenge's body is read to its end, so that the connection stays.
+        Draining { #[pin] body: R, drained: u64 },
+        /// A mechanism's step runs elsewhere.
+        Stepping { step: BoxFuture<Stepped>, challenger: Challenger },
+        /// The provider looks for credentials.
+        Asking { credentials: CredentialsFuture, challenger: Challenger },
+        /// Another request tries the same credentials.
+        Waiting { turn: Turn, challenger: Challenger },
+        /// The result has been returned.
+        Done,
+    }
+}
+
+struct Talk<S, B, R> {
+    authenticator: Authenticator,
+    channel: Option<Channel<S>>,
+    /// The head as the caller made it, until the first leg takes it.
+    parts: Option<Parts>,
+    payload: Payload<B>,
+    identity: Identity,
+    proxy_identity: Identity,
+    /// What the next leg carries for each challenger, once it is decided.
+    origin: Option<NextLeg>,
+    proxy: Option<NextLeg>,
+    origin_begun: bool,
+    /// How the leg that is out, or was the last, treated the body.
+    sent: BodyUse,
+    legs: u32,
+    /// A challenge in hand.
+    response: Option<Response<R>>,
+    proxy_outcome: Option<Box<Outcome>>,
+    handshake_deadline: Option<BoxFuture<()>>,
+    leg_deadline: Option<BoxFuture<()>>,
+    drain_deadline: Option<BoxFuture<()>>,
+    sent_tokens: Vec<TokenReport>,
+}
+
+struct NextLeg {
+    authorization: Option<Authorization>,
+    body: BodyUse,
+}
+
+/// Where an action leads.
+enum Next<R, B> {
+    Leg,
+    Drain(R),
+    Step(BoxFuture<Stepped>, Challenger),
+    Ask(CredentialsFuture, Challenger),
+    Wait(Turn, Challenger),
+    Deliver(Response<R>),
+    Fail(Box<Failure<B>>),
+}
+
+impl<S, B, R> Conversation<S, B, R>
+where
+    S: Service<Request<LegBody<B>>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    B: Body,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    pub(crate) fn new(authenticator: Authenticator, channel: Channel<S>, request: Pending<B>) -> Self {
+        let Pending { parts, payload, identity, proxy_identity } = request;
+        Self {
+            stage: Stage::Start,
+            talk: Talk {
+                authenticator,
+                channel: Some(channel),
+                parts: Some(parts),
+                payload,
+                identity,
+                proxy_identity,
+                origin: None,
+                proxy: None,
+                origin_begun: false,
+                sent: BodyUse::Withheld,
+                legs: 0,
+                response: None,
+                proxy_outcome: None,
+                handshake_deadline: None,
+                leg_deadline: None,
+                drain_deadline: None,
+                sent_tokens: Vec::new(),
+            },
+        }
+    }
+}
+
+impl<S, B, R> Future for Conversation<S, B, R>
+where
+    S: Service<Request<LegBody<B>>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    B: Body,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    type Output = Finished<S, B, R>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished<S, B, R>> {
+        let mut this = self.project();
+        loop {
+            let polled = match this.stage.as_mut().project() {
+                StageProj::Start => Poll::Ready(this.talk.start()),
+                StageProj::Ready => match this.talk.poll_leg(cx) {
+                    Poll::Ready(Ok(response)) => {
+                        this.stage.set(Stage::Responding { response });
+                        continue;
+                    }
+                    Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error, true))),
+                    Poll::Pending => Poll::Pending,
+                },
+                StageProj::Responding { response } => response.poll(cx).map(|response| match response {
+                    Ok(response) => this.talk.received(response),
+                    Err(error) => Next::Fail(this.talk.lost(error.into(), false)),
+                }),
+                StageProj::Draining { body, drained } => this.talk.poll_drain(body, drained, cx),
+                StageProj::Stepping { step, challenger } => step
+                    .as_mut()
+                    .poll(cx)
+                    .map(|stepped| this.talk.resume(*challenger, Answer::Stepped(stepped))),
+                StageProj::Asking { credentials, challenger } => {
+                    credentials.as_mut().poll(cx).map(|credentials| match credentials {
+                        Ok(credentials) => this.talk.resume(*challenger, Answer::Credentials(credentials)),
+                        Err(error) => Next::Fail(this.talk.failure(ErrorKind::Credentials(error))),
+                    })
+                }
+                StageProj::Waiting { turn, challenger } => {
+                    Pin::new(turn).poll(cx).map(|()| this.talk.resume(*challenger, Answer::Turn))
+                }
+                StageProj::Done => panic!("polled after it was ready"),
+            };
+            let next = match polled {
+                Poll::Ready(next) => next,
+                Poll::Pending => Next::Fail(ready!(this.talk.poll_deadlines(cx))),
+            };
+            this.stage.set(match next {
+                Next::Leg => Stage::Ready,
+                Next::Drain(body) => Stage::Draining { body, drained: 0 },
+                Next::Step(step, challenger) => Stage::Stepping { step, challenger },
+                Next::Ask(credentials, challenger) => Stage::Asking { credentials, challenger },
+                Next::Wait(turn, challenger) => Stage::Waiting { turn, challenger },
+                Next::Deliver(response) => {
+                    this.stage.set(Stage::Done);
+                    return Poll::Ready(Finished { channel: this.talk.channel.take(), result: Ok(response) });
+                }
+                Next::Fail(failure) => {
+                    this.stage.set(Stage::Done);
+                    // Untouched by a request of another identity, unless its proxy was spoken to.
+                    let channel = match failure.error.kind() {
+                        ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
+                            this.talk.channel.take().filter(|channel| channel.state.proxy.is_none())
+                        }
+                        _ => None,
+                    };
+                    return Poll::Ready(Finished { channel, result: Err(failure) });
+                }
+            });
+        }
+    }
+}
+
+impl<S, B, R> Talk<S, B, R>
+where
+    S: Service<Request<LegBody<B>>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    B: Body,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    /// Decides what the first leg carries; the proxy, which sees it first, is asked first.
+    fn start(&mut self) -> Next<R, B> {
+        let channel = self.channel.as_mut().expect("the connection is lent until the end");
+        channel.state.saved.save(self.parts.as_ref().expect("no leg has been sent"));
+        match channel.state.proxy {
+            Some(_) => self.begin(Challenger::Proxy),
+            None => self.begin(Challenger::Origin),
+        }
+    }
+
+    fn begin(&mut self, challenger: Challenger) -> Next<R, B> {
+        let action = self.begin_leg(challenger);
+        self.act(challenger, action)
+    }
+
+    fn begin_leg(&mut self, challenger: Challenger) -> Action {
+        let identity = match challenger {
+            Challenger::Origin => {
+                self.origin_begun = true;
+                self.identity.clone()
+            }
+            Challenger::Proxy => self.proxy_identity.clone(),
+        };
+        self.with_handshake(challenger, |handshake, request| handshake.begin(&identity, request))
+    }
+
+    fn resume(&mut self, challenger: Challenger, answer: Answer) -> Next<R, B> {
+        let action = self.with_handshake(challenger, |handshake, request| handshake.resume(answer, request));
+        self.act(challenger, action)
+    }
+
+    fn received(&mut self, response: Response<R>) -> Next<R, B> {
+        self.legs += 1;
+        self.leg_deadline = None;
+        let withheld = self.sent == BodyUse::Withheld && !self.payload.is_empty();
+        let channel = self.channel.as_mut().expect("the connection is lent until the end");
+        channel.state.used = true;
+        if channel.state.environment.observer.is_some() {
+            self.report(&response, withheld);
+        }
+        let channel = self.channel.as_mut().expect("the connection is lent until the end");
+        let head = ResponseHead::of(&response);
+        let request = context(channel.state.saved.method(), channel.state.saved.uri(), &self.payload);
+        let (challenger, action) = match &mut channel.state.proxy {
+            Some(proxy) if head.status == Challenger::Proxy.status() => {
+                self.proxy = None;
+                (Challenger::Proxy, proxy.receive(head, withheld, request))
+            }
+            Some(proxy) => {
+                self.proxy = None;
+                self.origin = None;
+                (Challenger::Proxy, proxy.pass(head))
+            }
+            None => {
+                self.origin = None;
+                (Challenger::Origin, channel.state.origin.receive(head, withheld, request))
+            }
+        };
+        self.response = Some(response);
+        self.act(challenger, action)
+    }
+
+    /// Does what a handshake wants, up to the point where something must be waited for.
+    fn act(&mut self, mut challenger: Challenger, mut action: Action) -> Next<R, B> {
+        loop {
+            match action {
+                Action::Send { authorization, body } => {
+                    match self.decided(challenger, NextLeg { authorization, body }) {
+                        Some(undecided) => {
+                            challenger = undecided;
+                            action = self.begin_leg(undecided);
+                        }
+                        None => return self.leg(),
+                    }
+                }
+                Action::Deliver(outcome) => {
+                    let response = self.response.take().expect("only a response is delivered");
+                    if challenger == Challenger::Proxy && response.status() != Challenger::Proxy.status() {
+                        // The proxy is content: now the origin's own view of the response.
+                        self.proxy_outcome = outcome.or(self.proxy_outcome.take());
+                        challenger = Challenger::Origin;
+                        if !self.origin_begun {
+                            // The leg was the proxy's alone, and it wanted none: begin at the origin.
+                            self.response = Some(response);
+                            action = self.begin_leg(Challenger::Origin);
+                            continue;
+                        }
+                        let withheld = self.sent == BodyUse::Withheld && !self.payload.is_empty();
+                        action = self.with_handshake(Challenger::Origin, |handshake, request| {
+                            handshake.receive(ResponseHead::of(&response), withheld, request)
+                        });
+                        self.response = Some(response);
+                        continue;
+                    }
+                    return self.deliver(response, outcome);
+                }
+                Action::Step(job) => {
+                    self.arm_handshake_deadline();
+                    let environment = &self.channel().state.environment;
+                    let moment = match environment.moment() {
+                        Ok(moment) => moment,
+                        Err(kind) => return Next::Fail(self.failure(kind)),
+                    };
+                    match &environment.blocking {
+                        Some(blocking) if job.may_block() => {
+                            return Next::Step(blocking.run(job, moment), challenger);
+                        }
+                        _ => {
+                            let answer = Answer::Stepped(job.run(moment));
+                            action = self.with_handshake(challenger, |handshake, request| {
+                                handshake.resume(answer, request)
+                            });
+                        }
+                    }
+                }
+                Action::Ask(question) => {
+                    self.arm_handshake_deadline();
+                    match self.authenticator.provider() {
+                        Some(provider) => {
+                            return Next::Ask(provider.credentials(question.query()), challenger);
+                        }
+                        None => {
+                            action = self.with_handshake(challenger, |handshake, request| {
+                                handshake.resume(Answer::Credentials(None), request)
+                            });
+                        }
+                    }
+                }
+                Action::Wait(turn) => {
+                    self.arm_handshake_deadline();
+                    return Next::Wait(turn, challenger);
+                }
+                Action::Renew(renewal) => return Next::Fail(self.renewal(renewal)),
+                Action::Fail(error) => return Next::Fail(self.failure(ErrorKind::Handshake(error))),
+            }
+        }
+    }
+
+    /// Notes what a challenger's share of the next leg is; tells who is still undecided.
+    fn decided(&mut self, challenger: Challenger, leg: NextLeg) -> Option<Challenger> {
+        match challenger {
+            Challenger::Proxy => {
+                // While the proxy's own handshake is not through, the origin sees nothing.
+                let not_through = leg.body == BodyUse::Withheld;
+                self.proxy = Some(leg);
+                (self.origin.is_none() && !not_through).then_some(Challenger::Origin)
+            }
+            Challenger::Origin => {
+                self.origin = Some(leg);
+                let undecided = self.proxy.is_none() && self.channel().state.proxy.is_some();
+                undecided.then_some(Challenger::Proxy)
+            }
+        }
+    }
+
+    /// The next leg is decided. A challenge in hand is read to its end first.
+    fn leg(&mut self) -> Next<R, B> {
+        let Some(response) = self.response.take() else { return Next::Leg };
+        if self.sent == BodyUse::Carried {
+            match self.payload.replay() {
+                Replay::Here => {}
+                Replay::Elsewhere => return Next::Fail(self.renewal(Renewal::UnfinishedUpload)),
+                Replay::Never => {
+                    let kept = self.channel().state.environment.limits.replay;
+                    return Next::Fail(self.failure(ErrorKind::BodyNotReplayable { kept }));
+                }
+            }
+        }
+        self.arm_handshake_deadline();
+        let body = response.into_body();
+        if body.is_end_stream() {
+            return Next::Leg;
+        }
+        let environment = &self.channel().state.environment;
+        if body.size_hint().lower() > environment.limits.drain {
+            return Next::Fail(self.renewal(Renewal::LongChallenge));
+        }
+        let deadline = environment.sleep(environment.limits.drain_timeout);
+        self.drain_deadline = deadline;
+        Next::Drain(body)
+    }
+
+    fn poll_drain(
+        &mut self,
+        mut body: Pin<&mut R>,
+        drained: &mut u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Next<R, B>> {
+        use bytes::Buf;
+        loop {
+            let frame = match body.as_mut().poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    let late =
+                        self.drain_deadline.as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready());
+                    return match late {
+                        true => Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge))),
+                        false => Poll::Pending,
+                    };
+                }
+            };
+            match frame {
+                None => {
+                    self.drain_deadline = None;
+                    return Poll::Ready(Next::Leg);
+                }
+                Some(Ok(frame)) => {
+                    *drained += frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                    if *drained > self.channel().state.environment.limits.drain {
+                        return Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge)));
+                    }
+                }
+                Some(Err(_)) => return Poll::Ready(Next::Fail(self.renewal(Renewal::ClosedInHandshake))),
+            }
+        }
+    }
+
+    /// Awaits the connection and puts the leg on it.
+    fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, BoxError>> {
+        let channel = self.channel.as_mut().expect("the connection is lent until the end");
+        ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
+        let limits = channel.state.environment.limits;
+        let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
+        let withheld = [&self.origin, &self.proxy]
+            .into_iter()
+            .any(|leg| leg.as_ref().is_some_and(|leg| leg.body == BodyUse::Withheld));
+        self.sent = if withheld { BodyUse::Withheld } else { BodyUse::Carried };
+        self.sent_tokens.clear();
+        for (challenger, leg) in
+            [(Challenger::Proxy, &mut self.proxy), (Challenger::Origin, &mut self.origin)]
+        {
+            let authorization = leg.as_mut().and_then(|leg| leg.authorization.clone());
+            if let Some(authorization) = authorization {
+                let value = authorization.into_value();
+                if channel.state.environment.observer.is_some() {
+                    self.sent_tokens.extend(observe::authorization(challenger, &value));
+                }
+                parts.headers.insert(challenger.authorization_field(), value);
+            }
+        }
+        let body = if withheld {
+            withhold_body(&parts.method, &mut parts.headers);
+            LegBody::empty()
+        } else if self.payload.is_empty() {
+            declare_empty(&parts.method, &mut parts.headers);
+            LegBody::empty()
+        } else {
+            self.payload.leg(limits.replay, &parts.headers)
+        };
+        if self.handshake_deadline.is_some() {
+            if withheld || self.payload.is_empty() {
+                self.leg_deadline = channel.state.environment.sleep(limits.leg_timeout);
+            } else {
+                self.handshake_deadline = None;
+            }
+        }
+        Poll::Ready(Ok(channel.service.call(Request::from_parts(parts, body))))
+    }
+
+    fn deliver(&mut self, mut response: Response<R>, outcome: Option<Box<Outcome>>) -> Next<R, B> {
+        if let Some(outcome) = outcome.or(self.proxy_outcome.take()) {
+            response.extensions_mut().insert(*outcome);
+        }
+        let channel = self.channel.as_mut().expect("the connection is lent until the end");
+        channel.state.saved.release_extensions();
+        Next::Deliver(response)
+    }
+
+    /// The connection failed, perhaps before it took the request.
+    fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
+        let unsent = not_called || error.is::<Unsent>();
+        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
+        let in_handshake = self.legs > 0
+            && (state.origin.is_bound_under_way()
+                || state.proxy.as_ref().is_some_and(Handshake::is_bound_under_way));
+        let either = |is: fn(&Handshake) -> bool| is(&state.origin) || state.proxy.as_ref().is_some_and(is);
+        let expects_challenge = in_handshake && either(Handshake::expects_challenge);
+        let safe = unsent
+            || expects_challenge
+            || self.sent == BodyUse::Withheld
+            || is_idempotent(state.saved.method());
+        let on_trial = !unsent
+            && (state.origin.lose_connection()
+                | state.proxy.as_mut().is_some_and(Handshake::lose_connection));
+        let retry = match () {
+            // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
+            () if in_handshake && safe && !on_trial => Some(Retry::Renew),
+            () if unsent => Some(Retry::Unsent),
+            () if safe && (state.used || self.legs > 0) => Some(Retry::Closed),
+            () => None,
+        };
+        let kind = match retry {
+            Some(_) if in_handshake => ErrorKind::NewConnectionNeeded(Renewal::ClosedInHandshake),
+            _ => ErrorKind::Connection(error),
+        };
+        let mut failure = self.failure(kind);
+        failure.retry = retry.and_then(|retry| Some((retry, self.again()?)));
+        failure
+    }
+
+    fn renewal(&mut self, renewal: Renewal) -> Box<Failure<B>> {
+        let mut failure = self.failure(ErrorKind::NewConnectionNeeded(renewal));
+        failure.retry = self.again().map(|request| (Retry::Renew, request));
+        failure
+    }
+
+    fn failure(&self, kind: ErrorKind) -> Box<Failure<B>> {
+        Box::new(Failure { error: Error::new(kind), retry: None })
+    }
+
+    /// The request once more, where its body is still to be had.
+    fn again(&mut self) -> Option<Pending<B>> {
+        self.payload.cut_off();
+        if self.payload.replay() == Replay::Never {
+            return None;
+        }
+        let parts = self.parts.take().unwrap_or_else(|| self.channel().state.saved.restore());
+        Some(Pending {
+            parts,
+            payload: std::mem::replace(&mut self.payload, Payload::Empty),
+            identity: self.identity.clone(),
+            proxy_identity: self.proxy_identity.clone(),
+        })
+    }
+
+    fn arm_handshake_deadline(&mut self) {
+        if self.handshake_deadline.is_none() {
+            let environment = &self.channel().state.environment;
+            self.handshake_deadline = environment.sleep(environment.limits.handshake_timeout);
+        }
+    }
+
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
+        let limits = self.channel().state.environment.limits;
+        let mut is_due = |deadline: &mut Option<BoxFuture<()>>| {
+            deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+        };
+        let late = if is_due(&mut self.leg_deadline) {
+            ErrorKind::Timeout("waiting for a leg's response", limits.leg_timeout)
+        } else if is_due(&mut self.handshake_deadline) {
+            ErrorKind::Timeout("authenticating", limits.handshake_timeout)
+        } else {
+            return Poll::Pending;
+        };
+        Poll::Ready(self.failure(late))
+    }
+
+    fn report(&mut self, response: &Response<R>, body_withheld: bool) {
+        let state = &self.channel().state;
+        let challengers = [(Challenger::Origin, true), (Challenger::Proxy, state.proxy.is_some())];
+        let challenges: Vec<TokenReport> = challengers
+            .into_iter()
+            .filter(|(_, there)| *there)
+            .flat_map(|(challenger, _)| observe::challenges(challenger, response.headers()))
+            .collect();
+        let report = LegReport {
+            connection: state.id,
+            leg: self.legs,
+            request: format!("{} {}", state.saved.method(), state.saved.uri().path()),
+            authorization: std::mem::take(&mut self.sent_tokens),
+            body_withheld,
+            status: response.status(),
+            challenges,
+        };
+        if let Some(observer) = &self.channel().state.environment.observer {
+            observer.leg(&report);
+        }
+    }
+
+    fn with_handshake<T>(
+        &mut self,
+        challenger: Challenger,
+        act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> T,
+    ) -> T {
+        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
+        let request = context(state.saved.method(), state.saved.uri(), &self.payload);
+        match (challenger, &mut state.proxy) {
+            (Challenger::Proxy, Some(proxy)) => act(proxy, request),
+            _ => act(&mut state.origin, request),
+        }
+    }
+
+    fn channel(&self) -> &Channel<S> {
+        self.channel.as_ref().expect("the connection is lent until the end")
+    }
+}
+
+impl<S, B, R> Drop for Talk<S, B, R> {
+    /// Without a response there is no use in sending the rest of the body.
+    fn drop(&mut self) {
+        if self.channel.is_some() {
+            self.payload.cut_off();
+        }
+    }
+}
+
+fn context<'a, B: Body>(
+    method: &'a http::Method,
+    target: &'a http::Uri,
+    payload: &Payload<B>,
+) -> RequestContext<'a> {
+    RequestContext::new(method, target, !payload.is_empty())
+}
+
+impl<B: Body> Pending<B> {
+    /// A new request; who it acts as is read from its head.
+    pub(crate) fn new(request: Request<B>, authenticator: &Authenticator, by_proxy: bool) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let identity = Identity::of(&mut parts, Challenger::Origin, authenticator);
+        let proxy_identity = match by_proxy {
+            true => Identity::of(&mut parts, Challenger::Proxy, authenticator),
+            false => Identity::None,
+        };
+        Self { parts, payload: Payload::new(body), identity, proxy_identity }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a service needs from its surroundings: timers, threads for blocking work, randomness.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::mechanism::{Moment, StepJob, Stepped};
+use crate::service::error::ErrorKind;
+
+/// A future on the heap, for what happens once per connection rather than per request.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Timers of some runtime. Without one there are no timeouts.
+pub trait Timer: Send + Sync {
+    /// Resolves after `duration`.
+    fn sleep(&self, duration: Duration) -> BoxFuture<()>;
+}
+
+/// Where mechanism steps run that may block. Without one they run where they are.
+pub trait Blocking: Send + Sync {
+    /// Runs the step off the executor.
+    fn run(&self, job: StepJob, moment: Moment) -> BoxFuture<Stepped>;
+}
+
+/// Bounds on one request's handshake.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// How many octets of a body are kept for sending it again. Default: 64 KiB.
+    pub replay: u64,
+    /// How many octets of a challenge's body are read to keep the connection. Default: 64 KiB.
+    pub drain: u64,
+    /// How long that may take. Default: 5 s.
+    pub drain_timeout: Duration,
+    /// How long one leg of a handshake may take, unless it carries a body. Default: 30 s.
+    pub leg_timeout: Duration,
+    /// How long a handshake may take with all its waits, unless its last leg carries a body: then
+    /// up to that leg. Default: 120 s.
+    pub handshake_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            replay: 64 * 1024,
+            drain: 64 * 1024,
+            drain_timeout: Duration::from_secs(5),
+            leg_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(120),
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Environment {
+    pub(crate) connections: AtomicU64,
+    pub(crate) timer: Option<Arc<dyn Timer>>,
+    pub(crate) blocking: Option<Arc<dyn Blocking>>,
+    pub(crate) observer: Option<Arc<dyn super::observe::Observer>>,
+    pub(crate) limits: Limits,
+}
+
+impl Environment {
+    /// The number of a new connection, from 1.
+    pub(super) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(super) fn sleep(&self, duration: Duration) -> Option<BoxFuture<()>> {
+        self.timer.as_ref().map(|timer| timer.sleep(duration))
+    }
+
+    pub(super) fn moment(&self) -> Result<Moment, ErrorKind> {
+        let mut entropy = [0; 32];
+        getrandom::fill(&mut entropy).map_err(|error| ErrorKind::Entropy(error.into()))?;
+        Ok(Moment::new(SystemTime::now(), entropy))
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

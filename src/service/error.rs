@@ -1,0 +1,143 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::handshake::{HandshakeError, Refusal, Renewal};
+
+/// Any error, as inner services and bodies return them.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a request got no response.
+///
+/// A refusal by the server is no error but its `401` or `407`, with an
+/// [`Outcome`](crate::handshake::Outcome) in the extensions that says what was tried.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+}
+
+/// The kinds of [`Error`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The connection failed.
+    Connection(BoxError),
+    /// The handshake failed on this side.
+    Handshake(HandshakeError),
+    /// This connection cannot serve the request; the same request on a new connection can.
+    NewConnectionNeeded(Renewal),
+    /// The server demands authentication after more of the body has gone than is kept for
+    /// sending it again (in octets). What the server wants is remembered: the same request made
+    /// anew keeps its body back until it is wanted.
+    BodyNotReplayable {
+        /// How many octets were kept at the most.
+        kept: u64,
+    },
+    /// The provider of credentials failed.
+    Credentials(BoxError),
+    /// No answer within this time, in the named part of the work.
+    Timeout(&'static str, Duration),
+    /// The operating system gave no randomness.
+    Entropy(BoxError),
+    /// The request's URI names no origin.
+    Origin(crate::protection_space::InvalidOrigin),
+    /// The challenge stands: what was tried, and why it did not log in. Only where there is no
+    /// response to deliver, as in [`Client::authenticate`](crate::Client::authenticate).
+    Refused(Refusal),
+    /// An earlier request on the connection was dropped before its answer.
+    ConnectionGone,
+    /// The client was shut down.
+    ShutDown,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Self {
+        Self { kind }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Self { kind }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ErrorKind::Connection(_) => f.write_str("the connection failed"),
+            ErrorKind::Handshake(_) => f.write_str("the authentication failed"),
+            ErrorKind::NewConnectionNeeded(renewal) => f.write_str(match renewal {
+                Renewal::ClosedAfterChallenge => "the server closes the connection after its challenge",
+                Renewal::ClosedInHandshake => {
+                    "the server closes the connection in the middle of the handshake, which needs one that \
+                     stays open (is a proxy in between, or keep-alive off?)"
+                }
+                Renewal::NotTaken => "the server takes up no further handshake on the connection",
+                Renewal::OtherIdentity => "the connection belongs to another identity",
+                Renewal::LongChallenge => {
+                    "the challenge's body is too long or too slow to be read to its end"
+                }
+                Renewal::UnfinishedUpload => "the challenge came while the body was still being sent",
+                Renewal::Spoiled => "an earlier handshake on the connection failed",
+            }),
+            ErrorKind::BodyNotReplayable { kept } => write!(
+                f,
+                "the server demands authentication, but the request's body has gone and more than {kept} \
+                 octets of it; the same request made anew will keep it back"
+            ),
+            ErrorKind::Credentials(_) => f.write_str("the credentials could not be looked up"),
+            ErrorKind::Timeout(what, after) => write!(f, "no answer within {after:?} while {what}"),
+            ErrorKind::Entropy(_) => f.write_str("the operating system gave no randomness"),
+            ErrorKind::Origin(_) => f.write_str("the request names no origin"),
+            ErrorKind::Refused(refusal) => refusal.fmt(f),
+            ErrorKind::ConnectionGone => f.write_str("an earlier request on the connection was dropped"),
+            ErrorKind::ShutDown => f.write_str("the client was shut down"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            ErrorKind::Connection(error) | ErrorKind::Credentials(error) | ErrorKind::Entropy(error) => {
+                Some(&**error)
+            }
+            ErrorKind::Handshake(error) => Some(error),
+            ErrorKind::Origin(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The inner service's word that nothing of the request was sent.
+///
+/// An inner service boxes it as its error for a connection that was found dead; the request then
+/// costs nothing to move to another one.
+#[derive(Debug)]
+pub struct Unsent {
+    source: BoxError,
+}
+
+impl Unsent {
+    /// Nothing was sent, because of `source`.
+    pub fn new(source: impl Into<BoxError>) -> Self {
+        Self { source: source.into() }
+    }
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection was closed before the request was sent")
+    }
+}
+
+impl std::error::Error for Unsent {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}

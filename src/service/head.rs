@@ -1,0 +1,166 @@
+//! The request's head across its legs.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Extensions, Method, Request, Uri, Version};
+
+/// A copy of a request's head in buffers that the next request reuses: a request on an
+/// established connection costs no allocation for the leg that it may have to repeat.
+#[derive(Default)]
+pub(crate) struct SavedHead {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    extensions: Extensions,
+    fields: Vec<Field>,
+    octets: Vec<u8>,
+}
+
+struct Field {
+    name_end: usize,
+    value_end: usize,
+    sensitive: bool,
+}
+
+impl SavedHead {
+    pub(super) fn save(&mut self, parts: &Parts) {
+        self.method.clone_from(&parts.method);
+        self.uri.clone_from(&parts.uri);
+        self.version = parts.version;
+        if !(self.extensions.is_empty() && parts.extensions.is_empty()) {
+            self.extensions.clone_from(&parts.extensions);
+        }
+        self.fields.clear();
+        self.octets.clear();
+        for (name, value) in &parts.headers {
+            self.octets.extend_from_slice(name.as_str().as_bytes());
+            let name_end = self.octets.len();
+            self.octets.extend_from_slice(value.as_bytes());
+            let value_end = self.octets.len();
+            self.fields.push(Field { name_end, value_end, sensitive: value.is_sensitive() });
+        }
+    }
+
+    /// Lets go of what the caller put beside the request: it is not kept while the connection is
+    /// idle.
+    pub(super) fn release_extensions(&mut self) {
+        if !self.extensions.is_empty() {
+            self.extensions = Extensions::new();
+        }
+    }
+
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// The head as it was saved.
+    pub(super) fn restore(&self) -> Parts {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = self.method.clone();
+        parts.uri = self.uri.clone();
+        parts.version = self.version;
+        parts.extensions = self.extensions.clone();
+        parts.headers.reserve(self.fields.len() + 2);
+        let mut start = 0;
+        for field in &self.fields {
+            let name = HeaderName::from_bytes(&self.octets[start..field.name_end])
+                .expect("the octets were a field name");
+            let mut value = HeaderValue::from_bytes(&self.octets[field.name_end..field.value_end])
+                .expect("the octets were a field value");
+            value.set_sensitive(field.sensitive);
+            parts.headers.append(name, value);
+            start = field.value_end;
+        }
+        parts
+    }
+}
+
+/// Takes from the head what speaks of a body that this leg does not carry, and says so: hyper
+/// sends no length for an empty body by itself, and would send the caller's.
+pub(super) fn withhold_body(method: &Method, headers: &mut HeaderMap) {
+    const OF_THE_BODY: [HeaderName; 4] =
+        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER, header::EXPECT];
+    for name in OF_THE_BODY {
+        headers.remove(name);
+    }
+    for name in ["content-digest", "repr-digest", "digest", "content-md5"] {
+        headers.remove(name);
+    }
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// The length that the caller declared.
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Says that the request has no body, where the method means one: hyper sends no length for an
+/// empty body, and servers answer `411` to that (RFC 9110, section 8.6).
+pub(super) fn declare_empty(method: &Method, headers: &mut HeaderMap) {
+    let means_one = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
+    if means_one && !headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// Whether sending a request twice is the same as sending it once (RFC 9110, section 9.2.2).
+pub(super) fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restored_head_is_the_saved_one() {
+        let mut request = Request::put("http://host.example/path?query")
+            .version(Version::HTTP_11)
+            .header("x-one", "1")
+            .header("x-one", "2")
+            .header("x-octets", HeaderValue::from_bytes(b"\xfc").expect("obs-text"))
+            .extension(7_u8)
+            .body(())
+            .expect("a request");
+        let mut secret = HeaderValue::from_static("session=1");
+        secret.set_sensitive(true);
+        request.headers_mut().insert(header::COOKIE, secret);
+        let (parts, ()) = request.into_parts();
+        let mut saved = SavedHead::default();
+        saved.save(&parts);
+        let restored = saved.restore();
+        assert_eq!(restored.headers, parts.headers);
+        assert!(restored.headers[header::COOKIE].is_sensitive());
+        assert_eq!((&restored.method, &restored.uri), (&parts.method, &parts.uri));
+        assert_eq!(restored.extensions.get::<u8>(), Some(&7));
+    }
+
+    #[test]
+    fn a_withheld_body_leaves_no_trace_but_a_length_of_zero() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-length", "5"),
+            ("transfer-encoding", "chunked"),
+            ("expect", "100-continue"),
+            ("content-digest", "sha-256=:x:"),
+            ("content-type", "text/xml"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        withhold_body(&Method::POST, &mut headers);
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers["content-length"], "0");
+        assert_eq!(headers["content-type"], "text/xml");
+        withhold_body(&Method::GET, &mut headers);
+        assert!(!headers.contains_key("content-length"));
+    }
+}

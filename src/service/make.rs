@@ -1,0 +1,110 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::service::authenticate::Authenticate;
+use crate::service::channel::ConnectionInfo;
+use crate::service::layer::AuthenticateLayer;
+
+/// Makes connections that authenticate themselves, out of a maker of connections
+/// (tower's `MakeService`).
+///
+/// `describe` says what each new connection is to, from the target and the connection: its
+/// origin, and the channel bindings where it has TLS.
+///
+/// ```
+/// use http::Uri;
+/// use legwork::handshake::Authenticator;
+/// use legwork::protection_space::Origin;
+/// use legwork::service::{AuthenticateLayer, ConnectionInfo, MakeAuthenticate};
+/// # struct Connection;
+/// # fn connector() -> impl tower_service::Service<Uri, Response = Connection> { Nothing }
+/// # struct Nothing;
+/// # impl tower_service::Service<Uri> for Nothing {
+/// #     type Response = Connection; type Error = std::io::Error;
+/// #     type Future = std::future::Ready<Result<Connection, std::io::Error>>;
+/// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), std::io::Error>> { Ok(()).into() }
+/// #     fn call(&mut self, _: Uri) -> Self::Future { std::future::ready(Ok(Connection)) }
+/// # }
+///
+/// let nowhere = "http://localhost".parse().expect("an origin");
+/// let layer = AuthenticateLayer::new(Authenticator::builder().build(), ConnectionInfo::new(nowhere));
+/// let make = MakeAuthenticate::new(layer, connector(), |target: &Uri, _: &Connection| {
+///     Origin::from_uri(target).map(ConnectionInfo::new)
+/// });
+/// # let _ = make;
+/// ```
+pub struct MakeAuthenticate<M, D> {
+    layer: AuthenticateLayer,
+    make: M,
+    describe: D,
+}
+
+impl<M, D> MakeAuthenticate<M, D> {
+    /// Wraps each connection of `make` as `layer` would, with the info that `describe` gives.
+    pub fn new(layer: AuthenticateLayer, make: M, describe: D) -> Self {
+        Self { layer, make, describe }
+    }
+}
+
+impl<M, D, T> Service<T> for MakeAuthenticate<M, D>
+where
+    M: Service<T>,
+    D: Fn(&T, &M::Response) -> Result<ConnectionInfo, M::Error> + Clone,
+    T: Clone,
+{
+    type Response = Authenticate<M::Response>;
+    type Error = M::Error;
+    type Future = MakeFuture<M::Future, D, T>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), M::Error>> {
+        self.make.poll_ready(cx)
+    }
+
+    fn call(&mut self, target: T) -> Self::Future {
+        let connecting = self.make.call(target.clone());
+        MakeFuture { connecting, target, layer: self.layer.clone(), describe: self.describe.clone() }
+    }
+}
+
+impl<M, D> fmt::Debug for MakeAuthenticate<M, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MakeAuthenticate").field("layer", &self.layer).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Resolves to a connection that authenticates itself.
+    pub struct MakeFuture<F, D, T> {
+        #[pin]
+        connecting: F,
+        target: T,
+        layer: AuthenticateLayer,
+        describe: D,
+    }
+}
+
+impl<F, D, T, S, E> Future for MakeFuture<F, D, T>
+where
+    F: Future<Output = Result<S, E>>,
+    D: Fn(&T, &S) -> Result<ConnectionInfo, E>,
+{
+    type Output = Result<Authenticate<S>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let connection = ready!(this.connecting.poll(cx))?;
+        let info = (this.describe)(this.target, &connection)?;
+        Poll::Ready(Ok(this.layer.authenticate(connection, &info)))
+    }
+}
+
+impl<F, D, T> fmt::Debug for MakeFuture<F, D, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MakeFuture").finish_non_exhaustive()
+    }
+}

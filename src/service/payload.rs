@@ -1,0 +1,77 @@
+//! The request's body across its legs.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http_body::Body;
+
+use crate::service::body::{LegBody, Progress, Tee};
+use crate::service::head::declared_length;
+
+/// What a request's body is, before and after it has been sent.
+pub(crate) enum Payload<B> {
+    Empty,
+    /// Not looked at yet.
+    Untouched(B),
+    Teed(Arc<Tee<B>>),
+}
+
+/// Whether a body can be sent once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replay {
+    /// On the same connection.
+    Here,
+    /// The last leg is still being uploaded: on another connection.
+    Elsewhere,
+    /// Too much has gone, or the body failed.
+    Never,
+}
+
+impl<B> Payload<B> {
+    /// Ends the connection that still sends the body, if one does.
+    pub(super) fn cut_off(&self) {
+        if let Self::Teed(tee) = self {
+            tee.cut_off();
+        }
+    }
+}
+
+impl<B: Body> Payload<B> {
+    pub(crate) fn new(body: B) -> Self {
+        if body.is_end_stream() { Self::Empty } else { Self::Untouched(body) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// The body of a leg that carries it.
+    pub(super) fn leg(&mut self, limit: u64, headers: &HeaderMap) -> LegBody<B> {
+        match std::mem::replace(self, Self::Empty) {
+            Self::Empty => LegBody::empty(),
+            Self::Untouched(body) => {
+                let tee = Arc::new(Tee::new(body, limit, declared_length(headers)));
+                let leg = LegBody::teed(&tee);
+                *self = Self::Teed(tee);
+                leg
+            }
+            Self::Teed(tee) => {
+                let leg = LegBody::teed(&tee);
+                *self = Self::Teed(tee);
+                leg
+            }
+        }
+    }
+
+    /// Whether the body can be sent once more after a leg that carried it.
+    pub(super) fn replay(&self) -> Replay {
+        match self {
+            Self::Empty | Self::Untouched(_) => Replay::Here,
+            Self::Teed(tee) => match tee.progress() {
+                Progress::Ended => Replay::Here,
+                Progress::Streaming => Replay::Elsewhere,
+                Progress::Overflowed | Progress::Failed => Replay::Never,
+            },
+        }
+    }
+}
