@@ -82,3 +82,7 @@ pub use client::hyper::Client;
 pub use credentials::Credentials;
 pub use handshake::{Authenticator, Outcome};
 pub use protection_space::Origin;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

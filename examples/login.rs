@@ -1,0 +1,306 @@
+//! Logs in and draws the conversation: which connection carried what, leg by leg.
+//!
+//! `cargo run --example login` talks to a server inside the program; `-- --help` lists what else
+//! there is, such as a URL and a user.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use http::{Method, Request, StatusCode, Uri};
+use http_body_util::BodyExt;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use legwork::client::hyper::ClientBuilder;
+use legwork::handshake::{Login, Outcome};
+use legwork::scheme::{Basic, Negotiate, NtlmScheme, Scheme};
+use legwork::service::{LegReport, Observer};
+use legwork::testing::{Offer, Server};
+use legwork::{Authenticator, Client, Credentials, Origin};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::task::JoinSet;
+
+use crate::advice::Failure;
+use crate::arguments::{Arguments, SchemeName};
+use crate::diagram::Diagram;
+use crate::upload::Upload;
+
+#[path = "login/advice.rs"]
+mod advice;
+#[path = "login/arguments.rs"]
+mod arguments;
+#[path = "login/diagram.rs"]
+mod diagram;
+#[path = "login/upload.rs"]
+mod upload;
+
+type LoginClient = Client<HttpsConnector<HttpConnector>, Upload>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            print!("{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(misuse) => {
+            eprintln!("{misuse} (--help lists what there is)");
+            return ExitCode::from(2);
+        }
+    };
+    match run(arguments).await {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err((text, failure)) => {
+            print!("{text}");
+            eprintln!("\n{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is to be printed, and why there was no login, if there was none.
+async fn run(arguments: Arguments) -> Result<String, (String, Failure)> {
+    let no_text = |failure| (String::new(), failure);
+    let embedded = match &arguments.url {
+        Some(_) => None,
+        None => Some(embedded_server().await.map_err(|error| no_text(Failure::Embedded(error)))?),
+    };
+    let uri = match (&arguments.url, &embedded) {
+        (_, Some(server)) => server.uri("/"),
+        (url, None) => url.as_deref().unwrap_or_default().parse().map_err(|_| no_text(Failure::NotAUrl))?,
+    };
+    let legs = Legs::default();
+    let client = client(&arguments, &uri, legs.clone()).map_err(no_text)?;
+    let begun = Instant::now();
+    let result = converse(&client, &uri, &arguments).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    let legs = legs.take();
+    let text = format!("{} at {uri}\n\n{}", arguments.user_name(), Diagram(&legs));
+    match result {
+        Ok(tally) => Ok(format!("{text}\n{}\n", tally.sentence(&legs, seconds))),
+        Err(failure) => Err((text, failure)),
+    }
+}
+
+async fn embedded_server() -> std::io::Result<Server> {
+    Server::builder()
+        .user(arguments::EMBEDDED_USER, arguments::EMBEDDED_PASSWORD)
+        .offer(Offer::Negotiate)
+        .offer(Offer::Ntlm)
+        .offer(Offer::basic("the embedded server"))
+        .start()
+        .await
+}
+
+fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, Failure> {
+    let origin = Origin::from_uri(uri).map_err(|_| Failure::NotAUrl)?;
+    let mut authenticator =
+        Authenticator::builder().dangerous_secrets_over_plain_http(arguments.insecure_basic);
+    if let Some((name, password)) = arguments.user().map_err(Failure::Password)? {
+        authenticator = authenticator.credentials(origin, Credentials::password(name, password));
+    }
+    if let Some(scheme) = arguments.scheme {
+        authenticator = authenticator.schemes([the_scheme(scheme)]);
+    }
+    let builder = Client::builder(authenticator.build()).observer(legs);
+    match &arguments.ca {
+        Some(file) => with_authority(builder, file).map_err(Failure::Authority),
+        None => builder.build_https().map_err(|error| Failure::Authority(error.into())),
+    }
+}
+
+fn the_scheme(name: SchemeName) -> Arc<dyn Scheme> {
+    match name {
+        SchemeName::Negotiate => Arc::new(Negotiate::default()),
+        SchemeName::Ntlm => Arc::new(NtlmScheme::default()),
+        SchemeName::Basic => Arc::new(Basic::default()),
+    }
+}
+
+/// A client that trusts the certificate authorities in a PEM file and no others.
+fn with_authority(
+    builder: ClientBuilder,
+    file: &str,
+) -> Result<LoginClient, Box<dyn std::error::Error + Send + Sync>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file)? {
+        roots.add(certificate?)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(builder.build_with_tls(config))
+}
+
+/// Sends all requests.
+async fn converse(client: &LoginClient, uri: &Uri, arguments: &Arguments) -> Result<Tally, Failure> {
+    let mut tally = Tally::default();
+    if let Some(file) = &arguments.upload {
+        drop(Upload::open(file).await.map_err(Failure::File)?); // that it is there
+        // A body that is too large to be kept must not meet the challenge.
+        tally.login = client.authenticate(uri.clone()).await?;
+    }
+    let left = Arc::new(AtomicUsize::new(arguments.requests));
+    let mut tasks = JoinSet::new();
+    for _ in 0..arguments.concurrency.min(arguments.requests) {
+        let (client, uri, upload) = (client.clone(), uri.clone(), arguments.upload.clone());
+        tasks.spawn(send_some(client, uri, upload, Arc::clone(&left)));
+    }
+    while let Some(done) = tasks.join_next().await {
+        tally.add(done.expect("no task panics")?);
+    }
+    Ok(tally)
+}
+
+/// One task: sends requests until none are left.
+async fn send_some(
+    client: LoginClient,
+    uri: Uri,
+    upload: Option<String>,
+    left: Arc<AtomicUsize>,
+) -> Result<Tally, Failure> {
+    let mut tally = Tally::default();
+    let take_one = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+    while take_one().is_ok() {
+        let mut request = Request::new(Upload::default());
+        *request.uri_mut() = uri.clone();
+        if let Some(file) = &upload {
+            *request.method_mut() = Method::POST;
+            *request.body_mut() = Upload::open(file).await.map_err(Failure::File)?;
+            tally.uploaded += request.body().octets();
+        }
+        let mut response = client.request(request).await?;
+        match response.extensions_mut().remove() {
+            Some(Outcome::Refused(refusal)) => return Err(Failure::Refused(refusal)),
+            Some(Outcome::LoggedIn(login)) => tally.login = Some(login),
+            _ => {}
+        }
+        *tally.statuses.entry(response.status()).or_default() += 1;
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            frame.map_err(Failure::Response)?;
+        }
+    }
+    Ok(tally)
+}
+
+/// What came of the requests.
+#[derive(Default)]
+struct Tally {
+    login: Option<Login>,
+    statuses: BTreeMap<StatusCode, usize>,
+    uploaded: u64,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.login = self.login.take().or(other.login);
+        self.uploaded += other.uploaded;
+        for (status, requests) in other.statuses {
+            *self.statuses.entry(status).or_default() += requests;
+        }
+    }
+
+    fn sentence(&self, legs: &[LegReport], seconds: f64) -> String {
+        let who = match &self.login {
+            Some(login) => {
+                let principal = login.principal.as_deref().unwrap_or("somebody");
+                let by = match login.scheme == login.mechanism {
+                    true => login.scheme.to_owned(),
+                    false => format!("{} ({})", login.scheme, login.mechanism),
+                };
+                format!("Logged in as {principal} by {by}")
+            }
+            None => "No login was asked for".to_owned(),
+        };
+        let connections = legs.iter().map(|leg| leg.connection).max().unwrap_or_default();
+        let answers: Vec<_> =
+            self.statuses.iter().map(|(status, requests)| format!("{requests} × {status}")).collect();
+        let uploaded = match self.uploaded {
+            0 => String::new(),
+            octets => format!(" {octets} octets uploaded."),
+        };
+        format!(
+            "{who}: {} on {}, {seconds:.3} s.\nAnswers: {}.{uploaded}",
+            diagram::count(legs.len(), "leg"),
+            diagram::count(connections as usize, "connection"),
+            answers.join(", "),
+        )
+    }
+}
+
+/// Takes down every leg as it is reported.
+#[derive(Clone, Default)]
+struct Legs(Arc<Mutex<Vec<LegReport>>>);
+
+impl Legs {
+    fn take(&self) -> Vec<LegReport> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Observer for Legs {
+    fn leg(&self, report: &LegReport) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn example(arguments: &[&str]) -> Result<String, (String, String)> {
+        let arguments = Arguments::parse(arguments.iter().map(|argument| (*argument).to_owned()));
+        run(arguments.expect("known arguments").expect("no call for help"))
+            .await
+            .map_err(|(text, failure)| (text, failure.to_string()))
+    }
+
+    #[tokio::test]
+    async fn without_arguments_a_login_is_drawn() {
+        let text = example(&[]).await.expect("a login");
+        for part in [
+            "connection 1",
+            "├─ GET / ──",
+            "Negotiate, NTLM, Basic",
+            "NTLM NEGOTIATE",
+            "NTLM CHALLENGE",
+            "NTLM AUTHENTICATE",
+            "200 OK",
+            "by Negotiate (NTLM): 3 legs on 1 connection",
+        ] {
+            assert!(text.contains(part), "{part} is missing:\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_uploaded_after_the_login() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let text = example(&["--upload", file, "--scheme", "ntlm", "-n", "3"]).await.expect("a login");
+        for part in
+            ["├─ HEAD / ──", "├─ POST / ──", "2 more like it", "by NTLM: 6 legs on 1 connection", "3 × 200"]
+        {
+            assert!(text.contains(part), "{part} is missing:\n{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_why_and_what_to_try() {
+        let (_, basic) = example(&["--scheme", "basic"]).await.expect_err("plain http");
+        assert!(basic.contains("--insecure-basic"), "{basic}");
+        let (_, url) = example(&["not a url"]).await.expect_err("no URL");
+        assert!(url.contains("https://"), "{url}");
+        let (_, refused) = example(&["http://127.0.0.1:1/"]).await.expect_err("nobody there");
+        assert!(refused.contains("Nobody answers"), "{refused}");
+    }
+}

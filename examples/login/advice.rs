@@ -1,0 +1,185 @@
+//! Why there was no login, and what to try.
+
+use std::fmt;
+use std::io;
+
+use legwork::handshake::{HandshakeError, Refusal, Renewal, Tried, Why};
+use legwork::service::{BoxError, Error, ErrorKind};
+
+/// What went wrong. Displayed, it is a sentence or two for the user.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    NotAUrl,
+    /// The embedded server did not start.
+    Embedded(io::Error),
+    /// The password could not be read.
+    Password(io::Error),
+    /// The certificate authorities could not be read.
+    Authority(BoxError),
+    /// The file to upload could not be read.
+    File(io::Error),
+    /// The server's challenge stands.
+    Refused(Refusal),
+    /// There was no response.
+    NoResponse(Error),
+    /// The response broke off.
+    Response(hyper::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Refused(refusal) => Self::Refused(refusal.clone()),
+            _ => Self::NoResponse(error),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAUrl => f.write_str(
+                "That is no http or https URL. Write it in full, such as https://mail.example/ews/.",
+            ),
+            Self::Embedded(error) => write!(f, "The embedded server did not start: {error}."),
+            Self::Password(error) => {
+                write!(f, "The password could not be read: {error}. Try the variable LEGWORK_PASSWORD.")
+            }
+            Self::Authority(error) => write!(
+                f,
+                "The certificate authorities could not be read: {}. --ca wants a PEM file.",
+                chain(&**error)
+            ),
+            Self::File(error) => write!(f, "The file to upload could not be read: {error}."),
+            Self::Refused(refusal) => f.write_str(&refused(refusal)),
+            Self::NoResponse(error) => f.write_str(&no_response(error)),
+            Self::Response(error) => write!(f, "The response broke off: {}.", chain(error)),
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    // The reason that tells the most; of the others the user can do something about none.
+    let Some(Tried { scheme, why, .. }) = refusal.tried.iter().max_by_key(|tried| weight(&tried.why)) else {
+        return "Not logged in: the server says 401 without a challenge that could be read.".to_owned();
+    };
+    match why {
+        Why::Refused(None) => format!(
+            "Not logged in: the server refused the user or the password ({scheme}). Check both, and the \
+             domain; it was tried once, and some servers lock the account after a few times."
+        ),
+        Why::Refused(Some(detail)) => format!(
+            "Not logged in: the server refused the user or the password ({detail}). Check both, and the \
+             domain; it was tried once, and some servers lock the account after a few times."
+        ),
+        Why::RefusedBefore => format!(
+            "Not logged in: the server has refused this user or password ({scheme}), and it is not sent \
+             again, lest the account is locked. Check both, and the domain."
+        ),
+        Why::Denied => format!(
+            "The login is valid ({scheme}), but has no access to this page. Try another page or user."
+        ),
+        Why::NoCredentials => {
+            format!("Not logged in: the server wants a login ({}). Try --user NAME.", offered(refusal))
+        }
+        Why::RevealsSecret => format!(
+            "Not logged in: the server takes {scheme} alone, which would show the password to whoever reads \
+             this plain http connection. Try https, or --insecure-basic on a network that you trust."
+        ),
+        Why::CannotStart(reason) => format!(
+            "Not logged in: {scheme} could not start ({reason}). Try another --scheme; the server offers {}.",
+            offered(refusal)
+        ),
+        Why::Unsupported => format!(
+            "Not logged in: the server offers {}, none of which was to be used. Try it without --scheme.",
+            offered(refusal)
+        ),
+        _ => format!("Not logged in: {refusal}."),
+    }
+}
+
+fn weight(why: &Why) -> u8 {
+    match why {
+        Why::Denied => 7,
+        Why::Refused(_) => 6,
+        Why::RefusedBefore => 5,
+        Why::NoCredentials => 4,
+        Why::CannotStart(_) => 3,
+        Why::RevealsSecret => 2,
+        _ => 1,
+    }
+}
+
+fn offered(refusal: &Refusal) -> String {
+    let mut names: Vec<_> = refusal.tried.iter().map(|tried| tried.scheme.as_str()).collect();
+    names.dedup();
+    names.join(", ")
+}
+
+fn no_response(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Connection(error) => no_connection(error),
+        ErrorKind::NewConnectionNeeded(Renewal::ClosedAfterChallenge | Renewal::ClosedInHandshake) => {
+            format!(
+                "Not logged in: {error}. These logins hold for one connection: try the server without the proxy, \
+             or have its keep-alive turned on."
+            )
+        }
+        ErrorKind::BodyNotReplayable { .. } => format!("Not logged in: {error}. Try it once more."),
+        ErrorKind::Timeout(..) => {
+            format!("{}. Is the server overloaded, or a firewall in between?", chain(error))
+        }
+        ErrorKind::Handshake(HandshakeError::FinalToken(_)) => format!(
+            "Not logged in: {}. Somebody may stand between; do not type the password again.",
+            chain(error)
+        ),
+        ErrorKind::Handshake(_) => format!("Not logged in: {}. Try another --scheme.", chain(error)),
+        _ => format!("No response: {}.", chain(error)),
+    }
+}
+
+fn no_connection(error: &BoxError) -> String {
+    let text = chain(&**error);
+    let tls = causes(&**error).find_map(|error| error.downcast_ref::<rustls::Error>());
+    let io = causes(&**error).find_map(|error| error.downcast_ref::<io::Error>());
+    match (tls, io.map(io::Error::kind)) {
+        (Some(rustls::Error::InvalidCertificate(_)), _) => format!(
+            "The server's certificate is not trusted: {text}. Is the host name the one in the certificate? \
+             Where the company signs its own, try --ca FILE.pem."
+        ),
+        (Some(rustls::Error::InvalidMessage(_)), _) => {
+            format!("The server does not speak TLS on this port: {text}. Try http:// or another port.")
+        }
+        (Some(_), _) => format!("There is no TLS connection: {text}."),
+        (None, Some(io::ErrorKind::ConnectionRefused)) => {
+            format!("Nobody answers at this address: {text}. Check the host and the port.")
+        }
+        _ if text.contains("dns error") => {
+            format!("The host is not known: {text}. Check its name, and the VPN if it needs one.")
+        }
+        _ => format!("The connection failed: {text}."),
+    }
+}
+
+/// An error with what lies behind it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for error in causes(error) {
+        let part = error.to_string();
+        // Some errors repeat what lies behind them.
+        if !parts.last().is_some_and(|last| last.contains(&part)) {
+            parts.push(part);
+        }
+    }
+    parts.join(": ")
+}
+
+/// The error and what lies behind it; an `io::Error` hides its own from `source`.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| {
+        let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        hidden.map(|error| error as &(dyn std::error::Error + 'static)).or_else(|| error.source())
+    })
+}

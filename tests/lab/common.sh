@@ -1,0 +1,70 @@
+# shellcheck shell=bash
+# Settings and helpers that every part of the lab shares; sourced, never run.
+
+# In /tmp, not in the repository: the daemons give up root, and a home folder is closed to them.
+STATE=${LEGWORK_LAB_DIR:-/tmp/legwork-lab-$UID}
+# shellcheck disable=SC2034 # for the parts
+PKI=$STATE/pki
+export LC_ALL=C.UTF-8
+umask 022
+
+fail() {
+  echo "lab: $*" >&2
+  exit 1
+}
+
+# State of our own: a folder planted by somebody else under /tmp is refused.
+make_state() {
+  mkdir -p "$STATE"
+  if [ -L "$STATE" ] || [ ! -O "$STATE" ]; then fail "$STATE belongs to somebody else; set LEGWORK_LAB_DIR"; fi
+}
+
+# A process's start time in ticks since boot; with the pid it names one process for good.
+start_time() {
+  local stat fields
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  read -ra fields <<<"${stat##*) }"
+  [ "${fields[0]}" != Z ] && echo "${fields[19]}"
+}
+
+listening() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# start PART PORT COMMAND...: a daemon in a process group of its own, ready once PORT answers.
+start() {
+  local part=$1 port=$2 pid tries
+  shift 2
+  setsid "$@" >"$STATE/$part/stdout.log" 2>&1 </dev/null &
+  pid=$!
+  echo "$pid $(start_time $pid)" >"$STATE/$part/daemon"
+  for ((tries = 0; tries < 500; tries++)); do
+    if listening "$port"; then return; fi
+    if ! start_time $pid >/dev/null; then break; fi
+    sleep 0.02
+  done
+  tail -n 20 "$STATE/$part"/*.log >&2
+  fail "$part does not answer on 127.0.0.1:$port"
+}
+
+# stop PART: ends the daemon and what it left behind, killed or not; a stale note harms nobody.
+stop() {
+  local note=$STATE/$1/daemon pid started now tries
+  [ -s "$note" ] || return 0
+  read -r pid started <"$note"
+  rm -f "$note"
+  now=$(start_time "$pid") || now=
+  if [ -n "$now" ] && [ "$now" != "$started" ]; then return; fi # the number has a new owner
+  if [ -n "$now" ]; then kill -TERM "$pid" || true; fi
+  for ((tries = 0; tries < 500; tries++)); do
+    start_time "$pid" >/dev/null || break
+    sleep 0.01
+  done
+  kill -KILL -- "-$pid" 2>/dev/null || true
+}
+
+# Each part defines packages, ports, settings, up and down, and ends with `part "$@"`.
+part() {
+  case ${1:-} in
+    packages | ports | settings | up | down) "$1" ;;
+    *) fail "usage: ${0##*/} packages|ports|settings|up|down" ;;
+  esac
+}

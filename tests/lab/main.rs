@@ -1,0 +1,10 @@
+//! Conversations with real servers. `tests/run` starts them and runs these tests with the rest.
+//!
+//! Each test talks to Apache over http and then over https. What the server saw is read from its
+//! access log, where the query of the request's target tells the tests apart.
+
+mod bodies;
+mod connections;
+mod logins;
+mod refusals;
+mod support;

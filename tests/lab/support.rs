@@ -1,0 +1,271 @@
+//! The lab as a test sees it: addresses, users, clients, and the server's own account of what came.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use legwork::client::hyper::{ClientBuilder, ResponseBody};
+use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal, Why};
+use legwork::scheme::{NtlmScheme, Scheme};
+use legwork::service::BoxError;
+use legwork::{Authenticator, Client, Credentials, Origin};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type LabClient = Client<HttpsConnector<HttpConnector>, Body>;
+
+/// Where the servers are and whom they know: the lines of `tests/lab/lab info`.
+struct Lab(HashMap<String, String>);
+
+impl Lab {
+    /// The running lab, or `None` with one line for the whole run that says what was skipped.
+    fn running() -> Option<&'static Self> {
+        static LAB: OnceLock<Option<Lab>> = OnceLock::new();
+        LAB.get_or_init(Self::read).as_ref()
+    }
+
+    fn read() -> Option<Self> {
+        let Ok(path) = std::env::var("LEGWORK_LAB") else {
+            // Past the print macros, whose output the test harness keeps to itself.
+            let line = "skipped: the conversations with real servers (start them with tests/run)";
+            writeln!(std::io::stderr(), "{line}").expect("stderr is open");
+            return None;
+        };
+        let text = std::fs::read_to_string(&path)
+            .unwrap_or_else(|error| panic!("LEGWORK_LAB={path} cannot be read ({error}): is the lab up?"));
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        Some(Self(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+    }
+
+    /// One of the lab's values, such as `APACHE_HTTP` or `NTLM_USER`.
+    fn value(&self, key: &str) -> &str {
+        self.0.get(key).unwrap_or_else(|| panic!("the lab has no {key} (tests/lab/lab info lists all)"))
+    }
+}
+
+/// Apache at one of its two ports.
+#[derive(Clone, Copy)]
+pub(crate) struct Site {
+    lab: &'static Lab,
+    /// `http` or `https`; in each test's assertions, to tell which of the two it was.
+    pub(crate) scheme: &'static str,
+    address: &'static str,
+}
+
+/// Apache over http and over https; nothing where the lab is not running.
+pub(crate) fn sites() -> Vec<Site> {
+    let Some(lab) = Lab::running() else { return Vec::new() };
+    [("http", "APACHE_HTTP"), ("https", "APACHE_HTTPS")]
+        .map(|(scheme, key)| Site { lab, scheme, address: lab.value(key) })
+        .to_vec()
+}
+
+impl Site {
+    pub(crate) fn uri(&self, target: &str) -> Uri {
+        format!("{}{target}", self.address).parse().expect("an absolute URI")
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.address.parse().expect("an origin")
+    }
+
+    fn credentials(&self, user: &str, password: &str) -> Credentials {
+        Credentials::password(self.lab.value(user), self.lab.value(password))
+    }
+
+    /// An NTLM user.
+    pub(crate) fn carol(&self) -> Credentials {
+        self.credentials("NTLM_USER", "NTLM_PASSWORD")
+    }
+
+    /// Another one, whose password is not ASCII.
+    pub(crate) fn dave(&self) -> Credentials {
+        self.credentials("NTLM_USER_UTF8", "NTLM_PASSWORD_UTF8")
+    }
+
+    /// A user of Basic.
+    pub(crate) fn user(&self) -> Credentials {
+        self.credentials("BASIC_USER", "BASIC_PASSWORD")
+    }
+
+    /// Another one, whose name and password are not ASCII.
+    pub(crate) fn jaeger(&self) -> Credentials {
+        self.credentials("BASIC_USER_UTF8", "BASIC_PASSWORD_UTF8")
+    }
+
+    /// Carol with a password that is not hers.
+    pub(crate) fn not_carol(&self) -> Credentials {
+        Credentials::password(self.carol().username(), "not-her-pw")
+    }
+
+    /// Starts an authenticator that holds these credentials for the site.
+    pub(crate) fn authenticator(&self, credentials: Credentials) -> AuthenticatorBuilder {
+        Authenticator::builder().credentials(self.origin(), credentials)
+    }
+
+    /// The same twice: by the default schemes, which is NTLM inside Negotiate here, and by NTLM
+    /// alone.
+    pub(crate) fn by_each_scheme(
+        &self,
+        credentials: Credentials,
+    ) -> [(&'static str, AuthenticatorBuilder); 2] {
+        let ntlm: Arc<dyn Scheme> = Arc::new(NtlmScheme::default());
+        let authenticator = || self.authenticator(credentials.clone());
+        [("Negotiate", authenticator()), ("NTLM", authenticator().schemes([ntlm]))]
+    }
+
+    pub(crate) fn client(&self, credentials: Credentials) -> LabClient {
+        self.client_with(self.authenticator(credentials))
+    }
+
+    /// A client that trusts the lab's authority and nobody else.
+    pub(crate) fn client_with(&self, authenticator: AuthenticatorBuilder) -> LabClient {
+        self.build(Client::builder(authenticator.build()))
+    }
+
+    pub(crate) fn build(&self, client: ClientBuilder) -> LabClient {
+        client.build_with_tls(self.tls())
+    }
+
+    fn tls(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        let authority = CertificateDer::from_pem_file(self.lab.value("CA")).expect("the lab's authority");
+        roots.add(authority).expect("a certificate");
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring knows them")
+            .with_root_certificates(roots)
+            .with_no_client_auth()
+    }
+
+    /// What Apache's access log says of the requests whose target ends in `?mark`, once there are
+    /// `at_least` so many.
+    pub(crate) async fn log(&self, mark: &str, at_least: usize) -> Vec<Logged> {
+        self.log_where(mark, |log| log.len() >= at_least).await
+    }
+
+    /// The same, once it is `complete`: a line is written a moment after its response.
+    pub(crate) async fn log_where(&self, mark: &str, complete: impl Fn(&[Logged]) -> bool) -> Vec<Logged> {
+        let begun = Instant::now();
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let log = std::fs::read_to_string(self.lab.value("APACHE_ACCESS_LOG")).expect("an access log");
+            let logged: Vec<_> = log.lines().map(Logged::parse).filter(|line| line.mark == mark).collect();
+            if complete(&logged) {
+                return logged;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{mark}: only {logged:?}");
+        }
+    }
+}
+
+/// One request, as the access log has it.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    pub(crate) port: u16,
+    /// The octets that came over the wire for it, TLS and all.
+    pub(crate) octets: u64,
+    mark: String,
+    pub(crate) status: u16,
+}
+
+impl Logged {
+    /// `port=49152 reused=0 in=231 GET /ntlm/?mark 401 user=-`
+    fn parse(line: &str) -> Self {
+        let mut fields = line.split(' ');
+        let mut field = |prefix: &str| {
+            let field = fields.next().and_then(|field| field.strip_prefix(prefix));
+            field.unwrap_or_else(|| panic!("{line:?} has no {prefix}"))
+        };
+        let port = field("port=").parse().expect("a port");
+        field("reused=");
+        let octets = field("in=").parse().expect("a number of octets");
+        field("");
+        let mark = field("").split_once('?').map_or("", |(_, mark)| mark).to_owned();
+        Self { port, octets, mark, status: field("").parse().expect("a status") }
+    }
+}
+
+/// The statuses in the order of the log.
+pub(crate) fn statuses(log: &[Logged]) -> Vec<u16> {
+    log.iter().map(|line| line.status).collect()
+}
+
+pub(crate) fn full(octets: impl Into<Bytes>) -> Body {
+    Full::new(octets.into()).map_err(BoxError::from).boxed_unsync()
+}
+
+pub(crate) fn get(uri: Uri) -> Request<Body> {
+    Request::get(uri).body(Body::default()).expect("a request")
+}
+
+pub(crate) fn post(uri: Uri, body: Body) -> Request<Body> {
+    Request::post(uri).body(body).expect("a request")
+}
+
+/// A response that has been read to its end.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    /// `X-Remote-User`: whom the server served.
+    pub(crate) user: String,
+    /// `X-Peer-Port`: the connection.
+    pub(crate) port: u16,
+    pub(crate) text: String,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Page {
+    pub(crate) async fn get(client: &LabClient, uri: Uri) -> Self {
+        Self::of(client, get(uri)).await
+    }
+
+    async fn read(mut response: Response<ResponseBody>) -> Self {
+        let field = |name| response.headers().get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("UTF-8");
+        let user = text(field("x-remote-user"));
+        let port = text(field("x-peer-port")).parse().expect("the lab's servers say X-Peer-Port");
+        let outcome = response.extensions_mut().remove();
+        let status = response.status().as_u16();
+        let octets = response.into_body().collect().await.expect("a body").to_bytes();
+        Self { status, user, port, text: text(&octets), outcome }
+    }
+
+    pub(crate) fn login(&self) -> &Login {
+        match &self.outcome {
+            Some(Outcome::LoggedIn(login)) => login,
+            _ => panic!("no login: {self:?}"),
+        }
+    }
+
+    fn refusal(&self) -> &Refusal {
+        match &self.outcome {
+            Some(Outcome::Refused(refusal)) if self.status == 401 => refusal,
+            _ => panic!("no refusal: {self:?}"),
+        }
+    }
+
+    pub(crate) fn schemes_tried(&self) -> Vec<&str> {
+        self.refusal().tried.iter().map(|tried| tried.scheme.as_str()).collect()
+    }
+
+    /// Why this scheme did not log in.
+    pub(crate) fn why(&self, scheme: &str) -> &Why {
+        let tried = self.refusal().tried.iter().find(|tried| tried.scheme == scheme);
+        &tried.unwrap_or_else(|| panic!("{scheme} is not in {self:?}")).why
+    }
+
+    /// Reads what a client's request has come to.
+    pub(crate) async fn of(client: &LabClient, request: Request<Body>) -> Self {
+        Self::read(client.request(request).await.expect("a response")).await
+    }
+}
