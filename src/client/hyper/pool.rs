@@ -60,6 +60,8 @@ struct State<B> {
     waiters: VecDeque<Arc<Waiter<B>>>,
     /// Counts the sweeps; an idle connection remembers the one before it was put back.
     sweep: u64,
+    /// Counts the connections put back: between two sweeps, it tells which is the oldest.
+    put_back: u64,
     sweeping: bool,
     shut_down: bool,
 }
@@ -73,6 +75,7 @@ struct HostState<B> {
 struct Idle<B> {
     connection: Arc<Pooled<B>>,
     since: u64,
+    turn: u64,
 }
 
 #[derive(Default)]
@@ -131,6 +134,7 @@ impl<B> Pool<B> {
                 open: 0,
                 waiters: VecDeque::new(),
                 sweep: 0,
+                put_back: 0,
                 sweeping: false,
                 shut_down: false,
             }),
@@ -216,14 +220,16 @@ impl<B> Pool<B> {
             return;
         };
         if !waiter.fresh && Arc::ptr_eq(&waiter.host, &host) {
+            let waker = waiter.give(Grant::Connection(connection));
             drop(state);
-            waiter.give(Grant::Connection(connection));
+            wake(waker);
         } else {
             // Blocked by this connection alone, which serves another identity or origin.
             state.close(&host);
             state.open(&waiter.host);
+            let waker = waiter.give(Grant::Place);
             drop(state);
-            waiter.give(Grant::Place);
+            wake(waker);
             drop(connection);
         }
     }
@@ -236,8 +242,9 @@ impl<B> Pool<B> {
         let first = state.waiters.iter().position(|waiter| state.may_open(&waiter.host.origin, limits));
         if let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) {
             state.open(&waiter.host);
+            let waker = waiter.give(Grant::Place);
             drop(state);
-            waiter.give(Grant::Place);
+            wake(waker);
         } else {
             self.wake_if_empty(&state);
         }
@@ -293,14 +300,12 @@ impl<B> Pool<B> {
 
     /// Refuses new requests, closes what is idle, and waits for the rest.
     pub(super) async fn shut_down(&self) {
-        let waiters = {
+        let wakers: Vec<_> = {
             let mut state = self.lock();
             state.shut_down = true;
-            std::mem::take(&mut state.waiters)
+            state.waiters.drain(..).map(|waiter| waiter.give(Grant::ShutDown)).collect()
         };
-        for waiter in waiters {
-            waiter.give(Grant::ShutDown);
-        }
+        wakers.into_iter().for_each(wake);
         self.close_idle();
         loop {
             let emptied = self.empty.notified();
@@ -358,12 +363,13 @@ impl<B> State<B> {
     /// Returns the connection that had to go instead, if one had to.
     fn put_idle(&mut self, connection: Arc<Pooled<B>>, limits: &PoolLimits) -> Option<Arc<Pooled<B>>> {
         let host = Arc::clone(&connection.host);
-        let since = self.sweep;
+        self.put_back += 1;
+        let (since, turn) = (self.sweep, self.put_back);
         let Some(known) = self.of(&host) else {
             self.close(&host);
             return Some(connection);
         };
-        known.idle.push(Idle { connection, since });
+        known.idle.push(Idle { connection, since, turn });
         let counts = self.origins.entry(host.origin.clone()).or_default();
         counts.idle += 1;
         if counts.idle > limits.idle_per_origin {
@@ -399,7 +405,7 @@ impl<B> State<B> {
             .values_mut()
             .flatten()
             .filter(|known| which(&known.host) && !known.idle.is_empty())
-            .min_by_key(|known| known.idle[0].since)?;
+            .min_by_key(|known| known.idle[0].turn)?;
         let idle = oldest.idle.remove(0);
         let host = Arc::clone(&oldest.host);
         if let Some(counts) = self.origins.get_mut(&host.origin) {
@@ -576,15 +582,18 @@ impl<B: Send + 'static> Parked for Pooled<B> {
 }
 
 impl<B> Waiter<B> {
-    fn give(&self, grant: Grant<B>) {
-        let waker = {
-            let mut slot = self.grant.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.0 = Some(grant);
-            slot.1.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+    /// Under the pool's lock, as is the giving up of a waiter: a grant never goes to one that has
+    /// given up, where it would be lost. Who calls wakes the waiter after that.
+    fn give(&self, grant: Grant<B>) -> Option<Waker> {
+        let mut slot = self.grant.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.0 = Some(grant);
+        slot.1.take()
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
