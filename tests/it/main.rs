@@ -1,6 +1,17 @@
 //! Conversations over sockets: the client against the embedded server, which reports what each
 //! connection carried.
 
+mod bodies;
+mod cancel;
+mod closing;
+mod credentials;
+mod hostile;
+mod identity;
+mod layer;
+mod leaf;
 mod login;
 mod many;
+mod pool;
+mod proxy;
 mod support;
+mod timeouts;

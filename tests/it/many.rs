@@ -39,21 +39,25 @@ async fn all_succeed(server: Server, tasks: usize, requests: usize) {
     assert_eq!(served, tasks * requests);
 }
 
+// go-ntlmssp, sonar-golc 109
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_of_8_tasks_succeeds() {
     all_succeed(server([Offer::Ntlm]).start().await.expect("a server"), 8, 20).await;
 }
 
+// go-ntlmssp, sonar-golc 109
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_of_32_tasks_succeeds() {
     all_succeed(server([Offer::Negotiate]).start().await.expect("a server"), 32, 20).await;
 }
 
+// go-ntlmssp, sonar-golc 109
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_of_256_tasks_succeeds() {
     all_succeed(server([Offer::Ntlm]).start().await.expect("a server"), 256, 20).await;
 }
 
+// go-ntlmssp, sonar-golc 109
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_of_1024_tasks_succeeds() {
     all_succeed(server([Offer::Negotiate]).start().await.expect("a server"), 1024, 20).await;
@@ -65,6 +69,7 @@ async fn every_request_succeeds_where_401_bodies_end_late() {
     all_succeed(server([Offer::Ntlm]).quirk(late).start().await.expect("a server"), 64, 20).await;
 }
 
+// px 234
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_tried_once_by_256_tasks() {
     let server = Arc::new(server([Offer::Negotiate, Offer::Ntlm]).start().await.expect("a server"));

@@ -1,12 +1,21 @@
 //! What the conversations share.
 
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response, Uri};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::hyper::{ClientBuilder, ResponseBody};
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal};
-use legwork::testing::{Builder, Offer, Report, Server};
+use legwork::service::{Error, Limits};
+use legwork::testing::{Builder, Connection, Leg, Offer, Report, Server, Verdict};
 use legwork::{Authenticator, Client, Credentials};
 
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
@@ -67,4 +76,159 @@ pub(crate) fn refusal<B>(response: &Response<B>) -> &Refusal {
 /// The statuses of all legs, in order.
 pub(crate) fn statuses(report: &Report) -> Vec<u16> {
     report.legs().map(|leg| leg.status.expect("answered").as_u16()).collect()
+}
+
+/// The request as this user, whatever the client holds.
+pub(crate) fn acting_as<B>(mut request: Request<B>, credentials: Credentials) -> Request<B> {
+    request.extensions_mut().insert(credentials);
+    request
+}
+
+pub(crate) fn alice() -> Credentials {
+    Credentials::password("alice", "alice-pw")
+}
+
+pub(crate) fn bob() -> Credentials {
+    Credentials::password("bob", "bob-pw")
+}
+
+/// A server that knows alice and bob too.
+pub(crate) fn server_of_three(offers: impl IntoIterator<Item = Offer>) -> Builder {
+    server(offers).user("alice", "alice-pw").user("bob", "bob-pw")
+}
+
+/// The default limits with these changes.
+pub(crate) fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits
+}
+
+/// Sends a request whose answer is a 200, and reads it.
+pub(crate) async fn fetch(client: &HttpClient, request: Request<Full<Bytes>>) -> String {
+    let response = client.request(request).await.expect("a response");
+    assert_eq!(response.status(), 200, "{:?}", response.extensions().get::<Outcome>());
+    text(response).await
+}
+
+/// A safety net, never a measure: what takes longer hangs.
+pub(crate) async fn without_hanging<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends by itself")
+}
+
+/// Waits until none of the client's connections is under way, and tells how many are idle.
+pub(crate) async fn settled<C, B>(client: &legwork::Client<C, B>) -> usize {
+    without_hanging(async {
+        loop {
+            match client.connections() {
+                (open, idle) if open == idle => return idle,
+                _ => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    })
+    .await
+}
+
+/// Starts a future and stops when it waits for the first time.
+pub(crate) async fn begun<F: Future>(future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    std::future::poll_fn(|cx| {
+        assert!(future.as_mut().poll(cx).is_pending(), "it has to wait for something");
+        Poll::Ready(())
+    })
+    .await;
+    future
+}
+
+/// An error and what lies behind it, in one line.
+pub(crate) fn whole(error: &Error) -> String {
+    let (mut text, mut source) = (error.to_string(), std::error::Error::source(error));
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Who was proven or served on a connection.
+pub(crate) fn users(connection: &Connection) -> BTreeSet<String> {
+    let proven = |leg: &Leg| match leg.authorization.as_ref().map(|seen| &seen.verdict) {
+        Some(Verdict::Accepted { user }) => Some(user.clone()),
+        _ => None,
+    };
+    connection.legs.iter().flat_map(|leg| [leg.user.clone(), proven(leg)]).flatten().collect()
+}
+
+/// The statuses of one connection's legs, in order; 0 for a leg without an answer.
+pub(crate) fn statuses_on(connection: &Connection) -> Vec<u16> {
+    connection.legs.iter().map(|leg| leg.status.map_or(0, |status| status.as_u16())).collect()
+}
+
+/// The targets of a connection's legs, in order.
+pub(crate) fn targets_on(connection: &Connection) -> Vec<&str> {
+    connection.legs.iter().map(|leg| leg.target.as_str()).collect()
+}
+
+/// A body that is made while it is sent, and that counts how much of it is held at once.
+#[derive(Default)]
+pub(crate) struct Upload {
+    chunk: Arc<[u8]>,
+    left: usize,
+    octets: u64,
+    pub(crate) alive: Arc<Alive>,
+}
+
+/// How many chunks of an upload there are, and were at most.
+#[derive(Default)]
+pub(crate) struct Alive {
+    now: AtomicUsize,
+    pub(crate) most: AtomicUsize,
+}
+
+struct Chunk(Arc<[u8]>, Arc<Alive>);
+
+impl Upload {
+    pub(crate) fn of(chunks: usize, octets: usize) -> Self {
+        let chunk = vec![b'u'; octets].into();
+        Self { chunk, left: chunks, octets: (chunks * octets) as u64, alive: Arc::default() }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        let now = self.alive.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.alive.most.fetch_max(now, Ordering::SeqCst);
+        let chunk = Chunk(Arc::clone(&self.chunk), Arc::clone(&self.alive));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(chunk)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(if self.left == 0 { 0 } else { self.octets })
+    }
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.1.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }

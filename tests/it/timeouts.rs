@@ -1,0 +1,125 @@
+//! What takes too long ends, and says in which part of the work.
+
+use std::time::Duration;
+
+use http::Uri;
+use http_body_util::Full;
+use hyper_util::rt::TokioIo;
+use legwork::Client;
+use legwork::service::ErrorKind;
+use legwork::testing::{Gate, Offer, Quirk, When};
+use tokio::net::TcpStream;
+
+use crate::support::*;
+
+const SHORT: Duration = Duration::from_millis(40);
+
+fn part(error: &legwork::service::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::Timeout(part, SHORT) => part,
+        other => panic!("no timeout: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_leg_without_an_answer_times_out() {
+    for leg in [2, 3] {
+        let gate = Gate::closed();
+        let held = Quirk::HeldBy(gate.clone());
+        let server = server([Offer::Ntlm]).quirk_when(When::leg(leg), held).start().await.expect("a server");
+        let limits = limits(|limits| limits.leg_timeout = SHORT);
+        let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+        let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
+        assert_eq!(part(&error), "waiting for a leg's response");
+        assert_eq!(client.connections(), (0, 0));
+        without_hanging(server.wait_for(|report| report.open() == 0)).await;
+        gate.open();
+        fetch(&self::client(&server), get(&server, "/")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_times_out_as_a_whole() {
+    let gate = Gate::closed();
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::leg(2), Quirk::HeldBy(gate.clone()))
+        .start()
+        .await
+        .expect("a server");
+    let limits = limits(|limits| limits.handshake_timeout = SHORT);
+    let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+    let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
+    assert_eq!(part(&error), "authenticating");
+    assert_eq!(client.connections(), (0, 0));
+}
+
+#[tokio::test]
+async fn the_wait_for_anothers_trial_counts_towards_the_handshake() {
+    let gate = Gate::closed();
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::leg(3).connections(..=1), Quirk::HeldBy(gate.clone()))
+        .start()
+        .await
+        .expect("a server");
+    let authenticator = authenticator(&server).build();
+    let patient = build(Client::builder(authenticator.clone()));
+    let limits = limits(|limits| limits.handshake_timeout = SHORT);
+    let hasty = build(Client::builder(authenticator).limits(limits));
+    let tries = tokio::spawn(patient.request(get(&server, "/")));
+    without_hanging(gate.held(1)).await;
+    let error = without_hanging(hasty.request(get(&server, "/"))).await.expect_err("still on trial");
+    assert_eq!(part(&error), "authenticating");
+    gate.open();
+    text(tries.await.expect("no panic").expect("a response")).await;
+    fetch(&patient, get(&server, "/")).await;
+}
+
+#[tokio::test]
+async fn connecting_times_out() {
+    let nowhere = tower::service_fn(|_: Uri| async {
+        std::future::pending::<Result<TokioIo<TcpStream>, std::io::Error>>().await
+    });
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let builder = Client::builder(authenticator(&server).build()).connect_timeout(SHORT).max_per_origin(1);
+    let client = builder.build::<_, Full<bytes::Bytes>>(nowhere);
+    for _ in 0..2 {
+        let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("nobody there");
+        assert_eq!(part(&error), "connecting");
+        assert_eq!(client.connections(), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_failed_connect_gives_its_place_back() {
+    let refuses = tower::service_fn(|_: Uri| async {
+        Err::<TokioIo<TcpStream>, _>(std::io::Error::other("nobody listens"))
+    });
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = Client::builder(authenticator(&server).build())
+        .max_per_origin(1)
+        .build::<_, Full<bytes::Bytes>>(refuses);
+    for _ in 0..3 {
+        let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("nobody there");
+        assert!(whole(&error).contains("nobody listens"), "{}", whole(&error));
+        assert_eq!(client.connections(), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_slow_page_behind_an_established_login_does_not_time_out() {
+    let gate = Gate::closed();
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::path("/slow"), Quirk::HeldBy(gate.clone()))
+        .start()
+        .await
+        .expect("a server");
+    let enough = SHORT * 10;
+    let limits = limits(|limits| (limits.leg_timeout, limits.handshake_timeout) = (enough, enough));
+    let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+    fetch(&client, get(&server, "/")).await;
+    let slow = tokio::spawn(client.request(get(&server, "/slow")));
+    without_hanging(gate.held(1)).await;
+    tokio::time::sleep(enough * 3 / 2).await;
+    gate.open();
+    text(slow.await.expect("no panic").expect("a response")).await;
+}
