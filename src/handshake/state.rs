@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
 use crate::handshake::error::HandshakeError;
@@ -219,6 +219,10 @@ impl Handshake {
     /// Whether the connection can serve another request once its response has ended.
     pub fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle | State::Established(_) | State::Standing(_))
+    }
+
+    pub(crate) fn provider(&self) -> Option<&Arc<dyn CredentialsProvider>> {
+        self.authenticator.provider()
     }
 
     /// Whether a leg is out that the connection must outlive.

@@ -42,6 +42,17 @@ impl<S> Slot<S> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn take(&self) -> Option<Channel<S>> {
+        let mut place = self.lock();
+        match std::mem::replace(&mut *place, Place::Lent(None)) {
+            Place::Home(channel) => Some(channel),
+            other => {
+                *place = other;
+                None
+            }
+        }
+    }
+
     fn put(&self, place: Place<S>) {
         if let Place::Lent(Some(waker)) = std::mem::replace(&mut *self.lock(), place) {
             waker.wake();
@@ -72,7 +83,10 @@ where
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match &mut *self.slot.lock() {
             Place::Home(channel) => {
-                channel.service.poll_ready(cx).map_err(|error| ErrorKind::Connection(error.into()).into())
+                ready!(channel.service.poll_ready(cx))
+                    .map_err(|error| ErrorKind::Connection(error.into()))?;
+                channel.state.ready = true;
+                Poll::Ready(Ok(()))
             }
             Place::Lent(waker) => {
                 *waker = Some(cx.waker().clone());
@@ -83,20 +97,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B, R> {
-        let mut place = self.slot.lock();
-        let conversation = match std::mem::replace(&mut *place, Place::Lent(None)) {
-            Place::Home(channel) => {
-                let request = Pending::new(request, &self.authenticator, self.by_proxy);
-                Some(Conversation::new(self.authenticator.clone(), channel, request))
-            }
-            other => {
-                *place = other;
-                None
-            }
+        let Some(channel) = self.slot.take() else {
+            return ResponseFuture { conversation: None, loan: None };
         };
-        drop(place);
-        let loan = conversation.is_some().then(|| Loan(Some(Arc::clone(&self.slot))));
-        ResponseFuture { conversation, loan }
+        let request = Pending::new(request, &self.authenticator, self.by_proxy);
+        let conversation = Conversation::new(channel, request);
+        ResponseFuture { conversation: Some(conversation), loan: Some(Loan(Some(Arc::clone(&self.slot)))) }
     }
 }
 

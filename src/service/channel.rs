@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::channel_bindings::ChannelBindings;
-use crate::handshake::{Authenticator, Handshake};
+use crate::handshake::{Authenticator, Handshake, Identity};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::environment::Environment;
 use crate::service::head::SavedHead;
@@ -51,11 +51,16 @@ pub(crate) struct ChannelState {
     pub(crate) origin: Handshake,
     pub(crate) proxy: Option<Handshake>,
     pub(super) saved: SavedHead,
+    /// Who the request under way, or the last, acts as.
+    pub(super) identity: Identity,
+    pub(super) proxy_identity: Identity,
     pub(super) environment: Arc<Environment>,
     /// Names the connection in reports.
     pub(crate) id: u64,
     /// A response has come over it: a failure may be its idle time's.
     pub(super) used: bool,
+    /// The service has said that it is ready, and nothing was sent since.
+    pub(crate) ready: bool,
 }
 
 impl<S> Channel<S> {
@@ -72,9 +77,12 @@ impl<S> Channel<S> {
             origin: handshake(Challenger::Origin, &info.origin, &info.channel_bindings),
             proxy: info.proxy.as_ref().map(|proxy| handshake(Challenger::Proxy, proxy, &None)),
             saved: SavedHead::default(),
+            identity: Identity::None,
+            proxy_identity: Identity::None,
             id: environment.next_connection(),
             environment,
             used: false,
+            ready: false,
         };
         Self { service, state: Box::new(state) }
     }

@@ -90,21 +90,24 @@ pin_project! {
     }
 }
 
+/// Small, since it moves with the future; on an established connection it is all there is.
 struct Talk<S, B, R> {
-    authenticator: Authenticator,
     channel: Option<Channel<S>>,
+    payload: Payload<B>,
+    /// How the leg that is out, or was the last, treated the body.
+    sent: BodyUse,
+    legs: u32,
+    plan: Option<Box<Plan<R>>>,
+}
+
+/// What a request needs beside, unless its first leg is the last and goes as the caller made it.
+struct Plan<R> {
     /// The head as the caller made it, until the first leg takes it.
     parts: Option<Parts>,
-    payload: Payload<B>,
-    identity: Identity,
-    proxy_identity: Identity,
     /// What the next leg carries for each challenger, once it is decided.
     origin: Option<NextLeg>,
     proxy: Option<NextLeg>,
     origin_begun: bool,
-    /// How the leg that is out, or was the last, treated the body.
-    sent: BodyUse,
-    legs: u32,
     /// A challenge in hand.
     response: Option<Response<R>>,
     proxy_outcome: Option<Box<Outcome>>,
@@ -138,30 +141,30 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
-    pub(crate) fn new(authenticator: Authenticator, channel: Channel<S>, request: Pending<B>) -> Self {
-        let Pending { parts, payload, identity, proxy_identity } = request;
-        Self {
-            stage: Stage::Start,
-            talk: Talk {
-                authenticator,
-                channel: Some(channel),
-                parts: Some(parts),
-                payload,
-                identity,
-                proxy_identity,
-                origin: None,
-                proxy: None,
-                origin_begun: false,
-                sent: BodyUse::Withheld,
-                legs: 0,
-                response: None,
-                proxy_outcome: None,
-                handshake_deadline: None,
-                leg_deadline: None,
-                drain_deadline: None,
-                sent_tokens: Vec::new(),
-            },
+    pub(crate) fn new(mut channel: Channel<S>, request: Pending<B>) -> Self {
+        let Pending { mut parts, mut payload, identity, proxy_identity } = request;
+        let state = &mut *channel.state;
+        state.saved.save(&parts);
+        let ready = std::mem::take(&mut state.ready);
+        let request = context(state.saved.method(), state.saved.uri(), &payload);
+        let goes_as_it_is = ready
+            && state.proxy.is_none()
+            && state.origin.is_established()
+            && matches!(state.origin.begin(&identity, request), Action::Send { authorization: None, .. });
+        state.identity = identity;
+        state.proxy_identity = proxy_identity;
+        if goes_as_it_is {
+            let body = carried(&mut payload, &mut parts, state.environment.limits.replay);
+            let response = channel.service.call(Request::from_parts(parts, body));
+            let (channel, sent) = (Some(channel), BodyUse::Carried);
+            return Self {
+                stage: Stage::Responding { response },
+                talk: Talk { channel, payload, sent, legs: 0, plan: None },
+            };
         }
+        let plan = Box::new(Plan { parts: Some(parts), ..Plan::default() });
+        let (channel, sent) = (Some(channel), BodyUse::Withheld);
+        Self { stage: Stage::Start, talk: Talk { channel, payload, sent, legs: 0, plan: Some(plan) } }
     }
 }
 
@@ -188,10 +191,20 @@ where
                     Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error, true))),
                     Poll::Pending => Poll::Pending,
                 },
-                StageProj::Responding { response } => response.poll(cx).map(|response| match response {
-                    Ok(response) => this.talk.received(response),
-                    Err(error) => Next::Fail(this.talk.lost(error.into(), false)),
-                }),
+                StageProj::Responding { response } => match response.poll(cx) {
+                    Poll::Ready(Ok(response)) => match this.talk.received(&response) {
+                        (Challenger::Origin, Action::Deliver(None)) if this.talk.plan.is_none() => {
+                            this.stage.set(Stage::Done);
+                            return Poll::Ready(this.talk.finished(response));
+                        }
+                        (challenger, action) => {
+                            this.talk.plan().response = Some(response);
+                            Poll::Ready(this.talk.act(challenger, action))
+                        }
+                    },
+                    Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error.into(), false))),
+                    Poll::Pending => Poll::Pending,
+                },
                 StageProj::Draining { body, drained } => this.talk.poll_drain(body, drained, cx),
                 StageProj::Stepping { step, challenger } => step
                     .as_mut()
@@ -220,7 +233,7 @@ where
                 Next::Wait(turn, challenger) => Stage::Waiting { turn, challenger },
                 Next::Deliver(response) => {
                     this.stage.set(Stage::Done);
-                    return Poll::Ready(Finished { channel: this.talk.channel.take(), result: Ok(response) });
+                    return Poll::Ready(this.talk.finished(response));
                 }
                 Next::Fail(failure) => {
                     this.stage.set(Stage::Done);
@@ -248,9 +261,7 @@ where
 {
     /// Decides what the first leg carries; the proxy, which sees it first, is asked first.
     fn start(&mut self) -> Next<R, B> {
-        let channel = self.channel.as_mut().expect("the connection is lent until the end");
-        channel.state.saved.save(self.parts.as_ref().expect("no leg has been sent"));
-        match channel.state.proxy {
+        match self.channel().state.proxy {
             Some(_) => self.begin(Challenger::Proxy),
             None => self.begin(Challenger::Origin),
         }
@@ -262,14 +273,15 @@ where
     }
 
     fn begin_leg(&mut self, challenger: Challenger) -> Action {
-        let identity = match challenger {
-            Challenger::Origin => {
-                self.origin_begun = true;
-                self.identity.clone()
+        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
+        let request = context(state.saved.method(), state.saved.uri(), &self.payload);
+        match (challenger, &mut state.proxy) {
+            (Challenger::Proxy, Some(proxy)) => proxy.begin(&state.proxy_identity, request),
+            _ => {
+                self.plan.get_or_insert_default().origin_begun = true;
+                state.origin.begin(&state.identity, request)
             }
-            Challenger::Proxy => self.proxy_identity.clone(),
-        };
-        self.with_handshake(challenger, |handshake, request| handshake.begin(&identity, request))
+        }
     }
 
     fn resume(&mut self, challenger: Challenger, answer: Answer) -> Next<R, B> {
@@ -277,35 +289,31 @@ where
         self.act(challenger, action)
     }
 
-    fn received(&mut self, response: Response<R>) -> Next<R, B> {
+    /// What the handshakes say to a leg's response.
+    fn received(&mut self, response: &Response<R>) -> (Challenger, Action) {
         self.legs += 1;
-        self.leg_deadline = None;
         let withheld = self.sent == BodyUse::Withheld && !self.payload.is_empty();
         let channel = self.channel.as_mut().expect("the connection is lent until the end");
         channel.state.used = true;
         if channel.state.environment.observer.is_some() {
-            self.report(&response, withheld);
+            self.report(response, withheld);
         }
-        let channel = self.channel.as_mut().expect("the connection is lent until the end");
-        let head = ResponseHead::of(&response);
-        let request = context(channel.state.saved.method(), channel.state.saved.uri(), &self.payload);
-        let (challenger, action) = match &mut channel.state.proxy {
-            Some(proxy) if head.status == Challenger::Proxy.status() => {
-                self.proxy = None;
-                (Challenger::Proxy, proxy.receive(head, withheld, request))
+        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
+        let head = ResponseHead::of(response);
+        let request = context(state.saved.method(), state.saved.uri(), &self.payload);
+        let by_proxy = head.status == Challenger::Proxy.status();
+        if let Some(plan) = &mut self.plan {
+            plan.leg_deadline = None;
+            match state.proxy {
+                Some(_) if by_proxy => plan.proxy = None,
+                Some(_) | None => (plan.proxy, plan.origin) = (None, None),
             }
-            Some(proxy) => {
-                self.proxy = None;
-                self.origin = None;
-                (Challenger::Proxy, proxy.pass(head))
-            }
-            None => {
-                self.origin = None;
-                (Challenger::Origin, channel.state.origin.receive(head, withheld, request))
-            }
-        };
-        self.response = Some(response);
-        self.act(challenger, action)
+        }
+        match &mut state.proxy {
+            Some(proxy) if by_proxy => (Challenger::Proxy, proxy.receive(head, withheld, request)),
+            Some(proxy) => (Challenger::Proxy, proxy.pass(head)),
+            None => (Challenger::Origin, state.origin.receive(head, withheld, request)),
+        }
     }
 
     /// Does what a handshake wants, up to the point where something must be waited for.
@@ -322,14 +330,15 @@ where
                     }
                 }
                 Action::Deliver(outcome) => {
-                    let response = self.response.take().expect("only a response is delivered");
+                    let response = self.plan().response.take().expect("only a response is delivered");
                     if challenger == Challenger::Proxy && response.status() != Challenger::Proxy.status() {
                         // The proxy is content: now the origin's own view of the response.
-                        self.proxy_outcome = outcome.or(self.proxy_outcome.take());
+                        let plan = self.plan();
+                        plan.proxy_outcome = outcome.or(plan.proxy_outcome.take());
                         challenger = Challenger::Origin;
-                        if !self.origin_begun {
+                        if !plan.origin_begun {
                             // The leg was the proxy's alone, and it wanted none: begin at the origin.
-                            self.response = Some(response);
+                            plan.response = Some(response);
                             action = self.begin_leg(Challenger::Origin);
                             continue;
                         }
@@ -337,7 +346,7 @@ where
                         action = self.with_handshake(Challenger::Origin, |handshake, request| {
                             handshake.receive(ResponseHead::of(&response), withheld, request)
                         });
-                        self.response = Some(response);
+                        self.plan().response = Some(response);
                         continue;
                     }
                     return self.deliver(response, outcome);
@@ -363,7 +372,7 @@ where
                 }
                 Action::Ask(question) => {
                     self.arm_handshake_deadline();
-                    match self.authenticator.provider() {
+                    match self.channel().state.origin.provider() {
                         Some(provider) => {
                             return Next::Ask(provider.credentials(question.query()), challenger);
                         }
@@ -390,12 +399,14 @@ where
             Challenger::Proxy => {
                 // While the proxy's own handshake is not through, the origin sees nothing.
                 let not_through = leg.body == BodyUse::Withheld;
-                self.proxy = Some(leg);
-                (self.origin.is_none() && !not_through).then_some(Challenger::Origin)
+                let plan = self.plan();
+                plan.proxy = Some(leg);
+                (plan.origin.is_none() && !not_through).then_some(Challenger::Origin)
             }
             Challenger::Origin => {
-                self.origin = Some(leg);
-                let undecided = self.proxy.is_none() && self.channel().state.proxy.is_some();
+                let plan = self.plan();
+                plan.origin = Some(leg);
+                let undecided = plan.proxy.is_none() && self.channel().state.proxy.is_some();
                 undecided.then_some(Challenger::Proxy)
             }
         }
@@ -403,7 +414,7 @@ where
 
     /// The next leg is decided. A challenge in hand is read to its end first.
     fn leg(&mut self) -> Next<R, B> {
-        let Some(response) = self.response.take() else { return Next::Leg };
+        let Some(response) = self.plan().response.take() else { return Next::Leg };
         if self.sent == BodyUse::Carried {
             match self.payload.replay() {
                 Replay::Here => {}
@@ -424,7 +435,7 @@ where
             return Next::Fail(self.renewal(Renewal::LongChallenge));
         }
         let deadline = environment.sleep(environment.limits.drain_timeout);
-        self.drain_deadline = deadline;
+        self.plan().drain_deadline = deadline;
         Next::Drain(body)
     }
 
@@ -439,9 +450,8 @@ where
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    let late =
-                        self.drain_deadline.as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready());
-                    return match late {
+                    let deadline = &mut self.plan().drain_deadline;
+                    return match deadline.as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready()) {
                         true => Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge))),
                         false => Poll::Pending,
                     };
@@ -449,7 +459,7 @@ where
             };
             match frame {
                 None => {
-                    self.drain_deadline = None;
+                    self.plan().drain_deadline = None;
                     return Poll::Ready(Next::Leg);
                 }
                 Some(Ok(frame)) => {
@@ -468,20 +478,21 @@ where
         let channel = self.channel.as_mut().expect("the connection is lent until the end");
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
         let limits = channel.state.environment.limits;
-        let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
-        let withheld = [&self.origin, &self.proxy]
+        let plan = self.plan.get_or_insert_default();
+        let mut parts = plan.parts.take().unwrap_or_else(|| channel.state.saved.restore());
+        let withheld = [&plan.origin, &plan.proxy]
             .into_iter()
             .any(|leg| leg.as_ref().is_some_and(|leg| leg.body == BodyUse::Withheld));
         self.sent = if withheld { BodyUse::Withheld } else { BodyUse::Carried };
-        self.sent_tokens.clear();
+        plan.sent_tokens.clear();
         for (challenger, leg) in
-            [(Challenger::Proxy, &mut self.proxy), (Challenger::Origin, &mut self.origin)]
+            [(Challenger::Proxy, &mut plan.proxy), (Challenger::Origin, &mut plan.origin)]
         {
             let authorization = leg.as_mut().and_then(|leg| leg.authorization.clone());
             if let Some(authorization) = authorization {
                 let value = authorization.into_value();
                 if channel.state.environment.observer.is_some() {
-                    self.sent_tokens.extend(observe::authorization(challenger, &value));
+                    plan.sent_tokens.extend(observe::authorization(challenger, &value));
                 }
                 parts.headers.insert(challenger.authorization_field(), value);
             }
@@ -489,29 +500,32 @@ where
         let body = if withheld {
             withhold_body(&parts.method, &mut parts.headers);
             LegBody::empty()
-        } else if self.payload.is_empty() {
-            declare_empty(&parts.method, &mut parts.headers);
-            LegBody::empty()
         } else {
-            self.payload.leg(limits.replay, &parts.headers)
+            carried(&mut self.payload, &mut parts, limits.replay)
         };
-        if self.handshake_deadline.is_some() {
+        if plan.handshake_deadline.is_some() {
             if withheld || self.payload.is_empty() {
-                self.leg_deadline = channel.state.environment.sleep(limits.leg_timeout);
+                plan.leg_deadline = channel.state.environment.sleep(limits.leg_timeout);
             } else {
-                self.handshake_deadline = None;
+                plan.handshake_deadline = None;
             }
         }
         Poll::Ready(Ok(channel.service.call(Request::from_parts(parts, body))))
     }
 
     fn deliver(&mut self, mut response: Response<R>, outcome: Option<Box<Outcome>>) -> Next<R, B> {
-        if let Some(outcome) = outcome.or(self.proxy_outcome.take()) {
+        if let Some(outcome) = outcome.or(self.plan().proxy_outcome.take()) {
             response.extensions_mut().insert(*outcome);
         }
-        let channel = self.channel.as_mut().expect("the connection is lent until the end");
-        channel.state.saved.release_extensions();
         Next::Deliver(response)
+    }
+
+    fn finished(&mut self, response: Response<R>) -> Finished<S, B, R> {
+        let mut channel = self.channel.take();
+        if let Some(channel) = &mut channel {
+            channel.state.saved.release_extensions();
+        }
+        Finished { channel, result: Ok(response) }
     }
 
     /// The connection failed, perhaps before it took the request.
@@ -562,30 +576,34 @@ where
         if self.payload.replay() == Replay::Never {
             return None;
         }
-        let parts = self.parts.take().unwrap_or_else(|| self.channel().state.saved.restore());
+        let unsent = self.plan.as_mut().and_then(|plan| plan.parts.take());
+        let state = &self.channel().state;
         Some(Pending {
-            parts,
+            parts: unsent.unwrap_or_else(|| state.saved.restore()),
+            identity: state.identity.clone(),
+            proxy_identity: state.proxy_identity.clone(),
             payload: std::mem::replace(&mut self.payload, Payload::Empty),
-            identity: self.identity.clone(),
-            proxy_identity: self.proxy_identity.clone(),
         })
     }
 
     fn arm_handshake_deadline(&mut self) {
-        if self.handshake_deadline.is_none() {
+        if self.plan().handshake_deadline.is_none() {
             let environment = &self.channel().state.environment;
-            self.handshake_deadline = environment.sleep(environment.limits.handshake_timeout);
+            let deadline = environment.sleep(environment.limits.handshake_timeout);
+            self.plan().handshake_deadline = deadline;
         }
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
-        let limits = self.channel().state.environment.limits;
+        let Some(plan) = &mut self.plan else { return Poll::Pending };
+        let channel = self.channel.as_ref().expect("the connection is lent until the end");
+        let limits = channel.state.environment.limits;
         let mut is_due = |deadline: &mut Option<BoxFuture<()>>| {
             deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
         };
-        let late = if is_due(&mut self.leg_deadline) {
+        let late = if is_due(&mut plan.leg_deadline) {
             ErrorKind::Timeout("waiting for a leg's response", limits.leg_timeout)
-        } else if is_due(&mut self.handshake_deadline) {
+        } else if is_due(&mut plan.handshake_deadline) {
             ErrorKind::Timeout("authenticating", limits.handshake_timeout)
         } else {
             return Poll::Pending;
@@ -594,6 +612,7 @@ where
     }
 
     fn report(&mut self, response: &Response<R>, body_withheld: bool) {
+        let sent_tokens = self.plan.as_mut().map(|plan| std::mem::take(&mut plan.sent_tokens));
         let state = &self.channel().state;
         let challengers = [(Challenger::Origin, true), (Challenger::Proxy, state.proxy.is_some())];
         let challenges: Vec<TokenReport> = challengers
@@ -605,7 +624,7 @@ where
             connection: state.id,
             leg: self.legs,
             request: format!("{} {}", state.saved.method(), state.saved.uri().path()),
-            authorization: std::mem::take(&mut self.sent_tokens),
+            authorization: sent_tokens.unwrap_or_default(),
             body_withheld,
             status: response.status(),
             challenges,
@@ -628,8 +647,29 @@ where
         }
     }
 
+    fn plan(&mut self) -> &mut Plan<R> {
+        self.plan.get_or_insert_default()
+    }
+
     fn channel(&self) -> &Channel<S> {
         self.channel.as_ref().expect("the connection is lent until the end")
+    }
+}
+
+impl<R> Default for Plan<R> {
+    fn default() -> Self {
+        Self {
+            parts: None,
+            origin: None,
+            proxy: None,
+            origin_begun: false,
+            response: None,
+            proxy_outcome: None,
+            handshake_deadline: None,
+            leg_deadline: None,
+            drain_deadline: None,
+            sent_tokens: Vec::new(),
+        }
     }
 }
 
@@ -640,6 +680,14 @@ impl<S, B, R> Drop for Talk<S, B, R> {
             self.payload.cut_off();
         }
     }
+}
+
+/// The body of a leg that carries it.
+fn carried<B: Body>(payload: &mut Payload<B>, parts: &mut Parts, limit: u64) -> LegBody<B> {
+    if payload.is_empty() {
+        declare_empty(&parts.method, &mut parts.headers);
+    }
+    payload.leg(limit, &parts.headers)
 }
 
 fn context<'a, B: Body>(

@@ -85,8 +85,7 @@ where
     ///
     /// The future resolves to an [`Error`] if there is no response. A refused login is a response.
     pub fn request(&self, request: Request<B>) -> ClientFuture {
-        let shared = Arc::clone(&self.shared);
-        ClientFuture(Box::pin(async move { shared.send(request).await }))
+        ClientFuture(Box::pin(Arc::clone(&self.shared).send(request)))
     }
 
     /// A `GET` of `uri` without a body.
@@ -131,44 +130,49 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    async fn send(&self, request: Request<B>) -> Result<Response<ResponseBody>, Error> {
+    /// The future is small enough for the allocator's fast path: nothing in it is there twice.
+    fn send(
+        self: Arc<Self>,
+        request: Request<B>,
+    ) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + Send {
         let mut pending = Pending::new(request, &self.authenticator, false);
         let uri = std::mem::take(&mut pending.parts.uri);
-        pending.parts.uri = origin_form(&uri)?;
-        let (mut fresh, mut unsent, mut closed, mut restarts) = (false, 0, 0, 0);
-        loop {
-            let (channel, place) = match self.pool.checkout(&uri, &pending.identity, fresh).await? {
-                Checkout::Lease(lease) => lease,
-                Checkout::Connect(permit) => self.connect(permit).await?,
-            }
-            .split();
-            if !pending.parts.headers.contains_key(header::HOST) {
-                pending.parts.headers.insert(header::HOST, place.permit.host.header.clone());
-            }
-            let finished = Conversation::new(self.authenticator.clone(), channel, pending).await;
-            let failure = match (finished.result, finished.channel) {
-                (Ok(response), Some(channel)) => {
-                    let connection = place.park(channel);
-                    return Ok(response.map(|incoming| ResponseBody::new(incoming, connection)));
+        async move {
+            pending.parts.uri = origin_form(&uri)?;
+            let (mut fresh, mut unsent, mut closed, mut restarts) = (false, 0, 0, 0);
+            loop {
+                let (channel, place) = match self.pool.checkout(&uri, &pending.identity, fresh).await? {
+                    Checkout::Lease(lease) => lease,
+                    Checkout::Connect(permit) => Box::pin(self.connect(permit)).await?,
                 }
-                (Ok(_), None) => unreachable!("a response comes with its connection"),
-                (Err(failure), _) => failure,
-            };
-            drop(place);
-            let Failure { error, retry } = *failure;
-            let Some((grounds, again)) = retry else { return Err(error) };
-            let (tries, limit) = match grounds {
-                Retry::Unsent => (&mut unsent, MAX_UNSENT),
-                Retry::Closed => (&mut closed, 1),
-                Retry::Renew => (&mut restarts, self.max_restarts),
-            };
-            if *tries >= limit {
-                return Err(error);
+                .split();
+                let host = pending.parts.headers.entry(header::HOST);
+                host.or_insert_with(|| place.permit.host.header.clone());
+                let finished = Conversation::new(channel, pending).await;
+                let failure = match (finished.result, finished.channel) {
+                    (Ok(response), Some(channel)) => {
+                        let connection = place.park(channel);
+                        return Ok(response.map(|incoming| ResponseBody::new(incoming, connection)));
+                    }
+                    (Ok(_), None) => unreachable!("a response comes with its connection"),
+                    (Err(failure), _) => failure,
+                };
+                drop(place);
+                let Failure { error, retry } = *failure;
+                let Some((grounds, again)) = retry else { return Err(error) };
+                let (tries, limit) = match grounds {
+                    Retry::Unsent => (&mut unsent, MAX_UNSENT),
+                    Retry::Closed => (&mut closed, 1),
+                    Retry::Renew => (&mut restarts, self.max_restarts),
+                };
+                if *tries >= limit {
+                    return Err(error);
+                }
+                *tries += 1;
+                // Whatever closed this connection may have closed the other idle ones too.
+                fresh = grounds != Retry::Unsent;
+                pending = again;
             }
-            *tries += 1;
-            // Whatever closed this connection may have closed the other idle ones too.
-            fresh = grounds != Retry::Unsent;
-            pending = again;
         }
     }
 

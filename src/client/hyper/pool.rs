@@ -4,10 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use tokio::sync::Notify;
 
@@ -38,6 +40,7 @@ const SWEEPS_PER_TIMEOUT: u32 = 4;
 pub(super) struct Host {
     hash: u64,
     pub(super) origin: Origin,
+    counts: Arc<Counts>,
     pub(super) key: IdentityKey,
     /// `Host` as it is sent (RFC 9110, section 7.2).
     pub(super) header: HeaderValue,
@@ -55,7 +58,9 @@ pub(super) struct Pool<B> {
 
 struct State<B> {
     hosts: HashMap<u64, Vec<HostState<B>>, BuildHasherDefault<Hashed>>,
-    origins: HashMap<Origin, Counts>,
+    origins: HashMap<Origin, Arc<Counts>>,
+    /// The host of the last request, which the next is likely to be for.
+    recent: Option<Arc<Host>>,
     open: usize,
     waiters: VecDeque<Arc<Waiter<B>>>,
     /// Counts the sweeps; an idle connection remembers the one before it was put back.
@@ -78,10 +83,11 @@ struct Idle<B> {
     turn: u64,
 }
 
+/// An origin's connections, of all identities. Changed under the pool's lock alone.
 #[derive(Default)]
 struct Counts {
-    open: usize,
-    idle: usize,
+    open: AtomicUsize,
+    idle: AtomicUsize,
 }
 
 /// A connection that belongs to the pool, idle or leased. Made once per connection; a response's
@@ -131,6 +137,7 @@ impl<B> Pool<B> {
             state: Mutex::new(State {
                 hosts: HashMap::default(),
                 origins: HashMap::new(),
+                recent: None,
                 open: 0,
                 waiters: VecDeque::new(),
                 sweep: 0,
@@ -210,9 +217,10 @@ impl<B> Pool<B> {
         }
         // A waiter for another origin whose own limit has room waits for the total alone.
         let per_origin = self.limits.per_origin;
-        let first = state.waiters.iter().position(|waiter| {
-            waiter.host.origin == host.origin || state.open_to(&waiter.host.origin) < per_origin
-        });
+        let first = state
+            .waiters
+            .iter()
+            .position(|waiter| waiter.host.origin == host.origin || waiter.host.open() < per_origin);
         let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) else {
             let closed = state.put_idle(connection, &self.limits);
             drop(state);
@@ -239,7 +247,7 @@ impl<B> Pool<B> {
         let mut state = self.lock();
         state.close(host);
         let limits = &self.limits;
-        let first = state.waiters.iter().position(|waiter| state.may_open(&waiter.host.origin, limits));
+        let first = state.waiters.iter().position(|waiter| state.may_open(&waiter.host, limits));
         if let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) {
             state.open(&waiter.host);
             let waker = waiter.give(Grant::Place);
@@ -319,7 +327,7 @@ impl<B> Pool<B> {
     /// How many connections are open or being opened, and how many of them are idle.
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.open, state.origins.values().map(|counts| counts.idle).sum())
+        (state.open, state.origins.values().map(|counts| counts.idle.load(Relaxed)).sum())
     }
 }
 
@@ -330,15 +338,22 @@ impl<B> State<B> {
         uri: &Uri,
         identity: &Identity,
     ) -> Result<Arc<Host>, InvalidOrigin> {
+        if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly_of(uri, identity)) {
+            return Ok(Arc::clone(recent));
+        }
         let hash = hash(hasher, uri, identity)?;
         let bucket = self.hosts.entry(hash).or_default();
         let known = bucket
             .iter()
             .find(|known| known.host.key.identity == *identity && known.host.origin.is_origin_of(uri));
         if let Some(known) = known {
+            self.recent = Some(Arc::clone(&known.host));
             return Ok(Arc::clone(&known.host));
         }
-        let host = Arc::new(Host::new(hash, uri, identity)?);
+        let origin = Origin::from_uri(uri)?;
+        let counts = Arc::clone(self.origins.entry(origin.clone()).or_default());
+        let host = Arc::new(Host::new(hash, origin, counts, identity)?);
+        self.recent = Some(Arc::clone(&host));
         bucket.push(HostState { host: Arc::clone(&host), idle: Vec::new() });
         Ok(host)
     }
@@ -350,9 +365,7 @@ impl<B> State<B> {
     fn pop_idle(&mut self, host: &Host) -> Option<Arc<Pooled<B>>> {
         loop {
             let idle = self.of(host)?.idle.pop()?;
-            if let Some(counts) = self.origins.get_mut(&host.origin) {
-                counts.idle -= 1;
-            }
+            host.counts.idle.fetch_sub(1, Relaxed);
             if !idle.connection.is_closed() {
                 return Some(idle.connection);
             }
@@ -370,29 +383,24 @@ impl<B> State<B> {
             return Some(connection);
         };
         known.idle.push(Idle { connection, since, turn });
-        let counts = self.origins.entry(host.origin.clone()).or_default();
-        counts.idle += 1;
-        if counts.idle > limits.idle_per_origin {
+        let idle = host.counts.idle.fetch_add(1, Relaxed) + 1;
+        if idle > limits.idle_per_origin {
             return self.take_oldest_idle(|other| other.origin == host.origin);
         }
         None
     }
 
-    fn open_to(&self, origin: &Origin) -> usize {
-        self.origins.get(origin).map_or(0, |counts| counts.open)
-    }
-
-    fn may_open(&self, origin: &Origin, limits: &PoolLimits) -> bool {
-        self.open_to(origin) < limits.per_origin && self.open < limits.total
+    fn may_open(&self, host: &Host, limits: &PoolLimits) -> bool {
+        host.open() < limits.per_origin && self.open < limits.total
     }
 
     /// Whether there is room for a connection to `host`, after closing an idle one if need be,
     /// which is returned.
     fn make_room(&mut self, host: &Host, limits: &PoolLimits) -> Option<Option<Arc<Pooled<B>>>> {
-        if self.may_open(&host.origin, limits) {
+        if self.may_open(host, limits) {
             return Some(None);
         }
-        let closed = match self.open_to(&host.origin) < limits.per_origin {
+        let closed = match host.open() < limits.per_origin {
             true => self.take_oldest_idle(|_| true),
             false => self.take_oldest_idle(|other| other.origin == host.origin),
         }?;
@@ -408,9 +416,7 @@ impl<B> State<B> {
             .min_by_key(|known| known.idle[0].turn)?;
         let idle = oldest.idle.remove(0);
         let host = Arc::clone(&oldest.host);
-        if let Some(counts) = self.origins.get_mut(&host.origin) {
-            counts.idle -= 1;
-        }
+        host.counts.idle.fetch_sub(1, Relaxed);
         self.close(&host);
         Some(idle.connection)
     }
@@ -423,9 +429,7 @@ impl<B> State<B> {
             taken.extend::<Vec<_>>(out);
         }
         for idle in &taken {
-            if let Some(counts) = self.origins.get_mut(&idle.connection.host.origin) {
-                counts.idle -= 1;
-            }
+            idle.connection.host.counts.idle.fetch_sub(1, Relaxed);
             self.close(&idle.connection.host);
         }
         taken
@@ -433,31 +437,32 @@ impl<B> State<B> {
 
     /// Hosts that nobody uses; a lease, a permit and a waiter each hold on to theirs.
     fn forget_empty_hosts(&mut self) {
+        self.recent = None;
         self.hosts.retain(|_, bucket| {
             bucket.retain(|known| !known.idle.is_empty() || Arc::strong_count(&known.host) > 1);
             !bucket.is_empty()
         });
+        self.origins.retain(|_, counts| Arc::strong_count(counts) > 1);
     }
 
     fn open(&mut self, host: &Host) {
         self.open += 1;
-        self.origins.entry(host.origin.clone()).or_default().open += 1;
+        host.counts.open.fetch_add(1, Relaxed);
     }
 
     fn close(&mut self, host: &Host) {
         self.open -= 1;
-        if let Some(counts) = self.origins.get_mut(&host.origin) {
-            counts.open -= 1;
-            if counts.open == 0 {
-                self.origins.remove(&host.origin);
-            }
-        }
+        host.counts.open.fetch_sub(1, Relaxed);
     }
 }
 
 impl Host {
-    fn new(hash: u64, uri: &Uri, identity: &Identity) -> Result<Self, InvalidOrigin> {
-        let origin = Origin::from_uri(uri)?;
+    fn new(
+        hash: u64,
+        origin: Origin,
+        counts: Arc<Counts>,
+        identity: &Identity,
+    ) -> Result<Self, InvalidOrigin> {
         let default_port = if origin.is_secure() { 443 } else { 80 };
         let host_port = match origin.port() {
             port if port == default_port => origin.host().to_owned(),
@@ -470,13 +475,32 @@ impl Host {
             .build()
             .map_err(|_| InvalidOrigin::Host)?;
         let header = HeaderValue::from_str(&host_port).map_err(|_| InvalidOrigin::Host)?;
-        Ok(Self { hash, origin, key: IdentityKey::new(identity.clone()), header, target })
+        Ok(Self { hash, origin, counts, key: IdentityKey::new(identity.clone()), header, target })
+    }
+
+    fn open(&self) -> usize {
+        self.counts.open.load(Relaxed)
+    }
+
+    /// Whether this is the host of `uri` and `identity`, to be seen without parsing: the usual
+    /// spelling. If not, it may still be.
+    fn is_plainly_of(&self, uri: &Uri, identity: &Identity) -> bool {
+        uri.authority().map(Authority::as_str) == self.target.authority().map(Authority::as_str)
+            && uri.scheme() == self.target.scheme()
+            && self.key.identity == *identity
     }
 }
 
 impl<B> Pooled<B> {
     fn take(&self) -> Option<Channel<Connection<B>>> {
         self.channel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether the channel can take the next request where it is.
+    fn is_ready_at_home(&self) -> bool {
+        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = channel.as_mut().filter(|channel| channel.is_reusable() && channel.service.is_ready());
+        ready.map(|channel| channel.state.ready = true).is_some()
     }
 
     fn fill(&self, channel: Channel<Connection<B>>) {
@@ -546,13 +570,13 @@ pub(super) trait Parked: Send + Sync {
 impl<B: Send + 'static> Parked for Pooled<B> {
     fn release(self: Arc<Self>) {
         let Some(pool) = self.pool.upgrade() else { return };
+        if self.is_ready_at_home() {
+            return pool.put_back(self);
+        }
         let Some(channel) = self.take() else { return };
         if !channel.is_reusable() || channel.service.is_closed() {
             drop(channel);
             pool.free(&self.host);
-        } else if channel.service.is_ready() {
-            self.fill(channel);
-            pool.put_back(self);
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // The connection's own task has not yet seen the end: a moment, as a rule.
             let permit = pool.permit(Arc::clone(&self.host));
