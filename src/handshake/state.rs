@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
@@ -51,6 +53,8 @@ struct Progress {
     failure: Option<SchemeError>,
     /// A remembered scheme was not taken on a fresh connection: yet another one would not help.
     fresh_start_failed: bool,
+    /// More than `legs` is to be reset for the next request.
+    is_spent: bool,
 }
 
 impl Progress {
@@ -65,6 +69,7 @@ impl Progress {
             refused: None,
             failure: None,
             fresh_start_failed: false,
+            is_spent: true,
         }
     }
 }
@@ -134,19 +139,24 @@ impl Handshake {
 
     /// A request is about to be sent for `identity`.
     pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
+        if self.go_on(identity) {
+            return Action::bare();
+        }
         if self.owner.as_ref().is_some_and(|owner| owner != identity) {
             return Action::Renew(Renewal::OtherIdentity);
         }
         let same_identity = self.request.identity == *identity;
         self.request = Progress::new(identity.clone());
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Established(established) => {
-                self.state = State::Established(established);
-                return Action::bare();
-            }
             State::Standing(run) if same_identity => return self.repeat(run, request),
             State::Idle | State::Standing(_) => {}
-            State::Asking(_) | State::Waiting(..) | State::Stepping(_) | State::Sent(_) | State::Spoiled => {
+            // Established, it would have gone on.
+            State::Established(_)
+            | State::Asking(_)
+            | State::Waiting(..)
+            | State::Stepping(_)
+            | State::Sent(_)
+            | State::Spoiled => {
                 self.state = State::Spoiled;
                 return Action::Renew(Renewal::Spoiled);
             }
@@ -164,6 +174,28 @@ impl Handshake {
             scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, wants.realm));
         self.request.candidates.extend(known);
         self.next_candidate(request)
+    }
+
+    /// A request is about to be sent for `identity`. Tells whether that takes nothing, since the
+    /// connection is authenticated as just this identity; else it is to [`begin`](Self::begin).
+    pub(crate) fn go_on(&mut self, identity: &Identity) -> bool {
+        if !self.is_established() || self.owner.as_ref() != Some(identity) {
+            return false;
+        }
+        if self.request.is_spent {
+            self.request = Progress::new(identity.clone());
+            self.request.is_spent = false;
+        }
+        self.request.legs = 0;
+        true
+    }
+
+    /// Whether a response with this status is the answer to a request that [went on](Self::go_on),
+    /// and nothing is to be told about it.
+    pub(crate) fn goes_by(&self, status: StatusCode) -> bool {
+        self.is_established()
+            && status != self.challenger.status()
+            && !self.authenticator.reports_established()
     }
 
     /// A response came; `withheld` says that its leg was sent without the request's body.
@@ -250,6 +282,7 @@ impl Handshake {
 
     /// The challenger answered with its challenge.
     fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        self.request.is_spent = true;
         self.request.responded = true;
         self.request.closing = !head.is_persistent();
         self.unasked = false;

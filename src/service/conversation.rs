@@ -146,11 +146,7 @@ where
         let state = &mut *channel.state;
         state.saved.save(&parts);
         let ready = std::mem::take(&mut state.ready);
-        let request = context(state.saved.method(), state.saved.uri(), &payload);
-        let goes_as_it_is = ready
-            && state.proxy.is_none()
-            && state.origin.is_established()
-            && matches!(state.origin.begin(&identity, request), Action::Send { authorization: None, .. });
+        let goes_as_it_is = ready && state.proxy.is_none() && state.origin.go_on(&identity);
         state.identity = identity;
         state.proxy_identity = proxy_identity;
         if goes_as_it_is {
@@ -192,16 +188,15 @@ where
                     Poll::Pending => Poll::Pending,
                 },
                 StageProj::Responding { response } => match response.poll(cx) {
-                    Poll::Ready(Ok(response)) => match this.talk.received(&response) {
-                        (Challenger::Origin, Action::Deliver(None)) if this.talk.plan.is_none() => {
-                            this.stage.set(Stage::Done);
-                            return Poll::Ready(this.talk.finished(response));
-                        }
-                        (challenger, action) => {
-                            this.talk.plan().response = Some(response);
-                            Poll::Ready(this.talk.act(challenger, action))
-                        }
-                    },
+                    Poll::Ready(Ok(response)) if this.talk.goes_by(&response) => {
+                        this.stage.set(Stage::Done);
+                        return Poll::Ready(this.talk.finished(response));
+                    }
+                    Poll::Ready(Ok(response)) => {
+                        let (challenger, action) = this.talk.received(&response);
+                        this.talk.plan().response = Some(response);
+                        Poll::Ready(this.talk.act(challenger, action))
+                    }
                     Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error.into(), false))),
                     Poll::Pending => Poll::Pending,
                 },
@@ -289,13 +284,19 @@ where
         self.act(challenger, action)
     }
 
+    /// Whether the response answers a request that went as its caller made it, and nobody has
+    /// anything to say to it.
+    fn goes_by(&mut self, response: &Response<R>) -> bool {
+        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
+        state.used = true;
+        self.plan.is_none() && state.origin.goes_by(response.status()) && state.environment.observer.is_none()
+    }
+
     /// What the handshakes say to a leg's response.
     fn received(&mut self, response: &Response<R>) -> (Challenger, Action) {
         self.legs += 1;
         let withheld = self.sent == BodyUse::Withheld && !self.payload.is_empty();
-        let channel = self.channel.as_mut().expect("the connection is lent until the end");
-        channel.state.used = true;
-        if channel.state.environment.observer.is_some() {
+        if self.channel().state.environment.observer.is_some() {
             self.report(response, withheld);
         }
         let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
