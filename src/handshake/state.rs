@@ -590,15 +590,23 @@ impl Handshake {
             self.request.closing = true;
         }
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
-        match run.exchange.conclude(select::answer(&challenges, run.scheme.name())) {
+        let scheme = run.scheme.name();
+        let illegible = challenges
+            .errors()
+            .iter()
+            .find(|error| error.scheme().is_some_and(|name| name.eq_ignore_ascii_case(scheme)));
+        let concluded = match (select::answer(&challenges, scheme), illegible) {
+            (None, Some(error)) => Err(SchemeError::challenge(scheme, error.clone())),
+            (challenge, _) => run.exchange.conclude(challenge),
+        };
+        match concluded {
             Ok(Reply::Done(proof)) => self.logged_in(run, proof),
             Ok(Reply::Step(job)) => {
                 self.state = State::Stepping(run);
                 Action::Step(job)
             }
             Ok(Reply::Send { .. }) => {
-                let error =
-                    SchemeError::new(run.scheme.name(), "the server accepted in the midst of the exchange");
+                let error = SchemeError::new(scheme, "the server accepted in the midst of the exchange");
                 self.state = State::Spoiled;
                 Action::Fail(HandshakeError::FinalToken(error))
             }

@@ -47,7 +47,8 @@ async fn hostile_challenge_messages_end_in_a_clear_error() {
 // Apache HttpClient CVE-2026-40542, AsyncHttpClient 2235
 #[tokio::test]
 async fn a_wrong_final_token_fails_the_exchange() {
-    for fault in [Fault::WrongMic, Fault::Garbage, Fault::Truncated, Fault::HostileLengths] {
+    for fault in [Fault::WrongMic, Fault::NotBase64, Fault::Garbage, Fault::Truncated, Fault::HostileLengths]
+    {
         let server =
             server([Offer::Negotiate]).quirk(Quirk::FinalToken(fault)).start().await.expect("a server");
         let client = client(&server);

@@ -384,3 +384,21 @@ async fn a_response_outlives_its_client() {
     assert_eq!(text(response).await.len(), 1 << 20);
     without_hanging(server.wait_for(|report| report.open() == 0)).await;
 }
+
+#[test]
+fn a_client_that_outlives_its_runtime_is_swept_on_the_next() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let server_runtime = runtime();
+    let server = server_runtime.block_on(server([Offer::Ntlm]).start()).expect("a server");
+    let client =
+        build(Client::builder(authenticator(&server).build()).idle_timeout(Duration::from_millis(40)));
+    let one_request = || async {
+        text(client.request(get(&server, "/")).await.expect("a response")).await;
+    };
+    let first = runtime();
+    first.block_on(one_request());
+    drop(first);
+    let second = runtime();
+    second.block_on(one_request());
+    second.block_on(server.wait_for(|report| report.connections().len() == 2 && report.open() == 0));
+}

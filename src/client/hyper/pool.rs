@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::client::hyper::connection::Connection;
 use crate::handshake::{Identity, IdentityKey};
@@ -67,7 +68,7 @@ struct State<B> {
     sweep: u64,
     /// Counts the connections put back: between two sweeps, it tells which is the oldest.
     put_back: u64,
-    sweeping: bool,
+    sweeping: Option<JoinHandle<()>>,
     shut_down: bool,
 }
 
@@ -142,7 +143,7 @@ impl<B> Pool<B> {
                 waiters: VecDeque::new(),
                 sweep: 0,
                 put_back: 0,
-                sweeping: false,
+                sweeping: None,
                 shut_down: false,
             }),
             limits,
@@ -287,23 +288,24 @@ impl<B> Pool<B> {
         drop(closed);
     }
 
-    /// Sweeps from now on, until the pool is dropped. Once per pool, on its runtime.
+    /// Sweeps from now on, until the pool is dropped; anew where the runtime that did it has ended.
     pub(super) fn keep_swept(self: &Arc<Self>)
     where
         B: Send + 'static,
     {
-        if std::mem::replace(&mut self.lock().sweeping, true) {
+        let mut state = self.lock();
+        if state.sweeping.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
         let interval = (self.limits.idle_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
         let pool = Arc::downgrade(self);
-        tokio::spawn(async move {
+        state.sweeping = Some(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(interval).await;
                 let Some(pool) = pool.upgrade() else { return };
                 pool.sweep();
             }
-        });
+        }));
     }
 
     /// Refuses new requests, closes what is idle, and waits for the rest.
