@@ -1,0 +1,244 @@
+//! Exclusive leases of connections, by origin and identity.
+
+mod host;
+mod lease;
+mod state;
+mod waiter;
+
+pub(super) use lease::{Lease, Parked, Permit};
+
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Uri;
+use tokio::sync::Notify;
+
+use crate::client::hyper::pool::host::Host;
+use crate::client::hyper::pool::lease::Pooled;
+use crate::client::hyper::pool::state::State;
+use crate::client::hyper::pool::waiter::{Grant, Waiter, Waiting, wake};
+use crate::handshake::Identity;
+use crate::service::ErrorKind;
+
+/// How many connections there are, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PoolLimits {
+    pub(super) per_origin: usize,
+    pub(super) total: usize,
+    pub(super) idle_per_origin: usize,
+    pub(super) idle_timeout: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self { per_origin: 64, total: 512, idle_per_origin: 64, idle_timeout: Duration::from_secs(90) }
+    }
+}
+
+/// How often within the idle timeout idle connections are looked through.
+const SWEEPS_PER_TIMEOUT: u32 = 4;
+
+pub(super) struct Pool<B> {
+    state: Mutex<State<B>>,
+    limits: PoolLimits,
+    hasher: RandomState,
+    /// Told whenever the last connection is gone.
+    empty: Notify,
+}
+
+/// What a request gets from the pool.
+pub(super) enum Checkout<B> {
+    Lease(Lease<B>),
+    Connect(Permit<B>),
+}
+
+impl<B> Pool<B> {
+    pub(super) fn new(limits: PoolLimits) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State::new()),
+            limits,
+            hasher: RandomState::new(),
+            empty: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<B>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection to the origin of `uri` as `identity`, or the right to make one; resolves in
+    /// the order of asking. `fresh` passes idle connections by.
+    pub(super) async fn checkout(
+        self: &Arc<Self>,
+        uri: &Uri,
+        identity: &Identity,
+        fresh: bool,
+    ) -> Result<Checkout<B>, ErrorKind> {
+        let waiter = {
+            let mut state = self.lock();
+            if state.shut_down {
+                return Err(ErrorKind::ShutDown);
+            }
+            let host = state.host(&self.hasher, uri, identity).map_err(ErrorKind::Origin)?;
+            if !fresh {
+                if let Some(connection) = state.pop_idle(&host) {
+                    drop(state);
+                    return Ok(self.lease(connection));
+                }
+            }
+            if let Some(closed) = state.make_room(&host, &self.limits) {
+                state.open(&host);
+                drop(state);
+                drop(closed);
+                return Ok(Checkout::Connect(self.permit(host)));
+            }
+            let waiter = Waiter::new(host, fresh);
+            state.waiters.push_back(Arc::clone(&waiter));
+            waiter
+        };
+        Waiting::new(self, waiter).await
+    }
+
+    fn lease(self: &Arc<Self>, connection: Arc<Pooled<B>>) -> Checkout<B> {
+        let permit = self.permit(Arc::clone(&connection.host));
+        Checkout::Lease(Lease::new(connection, permit))
+    }
+
+    fn permit(self: &Arc<Self>, host: Arc<Host>) -> Permit<B> {
+        Permit::new(Arc::clone(self), host)
+    }
+
+    fn grant(self: &Arc<Self>, grant: Grant<B>, host: &Arc<Host>) -> Result<Checkout<B>, ErrorKind> {
+        match grant {
+            Grant::Connection(connection) => Ok(self.lease(connection)),
+            Grant::Place => Ok(Checkout::Connect(self.permit(Arc::clone(host)))),
+            Grant::ShutDown => Err(ErrorKind::ShutDown),
+        }
+    }
+
+    /// Takes a connection back: for the first waiter that it serves, else as idle.
+    fn put_back(&self, connection: Arc<Pooled<B>>) {
+        let mut state = self.lock();
+        let host = Arc::clone(&connection.host);
+        if state.shut_down {
+            state.close(&host);
+            self.wake_if_empty(&state);
+            return;
+        }
+        // A waiter for another origin whose own limit has room waits for the total alone.
+        let per_origin = self.limits.per_origin;
+        let first = state
+            .waiters
+            .iter()
+            .position(|waiter| waiter.host.origin == host.origin || waiter.host.open() < per_origin);
+        let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) else {
+            let closed = state.put_idle(connection, &self.limits);
+            drop(state);
+            drop(closed);
+            return;
+        };
+        if !waiter.fresh && Arc::ptr_eq(&waiter.host, &host) {
+            let waker = waiter.give(Grant::Connection(connection));
+            drop(state);
+            wake(waker);
+        } else {
+            // Blocked by this connection alone, which serves another identity or origin.
+            state.close(&host);
+            state.open(&waiter.host);
+            let waker = waiter.give(Grant::Place);
+            drop(state);
+            wake(waker);
+            drop(connection);
+        }
+    }
+
+    /// A place has become free: for the first waiter that may have it.
+    fn free(&self, host: &Host) {
+        let mut state = self.lock();
+        state.close(host);
+        let limits = &self.limits;
+        let first = state.waiters.iter().position(|waiter| state.may_open(&waiter.host, limits));
+        if let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) {
+            state.open(&waiter.host);
+            let waker = waiter.give(Grant::Place);
+            drop(state);
+            wake(waker);
+        } else {
+            self.wake_if_empty(&state);
+        }
+    }
+
+    fn wake_if_empty(&self, state: &State<B>) {
+        if state.open == 0 {
+            self.empty.notify_waiters();
+        }
+    }
+
+    /// Closes all idle connections.
+    pub(super) fn close_idle(&self) {
+        let mut state = self.lock();
+        let closed = state.take_idle(|_| true);
+        self.wake_if_empty(&state);
+        drop(state);
+        drop(closed);
+    }
+
+    /// Closes idle connections that have outlived the timeout, or that the server has closed.
+    fn sweep(&self) {
+        let mut state = self.lock();
+        state.sweep += 1;
+        let now = state.sweep;
+        let closed = state.take_idle(|idle| {
+            now - idle.since > u64::from(SWEEPS_PER_TIMEOUT) || idle.connection.is_closed()
+        });
+        state.forget_empty_hosts();
+        self.wake_if_empty(&state);
+        drop(state);
+        drop(closed);
+    }
+
+    /// Sweeps from now on, until the pool is dropped; anew where the runtime that did it has ended.
+    pub(super) fn keep_swept(self: &Arc<Self>)
+    where
+        B: Send + 'static,
+    {
+        let mut state = self.lock();
+        if state.sweeping.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let interval = (self.limits.idle_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
+        let pool = Arc::downgrade(self);
+        state.sweeping = Some(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(pool) = pool.upgrade() else { return };
+                pool.sweep();
+            }
+        }));
+    }
+
+    /// Refuses new requests, closes what is idle, and waits for the rest.
+    pub(super) async fn shut_down(&self) {
+        let wakers: Vec<_> = {
+            let mut state = self.lock();
+            state.shut_down = true;
+            state.waiters.drain(..).map(|waiter| waiter.give(Grant::ShutDown)).collect()
+        };
+        wakers.into_iter().for_each(wake);
+        self.close_idle();
+        loop {
+            let emptied = self.empty.notified();
+            if self.lock().open == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// How many connections are open or being opened, and how many of them are idle.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.open, state.idle())
+    }
+}

@@ -1,0 +1,90 @@
+//! Requests that wait for a connection, first come, first served.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::client::hyper::pool::host::Host;
+use crate::client::hyper::pool::lease::Pooled;
+use crate::client::hyper::pool::{Checkout, Pool};
+use crate::service::ErrorKind;
+
+/// What a waiter is given.
+pub(super) enum Grant<B> {
+    /// An idle connection of its own host.
+    Connection(Arc<Pooled<B>>),
+    /// Room for a new one, counted already.
+    Place,
+    ShutDown,
+}
+
+/// A request in the queue.
+pub(super) struct Waiter<B> {
+    pub(super) host: Arc<Host>,
+    /// Wants a connection that has seen no other request.
+    pub(super) fresh: bool,
+    grant: Mutex<(Option<Grant<B>>, Option<Waker>)>,
+}
+
+impl<B> Waiter<B> {
+    pub(super) fn new(host: Arc<Host>, fresh: bool) -> Arc<Self> {
+        Arc::new(Self { host, fresh, grant: Mutex::default() })
+    }
+
+    /// Under the pool's lock, as is the giving up of a waiter: a grant never goes to one that has
+    /// given up, where it would be lost. Who calls wakes the waiter after that.
+    pub(super) fn give(&self, grant: Grant<B>) -> Option<Waker> {
+        let mut slot = self.grant.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.0 = Some(grant);
+        slot.1.take()
+    }
+}
+
+pub(super) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// Resolves when the waiter is given something; dropped before, it leaves the queue.
+pub(super) struct Waiting<'a, B> {
+    pool: &'a Arc<Pool<B>>,
+    waiter: Option<Arc<Waiter<B>>>,
+}
+
+impl<'a, B> Waiting<'a, B> {
+    pub(super) fn new(pool: &'a Arc<Pool<B>>, waiter: Arc<Waiter<B>>) -> Self {
+        Self { pool, waiter: Some(waiter) }
+    }
+}
+
+impl<B> Future for Waiting<'_, B> {
+    type Output = Result<Checkout<B>, ErrorKind>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waiter = self.waiter.as_ref().expect("not polled after it was ready");
+        let mut slot = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(grant) = slot.0.take() else {
+            slot.1 = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        drop(slot);
+        let host = Arc::clone(&waiter.host);
+        self.waiter = None;
+        Poll::Ready(self.pool.grant(grant, &host))
+    }
+}
+
+impl<B> Drop for Waiting<'_, B> {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter.take() else { return };
+        self.pool.lock().waiters.retain(|other| !Arc::ptr_eq(other, &waiter));
+        let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
+        match granted {
+            Some(Grant::Connection(connection)) => self.pool.put_back(connection),
+            Some(Grant::Place) => self.pool.free(&waiter.host),
+            Some(Grant::ShutDown) | None => {}
+        }
+    }
+}
