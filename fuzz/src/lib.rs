@@ -1,4 +1,9 @@
 //! What the fuzz targets check. The checks run without a fuzzer too: `cargo test` in this folder
-//! gives them generated input.
+//! gives them the seeds, and generated input where there is a generator.
 
 pub mod challenges;
+pub mod handshake;
+pub mod ntlm_challenge;
+#[cfg(test)]
+mod seeds;
+pub mod spnego_token;

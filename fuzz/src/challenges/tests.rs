@@ -1,10 +1,8 @@
-use std::fs;
-use std::path::Path;
-
 use legwork::challenge::Challenges;
 
 use super::reference::{self, Challenge};
 use super::{check, read};
+use crate::seeds;
 
 /// A deterministic source of choices (xorshift64).
 struct Choices(u64);
@@ -125,13 +123,10 @@ fn the_parsers_agree_on_every_short_value() {
 
 #[test]
 fn the_seeds_are_read_without_errors() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/challenges");
-    for seed in fs::read_dir(seeds).expect("the seeds are beside the crate") {
-        let path = seed.expect("a file").path();
-        let value = fs::read(&path).expect("it can be read");
+    for (name, value) in seeds::of("challenges") {
         check(&value);
         for line in value.split(|&octet| octet == b'\n') {
-            assert_eq!(Challenges::from_value(line).errors(), [], "{}", path.display());
+            assert_eq!(Challenges::from_value(line).errors(), [], "{name}");
         }
     }
 }

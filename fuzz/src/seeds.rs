@@ -1,0 +1,18 @@
+//! The seeds of a target: `fuzz/seeds/<target>/`.
+
+use std::fs;
+use std::path::Path;
+
+/// The seeds in the order of their names, each with its name.
+pub(crate) fn of(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    let files = fs::read_dir(folder).expect("the seeds are beside the crate");
+    let mut seeds: Vec<_> = files
+        .map(|file| file.expect("a file"))
+        .map(|file| {
+            (file.file_name().into_string().expect("ASCII"), fs::read(file.path()).expect("readable"))
+        })
+        .collect();
+    seeds.sort();
+    seeds
+}
