@@ -33,6 +33,13 @@ pub enum Action {
     Fail(HandshakeError),
 }
 
+impl Action {
+    /// The request as the caller made it.
+    pub(crate) fn bare() -> Self {
+        Self::Send { authorization: None, body: BodyUse::Carried }
+    }
+}
+
 /// Whether a leg carries the request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums)]
@@ -130,6 +137,23 @@ impl<'a> ResponseHead<'a> {
             Version::HTTP_09 => false,
             Version::HTTP_10 => says("keep-alive") && !says("close"),
             _ => !says("close"),
+        }
+    }
+
+    /// Whether the status says that the login was looked at: a gateway's error, a refusal of the
+    /// request's form, or a proxy's challenge where there should be none may come from in front of
+    /// it.
+    pub(super) fn tells_of_a_login(&self) -> bool {
+        !matches!(self.status.as_u16(), 400 | 407 | 408 | 413 | 414 | 417 | 421 | 429 | 431 | 502..=504)
+    }
+
+    /// `Persistent-Auth`, as IIS and mod_auth_gssapi send it.
+    pub(super) fn persistent_auth(&self) -> Option<bool> {
+        let value = self.headers.get("persistent-auth")?.to_str().ok()?.trim();
+        match value {
+            _ if value.eq_ignore_ascii_case("true") => Some(true),
+            _ if value.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::protection_space::ProtectionSpace;
 /// How many verdicts are kept; past it the oldest go.
 const CAPACITY: usize = 4096;
 
-/// How often a server may hang up on an answer before that counts as a refusal.
-const MAX_HANG_UPS: u32 = 1;
+/// How often a server may leave an answer without a verdict before that counts as a refusal.
+const MAX_UNDECIDED: u32 = 1;
 
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
@@ -41,8 +41,8 @@ struct Waiting {
     verdict: Verdict,
     /// Grows with each change of the verdict: what a [`Turn`] waits for.
     changes: u64,
-    /// How many trials in a row ended by the server hanging up on the answer.
-    hang_ups: u32,
+    /// How many trials the server left without a verdict.
+    undecided: u32,
     wakers: Vec<(u64, Waker)>,
     turns: u64,
 }
@@ -162,12 +162,12 @@ impl Trial {
         self.entry.decide(Verdict::Refused);
     }
 
-    /// The server closed the connection on the answer. Some do so on a wrong password, so that it
-    /// counts as a refusal from the second time in a row.
-    pub(crate) fn hung_up(self) {
+    /// The server closed the connection on the answer, or challenged for another realm. Some do so
+    /// on a wrong password: the second time counts as a refusal.
+    pub(crate) fn undecided(self) {
         let mut waiting = self.entry.lock();
-        waiting.hang_ups += 1;
-        let verdict = if waiting.hang_ups > MAX_HANG_UPS { Verdict::Refused } else { Verdict::Unproven };
+        waiting.undecided += 1;
+        let verdict = if waiting.undecided > MAX_UNDECIDED { Verdict::Refused } else { Verdict::Unproven };
         drop(waiting);
         self.entry.decide(verdict);
     }
@@ -252,12 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn a_second_hang_up_counts_as_a_refusal() {
+    fn a_second_answer_without_a_verdict_counts_as_a_refusal() {
         let guard = Guard::default();
         let carol = Credentials::password("carol", "pw");
         for _ in 0..2 {
             let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("it tries") };
-            trial.hung_up();
+            trial.undecided();
         }
         assert!(matches!(guard.enter(&space(), &carol), Permission::Refused));
         guard.forget_refusals();

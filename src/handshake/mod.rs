@@ -24,6 +24,8 @@ mod guard;
 mod identity;
 mod memory;
 mod outcome;
+mod progress;
+mod run;
 mod select;
 mod state;
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::challenge::{Challenge, Challenges};
+use crate::handshake::action::Question;
 use crate::handshake::authenticator::Authenticator;
 use crate::handshake::outcome::{Tried, Why};
 use crate::mechanism::Binding;
-use crate::protection_space::{Origin, Realm};
+use crate::protection_space::{Challenger, Origin, Realm};
 use crate::scheme::Scheme;
 
 /// A scheme that could be used, with the challenge that asks for it.
@@ -16,6 +17,13 @@ pub(super) struct Candidate {
     /// `None` where this side speaks first.
     pub(super) challenge: Option<Challenge>,
     pub(super) realm: Option<Realm>,
+}
+
+impl Candidate {
+    /// Asks for the credentials with which to try it.
+    pub(super) fn question(&self, challenger: Challenger, origin: &Origin) -> Question {
+        Question { challenger, origin: origin.clone(), scheme: self.scheme.name(), realm: self.realm.clone() }
+    }
 }
 
 /// The candidates among `challenges`, the *weakest first* (they are popped), and why the others

@@ -3,20 +3,23 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use crate::authorization::Authorization;
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
-use crate::handshake::action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
+use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
-use crate::handshake::error::HandshakeError;
+use crate::handshake::error::{HandshakeError, with_sources};
 use crate::handshake::guard::{Permission, Trial};
 use crate::handshake::identity::Identity;
 use crate::handshake::memory::OriginMemory;
-use crate::handshake::outcome::{Login, Outcome, Refusal, Tried, Why};
+use crate::handshake::outcome::Why;
+use crate::handshake::progress::Progress;
+use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
 use crate::mechanism::{Binding, Expects};
 use crate::protection_space::{Challenger, Origin, ProtectionSpace};
-use crate::scheme::{Begin, Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{Begin, Proof, Reply, RequestContext, SchemeError};
 
 /// The authentication of one connection by one challenger, across all its requests.
 ///
@@ -37,43 +40,6 @@ pub struct Handshake {
     request: Progress,
 }
 
-/// What is known of the request under way.
-struct Progress {
-    identity: Identity,
-    legs: u32,
-    /// A response is in hand, which can be delivered if nothing else helps.
-    responded: bool,
-    /// The response in hand is the connection's last.
-    closing: bool,
-    /// What is left to try, the strongest last.
-    candidates: Vec<Candidate>,
-    tried: Vec<Tried>,
-    refused: Option<Credentials>,
-    /// The server's challenge could not be answered.
-    failure: Option<SchemeError>,
-    /// A remembered scheme was not taken on a fresh connection: yet another one would not help.
-    fresh_start_failed: bool,
-    /// More than `legs` is to be reset for the next request.
-    is_spent: bool,
-}
-
-impl Progress {
-    fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            legs: 0,
-            responded: false,
-            closing: false,
-            candidates: Vec::new(),
-            tried: Vec::new(),
-            refused: None,
-            failure: None,
-            fresh_start_failed: false,
-            is_spent: true,
-        }
-    }
-}
-
 enum State {
     /// No authorization is out.
     Idle,
@@ -91,28 +57,6 @@ enum State {
     Standing(Box<Run>),
     /// A handshake failed; servers do not take up another one on the connection.
     Spoiled,
-}
-
-/// One scheme's exchange under way.
-struct Run {
-    scheme: Arc<dyn Scheme>,
-    exchange: Box<dyn Exchange>,
-    credentials: Credentials,
-    space: ProtectionSpace,
-    /// Others wait for the verdict, unless the credentials are proven already.
-    trial: Option<Trial>,
-    expects: Expects,
-    /// A leg of it has been sent.
-    sent: bool,
-    /// A token derived from the secret has been sent.
-    started: bool,
-    /// There was no challenge yet when it began.
-    spoke_first: bool,
-    /// The connection had not seen a handshake before.
-    on_fresh_connection: bool,
-    concluding: bool,
-    /// Its success was reported before; a standing authorization repeats it.
-    reported: bool,
 }
 
 impl Handshake {
@@ -148,7 +92,10 @@ impl Handshake {
         let same_identity = self.request.identity == *identity;
         self.request = Progress::new(identity.clone());
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Standing(run) if same_identity => return self.repeat(run, request),
+            State::Standing(mut run) if same_identity => {
+                let reply = run.repeat(request);
+                return self.reply(run, reply, request);
+            }
             State::Idle | State::Standing(_) => {}
             // Established, it would have gone on.
             State::Established(_)
@@ -229,7 +176,7 @@ impl Handshake {
             }
             (State::Asking(candidate), Answer::Credentials(None)) => {
                 self.state = State::Idle;
-                self.dismiss(&*candidate.scheme, Why::NoCredentials);
+                self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
                 self.next_candidate(request)
             }
             (State::Waiting(candidate, credentials), Answer::Turn) => {
@@ -259,18 +206,14 @@ impl Handshake {
 
     /// Whether a leg is out that the connection must outlive.
     pub fn is_bound_under_way(&self) -> bool {
-        matches!(&self.state, State::Sent(run) if run.scheme.binding() == Binding::Connection)
+        matches!(&self.state, State::Sent(run) if run.is_bound())
     }
 
     /// The connection was lost while a leg was out. Tells whether that leg held what was derived
     /// from a secret that nobody has proven yet: it may have been the server's way to refuse it.
     pub fn lose_connection(&mut self) -> bool {
-        let State::Sent(run) = &mut self.state else { return false };
-        match run.trial.take() {
-            Some(trial) if run.started => {
-                trial.hung_up();
-                true
-            }
+        match &mut self.state {
+            State::Sent(run) => run.leave_undecided(),
             _ => false,
         }
     }
@@ -282,9 +225,7 @@ impl Handshake {
 
     /// The challenger answered with its challenge.
     fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
-        self.request.is_spent = true;
-        self.request.responded = true;
-        self.request.closing = !head.is_persistent();
+        self.request.challenged(head);
         self.unasked = false;
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         match std::mem::replace(&mut self.state, State::Idle) {
@@ -315,24 +256,23 @@ impl Handshake {
                 self.state = State::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
-            Some(challenge) if !run.started || run.scheme.binding() == Binding::Connection => {
+            Some(challenge) if !run.started || run.is_bound() => {
                 let reply = run.exchange.respond(Some(challenge), request);
                 self.reply(run, reply, request)
             }
             _ if !run.started => self.not_taken(run, challenges, request),
             _ => {
-                let realms = || challenges.iter().filter(|challenge| challenge.is(name)).map(select::realm);
-                if run.spoke_first && realms().all(|realm| realm != run.space.realm) {
-                    if run.space.realm.is_some() {
-                        // Another protection space: these credentials were not refused in it.
+                if run.is_for_another_realm(challenges) {
+                    self.offer(challenges);
+                    if !self.request.candidates.is_empty() {
+                        run.leave_undecided();
                         drop(run);
-                        return self.choose(challenges, request);
+                        return self.next_candidate(request);
                     }
-                    if let (Some(guard), Some(_)) = (self.authenticator.guard(), &run.trial) {
-                        for realm in realms() {
-                            guard.refuse(&ProtectionSpace { realm, ..run.space.clone() }, &run.credentials);
-                        }
-                    }
+                    // No space at all: some servers say nothing but 401 to a wrong password.
+                }
+                if let Some(guard) = self.authenticator.guard() {
+                    run.refuse_in_realms(guard, challenges);
                 }
                 self.refused(*run, None)
             }
@@ -351,7 +291,7 @@ impl Handshake {
             true => "the server answered the first message with a bare challenge",
             false => "the server does not offer it",
         };
-        self.dismiss(&*run.scheme, Why::CannotStart(reason.to_owned()));
+        self.request.dismiss(&*run.scheme, Why::CannotStart(reason.to_owned()));
         drop(run);
         self.next_candidate(request)
     }
@@ -379,17 +319,12 @@ impl Handshake {
                     return self.enter(candidate, credentials, request);
                 }
                 Identity::Provider(_) => {
-                    let question = Question {
-                        challenger: self.challenger,
-                        origin: self.origin.clone(),
-                        scheme: candidate.scheme.name(),
-                        realm: candidate.realm.clone(),
-                    };
+                    let question = candidate.question(self.challenger, &self.origin);
                     self.state = State::Asking(candidate);
                     return Action::Ask(question);
                 }
                 Identity::None | Identity::Ambient(_) | Identity::CallersOwn(_) => {
-                    self.dismiss(&*candidate.scheme, Why::NoCredentials);
+                    self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
                 }
             }
         }
@@ -401,7 +336,7 @@ impl Handshake {
                 self.state = State::Spoiled;
                 Action::Fail(HandshakeError::Scheme(error))
             }
-            None => self.deliver_refusal(),
+            None => Action::Deliver(Some(self.request.take_refusal(self.challenger))),
         }
     }
 
@@ -425,7 +360,7 @@ impl Handshake {
             }
             Permission::Refused => {
                 self.state = State::Idle;
-                self.dismiss(&*candidate.scheme, Why::RefusedBefore);
+                self.request.dismiss(&*candidate.scheme, Why::RefusedBefore);
                 self.request.refused = Some(credentials);
                 self.next_candidate(request)
             }
@@ -449,51 +384,28 @@ impl Handshake {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
-        let mut arguments = Begin::new(credentials.clone(), self.authenticator.target_name(&self.origin));
+        let mut arguments = Begin::new(credentials, self.authenticator.target_name(&self.origin));
         if self.authenticator.uses_channel_bindings() {
             arguments.channel_bindings.clone_from(&self.channel_bindings);
         }
-        let mut run = Box::new(Run {
-            exchange: scheme.begin(arguments),
-            scheme,
-            credentials,
-            space,
-            trial,
-            expects: Expects::Challenge,
-            sent: false,
-            started: false,
-            spoke_first: challenge.is_none(),
-            on_fresh_connection: self.owner.is_none(),
-            concluding: false,
-            reported: false,
-        });
+        let mut run = Run::begin(scheme, arguments, space, trial);
+        run.spoke_first = challenge.is_none();
+        run.on_fresh_connection = self.owner.is_none();
         let reply = run.exchange.respond(challenge.as_ref(), request);
         self.reply(run, reply, request)
     }
 
-    /// The next request of a standing authorization.
-    fn repeat(&mut self, mut run: Box<Run>, request: RequestContext<'_>) -> Action {
-        run.spoke_first = true;
-        run.sent = false;
-        run.started = false;
-        run.concluding = false;
-        let reply = run.exchange.respond(None, request);
-        self.reply(run, reply, request)
-    }
-
+    /// Does what the exchange wants in answer to a challenge.
     fn reply(
         &mut self,
         mut run: Box<Run>,
         reply: Result<Reply, SchemeError>,
         request: RequestContext<'_>,
     ) -> Action {
+        if run.concluding {
+            return self.concluded(run, reply);
+        }
         match reply {
-            Ok(Reply::Send { .. }) if run.concluding => {
-                let error =
-                    SchemeError::new(run.scheme.name(), "the server accepted in the midst of the exchange");
-                self.state = State::Spoiled;
-                Action::Fail(HandshakeError::FinalToken(error))
-            }
             Ok(Reply::Send { .. }) if self.request.closing => {
                 let detail = "the server closes the connection in the midst of the exchange";
                 self.refused(*run, Some(detail.to_owned()))
@@ -502,7 +414,7 @@ impl Handshake {
                 run.expects = expects;
                 run.sent = true;
                 run.started |= proves;
-                if run.scheme.binding() == Binding::Connection {
+                if run.is_bound() {
                     self.owner = Some(self.request.identity.clone());
                 }
                 let body = match expects {
@@ -516,24 +428,19 @@ impl Handshake {
                 self.state = State::Stepping(run);
                 Action::Step(job)
             }
-            Ok(Reply::Done(proof)) if run.concluding => self.logged_in(run, proof),
             Ok(Reply::Done(_)) => {
                 // The mechanism came to its end: the credentials are good, the resource is barred.
-                if let Some(trial) = run.trial.take().filter(|_| run.started) {
-                    trial.proven();
+                if run.started {
+                    run.prove();
                 }
                 let detail = "the server challenges although all tokens were exchanged";
                 let error = SchemeError::new(run.scheme.name(), detail);
                 self.reply(run, Err(error), request)
             }
-            Err(error) if run.concluding => {
-                self.state = State::Spoiled;
-                Action::Fail(HandshakeError::FinalToken(error))
-            }
             Err(error) if run.started => self.refused(*run, Some(with_sources(&error))),
             Err(error) => {
                 self.state = State::Idle;
-                self.dismiss(&*run.scheme, Why::CannotStart(with_sources(&error)));
+                self.request.dismiss(&*run.scheme, Why::CannotStart(with_sources(&error)));
                 if run.sent {
                     self.request.failure = Some(error);
                 }
@@ -543,11 +450,7 @@ impl Handshake {
         }
     }
 
-    fn send_within_bounds(
-        &mut self,
-        authorization: Option<crate::authorization::Authorization>,
-        body: BodyUse,
-    ) -> Action {
+    fn send_within_bounds(&mut self, authorization: Option<Authorization>, body: BodyUse) -> Action {
         let max = self.authenticator.max_legs();
         if self.request.legs >= max {
             self.state = State::Spoiled;
@@ -561,7 +464,7 @@ impl Handshake {
         match &self.state {
             State::Established(established) if self.authenticator.reports_established() => {
                 let (scheme, proof) = &**established;
-                Action::Deliver(Some(self.login(scheme, proof)))
+                Action::Deliver(Some(self.request.login(self.challenger, scheme, proof)))
             }
             State::Sent(_) => {
                 let State::Sent(run) = std::mem::replace(&mut self.state, State::Idle) else {
@@ -579,52 +482,43 @@ impl Handshake {
             self.unasked = true;
             return Action::Deliver(None);
         }
-        if !tells_of_a_login(head.status) {
-            if run.scheme.binding() == Binding::Connection {
+        if !head.tells_of_a_login() {
+            if run.is_bound() {
                 self.state = State::Spoiled;
             }
             return Action::Deliver(None);
         }
-        run.concluding = true;
-        if says_persistent_auth(head.headers) == Some(false) {
+        if head.persistent_auth() == Some(false) {
             self.request.closing = true;
         }
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
-        let scheme = run.scheme.name();
-        let illegible = challenges
-            .errors()
-            .iter()
-            .find(|error| error.scheme().is_some_and(|name| name.eq_ignore_ascii_case(scheme)));
-        let concluded = match (select::answer(&challenges, scheme), illegible) {
-            (None, Some(error)) => Err(SchemeError::challenge(scheme, error.clone())),
-            (challenge, _) => run.exchange.conclude(challenge),
-        };
-        match concluded {
-            Ok(Reply::Done(proof)) => self.logged_in(run, proof),
+        let concluded = run.conclude(&challenges);
+        self.concluded(run, concluded)
+    }
+
+    /// What the exchange says to the server's final word.
+    fn concluded(&mut self, run: Box<Run>, reply: Result<Reply, SchemeError>) -> Action {
+        let error = match reply {
+            Ok(Reply::Done(proof)) => return self.logged_in(run, proof),
             Ok(Reply::Step(job)) => {
                 self.state = State::Stepping(run);
-                Action::Step(job)
+                return Action::Step(job);
             }
             Ok(Reply::Send { .. }) => {
-                let error = SchemeError::new(scheme, "the server accepted in the midst of the exchange");
-                self.state = State::Spoiled;
-                Action::Fail(HandshakeError::FinalToken(error))
+                SchemeError::new(run.scheme.name(), "the server accepted in the midst of the exchange")
             }
-            Err(error) => {
-                self.state = State::Spoiled;
-                Action::Fail(HandshakeError::FinalToken(error))
-            }
-        }
+            Err(error) => error,
+        };
+        self.state = State::Spoiled;
+        Action::Fail(HandshakeError::FinalToken(error))
     }
 
     fn logged_in(&mut self, mut run: Box<Run>, proof: Proof) -> Action {
-        if let Some(trial) = run.trial.take() {
-            trial.proven();
-        }
+        run.prove();
         let scheme = run.scheme.name();
         self.memory.remember(scheme, run.space.realm.clone(), proof.binding);
-        let login =
-            (!run.reported || self.authenticator.reports_established()).then(|| self.login(scheme, &proof));
+        let login = (!run.reported || self.authenticator.reports_established())
+            .then(|| self.request.login(self.challenger, scheme, &proof));
         run.reported = true;
         if proof.binding == Binding::Connection {
             self.owner = Some(self.request.identity.clone());
@@ -644,50 +538,9 @@ impl Handshake {
             Binding::Connection => State::Spoiled,
             Binding::Request => State::Idle,
         };
-        let why = match run.trial.take() {
-            Some(trial) => {
-                trial.refused();
-                Why::Refused(detail)
-            }
-            None if self.authenticator.guard().is_none() => Why::Refused(detail),
-            None => Why::Denied,
-        };
-        self.dismiss(&*run.scheme, why);
-        self.deliver_refusal()
-    }
-
-    fn dismiss(&mut self, scheme: &dyn Scheme, why: Why) {
-        let tried = Tried { scheme: scheme.name().to_owned(), why };
-        if !self.request.tried.contains(&tried) {
-            self.request.tried.push(tried);
-        }
-    }
-
-    fn deliver_refusal(&mut self) -> Action {
-        let tried = std::mem::take(&mut self.request.tried);
-        Action::Deliver(Some(Box::new(Outcome::Refused(Refusal {
-            challenger: self.challenger,
-            tried,
-            legs: self.request.legs,
-        }))))
-    }
-
-    fn login(&self, scheme: &'static str, proof: &Proof) -> Box<Outcome> {
-        Box::new(Outcome::LoggedIn(Login {
-            challenger: self.challenger,
-            scheme,
-            mechanism: proof.mechanism,
-            principal: proof.principal.clone(),
-            mutual: proof.mutual,
-            legs: self.request.legs,
-        }))
-    }
-}
-
-impl Action {
-    /// The request as the caller made it.
-    pub(crate) fn bare() -> Self {
-        Self::Send { authorization: None, body: BodyUse::Carried }
+        let why = run.refuse(self.authenticator.guard(), detail);
+        self.request.dismiss(&*run.scheme, why);
+        Action::Deliver(Some(self.request.take_refusal(self.challenger)))
     }
 }
 
@@ -709,32 +562,4 @@ impl fmt::Debug for Handshake {
             .field("state", &format_args!("{state}"))
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a status says that the login was looked at: a gateway's error, a refusal of the
-/// request's form, or a proxy's challenge where there should be none may come from in front of it.
-fn tells_of_a_login(status: http::StatusCode) -> bool {
-    !matches!(status.as_u16(), 400 | 407 | 408 | 413 | 414 | 417 | 421 | 429 | 431 | 502..=504)
-}
-
-/// `Persistent-Auth`, as IIS and mod_auth_gssapi send it.
-fn says_persistent_auth(headers: &http::HeaderMap) -> Option<bool> {
-    let value = headers.get("persistent-auth")?.to_str().ok()?.trim();
-    match value {
-        _ if value.eq_ignore_ascii_case("true") => Some(true),
-        _ if value.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
-}
-
-/// An error and what lies behind it, in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -12,8 +12,9 @@ use tower_service::Service;
 use crate::handshake::Authenticator;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
-use crate::service::conversation::{Conversation, Pending};
+use crate::service::conversation::Conversation;
 use crate::service::error::{BoxError, Error, ErrorKind};
+use crate::service::pending::Pending;
 
 /// One connection that authenticates itself.
 ///

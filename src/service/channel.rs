@@ -63,6 +63,13 @@ pub(crate) struct ChannelState {
     pub(crate) ready: bool,
 }
 
+impl ChannelState {
+    /// Whether what the next leg carries begins or continues a handshake.
+    pub(super) fn expects_challenge(&self) -> bool {
+        self.origin.expects_challenge() || self.proxy.as_ref().is_some_and(Handshake::expects_challenge)
+    }
+}
+
 impl<S> Channel<S> {
     pub(crate) fn new(
         service: S,

@@ -10,50 +10,26 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::authorization::Authorization;
 use crate::credentials::CredentialsFuture;
-use crate::handshake::{Action, Answer, Authenticator, BodyUse, Handshake, Identity, Outcome};
-use crate::handshake::{Renewal, ResponseHead, Turn};
+use crate::handshake::{Action, Answer, BodyUse, Handshake, Outcome, Renewal, ResponseHead, Turn};
 use crate::mechanism::Stepped;
 use crate::protection_space::Challenger;
 use crate::scheme::RequestContext;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
 use crate::service::environment::BoxFuture;
-use crate::service::error::{BoxError, Error, ErrorKind, Unsent};
-use crate::service::head::{declare_empty, is_idempotent, withhold_body};
+use crate::service::error::{BoxError, ErrorKind};
+use crate::service::failure::{Failure, Loss};
+use crate::service::head::{declare_empty, keep_open, withhold_body};
 use crate::service::observe::{self, LegReport, TokenReport};
 use crate::service::payload::{Payload, Replay};
-
-/// A request that can be sent, for the first time or once more.
-pub(crate) struct Pending<B> {
-    pub(crate) parts: Parts,
-    pub(crate) payload: Payload<B>,
-    pub(crate) identity: Identity,
-    pub(crate) proxy_identity: Identity,
-}
+use crate::service::pending::Pending;
+use crate::service::plan::{NextLeg, Plan};
 
 /// How a conversation ended. The connection comes back unless it is lost.
 pub(crate) struct Finished<S, B, R> {
     pub(crate) channel: Option<Channel<S>>,
     pub(crate) result: Result<Response<R>, Box<Failure<B>>>,
-}
-
-/// Why there is no response, and the request, where another connection may serve it.
-pub(crate) struct Failure<B> {
-    pub(crate) error: Error,
-    pub(crate) retry: Option<(Retry, Pending<B>)>,
-}
-
-/// On which grounds a request may move to another connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Retry {
-    /// Nothing of it was sent.
-    Unsent,
-    /// The connection was closed before an answer, and sending twice is safe.
-    Closed,
-    /// The handshake must begin anew.
-    Renew,
 }
 
 pin_project! {
@@ -100,28 +76,6 @@ struct Talk<S, B, R> {
     plan: Option<Box<Plan<R>>>,
 }
 
-/// What a request needs beside, unless its first leg is the last and goes as the caller made it.
-struct Plan<R> {
-    /// The head as the caller made it, until the first leg takes it.
-    parts: Option<Parts>,
-    /// What the next leg carries for each challenger, once it is decided.
-    origin: Option<NextLeg>,
-    proxy: Option<NextLeg>,
-    origin_begun: bool,
-    /// A challenge in hand.
-    response: Option<Response<R>>,
-    proxy_outcome: Option<Box<Outcome>>,
-    handshake_deadline: Option<BoxFuture<()>>,
-    leg_deadline: Option<BoxFuture<()>>,
-    drain_deadline: Option<BoxFuture<()>>,
-    sent_tokens: Vec<TokenReport>,
-}
-
-struct NextLeg {
-    authorization: Option<Authorization>,
-    body: BodyUse,
-}
-
 /// Where an action leads.
 enum Next<R, B> {
     Leg,
@@ -158,7 +112,7 @@ where
                 talk: Talk { channel, payload, sent, legs: 0, plan: None },
             };
         }
-        let plan = Box::new(Plan { parts: Some(parts), ..Plan::default() });
+        let plan = Box::new(Plan::new(parts));
         let (channel, sent) = (Some(channel), BodyUse::Withheld);
         Self { stage: Stage::Start, talk: Talk { channel, payload, sent, legs: 0, plan: Some(plan) } }
     }
@@ -208,7 +162,7 @@ where
                 StageProj::Asking { credentials, challenger } => {
                     credentials.as_mut().poll(cx).map(|credentials| match credentials {
                         Ok(credentials) => this.talk.resume(*challenger, Answer::Credentials(credentials)),
-                        Err(error) => Next::Fail(this.talk.failure(ErrorKind::Credentials(error))),
+                        Err(error) => Next::Fail(Failure::new(ErrorKind::Credentials(error))),
                     })
                 }
                 StageProj::Waiting { turn, challenger } => {
@@ -304,11 +258,7 @@ where
         let request = context(state.saved.method(), state.saved.uri(), &self.payload);
         let by_proxy = head.status == Challenger::Proxy.status();
         if let Some(plan) = &mut self.plan {
-            plan.leg_deadline = None;
-            match state.proxy {
-                Some(_) if by_proxy => plan.proxy = None,
-                Some(_) | None => (plan.proxy, plan.origin) = (None, None),
-            }
+            plan.answered(by_proxy && state.proxy.is_some());
         }
         match &mut state.proxy {
             Some(proxy) if by_proxy => (Challenger::Proxy, proxy.receive(head, withheld, request)),
@@ -322,7 +272,8 @@ where
         loop {
             match action {
                 Action::Send { authorization, body } => {
-                    match self.decided(challenger, NextLeg { authorization, body }) {
+                    let has_proxy = self.channel().state.proxy.is_some();
+                    match self.plan().decide(challenger, NextLeg { authorization, body }, has_proxy) {
                         Some(undecided) => {
                             challenger = undecided;
                             action = self.begin_leg(undecided);
@@ -353,11 +304,11 @@ where
                     return self.deliver(response, outcome);
                 }
                 Action::Step(job) => {
-                    self.arm_handshake_deadline();
+                    self.handshake_begins();
                     let environment = &self.channel().state.environment;
                     let moment = match environment.moment() {
                         Ok(moment) => moment,
-                        Err(kind) => return Next::Fail(self.failure(kind)),
+                        Err(kind) => return Next::Fail(Failure::new(kind)),
                     };
                     match &environment.blocking {
                         Some(blocking) if job.may_block() => {
@@ -372,7 +323,7 @@ where
                     }
                 }
                 Action::Ask(question) => {
-                    self.arm_handshake_deadline();
+                    self.handshake_begins();
                     match self.channel().state.origin.provider() {
                         Some(provider) => {
                             return Next::Ask(provider.credentials(question.query()), challenger);
@@ -385,30 +336,11 @@ where
                     }
                 }
                 Action::Wait(turn) => {
-                    self.arm_handshake_deadline();
+                    self.handshake_begins();
                     return Next::Wait(turn, challenger);
                 }
                 Action::Renew(renewal) => return Next::Fail(self.renewal(renewal)),
-                Action::Fail(error) => return Next::Fail(self.failure(ErrorKind::Handshake(error))),
-            }
-        }
-    }
-
-    /// Notes what a challenger's share of the next leg is; tells who is still undecided.
-    fn decided(&mut self, challenger: Challenger, leg: NextLeg) -> Option<Challenger> {
-        match challenger {
-            Challenger::Proxy => {
-                // While the proxy's own handshake is not through, the origin sees nothing.
-                let not_through = leg.body == BodyUse::Withheld;
-                let plan = self.plan();
-                plan.proxy = Some(leg);
-                (plan.origin.is_none() && !not_through).then_some(Challenger::Origin)
-            }
-            Challenger::Origin => {
-                let plan = self.plan();
-                plan.origin = Some(leg);
-                let undecided = plan.proxy.is_none() && self.channel().state.proxy.is_some();
-                undecided.then_some(Challenger::Proxy)
+                Action::Fail(error) => return Next::Fail(Failure::new(ErrorKind::Handshake(error))),
             }
         }
     }
@@ -422,21 +354,21 @@ where
                 Replay::Elsewhere => return Next::Fail(self.renewal(Renewal::UnfinishedUpload)),
                 Replay::Never => {
                     let kept = self.channel().state.environment.limits.replay;
-                    return Next::Fail(self.failure(ErrorKind::BodyNotReplayable { kept }));
+                    return Next::Fail(Failure::new(ErrorKind::BodyNotReplayable { kept }));
                 }
             }
         }
-        self.arm_handshake_deadline();
+        self.handshake_begins();
         let body = response.into_body();
         if body.is_end_stream() {
             return Next::Leg;
         }
-        let environment = &self.channel().state.environment;
+        let channel = self.channel.as_ref().expect("the connection is lent until the end");
+        let environment = &channel.state.environment;
         if body.size_hint().lower() > environment.limits.drain {
             return Next::Fail(self.renewal(Renewal::LongChallenge));
         }
-        let deadline = environment.sleep(environment.limits.drain_timeout);
-        self.plan().drain_deadline = deadline;
+        self.plan.get_or_insert_default().deadlines.drain_begins(environment);
         Next::Drain(body)
     }
 
@@ -451,16 +383,13 @@ where
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    let deadline = &mut self.plan().drain_deadline;
-                    return match deadline.as_mut().is_some_and(|late| late.as_mut().poll(cx).is_ready()) {
-                        true => Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge))),
-                        false => Poll::Pending,
-                    };
+                    ready!(self.plan().deadlines.poll_drain(cx));
+                    return Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge)));
                 }
             };
             match frame {
                 None => {
-                    self.plan().drain_deadline = None;
+                    self.plan().deadlines.drain_ends();
                     return Poll::Ready(Next::Leg);
                 }
                 Some(Ok(frame)) => {
@@ -478,39 +407,23 @@ where
     fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, BoxError>> {
         let channel = self.channel.as_mut().expect("the connection is lent until the end");
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
-        let limits = channel.state.environment.limits;
+        let environment = &channel.state.environment;
         let plan = self.plan.get_or_insert_default();
         let mut parts = plan.parts.take().unwrap_or_else(|| channel.state.saved.restore());
-        let withheld = [&plan.origin, &plan.proxy]
-            .into_iter()
-            .any(|leg| leg.as_ref().is_some_and(|leg| leg.body == BodyUse::Withheld));
-        self.sent = if withheld { BodyUse::Withheld } else { BodyUse::Carried };
-        plan.sent_tokens.clear();
-        for (challenger, leg) in
-            [(Challenger::Proxy, &mut plan.proxy), (Challenger::Origin, &mut plan.origin)]
-        {
-            let authorization = leg.as_mut().and_then(|leg| leg.authorization.clone());
-            if let Some(authorization) = authorization {
-                let value = authorization.into_value();
-                if channel.state.environment.observer.is_some() {
-                    plan.sent_tokens.extend(observe::authorization(challenger, &value));
-                }
-                parts.headers.insert(challenger.authorization_field(), value);
+        self.sent = plan.body_use();
+        plan.authorize(&mut parts.headers, environment.observer.is_some());
+        let body = match self.sent {
+            BodyUse::Withheld => {
+                withhold_body(&parts.method, &mut parts.headers);
+                LegBody::empty()
             }
-        }
-        let body = if withheld {
-            withhold_body(&parts.method, &mut parts.headers);
-            LegBody::empty()
-        } else {
-            carried(&mut self.payload, &mut parts, limits.replay)
+            BodyUse::Carried => carried(&mut self.payload, &mut parts, environment.limits.replay),
         };
-        if plan.handshake_deadline.is_some() {
-            if withheld || self.payload.is_empty() {
-                plan.leg_deadline = channel.state.environment.sleep(limits.leg_timeout);
-            } else {
-                plan.handshake_deadline = None;
-            }
+        if channel.state.expects_challenge() {
+            keep_open(&mut parts.headers);
         }
+        let carries_body = self.sent == BodyUse::Carried && !self.payload.is_empty();
+        plan.deadlines.leg_begins(environment, carries_body);
         Poll::Ready(Ok(channel.service.call(Request::from_parts(parts, body))))
     }
 
@@ -531,44 +444,17 @@ where
 
     /// The connection failed, perhaps before it took the request.
     fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
-        let unsent = not_called || error.is::<Unsent>();
-        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
-        let in_handshake = self.legs > 0
-            && (state.origin.is_bound_under_way()
-                || state.proxy.as_ref().is_some_and(Handshake::is_bound_under_way));
-        let either = |is: fn(&Handshake) -> bool| is(&state.origin) || state.proxy.as_ref().is_some_and(is);
-        let expects_challenge = in_handshake && either(Handshake::expects_challenge);
-        let safe = unsent
-            || expects_challenge
-            || self.sent == BodyUse::Withheld
-            || is_idempotent(state.saved.method());
-        let on_trial = !unsent
-            && (state.origin.lose_connection()
-                | state.proxy.as_mut().is_some_and(Handshake::lose_connection));
-        let retry = match () {
-            // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
-            () if in_handshake && safe && !on_trial => Some(Retry::Renew),
-            () if unsent => Some(Retry::Unsent),
-            () if safe && (state.used || self.legs > 0) => Some(Retry::Closed),
-            () => None,
-        };
-        let kind = match retry {
-            Some(_) if in_handshake => ErrorKind::NewConnectionNeeded(Renewal::ClosedInHandshake),
-            _ => ErrorKind::Connection(error),
-        };
-        let mut failure = self.failure(kind);
+        let loss = Loss { error, not_called, sent: self.sent, legs: self.legs };
+        let state = &mut self.channel.as_mut().expect("the connection is lent until the end").state;
+        let (retry, kind) = loss.judge(state);
+        let mut failure = Failure::new(kind);
         failure.retry = retry.and_then(|retry| Some((retry, self.again()?)));
         failure
     }
 
+    /// The connection cannot serve the request (any more).
     fn renewal(&mut self, renewal: Renewal) -> Box<Failure<B>> {
-        let mut failure = self.failure(ErrorKind::NewConnectionNeeded(renewal));
-        failure.retry = self.again().map(|request| (Retry::Renew, request));
-        failure
-    }
-
-    fn failure(&self, kind: ErrorKind) -> Box<Failure<B>> {
-        Box::new(Failure { error: Error::new(kind), retry: None })
+        Failure::renewal(renewal, self.again())
     }
 
     /// The request once more, where its body is still to be had.
@@ -587,29 +473,16 @@ where
         })
     }
 
-    fn arm_handshake_deadline(&mut self) {
-        if self.plan().handshake_deadline.is_none() {
-            let environment = &self.channel().state.environment;
-            let deadline = environment.sleep(environment.limits.handshake_timeout);
-            self.plan().handshake_deadline = deadline;
-        }
+    fn handshake_begins(&mut self) {
+        let channel = self.channel.as_ref().expect("the connection is lent until the end");
+        let environment = &channel.state.environment;
+        self.plan.get_or_insert_default().deadlines.handshake_begins(environment);
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
         let Some(plan) = &mut self.plan else { return Poll::Pending };
         let channel = self.channel.as_ref().expect("the connection is lent until the end");
-        let limits = channel.state.environment.limits;
-        let mut is_due = |deadline: &mut Option<BoxFuture<()>>| {
-            deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
-        };
-        let late = if is_due(&mut plan.leg_deadline) {
-            ErrorKind::Timeout("waiting for a leg's response", limits.leg_timeout)
-        } else if is_due(&mut plan.handshake_deadline) {
-            ErrorKind::Timeout("authenticating", limits.handshake_timeout)
-        } else {
-            return Poll::Pending;
-        };
-        Poll::Ready(self.failure(late))
+        plan.deadlines.poll(&channel.state.environment.limits, cx).map(Failure::new)
     }
 
     fn report(&mut self, response: &Response<R>, body_withheld: bool) {
@@ -657,23 +530,6 @@ where
     }
 }
 
-impl<R> Default for Plan<R> {
-    fn default() -> Self {
-        Self {
-            parts: None,
-            origin: None,
-            proxy: None,
-            origin_begun: false,
-            response: None,
-            proxy_outcome: None,
-            handshake_deadline: None,
-            leg_deadline: None,
-            drain_deadline: None,
-            sent_tokens: Vec::new(),
-        }
-    }
-}
-
 impl<S, B, R> Drop for Talk<S, B, R> {
     /// Without a response there is no use in sending the rest of the body.
     fn drop(&mut self) {
@@ -697,17 +553,4 @@ fn context<'a, B: Body>(
     payload: &Payload<B>,
 ) -> RequestContext<'a> {
     RequestContext::new(method, target, !payload.is_empty())
-}
-
-impl<B: Body> Pending<B> {
-    /// A new request; who it acts as is read from its head.
-    pub(crate) fn new(request: Request<B>, authenticator: &Authenticator, by_proxy: bool) -> Self {
-        let (mut parts, body) = request.into_parts();
-        let identity = Identity::of(&mut parts, Challenger::Origin, authenticator);
-        let proxy_identity = match by_proxy {
-            true => Identity::of(&mut parts, Challenger::Proxy, authenticator),
-            false => Identity::None,
-        };
-        Self { parts, payload: Payload::new(body), identity, proxy_identity }
-    }
 }

@@ -95,6 +95,15 @@ pub(super) fn withhold_body(method: &Method, headers: &mut HeaderMap) {
     }
 }
 
+/// Takes a caller's `Connection: close` from a leg that the connection must outlive; the last leg
+/// says it.
+pub(super) fn keep_open(headers: &mut HeaderMap) {
+    let closes = |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"close");
+    if headers.get(header::CONNECTION).is_some_and(closes) {
+        headers.remove(header::CONNECTION);
+    }
+}
+
 /// The length that the caller declared.
 pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()

@@ -23,13 +23,17 @@ mod authenticate;
 mod body;
 mod channel;
 mod conversation;
+mod deadlines;
 mod environment;
 mod error;
+mod failure;
 mod head;
 mod layer;
 mod make;
 mod observe;
 mod payload;
+mod pending;
+mod plan;
 
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
@@ -43,6 +47,8 @@ pub use observe::{LegReport, Observer, TokenReport};
 #[cfg(feature = "client")]
 pub(crate) use {
     channel::Channel,
-    conversation::{Conversation, Failure, Pending, Retry},
+    conversation::Conversation,
     environment::Environment,
+    failure::{Failure, Retry},
+    pending::Pending,
 };

@@ -290,3 +290,18 @@ async fn a_connection_that_closes_behind_the_page_is_not_used_again() {
         assert_eq!(server.report().misplaced(), 0);
     }
 }
+
+#[tokio::test]
+async fn a_callers_own_connection_close_goes_with_the_last_leg_alone() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = client(&server);
+    let mut request = get(&server, "/");
+    request.headers_mut().insert("connection", http::HeaderValue::from_static("close"));
+    let response = client.request(request).await.expect("a response");
+    assert_eq!(response.status(), 200);
+    text(response).await;
+    let report = server.report();
+    let closing: Vec<bool> = report.legs().map(|leg| leg.headers.contains_key("connection")).collect();
+    assert_eq!(closing, [true, false, true], "the bare request, then a handshake on a new connection");
+    assert_eq!(report.connections().len(), 2);
+}

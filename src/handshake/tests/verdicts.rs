@@ -226,3 +226,31 @@ fn a_changed_password_of_the_provider_is_tried() {
     assert_eq!(connection.begin().leg().0, "Basic");
     assert_eq!(connection.receive(&ok()).login().legs, 1);
 }
+
+#[test]
+fn a_refusal_that_says_nothing_but_401_is_one() {
+    let authenticator = using([basic()]).build();
+    authenticator.memory(Challenger::Origin, &mail()).remember("Basic", Some("a".into()), Binding::Request);
+    let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+    assert_eq!(connection.begin().leg().0, "Basic");
+    assert!(matches!(connection.receive(&unauthorized(&[])).tried()[..], [(_, Why::Refused(_))]));
+    connection.begin().bare();
+}
+
+#[test]
+fn a_guess_for_another_realm_is_made_twice_at_the_most() {
+    let authenticator = using([basic(), ntlm()]).build();
+    let guess = || {
+        let memory = authenticator.memory(Challenger::Origin, &mail());
+        memory.remember("Basic", Some("a".into()), Binding::Request);
+        let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+        let begun = connection.begin();
+        (connection, begun)
+    };
+    for _ in 0..2 {
+        let (mut connection, begun) = guess();
+        assert_eq!(begun.leg().0, "Basic");
+        assert_eq!(connection.receive(&unauthorized(&["NTLM"])).leg().0, "NTLM");
+    }
+    guess().1.bare();
+}

@@ -1,0 +1,79 @@
+//! What is known of the request under way, and what is told of it in the end.
+
+use crate::credentials::Credentials;
+use crate::handshake::action::ResponseHead;
+use crate::handshake::identity::Identity;
+use crate::handshake::outcome::{Login, Outcome, Refusal, Tried, Why};
+use crate::handshake::select::Candidate;
+use crate::protection_space::Challenger;
+use crate::scheme::{Proof, Scheme, SchemeError};
+
+/// What is known of the request under way.
+pub(super) struct Progress {
+    pub(super) identity: Identity,
+    pub(super) legs: u32,
+    /// A response is in hand, which can be delivered if nothing else helps.
+    pub(super) responded: bool,
+    /// The response in hand is the connection's last.
+    pub(super) closing: bool,
+    /// What is left to try, the strongest last.
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) tried: Vec<Tried>,
+    pub(super) refused: Option<Credentials>,
+    /// The server's challenge could not be answered.
+    pub(super) failure: Option<SchemeError>,
+    /// A remembered scheme was not taken on a fresh connection: yet another one would not help.
+    pub(super) fresh_start_failed: bool,
+    /// More than `legs` is to be reset for the next request.
+    pub(super) is_spent: bool,
+}
+
+impl Progress {
+    pub(super) fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            legs: 0,
+            responded: false,
+            closing: false,
+            candidates: Vec::new(),
+            tried: Vec::new(),
+            refused: None,
+            failure: None,
+            fresh_start_failed: false,
+            is_spent: true,
+        }
+    }
+
+    /// A challenge came with this head.
+    pub(super) fn challenged(&mut self, head: ResponseHead<'_>) {
+        self.is_spent = true;
+        self.responded = true;
+        self.closing = !head.is_persistent();
+    }
+
+    /// Notes what became of a scheme.
+    pub(super) fn dismiss(&mut self, scheme: &dyn Scheme, why: Why) {
+        let tried = Tried { scheme: scheme.name().to_owned(), why };
+        if !self.tried.contains(&tried) {
+            self.tried.push(tried);
+        }
+    }
+
+    /// The challenge stands: what was tried, which is told once.
+    pub(super) fn take_refusal(&mut self, challenger: Challenger) -> Box<Outcome> {
+        let tried = std::mem::take(&mut self.tried);
+        Box::new(Outcome::Refused(Refusal { challenger, tried, legs: self.legs }))
+    }
+
+    /// The challenger accepted the login.
+    pub(super) fn login(&self, challenger: Challenger, scheme: &'static str, proof: &Proof) -> Box<Outcome> {
+        Box::new(Outcome::LoggedIn(Login {
+            challenger,
+            scheme,
+            mechanism: proof.mechanism,
+            principal: proof.principal.clone(),
+            mutual: proof.mutual,
+            legs: self.legs,
+        }))
+    }
+}

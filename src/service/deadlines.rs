@@ -1,0 +1,72 @@
+//! How long a handshake may take: as a whole, for each leg, and for reading a challenge's body.
+
+use std::task::{Context, Poll};
+
+use crate::service::environment::{BoxFuture, Environment, Limits};
+use crate::service::error::ErrorKind;
+
+/// The timers that run for one request; none of them does before it is challenged or a handshake
+/// begins.
+#[derive(Default)]
+pub(super) struct Deadlines {
+    handshake: Option<BoxFuture<()>>,
+    leg: Option<BoxFuture<()>>,
+    drain: Option<BoxFuture<()>>,
+}
+
+impl Deadlines {
+    /// A handshake begins, unless it has begun.
+    pub(super) fn handshake_begins(&mut self, environment: &Environment) {
+        if self.handshake.is_none() {
+            self.handshake = environment.sleep(environment.limits.handshake_timeout);
+        }
+    }
+
+    /// A leg goes out. In a handshake it is bounded; carrying a body, it may take its time, and
+    /// the handshake with it.
+    pub(super) fn leg_begins(&mut self, environment: &Environment, carries_body: bool) {
+        if self.handshake.is_none() {
+            return;
+        }
+        if carries_body {
+            self.handshake = None;
+        } else {
+            self.leg = environment.sleep(environment.limits.leg_timeout);
+        }
+    }
+
+    /// A leg's response has come.
+    pub(super) fn leg_ends(&mut self) {
+        self.leg = None;
+    }
+
+    /// A challenge's body is about to be read.
+    pub(super) fn drain_begins(&mut self, environment: &Environment) {
+        self.drain = environment.sleep(environment.limits.drain_timeout);
+    }
+
+    /// A challenge's body has been read to its end.
+    pub(super) fn drain_ends(&mut self) {
+        self.drain = None;
+    }
+
+    /// Ready when a challenge's body has taken too long.
+    pub(super) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        poll(&mut self.drain, cx)
+    }
+
+    /// Ready when a leg, or the handshake, has taken too long.
+    pub(super) fn poll(&mut self, limits: &Limits, cx: &mut Context<'_>) -> Poll<ErrorKind> {
+        if poll(&mut self.leg, cx).is_ready() {
+            return Poll::Ready(ErrorKind::Timeout("waiting for a leg's response", limits.leg_timeout));
+        }
+        poll(&mut self.handshake, cx).map(|()| ErrorKind::Timeout("authenticating", limits.handshake_timeout))
+    }
+}
+
+fn poll(deadline: &mut Option<BoxFuture<()>>, cx: &mut Context<'_>) -> Poll<()> {
+    match deadline {
+        Some(deadline) => deadline.as_mut().poll(cx),
+        None => Poll::Pending,
+    }
+}

@@ -1,0 +1,80 @@
+//! Why a request got no response, and whether another connection may serve it.
+
+use crate::handshake::{BodyUse, Handshake, Renewal};
+use crate::service::channel::ChannelState;
+use crate::service::error::{BoxError, Error, ErrorKind, Unsent};
+use crate::service::head::is_idempotent;
+use crate::service::pending::Pending;
+
+/// Why there is no response, and the request, where another connection may serve it.
+pub(crate) struct Failure<B> {
+    pub(crate) error: Error,
+    pub(crate) retry: Option<(Retry, Pending<B>)>,
+}
+
+/// On which grounds a request may move to another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Nothing of it was sent.
+    Unsent,
+    /// The connection was closed before an answer, and sending twice is safe.
+    Closed,
+    /// The handshake must begin anew.
+    Renew,
+}
+
+impl<B> Failure<B> {
+    /// A failure for good.
+    pub(super) fn new(kind: ErrorKind) -> Box<Self> {
+        Box::new(Self { error: Error::new(kind), retry: None })
+    }
+
+    /// The connection cannot serve the request; another one can, where the request is still to be
+    /// had.
+    pub(super) fn renewal(renewal: Renewal, request: Option<Pending<B>>) -> Box<Self> {
+        let mut failure = Self::new(ErrorKind::NewConnectionNeeded(renewal));
+        failure.retry = request.map(|request| (Retry::Renew, request));
+        failure
+    }
+}
+
+/// The loss of a connection in the midst of a request.
+pub(super) struct Loss {
+    pub(super) error: BoxError,
+    /// The connection did not take the leg.
+    pub(super) not_called: bool,
+    /// How the leg that was out treated the body.
+    pub(super) sent: BodyUse,
+    /// How many legs were answered before.
+    pub(super) legs: u32,
+}
+
+impl Loss {
+    /// On which grounds the request may move to another connection, and what its caller is told if
+    /// it does not. The handshakes learn of the loss.
+    pub(super) fn judge(self, state: &mut ChannelState) -> (Option<Retry>, ErrorKind) {
+        let unsent = self.not_called || self.error.is::<Unsent>();
+        let either = |is: fn(&Handshake) -> bool| is(&state.origin) || state.proxy.as_ref().is_some_and(is);
+        let in_handshake = self.legs > 0 && either(Handshake::is_bound_under_way);
+        let expects_challenge = in_handshake && state.expects_challenge();
+        let safe = unsent
+            || expects_challenge
+            || self.sent == BodyUse::Withheld
+            || is_idempotent(state.saved.method());
+        let on_trial = !unsent
+            && (state.origin.lose_connection()
+                | state.proxy.as_mut().is_some_and(Handshake::lose_connection));
+        let retry = match () {
+            // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
+            () if in_handshake && safe && !on_trial => Some(Retry::Renew),
+            () if unsent => Some(Retry::Unsent),
+            () if safe && (state.used || self.legs > 0) => Some(Retry::Closed),
+            () => None,
+        };
+        let kind = match retry {
+            Some(_) if in_handshake => ErrorKind::NewConnectionNeeded(Renewal::ClosedInHandshake),
+            _ => ErrorKind::Connection(self.error),
+        };
+        (retry, kind)
+    }
+}
