@@ -29,6 +29,9 @@ mod pool;
 #[cfg(feature = "rustls")]
 mod tls;
 
+/// The rustls whose `ClientConfig` [`ClientBuilder::build_with_tls`] takes.
+#[cfg(feature = "rustls")]
+pub use ::rustls;
 pub use body::ResponseBody;
 pub use builder::ClientBuilder;
 pub use connect::Connect;
