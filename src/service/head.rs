@@ -17,8 +17,9 @@ pub(crate) struct SavedHead {
 }
 
 struct Field {
-    name_end: usize,
-    value_end: usize,
+    name: HeaderName,
+    /// Where its value ends in the octets; it begins where the last one ended.
+    end: usize,
     sensitive: bool,
 }
 
@@ -30,15 +31,20 @@ impl SavedHead {
         if !(self.extensions.is_empty() && parts.extensions.is_empty()) {
             self.extensions.clone_from(&parts.extensions);
         }
-        self.fields.clear();
         self.octets.clear();
+        let mut saved = 0;
         for (name, value) in &parts.headers {
-            self.octets.extend_from_slice(name.as_str().as_bytes());
-            let name_end = self.octets.len();
             self.octets.extend_from_slice(value.as_bytes());
-            let value_end = self.octets.len();
-            self.fields.push(Field { name_end, value_end, sensitive: value.is_sensitive() });
+            let (end, sensitive) = (self.octets.len(), value.is_sensitive());
+            match self.fields.get_mut(saved) {
+                // As a rule a connection's requests have the same names in the same order.
+                Some(field) if field.name == *name => (field.end, field.sensitive) = (end, sensitive),
+                Some(field) => *field = Field { name: name.clone(), end, sensitive },
+                None => self.fields.push(Field { name: name.clone(), end, sensitive }),
+            }
+            saved += 1;
         }
+        self.fields.truncate(saved);
     }
 
     /// Lets go of what the caller put beside the request: it is not kept while the connection is
@@ -67,13 +73,11 @@ impl SavedHead {
         parts.headers.reserve(self.fields.len() + 2);
         let mut start = 0;
         for field in &self.fields {
-            let name = HeaderName::from_bytes(&self.octets[start..field.name_end])
-                .expect("the octets were a field name");
-            let mut value = HeaderValue::from_bytes(&self.octets[field.name_end..field.value_end])
+            let mut value = HeaderValue::from_bytes(&self.octets[start..field.end])
                 .expect("the octets were a field value");
             value.set_sensitive(field.sensitive);
-            parts.headers.append(name, value);
-            start = field.value_end;
+            parts.headers.append(field.name.clone(), value);
+            start = field.end;
         }
         parts
     }
