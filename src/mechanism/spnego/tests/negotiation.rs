@@ -1,0 +1,157 @@
+//! The choice of a mechanism and its protection.
+
+use super::*;
+
+#[test]
+fn the_choice_is_protected_by_integrity_codes_in_both_directions() {
+    let kerberos = || Keyed::kerberos(Legs::Two);
+    let sole = || spnego([Keyed::ntlm()]);
+    let both = || spnego([kerberos(), Keyed::ntlm()]);
+    let turned = || spnego([Keyed::ntlm(), kerberos()]);
+    let plain = || Keyed::ntlm().without_integrity();
+    use ErrorKind::{BadMic, MissingToken, Unsupported};
+    use ServerMic::{Missing, Right, Wrong};
+    for (what, client, server, mic, outcome) in [
+        ("the first, three legs", sole(), Keyed::ntlm(), Right, Ok("NTLM")),
+        ("the first, three legs", sole(), Keyed::ntlm(), Missing, Ok("NTLM")),
+        ("the first, three legs", sole(), Keyed::ntlm(), Wrong, Err(BadMic)),
+        ("the first, no integrity", spnego([plain()]), plain(), Right, Ok("NTLM")),
+        ("the first, two legs", both(), kerberos(), Right, Ok("Kerberos")),
+        ("the first of two, three legs", turned(), Keyed::ntlm(), Missing, Ok("NTLM")),
+        ("another, three legs", both(), Keyed::ntlm(), Right, Ok("NTLM")),
+        ("another, three legs", both(), Keyed::ntlm(), Missing, Err(MissingToken)),
+        ("another, three legs", both(), Keyed::ntlm(), Wrong, Err(BadMic)),
+        ("another, two legs", turned(), kerberos(), Right, Ok("Kerberos")),
+        ("another, two legs", turned(), kerberos(), Missing, Err(MissingToken)),
+        ("another, two legs", turned(), kerberos(), Wrong, Err(BadMic)),
+        ("another, no integrity", spnego([kerberos(), plain()]), plain(), Right, Err(Unsupported)),
+    ] {
+        let mut acceptor = SpnegoAcceptor::new(server.oid, server.acceptor()).with_mic(mic);
+        let result = converse(&client, &mut acceptor);
+        assert_eq!(result.map(|e| e.mechanism).map_err(|e| e.kind()), outcome, "{what}, {mic:?}");
+    }
+}
+
+#[test]
+fn what_is_established_is_the_mechanism_that_the_server_picked() {
+    let kerberos = Keyed::kerberos(Legs::Two);
+    let mut server = SpnegoAcceptor::new(kerberos.oid, kerberos.acceptor());
+    let established = converse(&spnego([kerberos, Keyed::ntlm()]), &mut server).expect("accepted");
+    assert_eq!((established.mechanism, established.mutual), ("Kerberos", true));
+    assert_eq!(established.principal.as_deref(), Some("alice"));
+    assert!(established.integrity.is_some());
+}
+
+#[test]
+fn a_list_that_lost_its_first_mechanism_on_the_way_is_noticed() {
+    /// Removes Kerberos from the client's first token.
+    struct Attacker(SpnegoAcceptor);
+    impl Acceptor for Attacker {
+        fn step(&mut self, token: &[u8]) -> Accept {
+            match NegTokenInit::decode(token) {
+                Ok(_) => self.0.step(&first(&spnego([Keyed::ntlm()])).0),
+                Err(_) => self.0.step(token),
+            }
+        }
+    }
+    let both = spnego([Keyed::kerberos(Legs::Two), Keyed::ntlm()]);
+
+    // The attacker's hello has been answered with a challenge; the client never said hello.
+    let mut server = Attacker(SpnegoAcceptor::new(oid::NTLM, Keyed::ntlm().acceptor()));
+    let error = converse(&both, &mut server).expect_err("tampering");
+    assert_eq!(error.kind(), ErrorKind::DefectiveToken);
+
+    // The same by hand, as far as the last leg: the server's code covers another list than ours.
+    let (_, context) = first(&both);
+    let (_, context) =
+        went_on(context.step(Some(&answer(NegState::AcceptIncomplete, Some(oid::NTLM), None, None))));
+    let (_, context) = went_on(context.step(Some(&answer(
+        NegState::AcceptIncomplete,
+        None,
+        Some(&Keyed::ntlm().message("challenge")),
+        None,
+    ))));
+    let short_list =
+        NegTokenInit::decode(&first(&spnego([Keyed::ntlm()])).0).expect("ours").mech_types.to_vec();
+    let mic = md5_mic("server", 0, &short_list);
+    let last = answer(NegState::AcceptCompleted, None, None, Some(&mic));
+    assert_eq!(kind(context.step(Some(&last))), ErrorKind::BadMic);
+}
+
+#[test]
+fn the_first_steps_expectations_are_the_mechanisms() {
+    for (mechanism, expected) in [
+        (Keyed::ntlm(), (Expects::Challenge, false)),
+        (Keyed::kerberos(Legs::Two), (Expects::Success, true)),
+        (Keyed::kerberos(Legs::One), (Expects::Success, true)),
+    ] {
+        let step = spnego([mechanism]).initiate(arguments()).step(None);
+        let Ok(Step::Continue { expects, proves, .. }) = step else { panic!("{step:?}") };
+        assert_eq!((expects, proves), expected);
+    }
+}
+
+#[test]
+fn the_last_token_proves_and_carries_the_code_over_the_list_as_sent() {
+    let (token, context) = first(&spnego([Keyed::ntlm()]));
+    let list = NegTokenInit::decode(&token).expect("ours").mech_types.to_vec();
+    let challenge = Keyed::ntlm().message("challenge");
+    let input = answer(NegState::AcceptIncomplete, Some(oid::NTLM), Some(&challenge), None);
+    let Ok(Step::Continue { token, expects, proves, .. }) = context.step(Some(&input)) else {
+        panic!("the server's answer to the last token is awaited")
+    };
+    assert_eq!((expects, proves), (Expects::Success, true));
+    let sent = NegTokenResp::decode(&token).expect("ours");
+    assert_eq!(sent.state, Some(NegState::AcceptIncomplete));
+    assert_eq!(sent.supported_mech, None);
+    assert_eq!(sent.response_token, Some(&Keyed::ntlm().message("response")[..]));
+    assert_eq!(sent.mech_list_mic, Some(&md5_mic("client", 0, &list)[..]));
+}
+
+#[test]
+fn mechanisms_that_cannot_start_are_not_offered() {
+    let none = || Keyed::kerberos(Legs::CannotStart);
+    let (token, _) = first(&spnego([none(), Keyed::ntlm()]));
+    assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::NTLM]);
+
+    // Those after the first are offered untried.
+    let (token, _) = first(&spnego([Keyed::ntlm(), none()]));
+    assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::NTLM, oid::KERBEROS]);
+
+    let other = Keyed { name: "NTLM", ..none() };
+    let error = spnego([none(), other]).initiate(arguments()).step(None).expect_err("none can start");
+    assert_eq!(error.kind(), ErrorKind::Credentials);
+    assert_eq!(error.to_string(), "no mechanism can start: Kerberos: no ticket; NTLM: no ticket");
+    assert_eq!(kind(spnego([]).initiate(arguments()).step(None)), ErrorKind::Unsupported);
+}
+
+#[test]
+fn a_mechanism_that_cannot_start_when_it_is_picked_fails_with_its_own_error() {
+    let (_, context) = first(&spnego([Keyed::ntlm(), Keyed::kerberos(Legs::CannotStart)]));
+    let picked = answer(NegState::RequestMic, Some(oid::KERBEROS), None, None);
+    assert_eq!(kind(context.step(Some(&picked))), ErrorKind::Credentials);
+}
+
+#[test]
+fn a_hint_before_the_first_token_changes_nothing() {
+    let spnego = spnego([Keyed::ntlm()]);
+    let (hinted, _) = went_on(spnego.initiate(arguments()).step(Some(b"a NegTokenInit2")));
+    assert_eq!(hinted, first(&spnego).0);
+}
+
+#[test]
+fn each_context_has_entropy_of_its_own() {
+    let seen = Arc::<Mutex<Vec<[u8; 32]>>>::default();
+    let watched = |keyed: Keyed| Keyed { seen: Arc::clone(&seen), ..keyed };
+    let mechanisms =
+        [Keyed::kerberos(Legs::CannotStart), Keyed::kerberos(Legs::Two), Keyed::ntlm()].map(watched);
+    let (_, context) = first(&spnego(mechanisms));
+    let picked = answer(NegState::RequestMic, Some(oid::NTLM), None, None);
+    let _ = went_on(context.step(Some(&picked)));
+    let mut seen = seen.lock().expect("no test panics with it").clone();
+    seen.push([7; 32]);
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 4, "three contexts, none of them with the caller's octets");
+    assert!(seen.iter().all(|octets| octets[..16] != octets[16..] || octets == &[7; 32]));
+}
