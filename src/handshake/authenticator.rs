@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::credentials::{Credentials, CredentialsProvider, FixedCredentials};
+use crate::credentials::{
+    Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery, FixedCredentials,
+};
 use crate::handshake::guard::Guard;
 use crate::handshake::identity::{Identity, ProviderId};
 use crate::handshake::memory::{Memories, OriginMemory};
@@ -34,16 +36,21 @@ use crate::scheme::{Basic, Negotiate, NtlmScheme, Scheme};
 pub struct Authenticator(Arc<Inner>);
 
 struct Inner {
-    schemes: Vec<Arc<dyn Scheme>>,
+    options: Options,
     provider: Option<(ProviderId, Arc<dyn CredentialsProvider>)>,
+    guard: Option<Guard>,
+    memories: Memories,
+}
+
+/// What is chosen once, when the authenticator is built.
+struct Options {
+    schemes: Vec<Arc<dyn Scheme>>,
     declared: HashMap<(Challenger, Origin), &'static str>,
     target_names: HashMap<Origin, Arc<str>>,
     reveal_secrets: bool,
     channel_bindings: bool,
     report_established: bool,
     max_legs: u32,
-    guard: Option<Guard>,
-    memories: Memories,
 }
 
 impl Authenticator {
@@ -79,39 +86,39 @@ impl Authenticator {
     }
 
     pub(super) fn schemes(&self) -> &[Arc<dyn Scheme>] {
-        &self.0.schemes
+        &self.0.options.schemes
     }
 
     pub(super) fn declared(&self, challenger: Challenger, origin: &Origin) -> Option<&'static str> {
-        if self.0.declared.is_empty() {
+        if self.0.options.declared.is_empty() {
             return None;
         }
-        self.0.declared.get(&(challenger, origin.clone())).copied()
+        self.0.options.declared.get(&(challenger, origin.clone())).copied()
     }
 
     /// The service principal name for `origin`: the one set for it, else `HTTP/host` without the
     /// port (RFC 4559, section 4.1).
     pub fn target_name(&self, origin: &Origin) -> Arc<str> {
-        match self.0.target_names.get(origin) {
+        match self.0.options.target_names.get(origin) {
             Some(name) => Arc::clone(name),
             None => format!("HTTP/{}", origin.host()).into(),
         }
     }
 
     pub(super) fn may_send(&self, scheme: &dyn Scheme, origin: &Origin) -> bool {
-        origin.is_secure() || !scheme.reveals_secret() || self.0.reveal_secrets
+        origin.is_secure() || !scheme.reveals_secret() || self.0.options.reveal_secrets
     }
 
     pub(super) fn uses_channel_bindings(&self) -> bool {
-        self.0.channel_bindings
+        self.0.options.channel_bindings
     }
 
     pub(super) fn reports_established(&self) -> bool {
-        self.0.report_established
+        self.0.options.report_established
     }
 
     pub(super) fn max_legs(&self) -> u32 {
-        self.0.max_legs
+        self.0.options.max_legs
     }
 
     pub(super) fn guard(&self) -> Option<&Guard> {
@@ -121,21 +128,15 @@ impl Authenticator {
 
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("schemes", &self.0.schemes).finish_non_exhaustive()
+        f.debug_struct("Authenticator").field("schemes", &self.0.options.schemes).finish_non_exhaustive()
     }
 }
 
 /// Builds an [`Authenticator`].
 pub struct AuthenticatorBuilder {
-    schemes: Vec<Arc<dyn Scheme>>,
+    options: Options,
     fixed: FixedCredentials,
     provider: Option<Arc<dyn CredentialsProvider>>,
-    declared: HashMap<(Challenger, Origin), &'static str>,
-    target_names: HashMap<Origin, Arc<str>>,
-    reveal_secrets: bool,
-    channel_bindings: bool,
-    report_established: bool,
-    max_legs: u32,
     guard: bool,
     origins: usize,
 }
@@ -143,19 +144,21 @@ pub struct AuthenticatorBuilder {
 impl AuthenticatorBuilder {
     fn new() -> Self {
         Self {
-            schemes: vec![
-                Arc::new(Negotiate::default()),
-                Arc::new(NtlmScheme::default()),
-                Arc::new(Basic::default()),
-            ],
+            options: Options {
+                schemes: vec![
+                    Arc::new(Negotiate::default()),
+                    Arc::new(NtlmScheme::default()),
+                    Arc::new(Basic::default()),
+                ],
+                declared: HashMap::new(),
+                target_names: HashMap::new(),
+                reveal_secrets: false,
+                channel_bindings: true,
+                report_established: false,
+                max_legs: 12,
+            },
             fixed: FixedCredentials::new(),
             provider: None,
-            declared: HashMap::new(),
-            target_names: HashMap::new(),
-            reveal_secrets: false,
-            channel_bindings: true,
-            report_established: false,
-            max_legs: 12,
             guard: true,
             origins: 1024,
         }
@@ -185,7 +188,7 @@ impl AuthenticatorBuilder {
     /// The schemes that may be used, the strongest first. A server's own order does not count.
     #[must_use]
     pub fn schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
-        self.schemes = schemes.into_iter().collect();
+        self.options.schemes = schemes.into_iter().collect();
         self
     }
 
@@ -193,21 +196,21 @@ impl AuthenticatorBuilder {
     /// name): the first request already carries a token.
     #[must_use]
     pub fn declare(mut self, origin: Origin, scheme: &'static str) -> Self {
-        self.declared.insert((Challenger::Origin, origin), scheme);
+        self.options.declared.insert((Challenger::Origin, origin), scheme);
         self
     }
 
     /// The same for a proxy.
     #[must_use]
     pub fn declare_proxy(mut self, proxy: Origin, scheme: &'static str) -> Self {
-        self.declared.insert((Challenger::Proxy, proxy), scheme);
+        self.options.declared.insert((Challenger::Proxy, proxy), scheme);
         self
     }
 
     /// The service principal name of an origin, in place of `HTTP/host`.
     #[must_use]
     pub fn target_name(mut self, origin: Origin, name: impl Into<Arc<str>>) -> Self {
-        self.target_names.insert(origin, name.into());
+        self.options.target_names.insert(origin, name.into());
         self
     }
 
@@ -215,14 +218,14 @@ impl AuthenticatorBuilder {
     /// any network in between, then has the password.
     #[must_use]
     pub fn dangerous_secrets_over_plain_http(mut self, allow: bool) -> Self {
-        self.reveal_secrets = allow;
+        self.options.reveal_secrets = allow;
         self
     }
 
     /// Whether logins are tied to their TLS connection where its bindings are known. Default: on.
     #[must_use]
     pub fn channel_bindings(mut self, on: bool) -> Self {
-        self.channel_bindings = on;
+        self.options.channel_bindings = on;
         self
     }
 
@@ -231,14 +234,14 @@ impl AuthenticatorBuilder {
     /// those that ended a handshake alone.
     #[must_use]
     pub fn report_established(mut self, on: bool) -> Self {
-        self.report_established = on;
+        self.options.report_established = on;
         self
     }
 
     /// How many legs one request may take on one connection. Default: 12.
     #[must_use]
     pub fn max_legs(mut self, legs: u32) -> Self {
-        self.max_legs = legs.max(2);
+        self.options.max_legs = legs.max(2);
         self
     }
 
@@ -266,14 +269,8 @@ impl AuthenticatorBuilder {
             (false, Some(provider)) => Some(Arc::new(FixedThen { fixed: self.fixed, provider })),
         };
         Authenticator(Arc::new(Inner {
-            schemes: self.schemes,
+            options: self.options,
             provider: provider.map(|provider| (ProviderId::unique(), provider)),
-            declared: self.declared,
-            target_names: self.target_names,
-            reveal_secrets: self.reveal_secrets,
-            channel_bindings: self.channel_bindings,
-            report_established: self.report_established,
-            max_legs: self.max_legs,
             guard: self.guard.then(Guard::default),
             memories: Memories::new(self.origins),
         }))
@@ -282,7 +279,7 @@ impl AuthenticatorBuilder {
 
 impl fmt::Debug for AuthenticatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthenticatorBuilder").field("schemes", &self.schemes).finish_non_exhaustive()
+        f.debug_struct("AuthenticatorBuilder").field("schemes", &self.options.schemes).finish_non_exhaustive()
     }
 }
 
@@ -293,10 +290,7 @@ struct FixedThen {
 }
 
 impl CredentialsProvider for FixedThen {
-    fn credentials(
-        &self,
-        query: crate::credentials::CredentialsQuery<'_>,
-    ) -> crate::credentials::CredentialsFuture {
+    fn credentials(&self, query: CredentialsQuery<'_>) -> CredentialsFuture {
         match self.fixed.find(query.challenger, query.origin) {
             Some(_) => self.fixed.credentials(query),
             None => self.provider.credentials(query),
