@@ -461,18 +461,19 @@ impl Handshake {
 
     /// Not a challenge of this challenger: whatever was sent has been taken, or was not needed.
     fn passed(&mut self, head: ResponseHead<'_>) -> Action {
-        match &self.state {
-            State::Established(established) if self.authenticator.reports_established() => {
-                let (scheme, proof) = &**established;
-                Action::Deliver(Some(self.request.login(self.challenger, scheme, proof)))
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Sent(run) => self.accepted(run, head),
+            State::Established(established) => {
+                let told = self.authenticator.reports_established();
+                let (scheme, proof) = &*established;
+                let login = told.then(|| self.request.login(self.challenger, scheme, proof));
+                self.state = State::Established(established);
+                Action::Deliver(login)
             }
-            State::Sent(_) => {
-                let State::Sent(run) = std::mem::replace(&mut self.state, State::Idle) else {
-                    unreachable!("matched above")
-                };
-                self.accepted(run, head)
+            other => {
+                self.state = other;
+                Action::Deliver(None)
             }
-            _ => Action::Deliver(None),
         }
     }
 

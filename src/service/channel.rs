@@ -57,7 +57,7 @@ pub(crate) struct ChannelState {
     pub(super) environment: Arc<Environment>,
     /// Names the connection in reports.
     pub(crate) id: u64,
-    /// A response has come over it: a failure may be its idle time's.
+    /// An earlier request was answered over it: a failure may be its idle time's.
     pub(super) used: bool,
     /// The service has said that it is ready, and nothing was sent since.
     pub(crate) ready: bool,

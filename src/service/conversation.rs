@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
@@ -21,7 +22,7 @@ use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind};
 use crate::service::failure::{Failure, Loss};
 use crate::service::head::{declare_empty, keep_open, withhold_body};
-use crate::service::observe::{self, LegReport, TokenReport};
+use crate::service::observe::{self, LegReport};
 use crate::service::payload::{Payload, Replay};
 use crate::service::pending::Pending;
 use crate::service::plan::{NextLeg, Plan};
@@ -223,7 +224,7 @@ where
 
     fn begin_leg(&mut self, challenger: Challenger) -> Action {
         let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
-        let request = context(state.saved.method(), state.saved.uri(), &self.payload);
+        let request = state.saved.context(!self.payload.is_empty());
         match (challenger, &mut state.proxy) {
             (Challenger::Proxy, Some(proxy)) => proxy.begin(&state.proxy_identity, request),
             _ => {
@@ -240,22 +241,19 @@ where
 
     /// Whether the response answers a request that went as its caller made it, and nobody has
     /// anything to say to it.
-    fn goes_by(&mut self, response: &Response<R>) -> bool {
-        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
-        state.used = true;
+    fn goes_by(&self, response: &Response<R>) -> bool {
+        let state = &self.channel().state;
         self.plan.is_none() && state.origin.goes_by(response.status()) && state.environment.observer.is_none()
     }
 
     /// What the handshakes say to a leg's response.
     fn received(&mut self, response: &Response<R>) -> (Challenger, Action) {
         self.legs += 1;
-        let withheld = self.sent == BodyUse::Withheld && !self.payload.is_empty();
-        if self.channel().state.environment.observer.is_some() {
-            self.report(response, withheld);
-        }
+        let withheld = self.is_withheld();
+        self.report(response, withheld);
         let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
         let head = ResponseHead::of(response);
-        let request = context(state.saved.method(), state.saved.uri(), &self.payload);
+        let request = state.saved.context(!self.payload.is_empty());
         let by_proxy = head.status == Challenger::Proxy.status();
         if let Some(plan) = &mut self.plan {
             plan.answered(by_proxy && state.proxy.is_some());
@@ -294,7 +292,7 @@ where
                             action = self.begin_leg(Challenger::Origin);
                             continue;
                         }
-                        let withheld = self.sent == BodyUse::Withheld && !self.payload.is_empty();
+                        let withheld = self.is_withheld();
                         action = self.with_handshake(Challenger::Origin, |handshake, request| {
                             handshake.receive(ResponseHead::of(&response), withheld, request)
                         });
@@ -378,7 +376,6 @@ where
         drained: &mut u64,
         cx: &mut Context<'_>,
     ) -> Poll<Next<R, B>> {
-        use bytes::Buf;
         loop {
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
@@ -437,6 +434,7 @@ where
     fn finished(&mut self, response: Response<R>) -> Finished<S, B, R> {
         let mut channel = self.channel.take();
         if let Some(channel) = &mut channel {
+            channel.state.used = true;
             channel.state.saved.release_extensions();
         }
         Finished { channel, result: Ok(response) }
@@ -485,16 +483,16 @@ where
         plan.deadlines.poll(&channel.state.environment.limits, cx).map(Failure::new)
     }
 
+    /// Tells the observer, if there is one, of a leg.
     fn report(&mut self, response: &Response<R>, body_withheld: bool) {
+        let state = &self.channel.as_ref().expect("the connection is lent until the end").state;
+        let Some(observer) = &state.environment.observer else { return };
         let sent_tokens = self.plan.as_mut().map(|plan| std::mem::take(&mut plan.sent_tokens));
-        let state = &self.channel().state;
-        let challengers = [(Challenger::Origin, true), (Challenger::Proxy, state.proxy.is_some())];
-        let challenges: Vec<TokenReport> = challengers
-            .into_iter()
-            .filter(|(_, there)| *there)
-            .flat_map(|(challenger, _)| observe::challenges(challenger, response.headers()))
-            .collect();
-        let report = LegReport {
+        let mut challenges = observe::challenges(Challenger::Origin, response.headers());
+        if state.proxy.is_some() {
+            challenges.extend(observe::challenges(Challenger::Proxy, response.headers()));
+        }
+        observer.leg(&LegReport {
             connection: state.id,
             leg: self.legs,
             request: format!("{} {}", state.saved.method(), state.saved.uri().path()),
@@ -502,10 +500,12 @@ where
             body_withheld,
             status: response.status(),
             challenges,
-        };
-        if let Some(observer) = &self.channel().state.environment.observer {
-            observer.leg(&report);
-        }
+        });
+    }
+
+    /// Whether the leg that is out, or was the last, kept a body back.
+    fn is_withheld(&self) -> bool {
+        self.sent == BodyUse::Withheld && !self.payload.is_empty()
     }
 
     fn with_handshake<T>(
@@ -514,7 +514,7 @@ where
         act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> T,
     ) -> T {
         let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
-        let request = context(state.saved.method(), state.saved.uri(), &self.payload);
+        let request = state.saved.context(!self.payload.is_empty());
         match (challenger, &mut state.proxy) {
             (Challenger::Proxy, Some(proxy)) => act(proxy, request),
             _ => act(&mut state.origin, request),
@@ -545,12 +545,4 @@ fn carried<B: Body>(payload: &mut Payload<B>, parts: &mut Parts, limit: u64) -> 
         declare_empty(&parts.method, &mut parts.headers);
     }
     payload.leg(limit, &parts.headers)
-}
-
-fn context<'a, B: Body>(
-    method: &'a http::Method,
-    target: &'a http::Uri,
-    payload: &Payload<B>,
-) -> RequestContext<'a> {
-    RequestContext::new(method, target, !payload.is_empty())
 }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::handshake::{HandshakeError, Refusal, Renewal};
+use crate::protection_space::InvalidOrigin;
 
 /// Any error, as inner services and bodies return them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,7 +40,7 @@ pub enum ErrorKind {
     /// The operating system gave no randomness.
     Entropy(BoxError),
     /// The request's URI names no origin.
-    Origin(crate::protection_space::InvalidOrigin),
+    Origin(InvalidOrigin),
     /// The challenge stands: what was tried, and why it did not log in. Only where there is no
     /// response to deliver, as in [`Client::authenticate`](crate::Client::authenticate).
     Refused(Refusal),

@@ -4,6 +4,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Extensions, Method, Request, Uri, Version};
 
+use crate::scheme::RequestContext;
+
 /// A copy of a request's head in buffers that the next request reuses: a request on an
 /// established connection costs no allocation for the leg that it may have to repeat.
 #[derive(Default)]
@@ -61,6 +63,11 @@ impl SavedHead {
 
     pub(super) fn uri(&self) -> &Uri {
         &self.uri
+    }
+
+    /// The request as a scheme sees it.
+    pub(super) fn context(&self, has_body: bool) -> RequestContext<'_> {
+        RequestContext::new(&self.method, &self.uri, has_body)
     }
 
     /// The head as it was saved.

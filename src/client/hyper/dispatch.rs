@@ -17,6 +17,7 @@ use crate::client::hyper::connect::Connect;
 use crate::client::hyper::connection::Connection;
 use crate::client::hyper::pool::{Checkout, Lease, Permit, Pool};
 use crate::handshake::{Authenticator, Login, Outcome};
+use crate::protection_space::InvalidOrigin;
 use crate::service::{
     BoxError, Channel, ConnectionInfo, Conversation, Environment, Error, ErrorKind, Failure, Pending, Retry,
 };
@@ -210,7 +211,7 @@ fn origin_form(uri: &Uri) -> Result<Uri, Error> {
         Some(path) => Some(path.clone()),
         None => Some(http::uri::PathAndQuery::from_static("/")),
     };
-    Uri::from_parts(parts).map_err(|_| ErrorKind::Origin(crate::protection_space::InvalidOrigin::Uri).into())
+    Uri::from_parts(parts).map_err(|_| ErrorKind::Origin(InvalidOrigin::Uri).into())
 }
 
 impl<C, B> Service<Request<B>> for Client<C, B>

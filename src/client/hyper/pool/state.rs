@@ -15,6 +15,7 @@ use crate::client::hyper::pool::waiter::Waiter;
 use crate::handshake::Identity;
 use crate::protection_space::{InvalidOrigin, Origin};
 
+/// All that is behind the pool's lock.
 pub(super) struct State<B> {
     pub(super) hosts: HashMap<u64, Vec<HostState<B>>, BuildHasherDefault<Hashed>>,
     pub(super) origins: HashMap<Origin, Arc<Counts>>,
@@ -30,12 +31,14 @@ pub(super) struct State<B> {
     pub(super) shut_down: bool,
 }
 
+/// A host and its idle connections.
 pub(super) struct HostState<B> {
     host: Arc<Host>,
     /// The most recently used last.
     idle: Vec<Idle<B>>,
 }
 
+/// A connection that nobody uses; since which sweep, and its turn among those put back.
 pub(super) struct Idle<B> {
     pub(super) connection: Arc<Pooled<B>>,
     pub(super) since: u64,
