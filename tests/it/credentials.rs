@@ -97,21 +97,7 @@ async fn one_wrong_password_is_tried_once_whatever_the_concurrency() {
                 .dangerous_secrets_over_plain_http(true)
                 .build();
             let client = build(Client::builder(authenticator));
-            let mut set = JoinSet::new();
-            for _ in 0..tasks {
-                let (client, server) = (client.clone(), Arc::clone(&server));
-                set.spawn(async move {
-                    for _ in 0..2 {
-                        let response = client.request(get(&server, "/")).await.expect("a response");
-                        assert_eq!(response.status(), 401);
-                        assert!(!refusal(&response).tried.is_empty());
-                        text(response).await;
-                    }
-                });
-            }
-            while let Some(done) = set.join_next().await {
-                done.expect("no task fails");
-            }
+            all_are_refused(&client, &server, tasks, 2).await;
             assert_eq!(server.report().attempts(), 1, "{tasks} tasks, {offers:?}");
         }
     }
@@ -153,11 +139,7 @@ async fn without_the_guard_every_request_tries_for_itself() {
 #[tokio::test]
 async fn others_wait_for_the_one_that_tries_and_go_on_when_it_is_dropped() {
     let gate = Gate::closed();
-    let server = server([Offer::Ntlm])
-        .quirk_when(When::leg(3).connections(..=1), Quirk::HeldBy(gate.clone()))
-        .start()
-        .await
-        .expect("a server");
+    let server = server_holding_the_first_proof(&gate).await;
     let client = client(&server);
     let first = tokio::spawn(client.request(get(&server, "/first")));
     without_hanging(gate.held(1)).await;

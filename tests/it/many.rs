@@ -76,18 +76,6 @@ async fn a_wrong_password_is_tried_once_by_256_tasks() {
     let wrong = Credentials::password(USER, "wrong-pw");
     let authenticator = Authenticator::builder().credentials(server.origin(), wrong).build();
     let client = build(Client::builder(authenticator));
-    let mut set = JoinSet::new();
-    for _ in 0..256 {
-        let (client, server) = (client.clone(), Arc::clone(&server));
-        set.spawn(async move {
-            let response = client.request(get(&server, "/")).await.expect("a response");
-            assert_eq!(response.status(), 401);
-            assert!(!refusal(&response).tried.is_empty());
-            text(response).await;
-        });
-    }
-    while let Some(done) = set.join_next().await {
-        done.expect("no task fails");
-    }
+    all_are_refused(&client, &server, 256, 1).await;
     assert_eq!(server.report().attempts(), 1);
 }

@@ -167,12 +167,7 @@ async fn a_connection_that_the_server_closed_leaves_the_pool() {
     let client = build(builder(&server).idle_timeout(Duration::from_millis(400)));
     fetch(&client, get(&server, "/")).await;
     server.close_idle();
-    without_hanging(async {
-        while client.connections() != (0, 0) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    settled_at(&client, (0, 0)).await;
 }
 
 #[tokio::test]

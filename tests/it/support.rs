@@ -15,8 +15,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::hyper::{ClientBuilder, ResponseBody};
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal};
 use legwork::service::{Error, Limits};
-use legwork::testing::{Builder, Connection, Leg, Offer, Report, Server, Verdict};
+use legwork::testing::{Builder, Connection, Gate, Leg, Offer, Quirk, Report, Server, Verdict, When};
 use legwork::{Authenticator, Client, Credentials};
+use tokio::task::JoinSet;
 
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
 
@@ -230,5 +231,38 @@ impl AsRef<[u8]> for Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         self.1.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A server by NTLM that keeps the first connection's last leg waiting at the gate.
+pub(crate) async fn server_holding_the_first_proof(gate: &Gate) -> Server {
+    server([Offer::Ntlm])
+        .quirk_when(When::leg(3).connections(..=1), Quirk::HeldBy(gate.clone()))
+        .start()
+        .await
+        .expect("a server")
+}
+
+/// So many tasks ask so often; each answer is a refusal with its reasons.
+pub(crate) async fn all_are_refused(
+    client: &HttpClient,
+    server: &Arc<Server>,
+    tasks: usize,
+    requests: usize,
+) {
+    let mut set = JoinSet::new();
+    for _ in 0..tasks {
+        let (client, server) = (client.clone(), Arc::clone(server));
+        set.spawn(async move {
+            for _ in 0..requests {
+                let response = client.request(get(&server, "/")).await.expect("a response");
+                assert_eq!(response.status(), 401);
+                assert!(!refusal(&response).tried.is_empty());
+                text(response).await;
+            }
+        });
+    }
+    while let Some(done) = set.join_next().await {
+        done.expect("no task fails");
     }
 }

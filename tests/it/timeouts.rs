@@ -56,11 +56,7 @@ async fn a_handshake_times_out_as_a_whole() {
 #[tokio::test]
 async fn the_wait_for_anothers_trial_counts_towards_the_handshake() {
     let gate = Gate::closed();
-    let server = server([Offer::Ntlm])
-        .quirk_when(When::leg(3).connections(..=1), Quirk::HeldBy(gate.clone()))
-        .start()
-        .await
-        .expect("a server");
+    let server = server_holding_the_first_proof(&gate).await;
     let authenticator = authenticator(&server).build();
     let patient = build(Client::builder(authenticator.clone()));
     let limits = limits(|limits| limits.handshake_timeout = SHORT);
