@@ -94,6 +94,11 @@ impl Origin {
     pub fn port(&self) -> u16 {
         self.port
     }
+
+    /// Whether the port is the scheme's default.
+    pub fn has_default_port(&self) -> bool {
+        self.port == if self.secure { 443 } else { 80 }
+    }
 }
 
 impl std::str::FromStr for Origin {
@@ -120,9 +125,9 @@ pub(crate) fn parts(uri: &Uri) -> Result<(bool, &str, u16), InvalidOrigin> {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, default) = if self.secure { ("https", 443) } else { ("http", 80) };
+        let scheme = if self.secure { "https" } else { "http" };
         write!(f, "{scheme}://{}", self.host)?;
-        if self.port == default { Ok(()) } else { write!(f, ":{}", self.port) }
+        if self.has_default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 

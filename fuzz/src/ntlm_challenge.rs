@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use legwork::channel_bindings::ChannelBindings;
 use legwork::credentials::Credentials;
 use legwork::mechanism::ntlm::Ntlm;
-use legwork::mechanism::{Entropy, Initiate, Mechanism, Step};
+use legwork::mechanism::{Initiate, Mechanism, Moment, Step};
 use legwork::testing::AuthenticateMessage;
 
 /// Panics if anything is wrong. Says whether the challenge was answered.
@@ -22,10 +22,10 @@ pub fn check(input: &[u8]) -> bool {
 
     let carol = Credentials::password("LAB\\carol", "carol-pw");
     let bindings = (form & 0x80 != 0).then(|| ChannelBindings::tls_server_end_point(&[1; 32]));
-    let arguments = Initiate::new("HTTP/mail.example", carol, Entropy::new([7; 32]), UNIX_EPOCH)
-        .with_channel_bindings(bindings);
+    let arguments = Initiate::new("HTTP/mail.example", carol).with_channel_bindings(bindings);
+    let moment = Moment::new(UNIX_EPOCH, [7; 32]);
     let ntlm = Ntlm::new().zero_channel_bindings(form & 0x40 != 0);
-    let Ok(Step::Continue { context, .. }) = ntlm.initiate(arguments).step(None) else {
+    let Ok(Step::Continue { context, .. }) = ntlm.initiate(arguments, moment).step(None) else {
         panic!("the first step needs no peer")
     };
 
@@ -37,7 +37,7 @@ pub fn check(input: &[u8]) -> bool {
     assert_eq!((message.domain(), message.user()), ("LAB", "carol"));
     assert_eq!(message.mic().is_some(), message.av_flags() & 2 != 0);
     if let Some(integrity) = &mut established.integrity {
-        let mic = integrity.mic(&challenge);
+        let mic = integrity.mic(&challenge).expect("NTLM always signs");
         integrity.verify(&challenge, &mic).expect_err("a signature of this side is not one of the other");
     }
     true

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use legwork::credentials::Credentials;
 use legwork::mechanism::spnego::Spnego;
 use legwork::mechanism::{
-    Binding, Entropy, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity,
+    Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     SecurityContext, Step,
 };
 use legwork::testing::{Accept, Acceptor, SpnegoAcceptor};
@@ -50,8 +50,8 @@ fn tokens(input: &[u8]) -> Vec<&[u8]> {
 fn negotiate(mechanisms: Vec<Arc<dyn Mechanism>>, tokens: &[&[u8]]) -> bool {
     let first = mechanisms[0].name();
     let alice = Credentials::password("alice", "alice-pw");
-    let arguments = Initiate::new("HTTP/mail.example", alice, Entropy::new([0; 32]), UNIX_EPOCH);
-    let mut step = Spnego::new(mechanisms).initiate(arguments).step(None);
+    let arguments = Initiate::new("HTTP/mail.example", alice);
+    let mut step = Spnego::new(mechanisms).initiate(arguments, Moment::new(UNIX_EPOCH, [0; 32])).step(None);
     for token in tokens {
         match step {
             Ok(Step::Continue { context, .. }) => step = context.step(Some(token)),
@@ -83,7 +83,7 @@ impl Mechanism for Obedient {
         self.1
     }
 
-    fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> {
+    fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
         Box::new(*self)
     }
 }
@@ -123,8 +123,8 @@ impl Acceptor for Obedient {
 struct Never;
 
 impl MessageIntegrity for Never {
-    fn mic(&mut self, _: &[u8]) -> Vec<u8> {
-        vec![3; 16]
+    fn mic(&mut self, _: &[u8]) -> Result<Vec<u8>, MechanismError> {
+        Ok(vec![3; 16])
     }
 
     fn verify(&mut self, _: &[u8], _: &[u8]) -> Result<(), MechanismError> {

@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::credentials::{
-    Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery, FixedCredentials,
+    Ambient, Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery, FixedCredentials,
+    OriginPatterns,
 };
 use crate::handshake::guard::Guard;
 use crate::handshake::identity::{Identity, ProviderId};
 use crate::handshake::memory::{Memories, OriginMemory};
+use crate::handshake::outcome::Why;
+use crate::mechanism::{Delegation, MutualAuthentication};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Basic, Negotiate, NtlmScheme, Scheme};
 
@@ -47,6 +50,9 @@ struct Options {
     schemes: Vec<Arc<dyn Scheme>>,
     declared: HashMap<(Challenger, Origin), &'static str>,
     target_names: HashMap<Origin, Arc<str>>,
+    target_name_with_port: bool,
+    delegation: HashMap<Origin, Delegation>,
+    mutual_authentication: MutualAuthentication,
     reveal_secrets: bool,
     channel_bindings: bool,
     report_established: bool,
@@ -97,16 +103,38 @@ impl Authenticator {
     }
 
     /// The service principal name for `origin`: the one set for it, else `HTTP/host` without the
-    /// port (RFC 4559, section 4.1).
+    /// port (RFC 4559, section 4.1), unless the port was asked for.
+    ///
+    /// The host is the URI's, an address literal included; a `Host` field that the caller sets
+    /// changes nothing, since it says nothing about who answers.
     pub fn target_name(&self, origin: &Origin) -> Arc<str> {
-        match self.0.options.target_names.get(origin) {
+        let options = &self.0.options;
+        match options.target_names.get(origin) {
             Some(name) => Arc::clone(name),
+            None if options.target_name_with_port && !origin.has_default_port() => {
+                format!("HTTP/{}:{}", origin.host(), origin.port()).into()
+            }
             None => format!("HTTP/{}", origin.host()).into(),
         }
     }
 
-    pub(super) fn may_send(&self, scheme: &dyn Scheme, origin: &Origin) -> bool {
-        origin.is_secure() || !scheme.reveals_secret() || self.0.options.reveal_secrets
+    pub(super) fn delegation(&self, origin: &Origin) -> Delegation {
+        self.0.options.delegation.get(origin).copied().unwrap_or_default()
+    }
+
+    pub(super) fn mutual_authentication(&self) -> MutualAuthentication {
+        self.0.options.mutual_authentication
+    }
+
+    /// Why the policy keeps `scheme` from being used at `origin`, if it does.
+    pub(super) fn bars(&self, scheme: &dyn Scheme, origin: &Origin) -> Option<Why> {
+        let options = &self.0.options;
+        let required = options.mutual_authentication == MutualAuthentication::Required;
+        if required && !scheme.authenticates_server() {
+            return Some(Why::NoMutualAuthentication);
+        }
+        let in_the_open = !origin.is_secure() && scheme.reveals_secret() && !options.reveal_secrets;
+        in_the_open.then_some(Why::RevealsSecret)
     }
 
     pub(super) fn uses_channel_bindings(&self) -> bool {
@@ -137,6 +165,7 @@ pub struct AuthenticatorBuilder {
     options: Options,
     fixed: FixedCredentials,
     provider: Option<Arc<dyn CredentialsProvider>>,
+    ambient: Option<(Credentials, OriginPatterns)>,
     guard: bool,
     origins: usize,
 }
@@ -152,6 +181,9 @@ impl AuthenticatorBuilder {
                 ],
                 declared: HashMap::new(),
                 target_names: HashMap::new(),
+                target_name_with_port: false,
+                delegation: HashMap::new(),
+                mutual_authentication: MutualAuthentication::default(),
                 reveal_secrets: false,
                 channel_bindings: true,
                 report_established: false,
@@ -159,6 +191,7 @@ impl AuthenticatorBuilder {
             },
             fixed: FixedCredentials::new(),
             provider: None,
+            ambient: None,
             guard: true,
             origins: 1024,
         }
@@ -185,6 +218,26 @@ impl AuthenticatorBuilder {
         self
     }
 
+    /// The logged-on user's own credentials, for these origins and proxies and no others, where
+    /// neither fixed credentials are set nor a provider has any. Default: for none, since a login
+    /// tells whoever asks for it who the user is.
+    ///
+    /// ```
+    /// use legwork::credentials::Ambient;
+    /// use legwork::handshake::Authenticator;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let intranet = "https://*.corp.example".parse()?;
+    /// let authenticator = Authenticator::builder().ambient(Ambient::new().stable(), intranet).build();
+    /// # let _ = authenticator; Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn ambient(mut self, ambient: Ambient, allowed: OriginPatterns) -> Self {
+        self.ambient = Some((Credentials::ambient(ambient), allowed));
+        self
+    }
+
     /// The schemes that may be used, the strongest first. A server's own order does not count.
     #[must_use]
     pub fn schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
@@ -207,10 +260,36 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The service principal name of an origin, in place of `HTTP/host`.
+    /// The service principal name of an origin, in place of `HTTP/host`. With Kerberos, one that
+    /// names a realm (`HTTP/host@REALM`) is taken as it is.
     #[must_use]
     pub fn target_name(mut self, origin: Origin, name: impl Into<Arc<str>>) -> Self {
         self.options.target_names.insert(origin, name.into());
+        self
+    }
+
+    /// Whether the service principal name has the port where it is not the scheme's default, as in
+    /// `HTTP/host:8080`. Default: off, as in every browser.
+    #[must_use]
+    pub fn target_name_with_port(mut self, on: bool) -> Self {
+        self.options.target_name_with_port = on;
+        self
+    }
+
+    /// Whether the server at `origin` may act as the user elsewhere. Default:
+    /// [`Off`](Delegation::Off) for every origin. Whoever runs a server that it is
+    /// [`On`](Delegation::On) for can be the user everywhere.
+    #[must_use]
+    pub fn delegation(mut self, origin: Origin, delegation: Delegation) -> Self {
+        self.options.delegation.insert(origin, delegation);
+        self
+    }
+
+    /// Whether servers have to prove who they are. Default:
+    /// [`Preferred`](MutualAuthentication::Preferred).
+    #[must_use]
+    pub fn mutual_authentication(mut self, rule: MutualAuthentication) -> Self {
+        self.options.mutual_authentication = rule;
         self
     }
 
@@ -263,11 +342,10 @@ impl AuthenticatorBuilder {
 
     /// The authenticator.
     pub fn build(self) -> Authenticator {
-        let provider: Option<Arc<dyn CredentialsProvider>> = match (self.fixed.is_empty(), self.provider) {
-            (true, provider) => provider,
-            (false, None) => Some(Arc::new(self.fixed)),
-            (false, Some(provider)) => Some(Arc::new(FixedThen { fixed: self.fixed, provider })),
-        };
+        let Self { fixed, provider, ambient, .. } = self;
+        let none = fixed.is_empty() && provider.is_none() && ambient.is_none();
+        let provider: Option<Arc<dyn CredentialsProvider>> =
+            (!none).then(|| Arc::new(Sources { fixed, provider, ambient }) as _);
         Authenticator(Arc::new(Inner {
             options: self.options,
             provider: provider.map(|provider| (ProviderId::unique(), provider)),
@@ -283,17 +361,27 @@ impl fmt::Debug for AuthenticatorBuilder {
     }
 }
 
-/// Fixed credentials first, then a provider.
-struct FixedThen {
+/// Fixed credentials first, then a provider, then the system's own.
+struct Sources {
     fixed: FixedCredentials,
-    provider: Arc<dyn CredentialsProvider>,
+    provider: Option<Arc<dyn CredentialsProvider>>,
+    ambient: Option<(Credentials, OriginPatterns)>,
 }
 
-impl CredentialsProvider for FixedThen {
+impl CredentialsProvider for Sources {
     fn credentials(&self, query: CredentialsQuery<'_>) -> CredentialsFuture {
-        match self.fixed.find(query.challenger, query.origin) {
-            Some(_) => self.fixed.credentials(query),
-            None => self.provider.credentials(query),
+        if let Some(fixed) = self.fixed.find(query.challenger, query.origin) {
+            let fixed = fixed.clone();
+            return Box::pin(std::future::ready(Ok(Some(fixed))));
+        }
+        let ambient = self.ambient.as_ref().filter(|(_, allowed)| allowed.matches(query.origin));
+        let ambient = ambient.map(|(credentials, _)| credentials.clone());
+        match &self.provider {
+            Some(provider) => {
+                let provided = provider.credentials(query);
+                Box::pin(async move { Ok(provided.await?.or(ambient)) })
+            }
+            None => Box::pin(std::future::ready(Ok(ambient))),
         }
     }
 }

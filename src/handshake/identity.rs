@@ -10,6 +10,7 @@ use http::request::Parts;
 
 use crate::credentials::{Anonymous, Credentials, ProxyCredentials};
 use crate::handshake::authenticator::Authenticator;
+use crate::mechanism::Delegation;
 use crate::protection_space::{Challenger, Origin};
 
 /// Who a request acts as. Fixed before a connection is chosen.
@@ -23,9 +24,6 @@ pub enum Identity {
     /// Whoever the authenticator's provider names: one principal per challenger, origin, scheme
     /// and realm.
     Provider(ProviderId),
-    /// The logged-on user. Comparable only with a clone of itself, since the system may answer
-    /// with somebody else the next time.
-    Ambient(ProviderId),
     /// The caller set `Authorization` (or `Proxy-Authorization`) and the request passes untouched.
     CallersOwn(HeaderValue),
 }
@@ -54,7 +52,7 @@ impl Identity {
     }
 }
 
-/// Names one provider, or one statement that the ambient identity is stable.
+/// Names one provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ProviderId(u64);
 
@@ -69,7 +67,7 @@ impl ProviderId {
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Provider(a), Self::Provider(b)) | (Self::Ambient(a), Self::Ambient(b)) => a == b,
+            (Self::Provider(a), Self::Provider(b)) => a == b,
             (Self::None, Self::None) => true,
             (Self::Credentials(a), Self::Credentials(b)) => a == b,
             (Self::CallersOwn(a), Self::CallersOwn(b)) => a == b,
@@ -87,7 +85,7 @@ impl Hash for Identity {
         match self {
             Self::None | Self::CallersOwn(_) => {}
             Self::Credentials(credentials) => credentials.hash(state),
-            Self::Provider(id) | Self::Ambient(id) => id.hash(state),
+            Self::Provider(id) => id.hash(state),
         }
     }
 }
@@ -98,23 +96,9 @@ impl fmt::Debug for Identity {
             Self::None => f.write_str("None"),
             Self::Credentials(credentials) => f.debug_tuple("Credentials").field(credentials).finish(),
             Self::Provider(id) => f.debug_tuple("Provider").field(id).finish(),
-            Self::Ambient(id) => f.debug_tuple("Ambient").field(id).finish(),
             Self::CallersOwn(_) => f.write_str("CallersOwn(..)"),
         }
     }
-}
-
-/// Whether a login lets the server act as the user elsewhere (RFC 4121, section 4.1.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Delegation {
-    /// Never: the default.
-    #[default]
-    Off,
-    /// Where the realm's policy marks the server as trusted for it.
-    ByPolicy,
-    /// Always.
-    On,
 }
 
 /// Names one set of TLS settings (roots, client certificate); connections made with different
@@ -166,7 +150,6 @@ mod tests {
             IdentityKey::new(Identity::None),
             IdentityKey::new(Identity::Credentials(Credentials::password("alice", "new-pw"))),
             IdentityKey::new(Identity::Provider(ProviderId::unique())),
-            IdentityKey::new(Identity::Ambient(ProviderId::unique())),
             IdentityKey::new(Identity::CallersOwn(HeaderValue::from_static("Bearer one"))),
             IdentityKey::new(Identity::CallersOwn(HeaderValue::from_static("Bearer two"))),
             IdentityKey { proxy: Some((proxy.clone(), Identity::None)), ..key.clone() },

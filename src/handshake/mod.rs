@@ -35,7 +35,7 @@ pub use action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
 pub use authenticator::{Authenticator, AuthenticatorBuilder};
 pub use error::HandshakeError;
 pub use guard::Turn;
-pub use identity::{Delegation, Identity, IdentityKey, ProviderId, TlsSettings};
+pub use identity::{Identity, IdentityKey, ProviderId, TlsSettings};
 pub use memory::{HttpVersion, OriginMemory};
 pub use outcome::{Login, Outcome, Refusal, Tried, Why};
 pub use state::Handshake;

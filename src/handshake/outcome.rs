@@ -69,6 +69,8 @@ pub enum Why {
     NoCredentials,
     /// It would show the secret to who reads the wire, and the origin is not https.
     RevealsSecret,
+    /// It cannot authenticate the server, and mutual authentication is required.
+    NoMutualAuthentication,
     /// It could not start, for this reason.
     CannotStart(String),
     /// Nothing here answers this scheme.
@@ -96,6 +98,7 @@ impl fmt::Display for Why {
             Self::Denied => f.write_str("the login is valid, but has no access to this resource"),
             Self::NoCredentials => f.write_str("there are no credentials for it"),
             Self::RevealsSecret => f.write_str("would show the password on a connection without TLS"),
+            Self::NoMutualAuthentication => f.write_str("cannot authenticate the server, which is required"),
             Self::CannotStart(reason) => write!(f, "could not start: {reason}"),
             Self::Unsupported => f.write_str("not supported"),
         }

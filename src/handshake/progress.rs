@@ -19,6 +19,8 @@ pub(super) struct Progress {
     /// What is left to try, the strongest last.
     pub(super) candidates: Vec<Candidate>,
     pub(super) tried: Vec<Tried>,
+    /// What cannot start, whatever the server says.
+    given_up: Vec<Tried>,
     pub(super) refused: Option<Credentials>,
     /// The server's challenge could not be answered.
     pub(super) failure: Option<SchemeError>,
@@ -37,6 +39,7 @@ impl Progress {
             closing: false,
             candidates: Vec::new(),
             tried: Vec::new(),
+            given_up: Vec::new(),
             refused: None,
             failure: None,
             fresh_start_failed: false,
@@ -49,6 +52,21 @@ impl Progress {
         self.is_spent = true;
         self.responded = true;
         self.closing = !head.is_persistent();
+    }
+
+    /// What the server offers, and what of it is none of ours.
+    pub(super) fn offer(&mut self, candidates: Vec<Candidate>, dismissed: Vec<Tried>) {
+        self.candidates = candidates;
+        self.candidates
+            .retain(|candidate| self.given_up.iter().all(|tried| tried.scheme != candidate.scheme.name()));
+        self.tried.clone_from(&self.given_up);
+        self.tried.extend(dismissed);
+    }
+
+    /// Notes that a scheme cannot serve this request, whatever the server says.
+    pub(super) fn give_up(&mut self, scheme: &dyn Scheme, why: Why) {
+        self.dismiss(scheme, why.clone());
+        self.given_up.push(Tried { scheme: scheme.name().to_owned(), why });
     }
 
     /// Notes what became of a scheme.

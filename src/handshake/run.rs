@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::challenge::Challenges;
-use crate::credentials::Credentials;
+use crate::credentials::{Ambient, Credentials};
 use crate::handshake::guard::{Guard, Trial};
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
-use crate::mechanism::{Binding, Expects};
+use crate::mechanism::{Binding, Expects, Initiate};
 use crate::protection_space::{ProtectionSpace, Realm};
-use crate::scheme::{Begin, Exchange, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{Exchange, Reply, RequestContext, Scheme, SchemeError};
 
 /// One scheme's exchange under way.
 pub(super) struct Run {
@@ -17,8 +17,7 @@ pub(super) struct Run {
     pub(super) exchange: Box<dyn Exchange>,
     credentials: Credentials,
     pub(super) space: ProtectionSpace,
-    /// Others wait for the verdict, unless the credentials are proven already.
-    trial: Option<Trial>,
+    trust: Trust,
     pub(super) expects: Expects,
     /// A leg of it has been sent.
     pub(super) sent: bool,
@@ -29,17 +28,28 @@ pub(super) struct Run {
     /// The connection had not seen a handshake before.
     pub(super) on_fresh_connection: bool,
     pub(super) concluding: bool,
+    /// The server said that the login holds for the connection.
+    pub(super) persists: bool,
     /// Its success was reported before; a standing authorization repeats it.
     pub(super) reported: bool,
+}
+
+/// What is known of the credentials.
+pub(super) enum Trust {
+    /// Others wait for the verdict.
+    OnTrial(Trial),
+    Proven,
+    /// There is no guard, or nothing to be guarded: the system's own credentials lock nobody out.
+    Unguarded,
 }
 
 impl Run {
     /// A run in answer to a challenge, on a fresh connection.
     pub(super) fn begin(
         scheme: Arc<dyn Scheme>,
-        arguments: Begin,
+        arguments: Initiate,
         space: ProtectionSpace,
-        trial: Option<Trial>,
+        trust: Trust,
     ) -> Box<Self> {
         let credentials = arguments.credentials.clone();
         Box::new(Self {
@@ -47,13 +57,14 @@ impl Run {
             scheme,
             credentials,
             space,
-            trial,
+            trust,
             expects: Expects::Challenge,
             sent: false,
             started: false,
             spoke_first: false,
             on_fresh_connection: true,
             concluding: false,
+            persists: false,
             reported: false,
         })
     }
@@ -83,29 +94,30 @@ impl Run {
 
     /// The credentials are good.
     pub(super) fn prove(&mut self) {
-        if let Some(trial) = self.trial.take() {
-            trial.proven();
+        match std::mem::replace(&mut self.trust, Trust::Proven) {
+            Trust::OnTrial(trial) => trial.proven(),
+            other => self.trust = other,
         }
     }
 
     /// The challenge stands although the secret was used. Proven before, it has no access; without
     /// a guard nobody knows.
-    pub(super) fn refuse(&mut self, guard: Option<&Guard>, detail: Option<String>) -> Why {
-        match self.trial.take() {
-            Some(trial) => {
+    pub(super) fn refuse(self, detail: Option<String>) -> Why {
+        match self.trust {
+            Trust::OnTrial(trial) => {
                 trial.refused();
                 Why::Refused(detail)
             }
-            None if guard.is_none() => Why::Refused(detail),
-            None => Why::Denied,
+            Trust::Unguarded => Why::Refused(detail),
+            Trust::Proven => Why::Denied,
         }
     }
 
     /// The leg that is out gets no verdict: the server hung up, or speaks of another realm. Tells
     /// whether it held what was derived from a secret that nobody has proven yet.
     pub(super) fn leave_undecided(&mut self) -> bool {
-        match self.trial.take() {
-            Some(trial) if self.started => {
+        match std::mem::replace(&mut self.trust, Trust::Unguarded) {
+            Trust::OnTrial(trial) if self.started => {
                 trial.undecided();
                 true
             }
@@ -121,12 +133,25 @@ impl Run {
 
     /// Where it spoke first without a realm, it is refused in those that challenge, too.
     pub(super) fn refuse_in_realms(&self, guard: &Guard, challenges: &Challenges) {
-        if self.trial.is_none() || self.space.realm.is_some() || !self.misses_realms(challenges) {
+        if !matches!(self.trust, Trust::OnTrial(_))
+            || self.space.realm.is_some()
+            || !self.misses_realms(challenges)
+        {
             return;
         }
         for realm in self.realms(challenges) {
             guard.refuse(&ProtectionSpace { realm, ..self.space.clone() }, &self.credentials);
         }
+    }
+
+    /// Who logs in.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Whether the next login would be the same user's. The system may know somebody else by then.
+    pub(super) fn is_stable(&self) -> bool {
+        self.credentials.as_ambient().is_none_or(Ambient::is_stable)
     }
 
     /// Whether it is bound to the connection.

@@ -37,8 +37,8 @@ pub(super) fn candidates(
     let mut dismissed = Vec::new();
     for scheme in authenticator.schemes() {
         for challenge in challenges.iter().filter(|challenge| challenge.is(scheme.name())) {
-            if !authenticator.may_send(&**scheme, origin) {
-                dismissed.push(Tried { scheme: scheme.name().to_owned(), why: Why::RevealsSecret });
+            if let Some(why) = authenticator.bars(&**scheme, origin) {
+                dismissed.push(Tried { scheme: scheme.name().to_owned(), why });
                 continue;
             }
             candidates.push(Candidate {
@@ -69,7 +69,7 @@ pub(super) fn known(
     realm: Option<Realm>,
 ) -> Option<Candidate> {
     let scheme = authenticator.schemes().iter().find(|known| known.name().eq_ignore_ascii_case(scheme))?;
-    authenticator.may_send(&**scheme, origin).then(|| Candidate {
+    authenticator.bars(&**scheme, origin).is_none().then(|| Candidate {
         scheme: Arc::clone(scheme),
         challenge: None,
         realm,

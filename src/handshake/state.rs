@@ -10,16 +10,16 @@ use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
 use crate::handshake::error::{HandshakeError, with_sources};
-use crate::handshake::guard::{Permission, Trial};
+use crate::handshake::guard::Permission;
 use crate::handshake::identity::Identity;
 use crate::handshake::memory::OriginMemory;
 use crate::handshake::outcome::Why;
 use crate::handshake::progress::Progress;
-use crate::handshake::run::Run;
+use crate::handshake::run::{Run, Trust};
 use crate::handshake::select::{self, Candidate};
-use crate::mechanism::{Binding, Expects};
+use crate::mechanism::{Binding, ErrorKind, Expects, Initiate, MechanismError, MutualAuthentication};
 use crate::protection_space::{Challenger, Origin, ProtectionSpace};
-use crate::scheme::{Begin, Proof, Reply, RequestContext, SchemeError};
+use crate::scheme::{Proof, Reply, RequestContext, SchemeError};
 
 /// The authentication of one connection by one challenger, across all its requests.
 ///
@@ -307,8 +307,8 @@ impl Handshake {
 
     /// What can be tried, now that the server has said what it takes.
     fn offer(&mut self, challenges: &Challenges) {
-        (self.request.candidates, self.request.tried) =
-            select::candidates(&self.authenticator, &self.origin, challenges);
+        let (candidates, dismissed) = select::candidates(&self.authenticator, &self.origin, challenges);
+        self.request.offer(candidates, dismissed);
     }
 
     fn next_candidate(&mut self, request: RequestContext<'_>) -> Action {
@@ -323,7 +323,7 @@ impl Handshake {
                     self.state = State::Asking(candidate);
                     return Action::Ask(question);
                 }
-                Identity::None | Identity::Ambient(_) | Identity::CallersOwn(_) => {
+                Identity::None | Identity::CallersOwn(_) => {
                     self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
                 }
             }
@@ -340,18 +340,25 @@ impl Handshake {
         }
     }
 
-    /// Past the guard, if it lets the credentials pass.
+    /// Past the guard, if it lets the credentials pass. The system's own need none: nobody can be
+    /// locked out of what holds no password.
     fn enter(
         &mut self,
         candidate: Candidate,
         credentials: Credentials,
         request: RequestContext<'_>,
     ) -> Action {
+        let is_ambient = credentials.as_ambient().is_some();
+        if is_ambient && !candidate.scheme.takes_ambient_credentials() {
+            self.state = State::Idle;
+            self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
+            return self.next_candidate(request);
+        }
         let space = ProtectionSpace::new(self.challenger, self.origin.clone(), candidate.realm.clone());
         let permission = match self.authenticator.guard() {
             _ if self.request.refused.as_ref() == Some(&credentials) => Permission::Refused,
-            Some(guard) => guard.enter(&space, &credentials),
-            None => Permission::Proven,
+            Some(guard) if !is_ambient => guard.enter(&space, &credentials),
+            _ => return self.run(candidate, credentials, space, Trust::Unguarded, request),
         };
         match permission {
             Permission::Wait(turn) => {
@@ -364,8 +371,8 @@ impl Handshake {
                 self.request.refused = Some(credentials);
                 self.next_candidate(request)
             }
-            Permission::Proven => self.run(candidate, credentials, space, None, request),
-            Permission::Try(trial) => self.run(candidate, credentials, space, Some(trial), request),
+            Permission::Proven => self.run(candidate, credentials, space, Trust::Proven, request),
+            Permission::Try(trial) => self.run(candidate, credentials, space, Trust::OnTrial(trial), request),
         }
     }
 
@@ -375,7 +382,7 @@ impl Handshake {
         candidate: Candidate,
         credentials: Credentials,
         space: ProtectionSpace,
-        trial: Option<Trial>,
+        trust: Trust,
         request: RequestContext<'_>,
     ) -> Action {
         let Candidate { scheme, challenge, realm } = candidate;
@@ -384,11 +391,12 @@ impl Handshake {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
-        let mut arguments = Begin::new(credentials, self.authenticator.target_name(&self.origin));
-        if self.authenticator.uses_channel_bindings() {
-            arguments.channel_bindings.clone_from(&self.channel_bindings);
-        }
-        let mut run = Run::begin(scheme, arguments, space, trial);
+        let bindings = self.channel_bindings.clone().filter(|_| self.authenticator.uses_channel_bindings());
+        let arguments = Initiate::new(self.authenticator.target_name(&self.origin), credentials)
+            .with_channel_bindings(bindings)
+            .with_delegation(self.authenticator.delegation(&self.origin))
+            .with_mutual_authentication(self.authenticator.mutual_authentication());
+        let mut run = Run::begin(scheme, arguments, space, trust);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = self.owner.is_none();
         let reply = run.exchange.respond(challenge.as_ref(), request);
@@ -438,16 +446,35 @@ impl Handshake {
                 self.reply(run, Err(error), request)
             }
             Err(error) if run.started => self.refused(*run, Some(with_sources(&error))),
-            Err(error) => {
-                self.state = State::Idle;
-                self.request.dismiss(&*run.scheme, Why::CannotStart(with_sources(&error)));
-                if run.sent {
-                    self.request.failure = Some(error);
-                }
-                drop(run);
-                self.next_candidate(request)
-            }
+            Err(error) => self.cannot_start(*run, error, request),
         }
+    }
+
+    /// The exchange came to its end before anything that was derived from the secret was sent.
+    fn cannot_start(&mut self, run: Run, error: SchemeError, request: RequestContext<'_>) -> Action {
+        self.state = State::Idle;
+        let scheme = Arc::clone(&run.scheme);
+        let (sent, reason) = (run.sent, with_sources(&error));
+        let why = match error.as_mechanism().map(MechanismError::kind) {
+            Some(ErrorKind::WrongPassword) => {
+                self.request.refused = Some(run.credentials().clone());
+                run.refuse(Some(reason))
+            }
+            _ => {
+                // Its trial ends, so that the next candidate need not wait for it.
+                drop(run);
+                Why::CannotStart(reason)
+            }
+        };
+        match error.as_mechanism() {
+            // Nothing that the server has said, or will say, changes it.
+            Some(_) if !sent => self.request.give_up(&*scheme, why),
+            _ => self.request.dismiss(&*scheme, why),
+        }
+        if sent {
+            self.request.failure = Some(error);
+        }
+        self.next_candidate(request)
     }
 
     fn send_within_bounds(&mut self, authorization: Option<Authorization>, body: BodyUse) -> Action {
@@ -489,8 +516,10 @@ impl Handshake {
             }
             return Action::Deliver(None);
         }
-        if head.persistent_auth() == Some(false) {
-            self.request.closing = true;
+        match head.persistent_auth() {
+            Some(true) => run.persists = true,
+            Some(false) => self.request.closing = true,
+            None => {}
         }
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges);
@@ -499,7 +528,11 @@ impl Handshake {
 
     /// What the exchange says to the server's final word.
     fn concluded(&mut self, run: Box<Run>, reply: Result<Reply, SchemeError>) -> Action {
+        let rule = self.authenticator.mutual_authentication();
         let error = match reply {
+            Ok(Reply::Done(proof)) if !proof.mutual && rule == MutualAuthentication::Required => {
+                SchemeError::new(run.scheme.name(), "mutual authentication is required")
+            }
             Ok(Reply::Done(proof)) => return self.logged_in(run, proof),
             Ok(Reply::Step(job)) => {
                 self.state = State::Stepping(run);
@@ -514,8 +547,11 @@ impl Handshake {
         Action::Fail(HandshakeError::FinalToken(error))
     }
 
-    fn logged_in(&mut self, mut run: Box<Run>, proof: Proof) -> Action {
+    fn logged_in(&mut self, mut run: Box<Run>, mut proof: Proof) -> Action {
         run.prove();
+        if run.persists {
+            proof.binding = Binding::Connection;
+        }
         let scheme = run.scheme.name();
         self.memory.remember(scheme, run.space.realm.clone(), proof.binding);
         let login = (!run.reported || self.authenticator.reports_established())
@@ -527,20 +563,21 @@ impl Handshake {
         self.state = match proof.binding {
             // `Persistent-Auth: false`: the next request begins anew, on the same connection.
             Binding::Connection if self.request.closing => State::Idle,
-            Binding::Connection => State::Established(Box::new((scheme, proof))),
-            Binding::Request => State::Standing(run),
+            Binding::Connection if run.is_stable() => State::Established(Box::new((scheme, proof))),
+            Binding::Connection | Binding::Request => State::Standing(run),
         };
         Action::Deliver(login)
     }
 
     /// The challenge stands after the secret was used: no further scheme gets it.
-    fn refused(&mut self, mut run: Run, detail: Option<String>) -> Action {
+    fn refused(&mut self, run: Run, detail: Option<String>) -> Action {
         self.state = match run.scheme.binding() {
             Binding::Connection => State::Spoiled,
             Binding::Request => State::Idle,
         };
-        let why = run.refuse(self.authenticator.guard(), detail);
-        self.request.dismiss(&*run.scheme, why);
+        let scheme = Arc::clone(&run.scheme);
+        let why = run.refuse(detail);
+        self.request.dismiss(&*scheme, why);
         Action::Deliver(Some(self.request.take_refusal(self.challenger)))
     }
 }

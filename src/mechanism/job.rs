@@ -2,28 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use crate::channel_bindings::ChannelBindings;
-use crate::credentials::Credentials;
-use crate::mechanism::{Entropy, Initiate, Mechanism, MechanismError, SecurityContext, Step};
-
-/// The present and fresh randomness, as a mechanism is given them.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Moment {
-    /// The wall clock.
-    pub now: SystemTime,
-    /// 32 octets for one context.
-    pub entropy: Entropy,
-}
-
-impl Moment {
-    /// A moment; the octets are used once.
-    pub fn new(now: SystemTime, entropy: [u8; 32]) -> Self {
-        Self { now, entropy: Entropy::new(entropy) }
-    }
-}
+use crate::mechanism::{Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step};
 
 /// A mechanism's next step: it owns the context and the peer's token.
 pub struct StepJob {
@@ -32,28 +12,15 @@ pub struct StepJob {
 }
 
 enum Work {
-    Initiate {
-        mechanism: Arc<dyn Mechanism>,
-        target_name: Arc<str>,
-        credentials: Credentials,
-        channel_bindings: Option<ChannelBindings>,
-    },
-    Continue {
-        context: Box<dyn SecurityContext>,
-        input: Vec<u8>,
-    },
+    Initiate { mechanism: Arc<dyn Mechanism>, arguments: Initiate },
+    Continue { context: Box<dyn SecurityContext>, input: Vec<u8> },
 }
 
 impl StepJob {
     /// The first step of a new context.
-    pub fn initiate(
-        mechanism: Arc<dyn Mechanism>,
-        target_name: Arc<str>,
-        credentials: Credentials,
-        channel_bindings: Option<ChannelBindings>,
-    ) -> Self {
+    pub fn initiate(mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
         let may_block = mechanism.may_block();
-        Self { work: Work::Initiate { mechanism, target_name, credentials, channel_bindings }, may_block }
+        Self { work: Work::Initiate { mechanism, arguments }, may_block }
     }
 
     /// A further step, with the peer's token.
@@ -69,11 +36,7 @@ impl StepJob {
     /// Runs the step.
     pub fn run(self, moment: Moment) -> Stepped {
         Stepped(match self.work {
-            Work::Initiate { mechanism, target_name, credentials, channel_bindings } => {
-                let arguments = Initiate::new(&*target_name, credentials, moment.entropy, moment.now)
-                    .with_channel_bindings(channel_bindings);
-                mechanism.initiate(arguments).step(None)
-            }
+            Work::Initiate { mechanism, arguments } => mechanism.initiate(arguments, moment).step(None),
             Work::Continue { context, input } => context.step(Some(&input)),
         })
     }

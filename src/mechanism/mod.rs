@@ -5,81 +5,17 @@
 //! knows HTTP, reads a clock or draws randomness: both come in as values, which is what lets the
 //! published vectors run.
 
+mod error;
+mod initiate;
 mod job;
 pub mod ntlm;
 pub mod spnego;
 
-pub use job::{Moment, StepJob, Stepped};
+pub use error::{ErrorKind, MechanismError};
+pub use initiate::{Delegation, Entropy, Initiate, Moment, MutualAuthentication};
+pub use job::{StepJob, Stepped};
 
 use std::fmt;
-use std::time::SystemTime;
-
-use zeroize::Zeroize;
-
-use crate::channel_bindings::ChannelBindings;
-use crate::credentials::Credentials;
-
-/// Randomness for one security context: 32 octets, drawn by the caller and used once.
-pub struct Entropy([u8; 32]);
-
-impl Entropy {
-    /// Wraps octets that nobody else will use.
-    pub fn new(octets: [u8; 32]) -> Self {
-        Self(octets)
-    }
-
-    /// The octets.
-    pub fn octets(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl Drop for Entropy {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl fmt::Debug for Entropy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Entropy(..)")
-    }
-}
-
-/// What a security context is begun with; owned, so that the context can move to another thread.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Initiate {
-    /// The service principal name, such as `HTTP/mail.example` (RFC 4559, section 4).
-    pub target_name: String,
-    /// Who logs in.
-    pub credentials: Credentials,
-    /// What ties the login to its TLS connection, if there is one.
-    pub channel_bindings: Option<ChannelBindings>,
-    /// Randomness for this context.
-    pub entropy: Entropy,
-    /// The present, for mechanisms that send it.
-    pub now: SystemTime,
-}
-
-impl Initiate {
-    /// Arguments without channel bindings.
-    pub fn new(
-        target_name: impl Into<String>,
-        credentials: Credentials,
-        entropy: Entropy,
-        now: SystemTime,
-    ) -> Self {
-        Self { target_name: target_name.into(), credentials, channel_bindings: None, entropy, now }
-    }
-
-    /// The same with channel bindings.
-    #[must_use]
-    pub fn with_channel_bindings(mut self, bindings: Option<ChannelBindings>) -> Self {
-        self.channel_bindings = bindings;
-        self
-    }
-}
 
 /// A security mechanism as an initiator sees it.
 pub trait Mechanism: Send + Sync + fmt::Debug {
@@ -89,12 +25,24 @@ pub trait Mechanism: Send + Sync + fmt::Debug {
     /// The object identifier as DER content octets, without tag and length.
     fn oid(&self) -> &'static [u8];
 
-    /// Begins a context. Only captures its arguments: what may fail or block happens in the
-    /// first step.
-    fn initiate(&self, arguments: Initiate) -> Box<dyn SecurityContext>;
+    /// Begins a context at a moment that is used for nothing else. Only captures its arguments:
+    /// what may fail or block happens in the first step.
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext>;
 
     /// Whether steps may block (a ticket from a KDC) and belong off the executor.
     fn may_block(&self) -> bool {
+        false
+    }
+
+    /// Whether the peer can prove in this mechanism who it is. One that cannot is not used where
+    /// mutual authentication is [required](MutualAuthentication::Required).
+    fn authenticates_peer(&self) -> bool {
+        false
+    }
+
+    /// Whether it can use the [system's credentials](crate::credentials::Ambient); else it takes a
+    /// password.
+    fn takes_ambient_credentials(&self) -> bool {
         false
     }
 }
@@ -221,7 +169,11 @@ impl fmt::Debug for Established {
 /// `GSS_GetMIC` and `GSS_VerifyMIC` (RFC 2743, sections 2.3.1 and 2.3.2).
 pub trait MessageIntegrity: Send {
     /// The integrity code of a message that this side sends.
-    fn mic(&mut self, message: &[u8]) -> Vec<u8>;
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] if the context cannot make one (any more).
+    fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError>;
 
     /// Checks the integrity code of a message that the peer sent.
     ///
@@ -230,51 +182,6 @@ pub trait MessageIntegrity: Send {
     /// [`MechanismError`] with [`ErrorKind::BadMic`] if it does not match.
     fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError>;
 }
-
-/// Why a step failed. Never holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MechanismError {
-    kind: ErrorKind,
-    message: String,
-}
-
-/// The kinds of [`MechanismError`], after the major status codes of RFC 2743, section 1.2.1.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The peer's token is malformed (`GSS_S_DEFECTIVE_TOKEN`).
-    DefectiveToken,
-    /// The token a peer should have sent is missing.
-    MissingToken,
-    /// An integrity code does not match (`GSS_S_BAD_SIG`).
-    BadMic,
-    /// The peer offers nothing that this side supports or allows (`GSS_S_BAD_MECH`).
-    Unsupported,
-    /// The peer refused (`GSS_S_FAILURE` with a reject).
-    Refused,
-    /// The credentials cannot serve (`GSS_S_DEFECTIVE_CREDENTIAL`, `GSS_S_NO_CRED`).
-    Credentials,
-}
-
-impl MechanismError {
-    /// An error of this kind; the message says what was wrong and where.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
-    }
-
-    /// Its kind.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for MechanismError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for MechanismError {}
 
 /// What kind of token this is, for reports: never its contents.
 pub fn describe_token(token: &[u8]) -> &'static str {

@@ -2,8 +2,8 @@ use zeroize::Zeroizing;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
-use crate::mechanism::{Binding, Expects, Stepped};
-use crate::scheme::{Begin, Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::mechanism::{Binding, Expects, Initiate, Stepped};
+use crate::scheme::{Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
 
 const NAME: &str = "Basic";
 
@@ -52,14 +52,14 @@ impl Scheme for Basic {
         true
     }
 
-    fn begin(&self, arguments: Begin) -> Box<dyn Exchange> {
+    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange> {
         Box::new(BasicExchange { charset: self.charset, arguments })
     }
 }
 
 struct BasicExchange {
     charset: BasicCharset,
-    arguments: Begin,
+    arguments: Initiate,
 }
 
 impl Exchange for BasicExchange {
@@ -75,8 +75,10 @@ impl Exchange for BasicExchange {
                 self.charset = BasicCharset::Utf8;
             }
         }
-        let user_pass =
-            user_pass(self.arguments.credentials.username(), self.arguments.credentials.secret().expose())?;
+        let Some((username, password)) = self.arguments.credentials.as_password() else {
+            return Err(SchemeError::new(NAME, "it needs a password"));
+        };
+        let user_pass = user_pass(username, password.expose())?;
         let encoded = match self.charset {
             BasicCharset::Utf8 => user_pass,
             BasicCharset::Latin1 => latin1(&user_pass),
@@ -95,7 +97,7 @@ impl Exchange for BasicExchange {
     fn conclude(&mut self, _: Option<&Challenge>) -> Result<Reply, SchemeError> {
         Ok(Reply::Done(Proof {
             mechanism: NAME,
-            principal: Some(self.arguments.credentials.username().to_owned()),
+            principal: self.arguments.credentials.username().map(str::to_owned),
             mutual: false,
             binding: Binding::Request,
         }))
@@ -139,7 +141,8 @@ mod tests {
 
     fn answer(scheme: Basic, challenge: &str, username: &str, password: &str) -> Result<String, SchemeError> {
         let challenges = Challenges::from_value(challenge.as_bytes());
-        let mut exchange = scheme.begin(Begin::new(Credentials::password(username, password), "HTTP/host"));
+        let mut exchange =
+            scheme.begin(Initiate::new("HTTP/host", Credentials::password(username, password)));
         let reply = exchange.respond(
             challenges.iter().next(),
             RequestContext::new(&Method::GET, &Uri::from_static("/"), false),

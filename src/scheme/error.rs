@@ -31,6 +31,14 @@ impl SchemeError {
         Self { scheme, cause: Cause::Mechanism(error) }
     }
 
+    /// What the mechanism behind the scheme said, if it was the one that failed.
+    pub fn as_mechanism(&self) -> Option<&MechanismError> {
+        match &self.cause {
+            Cause::Mechanism(error) => Some(error),
+            Cause::Challenge(_) | Cause::Other(_) => None,
+        }
+    }
+
     /// The scheme's name.
     pub fn scheme(&self) -> &'static str {
         self.scheme

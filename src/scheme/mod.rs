@@ -14,34 +14,12 @@ pub use error::SchemeError;
 pub use token::{Negotiate, NtlmScheme};
 
 use std::fmt;
-use std::sync::Arc;
 
 use http::{Method, Uri};
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
-use crate::channel_bindings::ChannelBindings;
-use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Expects, StepJob, Stepped};
-
-/// What an exchange is begun with.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Begin {
-    /// Who logs in.
-    pub credentials: Credentials,
-    /// The service principal name, such as `HTTP/mail.example`.
-    pub target_name: Arc<str>,
-    /// What ties the login to the TLS connection.
-    pub channel_bindings: Option<ChannelBindings>,
-}
-
-impl Begin {
-    /// Arguments without channel bindings.
-    pub fn new(credentials: Credentials, target_name: impl Into<Arc<str>>) -> Self {
-        Self { credentials, target_name: target_name.into(), channel_bindings: None }
-    }
-}
+use crate::mechanism::{Binding, Expects, Initiate, StepJob, Stepped};
 
 /// The request that a challenge was answered to, as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -76,8 +54,19 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether the server can prove in this scheme who it is. One that cannot is not used where
+    /// mutual authentication is required.
+    fn authenticates_server(&self) -> bool {
+        false
+    }
+
+    /// Whether it can log in as the system's user; else it takes a password.
+    fn takes_ambient_credentials(&self) -> bool {
+        false
+    }
+
     /// Begins an exchange for one challenger on one connection.
-    fn begin(&self, arguments: Begin) -> Box<dyn Exchange>;
+    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange>;
 }
 
 /// One login, challenge by challenge.

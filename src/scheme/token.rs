@@ -6,8 +6,10 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::Spnego;
-use crate::mechanism::{Binding, Established, Expects, Mechanism, SecurityContext, Step, StepJob, Stepped};
-use crate::scheme::{Begin, Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::mechanism::{
+    Binding, Established, Expects, Initiate, Mechanism, SecurityContext, Step, StepJob, Stepped,
+};
+use crate::scheme::{Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
 
 /// The NTLM scheme: raw NTLM messages ([MS-NTHT]).
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ impl Scheme for NtlmScheme {
         Binding::Connection
     }
 
-    fn begin(&self, arguments: Begin) -> Box<dyn Exchange> {
+    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange> {
         Box::new(TokenExchange::new(self.name(), Arc::clone(&self.mechanism), arguments))
     }
 }
@@ -72,19 +74,28 @@ impl Scheme for Negotiate {
         Binding::Connection
     }
 
-    fn begin(&self, arguments: Begin) -> Box<dyn Exchange> {
+    fn authenticates_server(&self) -> bool {
+        self.mechanism.authenticates_peer()
+    }
+
+    fn takes_ambient_credentials(&self) -> bool {
+        self.mechanism.takes_ambient_credentials()
+    }
+
+    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange> {
         Box::new(TokenExchange::new(self.name(), Arc::clone(&self.mechanism), arguments))
     }
 }
 
 struct TokenExchange {
     scheme: &'static str,
-    may_block: bool,
+    mechanism: Arc<dyn Mechanism>,
+    arguments: Initiate,
     state: State,
 }
 
 enum State {
-    New { mechanism: Arc<dyn Mechanism>, arguments: Begin },
+    New,
     Stepping,
     Continuing(Box<dyn SecurityContext>),
     Complete(Established),
@@ -92,8 +103,16 @@ enum State {
 }
 
 impl TokenExchange {
-    fn new(scheme: &'static str, mechanism: Arc<dyn Mechanism>, arguments: Begin) -> Self {
-        Self { scheme, may_block: mechanism.may_block(), state: State::New { mechanism, arguments } }
+    fn new(scheme: &'static str, mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
+        Self { scheme, mechanism, arguments, state: State::New }
+    }
+
+    fn initiate(&self) -> Reply {
+        Reply::Step(StepJob::initiate(Arc::clone(&self.mechanism), self.arguments.clone()))
+    }
+
+    fn proceed(&self, context: Box<dyn SecurityContext>, token: Vec<u8>) -> Reply {
+        Reply::Step(StepJob::proceed(context, token, self.mechanism.may_block()))
     }
 
     fn token(&self, challenge: Option<&Challenge>) -> Result<Option<Vec<u8>>, SchemeError> {
@@ -115,16 +134,11 @@ impl Exchange for TokenExchange {
     ) -> Result<Reply, SchemeError> {
         let token = self.token(challenge)?;
         match (std::mem::replace(&mut self.state, State::Stepping), token) {
-            (State::New { mechanism, arguments }, None) => {
-                let Begin { credentials, target_name, channel_bindings } = arguments;
-                Ok(Reply::Step(StepJob::initiate(mechanism, target_name, credentials, channel_bindings)))
-            }
-            (State::New { .. }, Some(_)) => {
-                Err(self.error("the server sent a token before the first message"))
-            }
-            (State::Continuing(context), Some(token)) => {
-                Ok(Reply::Step(StepJob::proceed(context, token, self.may_block)))
-            }
+            (State::New, None) => Ok(self.initiate()),
+            // Each request of a login that holds for one alone has a context of its own.
+            (State::Complete(_), None) if challenge.is_none() => Ok(self.initiate()),
+            (State::New, Some(_)) => Err(self.error("the server sent a token before the first message")),
+            (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
             (State::Continuing(_), None) => Err(self.error("the server's token is missing")),
             (State::Complete(_) | State::Stepping | State::Failed, _) => {
                 self.state = State::Failed;
@@ -171,9 +185,7 @@ impl Exchange for TokenExchange {
                 self.state = State::Complete(established);
                 Ok(Reply::Done(proof))
             }
-            (State::Continuing(context), Some(token)) => {
-                Ok(Reply::Step(StepJob::proceed(context, token, self.may_block)))
-            }
+            (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
             (State::Continuing(context), None) => {
                 let established = context
                     .finish_without_token()
@@ -182,7 +194,7 @@ impl Exchange for TokenExchange {
                 self.state = State::Complete(established);
                 Ok(Reply::Done(proof))
             }
-            (State::New { .. } | State::Stepping | State::Failed, _) => {
+            (State::New | State::Stepping | State::Failed, _) => {
                 self.state = State::Failed;
                 Err(self.error("there is no exchange to conclude"))
             }

@@ -202,7 +202,7 @@ impl SpnegoAcceptor {
     }
 
     fn own_mic(&self, integrity: &mut dyn MessageIntegrity, offer: &Offer) -> Option<Vec<u8>> {
-        let mut mic = integrity.mic(&offer.mech_types);
+        let mut mic = integrity.mic(&offer.mech_types).ok()?;
         match self.mic {
             ServerMic::Right => Some(mic),
             ServerMic::Wrong => {

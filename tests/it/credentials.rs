@@ -7,7 +7,9 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE};
 use legwork::credentials::{Anonymous, CredentialsFuture, CredentialsProvider, CredentialsQuery};
 use legwork::handshake::{Outcome, Why};
-use legwork::mechanism::{Binding, Established, Initiate, Mechanism, MechanismError, SecurityContext, Step};
+use legwork::mechanism::{
+    Binding, Established, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step,
+};
 use legwork::scheme::{Negotiate, NtlmScheme, Scheme};
 use legwork::service::ErrorKind;
 use legwork::testing::{Accept, Acceptor, Close, Gate, Offer, Quirk, Server, When};
@@ -185,7 +187,7 @@ async fn when_a_mechanism_cannot_even_start_the_next_scheme_is_tried() {
         fn oid(&self) -> &'static [u8] {
             &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02]
         }
-        fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> {
+        fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
             Box::new(NoContext)
         }
     }
@@ -354,7 +356,7 @@ async fn a_scheme_that_cannot_name_its_principal_still_yields_an_identity() {
         fn oid(&self) -> &'static [u8] {
             &[0x2a]
         }
-        fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> {
+        fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
             Box::new(Nameless)
         }
     }

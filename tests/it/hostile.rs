@@ -96,7 +96,7 @@ async fn endless_401s_end() {
 
 #[tokio::test]
 async fn a_scheme_that_never_finishes_ends_after_the_legs_it_may_take() {
-    use legwork::mechanism::{Expects, Initiate, Mechanism, MechanismError, SecurityContext, Step};
+    use legwork::mechanism::{Expects, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step};
     use legwork::scheme::Negotiate;
     use legwork::testing::{Accept, Acceptor};
 
@@ -109,7 +109,7 @@ async fn a_scheme_that_never_finishes_ends_after_the_legs_it_may_take() {
         fn oid(&self) -> &'static [u8] {
             &[0x2a]
         }
-        fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> {
+        fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
             Box::new(Endless)
         }
     }

@@ -104,7 +104,7 @@ impl Site {
 
     /// Carol with a password that is not hers.
     pub(crate) fn not_carol(&self) -> Credentials {
-        Credentials::password(self.carol().username(), "not-her-pw")
+        Credentials::password(self.carol().username().expect("a name"), "not-her-pw")
     }
 
     /// Starts an authenticator that holds these credentials for the site.

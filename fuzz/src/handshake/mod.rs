@@ -25,10 +25,9 @@ use std::time::UNIX_EPOCH;
 use http::{HeaderValue, Method, Uri};
 use legwork::challenge::Challenges;
 use legwork::channel_bindings::ChannelBindings;
-use legwork::credentials::Credentials;
+use legwork::credentials::{Ambient, Credentials};
 use legwork::handshake::{
-    Action, Answer, Authenticator, Handshake, HandshakeError, Identity, Outcome, ProviderId, Renewal,
-    ResponseHead, Turn,
+    Action, Answer, Authenticator, Handshake, HandshakeError, Identity, Outcome, Renewal, ResponseHead, Turn,
 };
 use legwork::mechanism::Moment;
 use legwork::protection_space::{Challenger, Origin};
@@ -338,7 +337,7 @@ impl Cast {
             2 => (Identity::Credentials(self.dave.clone()), Some(self.dave.clone())),
             3 => (Identity::None, None),
             4 => (Identity::CallersOwn(HeaderValue::from_static("Bearer token")), None),
-            _ => (Identity::Ambient(ProviderId::unique()), None),
+            _ => (Identity::Credentials(Credentials::ambient(Ambient::new())), None),
         };
         Request { identity, credentials, has_body: script.yes(), legs: Vec::new() }
     }

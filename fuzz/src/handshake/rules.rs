@@ -111,7 +111,8 @@ impl Rules {
         match token.scheme {
             "Basic" => {
                 assert!(self.origin.is_secure() || self.basic_over_http, "the password in the clear");
-                let text = format!("{}:{}", credentials.username(), credentials.secret().expose());
+                let (username, password) = credentials.as_password().expect("all of them are");
+                let text = format!("{username}:{}", password.expose());
                 assert_eq!(token.octets, text.as_bytes());
             }
             _ => connection.owner = Some(request.identity.clone()),
@@ -120,7 +121,7 @@ impl Rules {
             self.answers_a_challenge(request, token);
         }
         if token.proves() {
-            assert_eq!(token.user().as_deref(), Some(credentials.username()));
+            assert_eq!(token.user().as_deref(), credentials.username());
             self.lockout(credentials);
         }
     }

@@ -21,9 +21,9 @@ use crate::handshake::{
     Outcome, Question, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
 };
 use crate::mechanism::spnego::oid;
-use crate::mechanism::{Binding, Expects, Moment, Stepped};
+use crate::mechanism::{Binding, Expects, Initiate, Moment, Stepped};
 use crate::protection_space::{Challenger, Origin};
-use crate::scheme::{Basic, Begin, Exchange, Negotiate, NtlmScheme, Proof};
+use crate::scheme::{Basic, Exchange, Negotiate, NtlmScheme, Proof};
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
 use crate::testing::spnego::{ServerMic, SpnegoAcceptor};
 use crate::testing::{Accept, Acceptor, NtlmAcceptor, Users};
@@ -283,7 +283,7 @@ impl Scheme for Fake {
         self.binding
     }
 
-    fn begin(&self, _: Begin) -> Box<dyn Exchange> {
+    fn begin(&self, _: Initiate) -> Box<dyn Exchange> {
         Box::new(*self)
     }
 }

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Secret};
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::authenticate::Authenticate;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
@@ -21,18 +21,20 @@ use crate::mechanism::ntlm::names::{Account, check_length, utf16};
 use crate::mechanism::ntlm::negotiate::negotiate_message;
 use crate::mechanism::ntlm::wire::VERSION;
 use crate::mechanism::{
-    Binding, ErrorKind, Established, Expects, Initiate, MechanismError, SecurityContext, Step,
+    Binding, ErrorKind, Established, Expects, Initiate, MechanismError, Moment, MutualAuthentication,
+    SecurityContext, Step,
 };
 
 /// Nothing sent yet.
 pub(super) struct Begin {
     options: Ntlm,
     arguments: Initiate,
+    moment: Moment,
 }
 
 impl Begin {
-    pub(super) fn new(options: Ntlm, arguments: Initiate) -> Self {
-        Self { options, arguments }
+    pub(super) fn new(options: Ntlm, arguments: Initiate, moment: Moment) -> Self {
+        Self { options, arguments, moment }
     }
 }
 
@@ -44,14 +46,17 @@ impl SecurityContext for Begin {
                 "a token came first, but NTLM's initiator begins",
             ));
         }
-        let Self { options, arguments } = *self;
+        let Self { options, arguments, moment } = *self;
+        if arguments.mutual_authentication == MutualAuthentication::Required {
+            return Err(MechanismError::new(ErrorKind::Unsupported, "NTLM cannot authenticate the server"));
+        }
         check_credentials(&arguments.credentials)?;
         check_length("target name", &arguments.target_name)?;
         check_length("workstation name", &options.workstation)?;
         let negotiate = negotiate_message();
         Ok(Step::Continue {
             token: negotiate.clone(),
-            context: Box::new(Negotiated { options, arguments, negotiate }),
+            context: Box::new(Negotiated { options, arguments, moment, negotiate }),
             expects: Expects::Challenge,
             proves: false,
         })
@@ -60,15 +65,26 @@ impl SecurityContext for Begin {
 
 /// Refuses what cannot serve before anything is sent.
 fn check_credentials(credentials: &Credentials) -> Result<(), MechanismError> {
-    Account::parse(credentials.username())?;
-    check_length("user name", credentials.username())?;
-    check_length("password", credentials.secret().expose())
+    let (username, password) = password(credentials)?;
+    Account::parse(username)?;
+    check_length("user name", username)?;
+    check_length("password", password.expose())
+}
+
+fn password(credentials: &Credentials) -> Result<(&str, &Secret), MechanismError> {
+    credentials.as_password().ok_or_else(|| {
+        MechanismError::new(
+            ErrorKind::Credentials,
+            "NTLM needs a password, which the system does not give away",
+        )
+    })
 }
 
 /// The NEGOTIATE_MESSAGE is sent; its octets count in the MIC.
 struct Negotiated {
     options: Ntlm,
     arguments: Initiate,
+    moment: Moment,
     negotiate: Vec<u8>,
 }
 
@@ -84,7 +100,7 @@ impl SecurityContext for Negotiated {
         let flags = negotiated_flags(challenge.flags)?;
         let (token, exported_session_key) = self.answer(input, &challenge, flags)?;
 
-        let principal = Some(self.arguments.credentials.username().to_owned());
+        let principal = self.arguments.credentials.username().map(str::to_owned);
         let mut established = Established::new("NTLM", principal, Binding::Connection);
         if let Some(integrity) = Integrity::negotiated(flags, &exported_session_key, Way::ClientToServer) {
             established.integrity = Some(Box::new(integrity));
@@ -101,12 +117,13 @@ impl Negotiated {
         challenge: &Challenge<'_>,
         flags: u32,
     ) -> Result<(Vec<u8>, Key), MechanismError> {
-        let Account { domain, user } = Account::parse(self.arguments.credentials.username())?;
-        let response_key = response_key(user, domain, self.arguments.credentials.secret().expose());
+        let (username, password) = password(&self.arguments.credentials)?;
+        let Account { domain, user } = Account::parse(username)?;
+        let response_key = response_key(user, domain, password.expose());
         let (nonce, random_session_key) = self.random();
 
         let timestamp = challenge.target_info.as_ref().and_then(AvPairs::timestamp);
-        let time = timestamp.unwrap_or_else(|| filetime(self.arguments.now));
+        let time = timestamp.unwrap_or_else(|| filetime(self.moment.now));
         let av_pairs = challenge.target_info.as_ref().map(|info| self.av_pairs(info).to_octets());
         let client_challenge = client_challenge(time, nonce, &av_pairs.unwrap_or_default());
         let nt_proof = nt_proof(&response_key, challenge.server_challenge, &client_challenge);
@@ -171,7 +188,7 @@ impl Negotiated {
 
     /// The client's challenge and a session key.
     fn random(&self) -> ([u8; 8], Key) {
-        let entropy = self.arguments.entropy.octets();
+        let entropy = self.moment.entropy.octets();
         let (mut challenge, mut session_key) = ([0; 8], Zeroizing::new([0; 16]));
         challenge.copy_from_slice(&entropy[..8]);
         session_key.copy_from_slice(&entropy[8..24]);

@@ -64,8 +64,8 @@ impl Integrity {
 }
 
 impl MessageIntegrity for Integrity {
-    fn mic(&mut self, message: &[u8]) -> Vec<u8> {
-        self.sending.sign(message).to_vec()
+    fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError> {
+        Ok(self.sending.sign(message).to_vec())
     }
 
     fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError> {

@@ -33,16 +33,12 @@
 //!
 //! use legwork::credentials::Credentials;
 //! use legwork::mechanism::ntlm::{Ntlm, message_type};
-//! use legwork::mechanism::{Entropy, Initiate, Mechanism, Step};
+//! use legwork::mechanism::{Initiate, Mechanism, Moment, Step};
 //!
-//! let entropy = Entropy::new([7; 32]); // from the system's random source
+//! let moment = Moment::new(SystemTime::now(), [7; 32]); // from the system's random source
 //! let carol = Credentials::password("LAB\\carol", "carol-pw");
-//! let context = Ntlm::new().workstation("DESK-7").initiate(Initiate::new(
-//!     "HTTP/mail.example",
-//!     carol,
-//!     entropy,
-//!     SystemTime::now(),
-//! ));
+//! let arguments = Initiate::new("HTTP/mail.example", carol);
+//! let context = Ntlm::new().workstation("DESK-7").initiate(arguments, moment);
 //! let Ok(Step::Continue { token, .. }) = context.step(None) else { panic!("NTLM takes two steps") };
 //! assert_eq!(message_type(&token), Some(1));
 //! ```
@@ -66,7 +62,7 @@ pub(crate) mod wire;
 
 use self::context::Begin;
 use self::wire::SIGNATURE;
-use crate::mechanism::{Initiate, Mechanism, SecurityContext};
+use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext};
 
 /// NTLM as a [`Mechanism`]: version 2 answers, message integrity, no server authentication.
 #[derive(Clone, Debug, Default)]
@@ -110,8 +106,8 @@ impl Mechanism for Ntlm {
         &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a]
     }
 
-    fn initiate(&self, arguments: Initiate) -> Box<dyn SecurityContext> {
-        Box::new(Begin::new(self.clone(), arguments))
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        Box::new(Begin::new(self.clone(), arguments, moment))
     }
 }
 

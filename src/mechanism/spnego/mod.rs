@@ -36,7 +36,7 @@
 //! use legwork::mechanism::spnego::Spnego;
 //! use legwork::mechanism::{Mechanism, Step};
 //! # use legwork::credentials::Credentials;
-//! # use legwork::mechanism::{Entropy, ErrorKind, Expects, Initiate, MechanismError, SecurityContext};
+//! # use legwork::mechanism::{ErrorKind, Expects, Initiate, MechanismError, Moment, SecurityContext};
 //! # #[derive(Debug)] struct Kerberos;
 //! # #[derive(Debug)] struct Ntlm;
 //! # struct NoTicket;
@@ -44,12 +44,12 @@
 //! # impl Mechanism for Kerberos {
 //! #     fn name(&self) -> &'static str { "Kerberos" }
 //! #     fn oid(&self) -> &'static [u8] { &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2] }
-//! #     fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> { Box::new(NoTicket) }
+//! #     fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> { Box::new(NoTicket) }
 //! # }
 //! # impl Mechanism for Ntlm {
 //! #     fn name(&self) -> &'static str { "NTLM" }
 //! #     fn oid(&self) -> &'static [u8] { &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 2, 2, 10] }
-//! #     fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> { Box::new(Hello) }
+//! #     fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> { Box::new(Hello) }
 //! # }
 //! # impl SecurityContext for NoTicket {
 //! #     fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
@@ -62,16 +62,16 @@
 //! #         Ok(Step::Continue { token, context, expects: Expects::Challenge, proves: false })
 //! #     }
 //! # }
-//! # let arguments = || Initiate::new(
-//! #     "HTTP/mail.example", Credentials::password("alice", "pw"), Entropy::new([7; 32]), UNIX_EPOCH);
+//! # let arguments = || Initiate::new("HTTP/mail.example", Credentials::password("alice", "pw"));
+//! # let moment = || Moment::new(UNIX_EPOCH, [7; 32]);
 //!
 //! // NTLM alone, inside SPNEGO.
 //! let spnego = Spnego::new(vec![Arc::new(Ntlm)]);
-//! let Step::Continue { token: ntlm_alone, .. } = spnego.initiate(arguments()).step(None)? else { panic!() };
+//! let Step::Continue { token: ntlm_alone, .. } = spnego.initiate(arguments(), moment()).step(None)? else { panic!() };
 //!
 //! // Kerberos first. Where it has no ticket, it is not offered either.
 //! let spnego = Spnego::new(vec![Arc::new(Kerberos), Arc::new(Ntlm)]);
-//! let Step::Continue { token, .. } = spnego.initiate(arguments()).step(None)? else { panic!() };
+//! let Step::Continue { token, .. } = spnego.initiate(arguments(), moment()).step(None)? else { panic!() };
 //! assert_eq!(token, ntlm_alone);
 //! # Ok::<(), MechanismError>(())
 //! ```
@@ -86,7 +86,7 @@ pub(crate) mod token;
 
 use std::sync::Arc;
 
-use crate::mechanism::{Initiate, Mechanism, SecurityContext};
+use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext};
 
 /// The mechanism that negotiates one of others with the server (RFC 4178).
 ///
@@ -120,8 +120,16 @@ impl Mechanism for Spnego {
         oid::SPNEGO
     }
 
-    fn initiate(&self, arguments: Initiate) -> Box<dyn SecurityContext> {
-        Box::new(offered::Start::new(self.mechanisms.clone(), arguments))
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        Box::new(offered::Start::new(self.mechanisms.clone(), arguments, moment))
+    }
+
+    fn authenticates_peer(&self) -> bool {
+        self.mechanisms.iter().any(|mechanism| mechanism.authenticates_peer())
+    }
+
+    fn takes_ambient_credentials(&self) -> bool {
+        self.mechanisms.iter().any(|mechanism| mechanism.takes_ambient_credentials())
     }
 
     fn may_block(&self) -> bool {

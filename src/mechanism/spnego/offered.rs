@@ -13,7 +13,8 @@ use crate::mechanism::spnego::selected::{
 };
 use crate::mechanism::spnego::token::{self, NegState, NegTokenResp, defective};
 use crate::mechanism::{
-    Entropy, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, SecurityContext, Step,
+    ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment, MutualAuthentication,
+    SecurityContext, Step,
 };
 
 /// What an NTLM message begins with that no SPNEGO frame is around.
@@ -23,11 +24,15 @@ const NTLM_SIGNATURE: &[u8] = b"NTLMSSP\0";
 pub(super) struct Start {
     mechanisms: Vec<Arc<dyn Mechanism>>,
     arguments: Initiate,
+    moment: Moment,
 }
 
 impl Start {
-    pub(super) fn new(mechanisms: Vec<Arc<dyn Mechanism>>, arguments: Initiate) -> Self {
-        Self { mechanisms, arguments }
+    pub(super) fn new(mut mechanisms: Vec<Arc<dyn Mechanism>>, arguments: Initiate, moment: Moment) -> Self {
+        if arguments.mutual_authentication == MutualAuthentication::Required {
+            mechanisms.retain(|mechanism| mechanism.authenticates_peer());
+        }
+        Self { mechanisms, arguments, moment }
     }
 
     /// Offers the mechanisms from `first` on, with that one's first token.
@@ -51,6 +56,7 @@ impl Start {
                 before: first,
                 mech_types,
                 arguments: self.arguments,
+                moment: self.moment,
                 optimistic,
             }),
             expects,
@@ -61,7 +67,8 @@ impl Start {
 
 impl SecurityContext for Start {
     /// The first mechanism that can start makes the optimistic token, and those before it are not
-    /// offered. Those after it are offered untried: they begin if the server picks them.
+    /// offered. Those after it are offered untried: they begin if the server picks them. A password
+    /// that was refused meanwhile is not tried in another mechanism.
     ///
     /// The input is ignored. Only an acceptor that speaks first sends any (NegTokenInit2 and its
     /// hints, MS-SPNG, section 2.2.1), and nothing in it binds the client.
@@ -69,8 +76,10 @@ impl SecurityContext for Start {
         let mut kind = None;
         let mut failures = Vec::new();
         for (index, mechanism) in self.mechanisms.iter().enumerate() {
-            match mechanism.initiate(arguments_for(&self.arguments, index)).step(None) {
+            let moment = moment_for(&self.moment, index);
+            match mechanism.initiate(self.arguments.clone(), moment).step(None) {
                 Ok(step) => return Ok(self.offer(index, step)),
+                Err(error) if error.kind() == ErrorKind::WrongPassword => return Err(error),
                 Err(error) => {
                     kind.get_or_insert(error.kind());
                     failures.push(format!("{}: {error}", mechanism.name()));
@@ -94,6 +103,7 @@ struct Offered {
     /// The list as it was sent, for the integrity code.
     mech_types: Vec<u8>,
     arguments: Initiate,
+    moment: Moment,
     optimistic: Progress,
 }
 
@@ -155,8 +165,8 @@ impl Offered {
             return Err(defective("the server sent a token of a mechanism that has not begun"));
         }
         let mechanism = &self.mechanisms[chosen];
-        let arguments = arguments_for(&self.arguments, self.before + chosen);
-        let step = mechanism.initiate(arguments).step(None)?;
+        let moment = moment_for(&self.moment, self.before + chosen);
+        let step = mechanism.initiate(self.arguments, moment).step(None)?;
         Negotiated::new(Choice::Other, mechanism.name(), self.mech_types).advance(step, answer)
     }
 
@@ -180,21 +190,20 @@ impl Offered {
     }
 }
 
-/// The arguments for the mechanism at this place of the whole list: the caller's, with entropy
-/// of its own, so that no two contexts share any.
-fn arguments_for(arguments: &Initiate, index: usize) -> Initiate {
+/// The moment for the mechanism at this place of the whole list: the caller's, with entropy of its
+/// own, so that no two contexts share any.
+fn moment_for(moment: &Moment, index: usize) -> Moment {
     let mut octets = [0; 32];
     for (half, out) in octets.chunks_mut(16).enumerate() {
         // HMAC is a pseudorandom function with MD5, too, and MD5 is at hand for NTLM.
         let mut hmac =
-            Hmac::<Md5>::new_from_slice(arguments.entropy.octets()).expect("HMAC takes keys of every length");
+            Hmac::<Md5>::new_from_slice(moment.entropy.octets()).expect("HMAC takes keys of every length");
         hmac.update(b"legwork SPNEGO");
         hmac.update(&(index as u64).to_be_bytes());
         hmac.update(&[half as u8]);
         out.copy_from_slice(&hmac.finalize().into_bytes());
     }
-    let entropy = Entropy::new(octets);
+    let derived = Moment::new(moment.now, octets);
     octets.zeroize();
-    Initiate::new(arguments.target_name.clone(), arguments.credentials.clone(), entropy, arguments.now)
-        .with_channel_bindings(arguments.channel_bindings.clone())
+    derived
 }

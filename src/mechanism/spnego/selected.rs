@@ -179,7 +179,7 @@ impl Negotiated {
             };
         };
         self.mic_sent = true;
-        Ok(Some(integrity.mic(&self.mech_types)))
+        integrity.mic(&self.mech_types).map(Some)
     }
 
     /// Whether the choice is as protected as it must be.

@@ -18,7 +18,7 @@ use crate::authorization::Authorization;
 use crate::credentials::Credentials;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::Spnego;
-use crate::mechanism::{Entropy, Initiate, Mechanism, SecurityContext, Step};
+use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext, Step};
 use crate::protection_space::Challenger;
 use crate::testing::Server;
 
@@ -131,9 +131,9 @@ impl Handshake {
 
     pub(super) fn of(scheme: &'static str, mechanism: &dyn Mechanism, user: &str, password: &str) -> Self {
         let credentials = Credentials::password(user, password);
-        let arguments =
-            Initiate::new("HTTP/127.0.0.1", credentials, Entropy::new([7; 32]), SystemTime::now());
-        Self { scheme, context: Some(mechanism.initiate(arguments)) }
+        let arguments = Initiate::new("HTTP/127.0.0.1", credentials);
+        let moment = Moment::new(SystemTime::now(), [7; 32]);
+        Self { scheme, context: Some(mechanism.initiate(arguments, moment)) }
     }
 
     /// The next field value, if there is one to send.

@@ -14,7 +14,7 @@ use crate::credentials::Credentials;
 use crate::mechanism::spnego::token::{NegState, NegTokenResp};
 use crate::mechanism::spnego::{Spnego, der, oid};
 use crate::mechanism::{
-    Binding, Entropy, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity,
+    Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     SecurityContext, Step,
 };
 use crate::testing::acceptor::{Accept, Acceptor};
@@ -87,9 +87,9 @@ impl Mechanism for Keyed {
         self.oid
     }
 
-    fn initiate(&self, arguments: Initiate) -> Box<dyn SecurityContext> {
-        self.seen.lock().expect("no test panics with it").push(*arguments.entropy.octets());
-        assert_eq!(arguments.target_name, "HTTP/mail.example");
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        self.seen.lock().expect("no test panics with it").push(*moment.entropy.octets());
+        assert_eq!(&*arguments.target_name, "HTTP/mail.example");
         Box::new(KeyedContext(self.clone()))
     }
 
@@ -168,9 +168,9 @@ fn md5_mic(sender: &str, number: u8, message: &[u8]) -> Vec<u8> {
 }
 
 impl MessageIntegrity for KeyedMic {
-    fn mic(&mut self, message: &[u8]) -> Vec<u8> {
+    fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError> {
         self.numbers.0 += 1;
-        md5_mic(self.own, self.numbers.0 - 1, message)
+        Ok(md5_mic(self.own, self.numbers.0 - 1, message))
     }
 
     fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError> {
@@ -183,8 +183,11 @@ impl MessageIntegrity for KeyedMic {
 }
 
 fn arguments() -> Initiate {
-    let credentials = Credentials::password("alice", "pw");
-    Initiate::new("HTTP/mail.example", credentials, Entropy::new([7; 32]), UNIX_EPOCH)
+    Initiate::new("HTTP/mail.example", Credentials::password("alice", "pw"))
+}
+
+fn moment() -> Moment {
+    Moment::new(UNIX_EPOCH, [7; 32])
 }
 
 fn spnego(mechanisms: impl IntoIterator<Item = Keyed>) -> Spnego {
@@ -192,7 +195,7 @@ fn spnego(mechanisms: impl IntoIterator<Item = Keyed>) -> Spnego {
 }
 
 fn first(spnego: &Spnego) -> (Vec<u8>, Box<dyn SecurityContext>) {
-    went_on(spnego.initiate(arguments()).step(None))
+    went_on(spnego.initiate(arguments(), moment()).step(None))
 }
 
 #[track_caller]
@@ -227,7 +230,7 @@ fn answer(
 
 /// A conversation as over HTTP: each token is a request, each answer a 401 or, at last, a 200.
 fn converse(spnego: &Spnego, server: &mut dyn Acceptor) -> Result<Established, MechanismError> {
-    let mut step = spnego.initiate(arguments()).step(None)?;
+    let mut step = spnego.initiate(arguments(), moment()).step(None)?;
     for _ in 0..5 {
         let (token, context) = match step {
             Step::Continue { token, context, .. } => (token, Ok(context)),

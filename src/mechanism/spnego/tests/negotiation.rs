@@ -85,7 +85,7 @@ fn the_first_steps_expectations_are_the_mechanisms() {
         (Keyed::kerberos(Legs::Two), (Expects::Success, true)),
         (Keyed::kerberos(Legs::One), (Expects::Success, true)),
     ] {
-        let step = spnego([mechanism]).initiate(arguments()).step(None);
+        let step = spnego([mechanism]).initiate(arguments(), moment()).step(None);
         let Ok(Step::Continue { expects, proves, .. }) = step else { panic!("{step:?}") };
         assert_eq!((expects, proves), expected);
     }
@@ -119,10 +119,11 @@ fn mechanisms_that_cannot_start_are_not_offered() {
     assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::NTLM, oid::KERBEROS]);
 
     let other = Keyed { name: "NTLM", ..none() };
-    let error = spnego([none(), other]).initiate(arguments()).step(None).expect_err("none can start");
+    let error =
+        spnego([none(), other]).initiate(arguments(), moment()).step(None).expect_err("none can start");
     assert_eq!(error.kind(), ErrorKind::Credentials);
     assert_eq!(error.to_string(), "no mechanism can start: Kerberos: no ticket; NTLM: no ticket");
-    assert_eq!(kind(spnego([]).initiate(arguments()).step(None)), ErrorKind::Unsupported);
+    assert_eq!(kind(spnego([]).initiate(arguments(), moment()).step(None)), ErrorKind::Unsupported);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn a_mechanism_that_cannot_start_when_it_is_picked_fails_with_its_own_error() {
 #[test]
 fn a_hint_before_the_first_token_changes_nothing() {
     let spnego = spnego([Keyed::ntlm()]);
-    let (hinted, _) = went_on(spnego.initiate(arguments()).step(Some(b"a NegTokenInit2")));
+    let (hinted, _) = went_on(spnego.initiate(arguments(), moment()).step(Some(b"a NegTokenInit2")));
     assert_eq!(hinted, first(&spnego).0);
 }
 

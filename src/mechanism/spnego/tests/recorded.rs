@@ -21,7 +21,7 @@ impl Mechanism for Recorded {
         oid::NTLM
     }
 
-    fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> {
+    fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
         Box::new(self.clone())
     }
 }
@@ -40,9 +40,9 @@ impl SecurityContext for Recorded {
 }
 
 impl MessageIntegrity for Recorded {
-    fn mic(&mut self, message: &[u8]) -> Vec<u8> {
+    fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError> {
         assert_eq!(message, self.mech_types);
-        self.client.pop_front().expect("the recorded code")
+        Ok(self.client.pop_front().expect("the recorded code"))
     }
 
     fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError> {
@@ -122,7 +122,7 @@ fn mit_krb5s_pick_of_the_second_mechanism_is_reproduced_octet_for_octet() {
         fn oid(&self) -> &'static [u8] {
             oid::KERBEROS
         }
-        fn initiate(&self, _: Initiate) -> Box<dyn SecurityContext> {
+        fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
             Box::new(NotATicket(self.0.clone()))
         }
     }

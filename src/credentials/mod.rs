@@ -1,5 +1,9 @@
 //! What the user holds: names and secrets, and where they come from.
 
+mod ambient;
+
+pub use ambient::{Ambient, InvalidPattern, OriginPatterns};
+
 use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
@@ -32,7 +36,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A user's name and password, shared by every connection that uses them.
+/// What a user logs in with, shared by every connection that uses it: a name and a password, or
+/// what the system holds for the logged-on user.
 ///
 /// Equality covers the secret: the same user with another password is another identity.
 ///
@@ -43,28 +48,51 @@ impl fmt::Debug for Secret {
 /// assert_eq!(format!("{carol:?}"), "Credentials { username: \"LAB\\\\carol\", .. }");
 /// ```
 #[derive(Clone)]
-pub struct Credentials(Arc<Password>);
+pub struct Credentials(Arc<Kind>);
 
 #[derive(PartialEq, Eq)]
-struct Password {
-    username: String,
-    password: Secret,
+enum Kind {
+    Password { username: String, password: Secret },
+    Ambient(Ambient),
 }
 
 impl Credentials {
     /// A user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
     pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self(Arc::new(Password { username: username.into(), password: Secret::new(password) }))
+        Self(Arc::new(Kind::Password { username: username.into(), password: Secret::new(password) }))
     }
 
-    /// The name as the caller gave it.
-    pub fn username(&self) -> &str {
-        &self.0.username
+    /// The logged-on user's own: a ticket cache or a keytab. Mechanisms of the system alone can use
+    /// them, such as Kerberos.
+    ///
+    /// Given to one origin, or in a request's extensions, they go there; for more origins there is
+    /// [`AuthenticatorBuilder::ambient`](crate::handshake::AuthenticatorBuilder::ambient).
+    pub fn ambient(ambient: Ambient) -> Self {
+        Self(Arc::new(Kind::Ambient(ambient)))
     }
 
-    /// The password.
-    pub fn secret(&self) -> &Secret {
-        &self.0.password
+    /// The name as the caller gave it; `None` where it is left to the system.
+    pub fn username(&self) -> Option<&str> {
+        match &*self.0 {
+            Kind::Password { username, .. } => Some(username),
+            Kind::Ambient(ambient) => ambient.principal_name(),
+        }
+    }
+
+    /// The name and the password, if that is what they are.
+    pub fn as_password(&self) -> Option<(&str, &Secret)> {
+        match &*self.0 {
+            Kind::Password { username, password } => Some((username, password)),
+            Kind::Ambient(_) => None,
+        }
+    }
+
+    /// Which of the system's, if they are.
+    pub fn as_ambient(&self) -> Option<&Ambient> {
+        match &*self.0 {
+            Kind::Password { .. } => None,
+            Kind::Ambient(ambient) => Some(ambient),
+        }
     }
 }
 
@@ -79,13 +107,18 @@ impl Eq for Credentials {}
 impl Hash for Credentials {
     /// The name alone: a hash of the password has no place in a table.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.username.hash(state);
+        self.username().hash(state);
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.0.username).finish_non_exhaustive()
+        match &*self.0 {
+            Kind::Password { username, .. } => {
+                f.debug_struct("Credentials").field("username", username).finish_non_exhaustive()
+            }
+            Kind::Ambient(ambient) => ambient.fmt(f),
+        }
     }
 }
 
@@ -206,9 +239,10 @@ mod tests {
     #[test]
     fn the_password_is_part_of_equality_and_never_printed() {
         let one = Credentials::password("alice", "first-pw");
+        let (_, secret) = one.as_password().expect("a password");
         assert_eq!(one, Credentials::password("alice", "first-pw"));
         assert_ne!(one, Credentials::password("alice", "other-pw"));
-        assert!(!format!("{one:?} {:?}", one.secret()).contains("first-pw"));
+        assert!(!format!("{one:?} {:?}", secret).contains("first-pw"));
     }
 
     #[test]

@@ -1,0 +1,139 @@
+//! What a security context is begun with.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use zeroize::Zeroize;
+
+use crate::channel_bindings::ChannelBindings;
+use crate::credentials::Credentials;
+
+/// Who logs in where and how; cheap to clone.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Initiate {
+    /// The service principal name, such as `HTTP/mail.example` (RFC 4559, section 4).
+    pub target_name: Arc<str>,
+    /// Who logs in.
+    pub credentials: Credentials,
+    /// What ties the login to its TLS connection, if there is one.
+    pub channel_bindings: Option<ChannelBindings>,
+    /// Whether the server may act as the user elsewhere.
+    pub delegation: Delegation,
+    /// Whether the server has to prove who it is.
+    pub mutual_authentication: MutualAuthentication,
+}
+
+impl Initiate {
+    /// Arguments without channel bindings and delegation; mutual authentication where the
+    /// mechanism has it.
+    pub fn new(target_name: impl Into<Arc<str>>, credentials: Credentials) -> Self {
+        Self {
+            target_name: target_name.into(),
+            credentials,
+            channel_bindings: None,
+            delegation: Delegation::default(),
+            mutual_authentication: MutualAuthentication::default(),
+        }
+    }
+
+    /// The same with channel bindings.
+    #[must_use]
+    pub fn with_channel_bindings(mut self, bindings: Option<ChannelBindings>) -> Self {
+        self.channel_bindings = bindings;
+        self
+    }
+
+    /// The same with delegation.
+    #[must_use]
+    pub fn with_delegation(mut self, delegation: Delegation) -> Self {
+        self.delegation = delegation;
+        self
+    }
+
+    /// The same with another rule for mutual authentication.
+    #[must_use]
+    pub fn with_mutual_authentication(mut self, rule: MutualAuthentication) -> Self {
+        self.mutual_authentication = rule;
+        self
+    }
+}
+
+/// Whether a login lets the server act as the user elsewhere (RFC 4121, section 4.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Delegation {
+    /// Never: the default.
+    #[default]
+    Off,
+    /// Where the realm's policy marks the server as trusted for it (`GSS_C_DELEG_POLICY_FLAG`, RFC
+    /// 5896).
+    ByPolicy,
+    /// Always.
+    On,
+}
+
+/// Whether the server has to prove who it is, by the token in its final response (RFC 2743,
+/// section 1.2.5).
+///
+/// A token that is there and does not hold is an error under every rule but [`Off`](Self::Off).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MutualAuthentication {
+    /// It is not asked for, and the final response is not looked at.
+    Off,
+    /// It is asked for, and checked where the server answers: the default. Many servers leave the
+    /// token out, above all in responses other than 200; over https the certificate has already
+    /// shown who the server is, and over http whoever can remove the token can change the page
+    /// as well.
+    #[default]
+    Preferred,
+    /// A final response without the token is an error, and mechanisms that cannot authenticate the
+    /// server, such as NTLM, are not used.
+    Required,
+}
+
+/// The present and fresh randomness, as a mechanism is given them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Moment {
+    /// The wall clock, for mechanisms that send it.
+    pub now: SystemTime,
+    /// Randomness for one context.
+    pub entropy: Entropy,
+}
+
+impl Moment {
+    /// A moment; the octets are used once.
+    pub fn new(now: SystemTime, entropy: [u8; 32]) -> Self {
+        Self { now, entropy: Entropy::new(entropy) }
+    }
+}
+
+/// Randomness for one security context: 32 octets, drawn by the caller and used once.
+pub struct Entropy([u8; 32]);
+
+impl Entropy {
+    /// Wraps octets that nobody else will use.
+    pub fn new(octets: [u8; 32]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets.
+    pub fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Drop for Entropy {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entropy(..)")
+    }
+}
