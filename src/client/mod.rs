@@ -1,6 +1,8 @@
-//! Everything about many connections: connectors, the pool, timers.
+//! Everything about many connections: connectors, the pool, timers, threads.
 
+mod blocking;
 pub mod hyper;
 mod runtime;
 
-pub use runtime::{TokioBlocking, TokioTimer};
+pub use blocking::BlockingSteps;
+pub use runtime::TokioTimer;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::credentials::Credentials;
 use crate::mechanism::{Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step};
 
 /// A mechanism's next step: it owns the context and the peer's token.
@@ -33,6 +34,19 @@ impl StepJob {
         self.may_block
     }
 
+    /// What the step gets from elsewhere and leaves behind for others, if it may block: with
+    /// Kerberos, a ticket.
+    pub fn shared_work(&self) -> Option<SharedWork> {
+        match &self.work {
+            Work::Initiate { mechanism, arguments } if self.may_block => Some(SharedWork {
+                mechanism: Arc::as_ptr(mechanism).addr(),
+                target_name: Arc::clone(&arguments.target_name),
+                credentials: arguments.credentials.clone(),
+            }),
+            Work::Initiate { .. } | Work::Continue { .. } => None,
+        }
+    }
+
     /// Runs the step.
     pub fn run(self, moment: Moment) -> Stepped {
         Stepped(match self.work {
@@ -48,11 +62,30 @@ impl fmt::Debug for StepJob {
     }
 }
 
+/// Names what several first steps have in common: one mechanism, one user, one target. While a step
+/// is at it, others gain by waiting for its result. Comparable as long as one of the steps is there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SharedWork {
+    mechanism: usize,
+    target_name: Arc<str>,
+    credentials: Credentials,
+}
+
 /// What a [`StepJob`] came to; goes back to the exchange that asked for it.
 #[derive(Debug)]
 pub struct Stepped(Result<Step, MechanismError>);
 
 impl Stepped {
+    /// A step that was not run, or not to its end.
+    pub fn failed(error: MechanismError) -> Self {
+        Self(Err(error))
+    }
+
+    /// Why the step failed, if it did.
+    pub fn failure(&self) -> Option<&MechanismError> {
+        self.0.as_ref().err()
+    }
+
     /// The step's result.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ pub mod spnego;
 
 pub use error::{ErrorKind, MechanismError};
 pub use initiate::{Delegation, Entropy, Initiate, Moment, MutualAuthentication};
-pub use job::{StepJob, Stepped};
+pub use job::{SharedWork, StepJob, Stepped};
 
 use std::fmt;
 

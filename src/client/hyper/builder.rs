@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 
+use crate::client::blocking::BlockingSteps;
 use crate::client::hyper::connect::Connect;
 use crate::client::hyper::dispatch::{Client, Shared};
 use crate::client::hyper::pool::{Pool, PoolLimits};
-use crate::client::runtime::{TokioBlocking, TokioTimer};
+use crate::client::runtime::TokioTimer;
 use crate::handshake::Authenticator;
-use crate::service::{Environment, Limits, Observer};
+use crate::service::{Blocking, Environment, Limits, Observer};
 
 /// Builds a [`Client`].
 pub struct ClientBuilder {
@@ -42,7 +43,7 @@ impl ClientBuilder {
     fn new(authenticator: Authenticator) -> Self {
         let environment = Environment {
             timer: Some(Arc::new(TokioTimer)),
-            blocking: Some(Arc::new(TokioBlocking)),
+            blocking: Some(Arc::new(BlockingSteps::default())),
             ..Environment::default()
         };
         Self {
@@ -94,6 +95,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.environment.limits = limits;
+        self
+    }
+
+    /// Where mechanism steps run that may block, such as those that wait for a KDC. Default:
+    /// [`BlockingSteps`] of this client's own.
+    #[must_use]
+    pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
+        self.environment.blocking = Some(Arc::new(blocking));
         self
     }
 
