@@ -4,6 +4,7 @@
 mod choosing;
 mod connections;
 mod hostile;
+mod tickets;
 mod verdicts;
 
 use std::sync::Arc;
