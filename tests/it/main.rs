@@ -14,4 +14,5 @@ mod many;
 mod pool;
 mod proxy;
 mod support;
+mod tickets;
 mod timeouts;
