@@ -15,7 +15,7 @@ use crate::mechanism::spnego::token::{NegState, NegTokenResp};
 use crate::mechanism::spnego::{Spnego, der, oid};
 use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
-    SecurityContext, Step,
+    MutualAuthentication, SecurityContext, Step,
 };
 use crate::testing::acceptor::{Accept, Acceptor};
 use crate::testing::spnego::{NegTokenInit, ServerMic, SpnegoAcceptor};
@@ -35,6 +35,8 @@ struct Keyed {
 enum Legs {
     /// No ticket: the first step fails.
     CannotStart,
+    /// The KDC refuses the password: the first step fails.
+    WrongPassword,
     /// Kerberos without mutual authentication: complete with the first token.
     One,
     /// Kerberos with it: the server sends the last token.
@@ -96,6 +98,10 @@ impl Mechanism for Keyed {
     fn may_block(&self) -> bool {
         self.oid == oid::KERBEROS
     }
+
+    fn authenticates_peer(&self) -> bool {
+        self.oid == oid::KERBEROS
+    }
 }
 
 struct KeyedContext(Keyed);
@@ -107,6 +113,9 @@ impl SecurityContext for KeyedContext {
             let token = self.0.message("hello");
             let expects = match legs {
                 Legs::CannotStart => return Err(MechanismError::new(ErrorKind::Credentials, "no ticket")),
+                Legs::WrongPassword => {
+                    return Err(MechanismError::new(ErrorKind::WrongPassword, "the KDC says no"));
+                }
                 Legs::One => {
                     return Ok(Step::Complete { token: Some(token), established: self.0.established() });
                 }

@@ -126,6 +126,27 @@ fn mechanisms_that_cannot_start_are_not_offered() {
     assert_eq!(kind(spnego([]).initiate(arguments(), moment()).step(None)), ErrorKind::Unsupported);
 }
 
+// A KDC counts attempts, and so does the server that NTLM would go to.
+#[test]
+fn a_password_that_was_refused_is_tried_in_no_other_mechanism() {
+    let (kerberos, ntlm) = (Keyed::kerberos(Legs::WrongPassword), Keyed::ntlm());
+    let seen = Arc::clone(&ntlm.seen);
+    let step = spnego([kerberos, ntlm]).initiate(arguments(), moment()).step(None);
+    assert_eq!(kind(step), ErrorKind::WrongPassword);
+    assert!(seen.lock().expect("no test panics with it").is_empty());
+}
+
+// dotnet 51701
+#[test]
+fn where_the_server_must_prove_itself_only_mechanisms_that_can_make_it_are_offered() {
+    let required = || arguments().with_mutual_authentication(MutualAuthentication::Required);
+    let both = spnego([Keyed::kerberos(Legs::Two), Keyed::ntlm()]);
+    let (token, _) = went_on(both.initiate(required(), moment()).step(None));
+    assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::KERBEROS]);
+    let step = spnego([Keyed::ntlm()]).initiate(required(), moment()).step(None);
+    assert_eq!(kind(step), ErrorKind::Unsupported);
+}
+
 #[test]
 fn a_mechanism_that_cannot_start_when_it_is_picked_fails_with_its_own_error() {
     let (_, context) = first(&spnego([Keyed::ntlm(), Keyed::kerberos(Legs::CannotStart)]));
