@@ -28,6 +28,7 @@
 //! | repeats the token as its integrity code (Windows 2000, WebSphere) | no integrity code |
 //! | sends an empty token (old IIS) | no token |
 //! | picks another mechanism with accept-incomplete (Windows Server 2003) | as with request-mic |
+//! | answers with a bare Kerberos token | goes on bare if Kerberos was the first mechanism offered |
 //! | answers with a bare NTLM message | goes on bare if NTLM was the sole mechanism offered |
 //!
 //! ```

@@ -32,6 +32,9 @@ impl Start {
         if arguments.mutual_authentication == MutualAuthentication::Required {
             mechanisms.retain(|mechanism| mechanism.authenticates_peer());
         }
+        if arguments.credentials.as_ambient().is_some() {
+            mechanisms.retain(|mechanism| mechanism.takes_ambient_credentials());
+        }
         Self { mechanisms, arguments, moment }
     }
 
@@ -113,6 +116,9 @@ impl SecurityContext for Offered {
         if input.starts_with(NTLM_SIGNATURE) {
             return self.step_bare(input);
         }
+        if token::framed_mechanism(input).is_some_and(|oid| oid == self.mechanisms[0].oid()) {
+            return self.step_framed(input);
+        }
         let answer = NegTokenResp::decode(input)?;
         if answer.state == Some(NegState::Reject) {
             return Err(explain(self.optimistic, answer.response_token));
@@ -168,6 +174,16 @@ impl Offered {
         let moment = moment_for(&self.moment, self.before + chosen);
         let step = mechanism.initiate(self.arguments, moment).step(None)?;
         Negotiated::new(Choice::Other, mechanism.name(), self.mech_types).advance(step, answer)
+    }
+
+    /// Goes on without SPNEGO where the server answers with the first mechanism's own token, in
+    /// GSS-API's frame, as Kerberos acceptors do that know no SPNEGO. Nobody gains by such an
+    /// answer: it goes on with what was offered first.
+    fn step_framed(self: Box<Self>, input: &[u8]) -> Result<Step, MechanismError> {
+        match self.optimistic {
+            Progress::Stepping(inner) => inner.step(Some(input)),
+            Progress::Done(_) => Err(unexpected_token()),
+        }
     }
 
     /// Goes on without SPNEGO where the server has stepped out of it: the inner context takes

@@ -43,6 +43,11 @@ pub(crate) fn neg_token_init(mech_type_list: &[u8], mech_token: Option<&[u8]>) -
     )
 }
 
+/// The mechanism whose token this is, where GSS-API's frame is around it (RFC 2743, section 3.1).
+pub(crate) fn framed_mechanism(token: &[u8]) -> Option<&[u8]> {
+    Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?.value(der::OBJECT_IDENTIFIER).ok()
+}
+
 /// Every token after the first, from either side; it has no GSS-API frame.
 ///
 /// ```asn1

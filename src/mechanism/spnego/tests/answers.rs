@@ -73,6 +73,22 @@ fn a_rejection_is_a_refusal_in_the_mechanisms_words() {
 }
 
 #[test]
+fn a_bare_kerberos_answer_is_taken_if_kerberos_was_offered_first() {
+    let kerberos = Keyed::kerberos(Legs::Two);
+    for others in [vec![], vec![Keyed::ntlm()]] {
+        let (_, context) = first(&spnego([vec![kerberos.clone()], others].concat()));
+        let (_, established) = completed(context.step(Some(&kerberos.framed("challenge"))));
+        assert_eq!(established.mechanism, "Kerberos");
+    }
+
+    // Behind another mechanism it is no answer at all, nor is another mechanism's bare token.
+    let (_, context) = first(&spnego([Keyed::ntlm(), kerberos.clone()]));
+    assert_eq!(kind(context.step(Some(&kerberos.framed("challenge")))), ErrorKind::DefectiveToken);
+    let (_, context) = first(&spnego([kerberos, Keyed::ntlm()]));
+    assert_eq!(kind(context.step(Some(&Keyed::ntlm().framed("challenge")))), ErrorKind::DefectiveToken);
+}
+
+#[test]
 fn a_bare_answer_is_taken_from_then_on_if_ntlm_was_the_sole_offer() {
     let server = || SpnegoAcceptor::new(oid::NTLM, Keyed::ntlm().acceptor()).answering_bare();
     let established = converse(&spnego([Keyed::ntlm()]), &mut server()).expect("bare NTLM");

@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 
 use md5::{Digest, Md5};
 
-use crate::credentials::Credentials;
+use crate::credentials::{Ambient, Credentials};
 use crate::mechanism::spnego::token::{NegState, NegTokenResp};
 use crate::mechanism::spnego::{Spnego, der, oid};
 use crate::mechanism::{
@@ -67,6 +67,12 @@ impl Keyed {
         format!("{prefix}{text}").into_bytes()
     }
 
+    /// The same in GSS-API's frame.
+    fn framed(&self, text: &str) -> Vec<u8> {
+        let mechanism = der::encode(der::OBJECT_IDENTIFIER, &[self.oid]);
+        der::encode(der::APPLICATION_0, &[&mechanism, &self.message(text)])
+    }
+
     fn established(&self) -> Established {
         let mut established = Established::new(self.name, Some("alice".to_owned()), Binding::Connection);
         established.mutual = self.legs == Legs::Two;
@@ -102,6 +108,10 @@ impl Mechanism for Keyed {
     fn authenticates_peer(&self) -> bool {
         self.oid == oid::KERBEROS
     }
+
+    fn takes_ambient_credentials(&self) -> bool {
+        self.oid == oid::KERBEROS
+    }
 }
 
 struct KeyedContext(Keyed);
@@ -127,7 +137,7 @@ impl SecurityContext for KeyedContext {
         if input == self.0.message("clock skew") {
             return Err(MechanismError::new(ErrorKind::DefectiveToken, "the clocks differ"));
         }
-        if input != self.0.message("challenge") {
+        if input != self.0.message("challenge") && input != self.0.framed("challenge") {
             return Err(MechanismError::new(ErrorKind::DefectiveToken, "not a challenge"));
         }
         let token = (legs == Legs::Three).then(|| self.0.message("response"));

@@ -147,6 +147,17 @@ fn where_the_server_must_prove_itself_only_mechanisms_that_can_make_it_are_offer
     assert_eq!(kind(step), ErrorKind::Unsupported);
 }
 
+// ambient single sign-on
+#[test]
+fn the_systems_user_is_offered_by_the_systems_mechanisms_alone() {
+    let ambient = || Initiate::new("HTTP/mail.example", Credentials::ambient(Ambient::new()));
+    let both = spnego([Keyed::kerberos(Legs::Two), Keyed::ntlm()]);
+    let (token, _) = went_on(both.initiate(ambient(), moment()).step(None));
+    assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::KERBEROS]);
+    let step = spnego([Keyed::ntlm()]).initiate(ambient(), moment()).step(None);
+    assert_eq!(kind(step), ErrorKind::Unsupported);
+}
+
 #[test]
 fn a_mechanism_that_cannot_start_when_it_is_picked_fails_with_its_own_error() {
     let (_, context) = first(&spnego([Keyed::ntlm(), Keyed::kerberos(Legs::CannotStart)]));
