@@ -5,12 +5,14 @@
 //! knows HTTP, reads a clock or draws randomness: both come in as values, which is what lets the
 //! published vectors run.
 
+mod describe;
 mod error;
 mod initiate;
 mod job;
 pub mod ntlm;
 pub mod spnego;
 
+pub use describe::describe_token;
 pub use error::{ErrorKind, MechanismError};
 pub use initiate::{Delegation, Entropy, Initiate, Moment, MutualAuthentication};
 pub use job::{SharedWork, StepJob, Stepped};
@@ -181,25 +183,4 @@ pub trait MessageIntegrity: Send {
     ///
     /// [`MechanismError`] with [`ErrorKind::BadMic`] if it does not match.
     fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError>;
-}
-
-/// What kind of token this is, for reports: never its contents.
-pub fn describe_token(token: &[u8]) -> &'static str {
-    /// The first octets of the NTLM message in `token`, wherever it is wrapped.
-    fn ntlm(token: &[u8]) -> Option<u8> {
-        let signature = b"NTLMSSP\0";
-        let at = token.windows(signature.len()).position(|window| window == signature)?;
-        token.get(at + signature.len()).copied()
-    }
-    match (token.first(), ntlm(token)) {
-        (Some(0x60), Some(1)) => "SPNEGO NegTokenInit with NTLM NEGOTIATE",
-        (Some(0xa1), Some(2)) => "SPNEGO NegTokenResp with NTLM CHALLENGE",
-        (Some(0xa1), Some(3)) => "SPNEGO NegTokenResp with NTLM AUTHENTICATE",
-        (Some(0x60), _) => "SPNEGO NegTokenInit",
-        (Some(0xa1), _) => "SPNEGO NegTokenResp",
-        (_, Some(1)) => "NTLM NEGOTIATE",
-        (_, Some(2)) => "NTLM CHALLENGE",
-        (_, Some(3)) => "NTLM AUTHENTICATE",
-        _ => "",
-    }
 }
