@@ -60,6 +60,7 @@
 //! | | | the grammar, mechanisms, schemes, the handshake and the tower layer: no IO, no runtime |
 //! | `client` | yes | [`Client`]: hyper, the pool, tokio's timers |
 //! | `rustls` | yes | https for `Client`, trusting what the operating system trusts, or your `ClientConfig` |
+//! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |
 //! | `testing` | | an embedded server that demands authentication, for tests of your own |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

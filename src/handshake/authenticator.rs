@@ -245,6 +245,19 @@ impl AuthenticatorBuilder {
         self
     }
 
+    /// Negotiate over other mechanisms, in the place that Negotiate has among the
+    /// [`schemes`](Self::schemes), or before all of them. Default: SPNEGO with NTLM inside.
+    #[must_use]
+    pub fn negotiate(mut self, negotiate: Negotiate) -> Self {
+        let schemes = &mut self.options.schemes;
+        let place = schemes.iter().position(|scheme| scheme.name() == negotiate.name());
+        match place {
+            Some(place) => schemes[place] = Arc::new(negotiate),
+            None => schemes.insert(0, Arc::new(negotiate)),
+        }
+        self
+    }
+
     /// `origin` is known to want `scheme` (one of [`schemes`](Self::schemes), by its registered
     /// name): the first request already carries a token.
     #[must_use]

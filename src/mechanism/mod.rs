@@ -7,6 +7,8 @@
 
 mod describe;
 mod error;
+#[cfg(all(unix, feature = "gssapi"))]
+pub mod gssapi;
 mod initiate;
 mod job;
 pub mod ntlm;

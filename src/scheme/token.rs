@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
+#[cfg(all(unix, feature = "gssapi"))]
+use crate::mechanism::gssapi::Gssapi;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::Spnego;
 use crate::mechanism::{
@@ -54,6 +56,20 @@ impl Negotiate {
     /// Negotiate over this mechanism.
     pub fn new(mechanism: impl Mechanism + 'static) -> Self {
         Self { mechanism: Arc::new(mechanism) }
+    }
+}
+
+#[cfg(all(unix, feature = "gssapi"))]
+impl Negotiate {
+    /// SPNEGO with the system's Kerberos inside, and nothing weaker.
+    pub fn kerberos() -> Self {
+        Self::new(Spnego::new(vec![Arc::new(Gssapi::kerberos())]))
+    }
+
+    /// SPNEGO with the system's Kerberos inside, and NTLM for passwords: where Kerberos cannot
+    /// start (no ticket, no KDC, no library), or where the server picks it.
+    pub fn kerberos_or_ntlm() -> Self {
+        Self::new(Spnego::new(vec![Arc::new(Gssapi::kerberos()), Arc::new(Ntlm::default())]))
     }
 }
 

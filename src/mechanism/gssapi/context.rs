@@ -1,0 +1,211 @@
+//! The security context: [`Start`] gets credentials and makes the first token, [`Continued`] takes
+//! the server's.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::credentials::Credentials;
+use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
+use crate::mechanism::gssapi::status::{self, Attempt};
+use crate::mechanism::gssapi::{Canonicalization, Gssapi, krb_error};
+use crate::mechanism::spnego::oid;
+use crate::mechanism::{
+    Binding, Delegation, ErrorKind, Established, Expects, Initiate, MechanismError, MessageIntegrity,
+    MutualAuthentication, SecurityContext, Step, describe,
+};
+
+/// Before the first token.
+pub(super) struct Start {
+    gssapi: Gssapi,
+    arguments: Initiate,
+    now: SystemTime,
+}
+
+impl Start {
+    pub(super) fn new(gssapi: Gssapi, arguments: Initiate, now: SystemTime) -> Self {
+        Self { gssapi, arguments, now }
+    }
+
+    /// A first step with credentials that may have been kept. Tells whether fresh ones could do
+    /// better.
+    fn attempt(&self, library: &Arc<Library>) -> Result<Step, (MechanismError, bool)> {
+        let Self { gssapi, arguments, now } = self;
+        let target_name = &*arguments.target_name;
+        let attempt = Attempt { target_name, credentials: &arguments.credentials };
+        let mut acquired = gssapi
+            .system
+            .tickets
+            .acquire(library, &arguments.credentials, *now)
+            .map_err(|error| (error, false))?;
+        let setup = Setup {
+            credential: Arc::clone(&acquired.credential),
+            target: target(library, target_name, gssapi.canonicalization)
+                .map_err(|failure| (status::explain(&failure, &attempt), false))?,
+            mechanism: gssapi.mechanism,
+            flags: flags(arguments),
+            bindings: arguments.channel_bindings.as_ref().map(|bindings| bindings.application_data().into()),
+        };
+        let mut context = Context::new(library);
+        let initiated = context.step(&setup, None).map_err(|failure| {
+            let stale = acquired.was_kept && status::is_about_the_ticket(&failure);
+            (status::explain(&failure, &attempt), stale)
+        })?;
+        let principal = acquired.principal();
+        let continued = Continued {
+            context,
+            setup,
+            principal,
+            rule: arguments.mutual_authentication,
+            target_name: Arc::clone(&arguments.target_name),
+            credentials: arguments.credentials.clone(),
+            now: *now,
+            binding: Binding::Request,
+        };
+        Ok(continued.advance(initiated))
+    }
+}
+
+impl SecurityContext for Start {
+    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let library = Arc::clone(self.gssapi.library()?);
+        self.attempt(&library)
+            .or_else(|(error, stale)| {
+                if !stale {
+                    return Err((error, false));
+                }
+                self.gssapi.system.tickets.forget(&self.arguments.credentials);
+                self.attempt(&library)
+            })
+            .map_err(|(error, _)| error)
+    }
+}
+
+/// The target's name, for the library.
+fn target(library: &Arc<Library>, name: &str, canonicalization: Canonicalization) -> Result<Name, Failure> {
+    let service_and_host = name.split_once('/').filter(|_| !name.contains('@'));
+    let Some((service, host)) = service_and_host else {
+        return Name::import(library, name, Oid::KERBEROS_PRINCIPAL);
+    };
+    let principal = match canonicalization {
+        Canonicalization::Off => library.host_principal(service, host),
+        Canonicalization::Configured => None,
+    };
+    match principal {
+        Some(principal) => Name::import(library, &principal, Oid::KERBEROS_PRINCIPAL),
+        None => Name::import(library, &format!("{service}@{host}"), Oid::HOSTBASED_SERVICE),
+    }
+}
+
+fn flags(arguments: &Initiate) -> u32 {
+    // Integrity for the sake of SPNEGO's mechListMIC.
+    let mutual = match arguments.mutual_authentication {
+        MutualAuthentication::Off => 0,
+        MutualAuthentication::Preferred | MutualAuthentication::Required => flag::MUTUAL,
+    };
+    let delegation = match arguments.delegation {
+        Delegation::Off => 0,
+        Delegation::ByPolicy => flag::DELEGATION_BY_POLICY,
+        Delegation::On => flag::DELEGATION,
+    };
+    flag::INTEGRITY | mutual | delegation
+}
+
+/// A token is out.
+struct Continued {
+    context: Context,
+    setup: Setup,
+    principal: Option<String>,
+    rule: MutualAuthentication,
+    target_name: Arc<str>,
+    credentials: Credentials,
+    now: SystemTime,
+    /// What the tokens so far have shown of it: the system's SPNEGO may choose NTLM.
+    binding: Binding,
+}
+
+impl Continued {
+    fn advance(mut self, initiated: Initiated) -> Step {
+        let Initiated { token, is_complete, flags, mechanism } = initiated;
+        let ntlm = describe::ntlm_message(&token);
+        if ntlm.is_some() {
+            self.binding = Binding::Connection;
+        }
+        if !is_complete {
+            // Kerberos is through with its first token, whatever comes back; NTLM's takes another
+            // leg (MS-NLMP, section 2.2.1.1).
+            let expects = if ntlm == Some(1) { Expects::Challenge } else { Expects::Success };
+            let proves = expects == Expects::Success;
+            return Step::Continue { token, context: Box::new(self), expects, proves };
+        }
+        let established = Established {
+            mechanism: mechanism.as_deref().map_or(self.name(), name),
+            principal: self.principal,
+            mutual: flags & flag::MUTUAL != 0,
+            binding: self.binding,
+            integrity: Some(Box::new(Integrity(self.context))),
+        };
+        Step::Complete { token: Some(token).filter(|token| !token.is_empty()), established }
+    }
+
+    /// The mechanism, as far as the tokens tell.
+    fn name(&self) -> &'static str {
+        match self.binding {
+            Binding::Connection => "NTLM",
+            Binding::Request => name(self.setup.mechanism.0),
+        }
+    }
+}
+
+impl SecurityContext for Continued {
+    fn step(mut self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let Some(input) = input else {
+            return Err(MechanismError::new(
+                ErrorKind::MissingToken,
+                "the server's answer lacks Kerberos' token",
+            ));
+        };
+        if let Some(error) = krb_error::find(input, self.now) {
+            return Err(MechanismError::new(ErrorKind::Refused, error));
+        }
+        let initiated = self.context.step(&self.setup, Some(input)).map_err(|failure| {
+            let attempt = Attempt { target_name: &self.target_name, credentials: &self.credentials };
+            status::explain(&failure, &attempt)
+        })?;
+        Ok(self.advance(initiated))
+    }
+
+    /// The server took the ticket, and left out the token that would prove who it is.
+    fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
+        if self.rule == MutualAuthentication::Required {
+            return Err(MechanismError::new(
+                ErrorKind::MissingToken,
+                format!("{} accepted without proving who it is, which is required", self.target_name),
+            ));
+        }
+        Ok(Established::new(self.name(), self.principal, self.binding))
+    }
+}
+
+fn name(mechanism: &[u8]) -> &'static str {
+    match mechanism {
+        oid::SPNEGO => "SPNEGO",
+        oid::NTLM => "NTLM",
+        _ => "Kerberos",
+    }
+}
+
+/// The established context's integrity codes.
+struct Integrity(Context);
+
+impl MessageIntegrity for Integrity {
+    fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError> {
+        self.0.mic(message).map_err(|failure| MechanismError::new(ErrorKind::Unsupported, failure.words))
+    }
+
+    fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError> {
+        self.0.verify(message, mic).map_err(|failure| {
+            let words = failure.words;
+            MechanismError::new(ErrorKind::BadMic, format!("the server's integrity code is wrong: {words}"))
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! The server's reason when it cannot take a ticket: a KRB-ERROR in place of its token (RFC 4121,
+//! section 4.1; RFC 4120, section 5.9.1).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::mechanism::spnego::der::{self, Malformed, Reader};
+use crate::mechanism::spnego::oid;
+
+/// `TOK_ID` of a KRB-ERROR (RFC 4121, section 4.1).
+const TOKEN_ID: &[u8] = &[0x03, 0x00];
+/// `[APPLICATION 30]`, constructed.
+const APPLICATION_30: u8 = 0x7e;
+const INTEGER: u8 = 0x02;
+const GENERALIZED_TIME: u8 = 0x18;
+const GENERAL_STRING: u8 = 0x1b;
+
+/// A sentence about the KRB-ERROR that `token` is, if it is one.
+pub(super) fn find(token: &[u8], now: SystemTime) -> Option<String> {
+    let message = unframed(token)?;
+    Some(match KrbError::read(message) {
+        Ok(error) => error.sentence(now),
+        Err(malformed) => format!("the server sent a malformed KRB-ERROR: {malformed}"),
+    })
+}
+
+/// The message behind GSS-API's frame (RFC 2743, section 3.1) and the token's identifier.
+fn unframed(token: &[u8]) -> Option<&[u8]> {
+    let mut frame = Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?;
+    let mechanism = frame.value(der::OBJECT_IDENTIFIER).ok()?;
+    frame.rest().strip_prefix(TOKEN_ID).filter(|_| oid::same_mechanism(mechanism, oid::KERBEROS))
+}
+
+/// What of a KRB-ERROR tells the user something.
+#[derive(Debug, PartialEq, Eq)]
+struct KrbError {
+    code: u64,
+    /// The server's clock.
+    time: SystemTime,
+    text: Option<String>,
+}
+
+impl KrbError {
+    /// ```asn1
+    /// KRB-ERROR ::= [APPLICATION 30] SEQUENCE {
+    ///     pvno [0] INTEGER, msg-type [1] INTEGER, ctime [2] KerberosTime OPTIONAL,
+    ///     cusec [3] Microseconds OPTIONAL, stime [4] KerberosTime, susec [5] Microseconds,
+    ///     error-code [6] Int32, crealm [7] Realm OPTIONAL, cname [8] PrincipalName OPTIONAL,
+    ///     realm [9] Realm, sname [10] PrincipalName, e-text [11] KerberosString OPTIONAL,
+    ///     e-data [12] OCTET STRING OPTIONAL }
+    /// ```
+    fn read(message: &[u8]) -> Result<Self, Malformed> {
+        let mut fields = Reader::new(message)?.within(APPLICATION_30)?.within(der::SEQUENCE)?;
+        let mut skip_to = |tag: u8| {
+            while fields.peek().is_some_and(|next| next < tag) {
+                fields.skip()?;
+            }
+            fields.optional(tag)
+        };
+        let missing = |what| Malformed { at: 0, what };
+        let time = skip_to(der::context(4))?.ok_or(missing("no stime"))?;
+        let code = skip_to(der::context(6))?.ok_or(missing("no error-code"))?;
+        let text = skip_to(der::context(11))?;
+        Ok(Self {
+            code: integer(code)?,
+            time: generalized_time(time)?,
+            text: text.map(|mut text| text.value(GENERAL_STRING)).transpose()?.map(readable),
+        })
+    }
+
+    fn sentence(&self, now: SystemTime) -> String {
+        let reason = match self.code {
+            31 => {
+                "cannot decrypt the ticket: its key is not the one that the KDC has (is its keytab out of date?)"
+            }
+            32 => "says that the ticket has expired",
+            33 => "says that the ticket is not valid yet",
+            34 => "has seen this token before (replay)",
+            35 => "says that the ticket is for another server",
+            37 => return self.skew(now),
+            41 => {
+                "cannot decrypt the ticket: its key is not the one that the KDC has (is its keytab out of date?)"
+            }
+            44 | 45 => "lacks the key that the ticket is encrypted with: its keytab is out of date",
+            60 => "refused the ticket",
+            code => {
+                return format!("the server refused the ticket with Kerberos error {code}{}", self.words());
+            }
+        };
+        format!("the server {reason}{}", self.words())
+    }
+
+    fn skew(&self, now: SystemTime) -> String {
+        let (seconds, direction) = match self.time.duration_since(now) {
+            Ok(ahead) => (ahead.as_secs(), "ahead of"),
+            Err(behind) => (behind.duration().as_secs(), "behind"),
+        };
+        format!("clock skew of {seconds} s: the server's clock is {direction} ours by more than it allows")
+    }
+
+    fn words(&self) -> String {
+        match &self.text {
+            Some(text) if !text.is_empty() => format!(" ({text})"),
+            _ => String::new(),
+        }
+    }
+}
+
+/// A small number that is not negative.
+fn integer(mut field: Reader<'_>) -> Result<u64, Malformed> {
+    let octets = field.value(INTEGER)?;
+    match octets {
+        [0..=0x7f, ..] if octets.len() <= 8 => {
+            Ok(octets.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)))
+        }
+        _ => Err(field.malformed("an integer out of range")),
+    }
+}
+
+/// `YYYYMMDDhhmmssZ` (RFC 4120, section 5.2.3).
+fn generalized_time(mut field: Reader<'_>) -> Result<SystemTime, Malformed> {
+    let text = field.value(GENERALIZED_TIME)?;
+    let malformed = field.malformed("a time that is not YYYYMMDDhhmmssZ");
+    let Some(digits) = text.strip_suffix(b"Z").filter(|digits| digits.len() == 14) else {
+        return Err(malformed);
+    };
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(malformed);
+    }
+    let number = |range: std::ops::Range<usize>| {
+        digits[range].iter().fold(0, |number: i64, digit| number * 10 + i64::from(digit - b'0'))
+    };
+    let (year, month, day) = (number(0..4), number(4..6), number(6..8));
+    if !(1..=12).contains(&month) {
+        return Err(malformed);
+    }
+    let seconds = days_since_1970(year, month, day) * 86_400
+        + number(8..10) * 3_600
+        + number(10..12) * 60
+        + number(12..14);
+    let since = u64::try_from(seconds).map_err(|_| malformed)?;
+    Ok(UNIX_EPOCH + Duration::from_secs(since))
+}
+
+/// Days in the Gregorian calendar, by years that begin in March.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days_before_month = (153 * month + 2) / 5;
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + days_before_month + day
+        - 1
+        - 719_468
+}
+
+/// What a peer wrote, as a short line.
+fn readable(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets);
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn octet_fields(fields: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let fields: Vec<u8> =
+            fields.iter().flat_map(|(number, value)| der::encode(der::context(*number), &[value])).collect();
+        der::encode(APPLICATION_30, &[&der::encode(der::SEQUENCE, &[&fields])])
+    }
+
+    fn framed(message: &[u8]) -> Vec<u8> {
+        let mechanism = der::encode(der::OBJECT_IDENTIFIER, &[oid::KERBEROS]);
+        der::encode(der::APPLICATION_0, &[&mechanism, TOKEN_ID, message])
+    }
+
+    fn error(code: u8, time: &str, text: Option<&str>) -> Vec<u8> {
+        let number = |number: u8| der::encode(INTEGER, &[&[number]]);
+        let mut fields = vec![
+            (0, number(5)),
+            (1, number(30)),
+            (4, der::encode(GENERALIZED_TIME, &[time.as_bytes()])),
+            (5, number(0)),
+            (6, number(code)),
+            (9, der::encode(GENERAL_STRING, &[b"LAB.TEST"])),
+            (10, der::encode(der::SEQUENCE, &[])),
+        ];
+        fields.extend(text.map(|text| (11, der::encode(GENERAL_STRING, &[text.as_bytes()]))));
+        framed(&octet_fields(&fields))
+    }
+
+    /// 2026-11-26 00:00:00 UTC.
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_795_651_200)
+    }
+
+    #[test]
+    fn skew_is_told_in_seconds() {
+        let behind = find(&error(37, "20261125235308Z", None), now()).expect("a KRB-ERROR");
+        assert!(behind.starts_with("clock skew of 412 s: the server's clock is behind"), "{behind}");
+        let ahead = find(&error(37, "20261126001000Z", None), now()).expect("a KRB-ERROR");
+        assert!(ahead.starts_with("clock skew of 600 s: the server's clock is ahead"), "{ahead}");
+    }
+
+    #[test]
+    fn the_servers_words_come_along_as_one_line() {
+        let text = find(&error(60, "20261126000000Z", Some("no\u{7} key\r\nfor HTTP/host")), now());
+        assert_eq!(text.as_deref(), Some("the server refused the ticket (no keyfor HTTP/host)"));
+        let text = find(&error(99, "20261126000000Z", None), now());
+        assert_eq!(text.as_deref(), Some("the server refused the ticket with Kerberos error 99"));
+    }
+
+    #[test]
+    fn other_tokens_are_none_and_malformed_ones_say_where() {
+        assert_eq!(find(b"", now()), None);
+        assert_eq!(find(&error(37, "20261126000000Z", None)[..40], now()), None);
+        assert_eq!(find(&der::encode(der::APPLICATION_0, &[b"\x06\x01\x2a", TOKEN_ID]), now()), None);
+        for time in ["20261326000000Z", "2026112600000Z", "20261126000000", "2026112600000xZ"] {
+            let text = find(&error(37, time, None), now()).expect("a KRB-ERROR");
+            assert!(text.contains("malformed KRB-ERROR: a time that is not"), "{text}");
+        }
+        let text = find(&framed(&octet_fields(&[])), now()).expect("a KRB-ERROR");
+        assert!(text.contains("no stime"), "{text}");
+    }
+
+    #[test]
+    fn days_are_counted_over_leap_years() {
+        assert_eq!(days_since_1970(1970, 1, 1), 0);
+        assert_eq!(days_since_1970(2000, 2, 29), 11_016);
+        assert_eq!(days_since_1970(2026, 11, 26), 20_783);
+        assert_eq!(days_since_1970(2100, 3, 1), 47_541);
+    }
+}

@@ -1,0 +1,192 @@
+//! The mechanisms of the system's GSS-API library: Kerberos (RFC 4121), and its own SPNEGO.
+//!
+//! The library is opened when a login first needs it, so a program starts without it as well: then
+//! Kerberos cannot start ([`Unavailable`]), and what stands beside it can.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use legwork::Authenticator;
+//! use legwork::credentials::Ambient;
+//! use legwork::mechanism::gssapi::Gssapi;
+//! use legwork::scheme::Negotiate;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Single sign-on: whoever has run kinit. One thing changed: without NTLM beside it.
+//! let authenticator = Authenticator::builder()
+//!     .negotiate(Negotiate::new(Gssapi::kerberos()))
+//!     .ambient(Ambient::new(), "https://*.corp.example".parse()?)
+//!     .build();
+//! # let _ = authenticator; Ok(())
+//! # }
+//! ```
+//!
+//! # Whose credentials
+//!
+//! | [`Credentials`] | What is done |
+//! |---|---|
+//! | [`Ambient`](crate::credentials::Ambient) | the default ticket cache (`KRB5CCNAME`), or the default client keytab (`KRB5_CLIENT_KTNAME`) |
+//! | the same with a principal, a cache or a keytab | those |
+//! | `user@realm` and a password | a ticket from the realm's KDC, with no `kinit`; the realm in upper case |
+//! | `realm\user` and a password, `realm` with a dot in it | the same |
+//! | `user` and a password | the same in the default realm of `krb5.conf` |
+//! | `DOMAIN\user` and a password, no dot in `DOMAIN` | cannot start: a NetBIOS domain is no realm |
+//!
+//! Tickets got with a password are kept, with all tickets for servers, while the mechanism lives
+//! and they hold. They are in memory alone.
+//!
+//! # Which server
+//!
+//! The target name's host is taken as it is, with the realm that `krb5.conf` gives it
+//! (`domain_realm`, else the KDC's referrals). With [`Canonicalization::Configured`], the library
+//! looks the host up in DNS first, as `dns_canonicalize_hostname` and `rdns` in `krb5.conf` say:
+//! an alias (CNAME) then becomes the host behind it. A target name with a realm
+//! (`HTTP/host@REALM`) is never changed.
+//!
+//! # When it fails
+//!
+//! | Error | What to do |
+//! |---|---|
+//! | no GSS-API library | install it (Debian: `libgssapi-krb5-2`), or name its path |
+//! | no ticket | `kinit`, and look with `klist`; in a container, a client keytab |
+//! | the ticket has expired | `kinit` |
+//! | the KDC does not know `HTTP/host` | the server has no service principal of that name: use the host's canonical name, or [`target_name`](crate::handshake::AuthenticatorBuilder::target_name) |
+//! | no KDC answers | the network, or `krb5.conf`; `KRB5_TRACE=/dev/stderr` shows who was asked |
+//! | the clocks differ | NTP |
+//! | the server cannot decrypt the ticket | its keytab is older than its key at the KDC |
+//!
+//! [`Unavailable`]: ErrorKind::Unavailable
+//! [`Credentials`]: crate::credentials::Credentials
+
+mod context;
+mod credentials;
+mod krb_error;
+mod library;
+mod status;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::mechanism::gssapi::credentials::Tickets;
+use crate::mechanism::gssapi::library::{Library, Oid};
+use crate::mechanism::{Initiate, Mechanism, MechanismError, Moment, SecurityContext};
+
+#[cfg(doc)]
+use crate::mechanism::ErrorKind;
+
+/// A mechanism of the system's GSS-API library.
+///
+/// Clones share the library and the tickets that passwords have got.
+#[derive(Clone)]
+pub struct Gssapi {
+    mechanism: Oid,
+    canonicalization: Canonicalization,
+    system: Arc<System>,
+}
+
+/// Whether the host in a target name is looked up in DNS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Canonicalization {
+    /// Never: the default. DNS answers are not protected, and who forges them must not choose whom
+    /// a ticket is for (RFC 4120, section 1.3).
+    #[default]
+    Off,
+    /// As the Kerberos configuration says; MIT's default is to look aliases up.
+    Configured,
+}
+
+/// The library, and what was got with it.
+struct System {
+    path: Option<PathBuf>,
+    library: OnceLock<Result<Arc<Library>, MechanismError>>,
+    tickets: Tickets,
+}
+
+impl Gssapi {
+    /// Kerberos. Alone it is what RFC 4559 servers take under Negotiate as well; inside
+    /// [`Spnego`](crate::mechanism::spnego::Spnego) it stands in one list with other mechanisms.
+    pub fn kerberos() -> Self {
+        Self::new(Oid::KERBEROS)
+    }
+
+    /// The library's own SPNEGO, with whatever mechanisms the system has in it.
+    ///
+    /// What it negotiates is the system's business: with a plugin for NTLM, for example, it may
+    /// choose that.
+    pub fn spnego() -> Self {
+        Self::new(Oid::SPNEGO)
+    }
+
+    fn new(mechanism: Oid) -> Self {
+        let system = System { path: None, library: OnceLock::new(), tickets: Tickets::default() };
+        Self { mechanism, canonicalization: Canonicalization::default(), system: Arc::new(system) }
+    }
+
+    /// The library at this path, in place of the system's. It must be one: whatever it is, its code
+    /// runs.
+    #[must_use]
+    pub fn with_library(self, path: impl AsRef<Path>) -> Self {
+        let path = Some(path.as_ref().to_owned());
+        let system = System { path, library: OnceLock::new(), tickets: Tickets::default() };
+        Self { system: Arc::new(system), ..self }
+    }
+
+    /// Whether hosts in target names are looked up.
+    #[must_use]
+    pub fn canonicalize(mut self, canonicalization: Canonicalization) -> Self {
+        self.canonicalization = canonicalization;
+        self
+    }
+
+    /// Opens the library now; tells its name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`], with what was looked for.
+    pub fn open(&self) -> Result<String, MechanismError> {
+        self.library().map(|library| library.name().to_string_lossy().into_owned())
+    }
+
+    fn library(&self) -> Result<&Arc<Library>, MechanismError> {
+        let system = &self.system;
+        system.library.get_or_init(|| Library::open(system.path.as_deref())).as_ref().map_err(Clone::clone)
+    }
+}
+
+impl fmt::Debug for Gssapi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gssapi")
+            .field("mechanism", &self.name())
+            .field("canonicalization", &self.canonicalization)
+            .field("path", &self.system.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mechanism for Gssapi {
+    fn name(&self) -> &'static str {
+        if self.mechanism == Oid::SPNEGO { "SPNEGO" } else { "Kerberos" }
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        self.mechanism.0
+    }
+
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        Box::new(context::Start::new(self.clone(), arguments, moment.now))
+    }
+
+    fn may_block(&self) -> bool {
+        true
+    }
+
+    fn authenticates_peer(&self) -> bool {
+        true
+    }
+
+    fn takes_ambient_credentials(&self) -> bool {
+        true
+    }
+}

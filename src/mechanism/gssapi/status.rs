@@ -1,0 +1,172 @@
+//! What the library's statuses mean, in sentences that say what to do.
+
+use crate::credentials::Credentials;
+use crate::mechanism::gssapi::library::Failure;
+use crate::mechanism::{ErrorKind, MechanismError};
+
+/// What was being done when a call failed.
+pub(super) struct Attempt<'a> {
+    /// Empty while credentials are acquired.
+    pub(super) target_name: &'a str,
+    pub(super) credentials: &'a Credentials,
+}
+
+impl Attempt<'_> {
+    fn user(&self) -> &str {
+        self.credentials.username().unwrap_or("the system's user")
+    }
+
+    fn by_keytab(&self) -> bool {
+        self.credentials.as_ambient().is_some_and(|ambient| ambient.client_keytab_name().is_some())
+    }
+}
+
+/// Routine errors (RFC 2744, section 3.9.1).
+const NO_CRED: u32 = 7;
+const DEFECTIVE_TOKEN: u32 = 9;
+const CREDENTIALS_EXPIRED: u32 = 11;
+
+/// libkrb5's error codes, less the base of their table (`krb5_err.et`; up to 127, RFC 4120, section
+/// 7.5.9).
+mod krb5 {
+    const BASE: u32 = -1_765_328_384_i32 as u32;
+
+    pub(super) const NAME_EXP: u32 = 1;
+    pub(super) const C_PRINCIPAL_UNKNOWN: u32 = 6;
+    pub(super) const S_PRINCIPAL_UNKNOWN: u32 = 7;
+    pub(super) const POLICY: u32 = 12;
+    pub(super) const CLIENT_REVOKED: u32 = 18;
+    pub(super) const KEY_EXP: u32 = 23;
+    pub(super) const PREAUTH_FAILED: u32 = 24;
+    pub(super) const BAD_INTEGRITY: u32 = 31;
+    pub(super) const TKT_EXPIRED: u32 = 32;
+    pub(super) const SKEW: u32 = 37;
+    pub(super) const MODIFIED: u32 = 41;
+    pub(super) const KDCREP_SKEW: u32 = 148;
+    pub(super) const REALM_UNKNOWN: u32 = 154;
+    pub(super) const KDC_UNREACH: u32 = 156;
+    pub(super) const KT_NOTFOUND: u32 = 181;
+    pub(super) const FCC_NOFILE: u32 = 195;
+    pub(super) const MIT_PREAUTH_FAILED: u32 = 210;
+    pub(super) const REALM_CANT_RESOLVE: u32 = 220;
+    pub(super) const CONFIG_NODEFREALM: u32 = 224;
+
+    /// The code that a minor status stands for, if it is one of libkrb5's.
+    pub(super) fn code(minor: u32) -> Option<u32> {
+        Some(minor.wrapping_sub(BASE)).filter(|code| *code < 256)
+    }
+}
+
+/// The error for a failed call.
+pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismError {
+    let (user, target) = (attempt.user(), attempt.target_name);
+    let is_password = attempt.credentials.as_password().is_some();
+    let (kind, sentence) = match krb5::code(failure.minor) {
+        Some(krb5::C_PRINCIPAL_UNKNOWN) => {
+            (ErrorKind::Credentials, format!("the KDC does not know {user}"))
+        }
+        Some(krb5::S_PRINCIPAL_UNKNOWN) => (
+            ErrorKind::Credentials,
+            format!("server not found in the KDC's database: {target} (wrong host name, or another target name is needed)"),
+        ),
+        Some(krb5::PREAUTH_FAILED | krb5::BAD_INTEGRITY | krb5::MIT_PREAUTH_FAILED) if is_password => {
+            (ErrorKind::WrongPassword, format!("the KDC refused the password of {user}"))
+        }
+        Some(krb5::PREAUTH_FAILED | krb5::MIT_PREAUTH_FAILED) => {
+            (ErrorKind::Credentials, format!("the KDC refused the key of {user}: is the keytab out of date?"))
+        }
+        Some(krb5::CLIENT_REVOKED) => {
+            (ErrorKind::WrongPassword, format!("the account of {user} is locked or disabled at the KDC"))
+        }
+        Some(krb5::KEY_EXP | krb5::NAME_EXP) => {
+            (ErrorKind::WrongPassword, format!("the password or the account of {user} has expired"))
+        }
+        Some(krb5::SKEW | krb5::KDCREP_SKEW) => (
+            ErrorKind::Credentials,
+            "clock skew: this machine's clock and the KDC's differ too much (by more than five minutes, mostly)"
+                .to_owned(),
+        ),
+        Some(krb5::TKT_EXPIRED) => {
+            (ErrorKind::Credentials, format!("the ticket of {user} has expired: run kinit"))
+        }
+        Some(krb5::KDC_UNREACH) => {
+            (ErrorKind::Unavailable, format!("no KDC answers: is the network up, and krb5.conf right? ({})", failure.words))
+        }
+        Some(krb5::REALM_UNKNOWN | krb5::REALM_CANT_RESOLVE) => {
+            (ErrorKind::Unavailable, format!("no KDC is known for the realm of {}", if target.is_empty() { user } else { target }))
+        }
+        Some(krb5::CONFIG_NODEFREALM) => (
+            ErrorKind::Credentials,
+            "there is no default realm in krb5.conf: give the user as user@REALM".to_owned(),
+        ),
+        Some(krb5::KT_NOTFOUND) => {
+            (ErrorKind::Credentials, format!("the keytab has no key of {user}"))
+        }
+        Some(krb5::POLICY) => {
+            (ErrorKind::Credentials, format!("the KDC's policy forbids it: {}", failure.words))
+        }
+        _ => match failure.routine_error() {
+            CREDENTIALS_EXPIRED => {
+                (ErrorKind::Credentials, format!("the ticket of {user} has expired: run kinit"))
+            }
+            NO_CRED if attempt.by_keytab() => (
+                ErrorKind::Credentials,
+                format!("no ticket, and none to be got by the keytab ({})", failure.words),
+            ),
+            NO_CRED if !is_password => (ErrorKind::Credentials, format!("no ticket: run kinit ({})", failure.words)),
+            NO_CRED => (ErrorKind::Credentials, failure.words.clone()),
+            DEFECTIVE_TOKEN => {
+                (ErrorKind::DefectiveToken, format!("the server's Kerberos token is malformed: {}", failure.words))
+            }
+            _ => (ErrorKind::Credentials, failure.words.clone()),
+        },
+    };
+    MechanismError::new(kind, sentence)
+}
+
+/// Whether another ticket could do better than one that was kept.
+pub(super) fn is_about_the_ticket(failure: &Failure) -> bool {
+    const DEFECTIVE_CREDENTIAL: u32 = 10;
+    matches!(failure.routine_error(), NO_CRED | DEFECTIVE_CREDENTIAL | CREDENTIALS_EXPIRED)
+        || matches!(
+            krb5::code(failure.minor),
+            Some(krb5::BAD_INTEGRITY | krb5::TKT_EXPIRED | krb5::MODIFIED | krb5::FCC_NOFILE)
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::Ambient;
+
+    fn failure(routine_error: u32, code: i64) -> Failure {
+        let minor = (code - 1_765_328_384) as u32;
+        Failure { major: routine_error << 16, minor, words: "the library's words".into() }
+    }
+
+    #[test]
+    fn a_refused_password_is_told_from_an_unknown_user() {
+        let credentials = Credentials::password("alice@LAB.TEST", "alice-pw");
+        let attempt = Attempt { target_name: "", credentials: &credentials };
+        for (code, kind) in
+            [(24, ErrorKind::WrongPassword), (6, ErrorKind::Credentials), (156, ErrorKind::Unavailable)]
+        {
+            let error = explain(&failure(7, code), &attempt);
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(!error.to_string().contains("alice-pw"));
+        }
+    }
+
+    #[test]
+    fn who_has_no_ticket_is_told_to_run_kinit() {
+        let credentials = Credentials::ambient(Ambient::new());
+        let attempt = Attempt { target_name: "HTTP/host", credentials: &credentials };
+        for failed in [failure(7, 195), failure(11, 300), failure(13, 32)] {
+            let error = explain(&failed, &attempt);
+            assert!(error.to_string().contains("run kinit"), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Credentials);
+        }
+        let error = explain(&failure(13, 7), &attempt);
+        assert!(error.to_string().contains("server not found in the KDC's database: HTTP/host"), "{error}");
+    }
+}
