@@ -70,6 +70,7 @@ pub mod channel_bindings;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod credentials;
+mod der;
 pub mod handshake;
 pub mod mechanism;
 pub mod protection_space;

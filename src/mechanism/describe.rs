@@ -63,7 +63,8 @@ fn position(token: &[u8], part: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mechanism::spnego::{der, token};
+    use crate::der;
+    use crate::mechanism::spnego::token;
 
     #[test]
     fn tokens_are_told_apart_inside_spnego_and_outside() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::mechanism::spnego::der::{self, Malformed, Reader};
+use crate::der::{self, Malformed, Reader};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::spnego::token::{NegState, NegTokenResp, only};
 use crate::mechanism::{MechanismError, MessageIntegrity};

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::mechanism::spnego::der::{self, Malformed, Reader};
+use crate::der::{self, Malformed, Reader};
 use crate::mechanism::spnego::oid;
 
 /// `TOK_ID` of a KRB-ERROR (RFC 4121, section 4.1).

@@ -77,7 +77,6 @@
 //! # Ok::<(), MechanismError>(())
 //! ```
 
-pub(crate) mod der;
 mod offered;
 pub(crate) mod oid;
 mod selected;

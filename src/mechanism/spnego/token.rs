@@ -1,6 +1,6 @@
 //! The two negotiation tokens (RFC 4178, section 4.2).
 
-use crate::mechanism::spnego::der::{self, Malformed, Reader};
+use crate::der::{self, Malformed, Reader};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{ErrorKind, MechanismError};
 

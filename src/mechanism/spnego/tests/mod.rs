@@ -11,8 +11,9 @@ use std::time::UNIX_EPOCH;
 use md5::{Digest, Md5};
 
 use crate::credentials::{Ambient, Credentials};
+use crate::der;
 use crate::mechanism::spnego::token::{NegState, NegTokenResp};
-use crate::mechanism::spnego::{Spnego, der, oid};
+use crate::mechanism::spnego::{Spnego, oid};
 use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     MutualAuthentication, SecurityContext, Step,

@@ -1,13 +1,13 @@
-//! The little of DER (X.690) that SPNEGO needs.
+//! The little of DER (X.690) that SPNEGO and certificates need.
 //!
-//! The reader is strict, as RFC 4178, section 4 prescribes DER and .NET's client, which is as
-//! strict, gets along with servers: definite and shortest lengths, one-octet tags, at most
-//! [`LIMIT`] octets. Nothing recurses: a caller descends only where its own grammar does.
+//! The reader is strict: definite and shortest lengths, one-octet tags, at most [`LIMIT`] octets.
+//! RFC 4178, section 4 prescribes DER, and .NET's client, which is as strict, gets along with
+//! servers. Nothing recurses: a caller descends only where its own grammar does.
 
 use std::fmt;
 
-/// The longest token that is looked at, in octets. Kerberos tickets with large PACs stay below
-/// it: Windows caps its tokens at 65,535 octets (`MaxTokenSize`).
+/// The longest encoding that is looked at, in octets. Kerberos tickets with large PACs stay below
+/// it: Windows caps its tokens at 65,535 octets (`MaxTokenSize`). So do certificates.
 pub(crate) const LIMIT: usize = 64 * 1024;
 
 /// OCTET STRING.
@@ -47,10 +47,10 @@ pub(crate) fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Where a token breaks the rules, and which one.
+/// Where an encoding breaks the rules, and which one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
-    /// The offset in the token, in octets.
+    /// The offset in the whole, in octets.
     pub(crate) at: usize,
     /// What is wrong there.
     pub(crate) what: &'static str,
@@ -62,21 +62,21 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Reads values one after the other from a token or from the contents of one of its values.
+/// Reads values one after the other from an encoding or from the contents of one of its values.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
-    /// The token up to the end of what is read here, so that `at` counts from its beginning.
+    /// The whole up to the end of what is read here, so that `at` counts from its beginning.
     octets: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Reads a whole token.
-    pub(crate) fn new(token: &'a [u8]) -> Result<Self, Malformed> {
-        if token.len() > LIMIT {
+    /// Reads a whole encoding.
+    pub(crate) fn new(octets: &'a [u8]) -> Result<Self, Malformed> {
+        if octets.len() > LIMIT {
             return Err(Malformed { at: LIMIT, what: "more than 64 KiB" });
         }
-        Ok(Self { octets: token, at: 0 })
+        Ok(Self { octets, at: 0 })
     }
 
     /// The contents of the next value, which has this tag.
