@@ -11,6 +11,7 @@ mod error;
 pub mod gssapi;
 mod initiate;
 mod job;
+mod krb_error;
 pub mod ntlm;
 pub mod spnego;
 
@@ -18,6 +19,7 @@ pub use describe::describe_token;
 pub use error::{ErrorKind, MechanismError};
 pub use initiate::{Delegation, Entropy, Initiate, Moment, MutualAuthentication};
 pub use job::{SharedWork, StepJob, Stepped};
+pub use krb_error::explain_krb_error;
 
 use std::fmt;
 

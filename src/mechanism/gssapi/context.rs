@@ -7,11 +7,11 @@ use std::time::SystemTime;
 use crate::credentials::Credentials;
 use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
-use crate::mechanism::gssapi::{Canonicalization, Gssapi, krb_error};
+use crate::mechanism::gssapi::{Canonicalization, Gssapi};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{
     Binding, Delegation, ErrorKind, Established, Expects, Initiate, MechanismError, MessageIntegrity,
-    MutualAuthentication, SecurityContext, Step, describe,
+    MutualAuthentication, SecurityContext, Step, describe, explain_krb_error,
 };
 
 /// Before the first token.
@@ -164,7 +164,7 @@ impl SecurityContext for Continued {
                 "the server's answer lacks Kerberos' token",
             ));
         };
-        if let Some(error) = krb_error::find(input, self.now) {
+        if let Some(error) = explain_krb_error(input, self.now) {
             return Err(MechanismError::new(ErrorKind::Refused, error));
         }
         let initiated = self.context.step(&self.setup, Some(input)).map_err(|failure| {

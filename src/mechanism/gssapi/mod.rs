@@ -60,7 +60,6 @@
 
 mod context;
 mod credentials;
-mod krb_error;
 mod library;
 mod status;
 

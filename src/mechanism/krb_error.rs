@@ -14,8 +14,18 @@ const INTEGER: u8 = 0x02;
 const GENERALIZED_TIME: u8 = 0x18;
 const GENERAL_STRING: u8 = 0x1b;
 
-/// A sentence about the KRB-ERROR that `token` is, if it is one.
-pub(super) fn find(token: &[u8], now: SystemTime) -> Option<String> {
+/// What a server says with a KRB-ERROR in place of its token, as a sentence; `None` if `token` is
+/// none. `now` is this side's clock, against which the server's is held.
+///
+/// A server that cannot take a ticket answers with one under `Negotiate`, mostly beside a 401: bare,
+/// or inside SPNEGO's rejection. Its words are shortened and freed of control characters.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// assert_eq!(legwork::mechanism::explain_krb_error(b"NTLMSSP\0", SystemTime::now()), None);
+/// ```
+pub fn explain_krb_error(token: &[u8], now: SystemTime) -> Option<String> {
     let message = unframed(token)?;
     Some(match KrbError::read(message) {
         Ok(error) => error.sentence(now),
@@ -193,30 +203,34 @@ mod tests {
 
     #[test]
     fn skew_is_told_in_seconds() {
-        let behind = find(&error(37, "20261125235308Z", None), now()).expect("a KRB-ERROR");
+        let behind = explain_krb_error(&error(37, "20261125235308Z", None), now()).expect("a KRB-ERROR");
         assert!(behind.starts_with("clock skew of 412 s: the server's clock is behind"), "{behind}");
-        let ahead = find(&error(37, "20261126001000Z", None), now()).expect("a KRB-ERROR");
+        let ahead = explain_krb_error(&error(37, "20261126001000Z", None), now()).expect("a KRB-ERROR");
         assert!(ahead.starts_with("clock skew of 600 s: the server's clock is ahead"), "{ahead}");
     }
 
     #[test]
     fn the_servers_words_come_along_as_one_line() {
-        let text = find(&error(60, "20261126000000Z", Some("no\u{7} key\r\nfor HTTP/host")), now());
+        let text =
+            explain_krb_error(&error(60, "20261126000000Z", Some("no\u{7} key\r\nfor HTTP/host")), now());
         assert_eq!(text.as_deref(), Some("the server refused the ticket (no keyfor HTTP/host)"));
-        let text = find(&error(99, "20261126000000Z", None), now());
+        let text = explain_krb_error(&error(99, "20261126000000Z", None), now());
         assert_eq!(text.as_deref(), Some("the server refused the ticket with Kerberos error 99"));
     }
 
     #[test]
     fn other_tokens_are_none_and_malformed_ones_say_where() {
-        assert_eq!(find(b"", now()), None);
-        assert_eq!(find(&error(37, "20261126000000Z", None)[..40], now()), None);
-        assert_eq!(find(&der::encode(der::APPLICATION_0, &[b"\x06\x01\x2a", TOKEN_ID]), now()), None);
+        assert_eq!(explain_krb_error(b"", now()), None);
+        assert_eq!(explain_krb_error(&error(37, "20261126000000Z", None)[..40], now()), None);
+        assert_eq!(
+            explain_krb_error(&der::encode(der::APPLICATION_0, &[b"\x06\x01\x2a", TOKEN_ID]), now()),
+            None
+        );
         for time in ["20261326000000Z", "2026112600000Z", "20261126000000", "2026112600000xZ"] {
-            let text = find(&error(37, time, None), now()).expect("a KRB-ERROR");
+            let text = explain_krb_error(&error(37, time, None), now()).expect("a KRB-ERROR");
             assert!(text.contains("malformed KRB-ERROR: a time that is not"), "{text}");
         }
-        let text = find(&framed(&octet_fields(&[])), now()).expect("a KRB-ERROR");
+        let text = explain_krb_error(&framed(&octet_fields(&[])), now()).expect("a KRB-ERROR");
         assert!(text.contains("no stime"), "{text}");
     }
 
