@@ -4,7 +4,7 @@
 # In /tmp, not in the repository: the daemons give up root, and a home folder is closed to them.
 STATE=${LEGWORK_LAB_DIR:-/tmp/legwork-lab-$UID}
 # shellcheck disable=SC2034 # for the parts
-PKI=$STATE/pki HTTP_KEYTAB=$STATE/kdc/http.keytab
+PKI=$STATE/pki HTTP_KEYTAB=$STATE/kdc/http.keytab NTLM_ACCOUNTS=$STATE/apache/ntlm_users
 # Before FAKETIME=-1d COMMAND: another clock. Not by Debian's `faketime`, which leaves shared memory behind when ended.
 # shellcheck disable=SC2016,SC2034 # $LIB is for the loader
 WITH_CLOCK=(env 'LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1')
