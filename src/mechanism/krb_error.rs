@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::der::{self, Malformed, Reader};
 use crate::mechanism::spnego::oid;
+use crate::mechanism::spnego::token::NegTokenResp;
 
 /// `TOK_ID` of a KRB-ERROR (RFC 4121, section 4.1).
 const TOKEN_ID: &[u8] = &[0x03, 0x00];
@@ -33,8 +34,11 @@ pub fn explain_krb_error(token: &[u8], now: SystemTime) -> Option<String> {
     })
 }
 
-/// The message behind GSS-API's frame (RFC 2743, section 3.1) and the token's identifier.
+/// The message behind SPNEGO's rejection (RFC 4178, section 4.2.2), GSS-API's frame (RFC 2743,
+/// section 3.1) and the token's identifier.
 fn unframed(token: &[u8]) -> Option<&[u8]> {
+    let inner = NegTokenResp::decode(token).ok().and_then(|response| response.response_token);
+    let token = inner.unwrap_or(token);
     let mut frame = Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?;
     let mechanism = frame.value(der::OBJECT_IDENTIFIER).ok()?;
     frame.rest().strip_prefix(TOKEN_ID).filter(|_| oid::same_mechanism(mechanism, oid::KERBEROS))
@@ -169,6 +173,7 @@ fn readable(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mechanism::spnego::token::NegState;
 
     fn octet_fields(fields: &[(u8, Vec<u8>)]) -> Vec<u8> {
         let fields: Vec<u8> =
@@ -207,6 +212,19 @@ mod tests {
         assert!(behind.starts_with("clock skew of 412 s: the server's clock is behind"), "{behind}");
         let ahead = explain_krb_error(&error(37, "20261126001000Z", None), now()).expect("a KRB-ERROR");
         assert!(ahead.starts_with("clock skew of 600 s: the server's clock is ahead"), "{ahead}");
+    }
+
+    #[test]
+    fn it_is_found_inside_spnegos_rejection() {
+        let error = error(35, "20261126000000Z", None);
+        let rejection = NegTokenResp {
+            state: Some(NegState::Reject),
+            response_token: Some(&error),
+            ..NegTokenResp::default()
+        };
+        assert_eq!(explain_krb_error(&rejection.encode(), now()), explain_krb_error(&error, now()));
+        let bare = NegTokenResp { state: Some(NegState::Reject), ..NegTokenResp::default() };
+        assert_eq!(explain_krb_error(&bare.encode(), now()), None);
     }
 
     #[test]
