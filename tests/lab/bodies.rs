@@ -8,6 +8,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+#[cfg(unix)]
+use legwork::credentials::{Ambient, Credentials};
+#[cfg(unix)]
+use legwork::scheme::Negotiate;
 use legwork::service::BoxError;
 use md5::{Digest, Md5};
 
@@ -159,44 +163,89 @@ async fn a_large_post_to_an_unknown_origin_says_what_to_do_and_then_works() {
     }
 }
 
-/// A hundred megabytes to an origin whose scheme is known: by `declare`, or because the client has
-/// logged in ahead.
-async fn stream_up(site: Site, declares_length: bool, authenticates_first: bool) {
-    let mark = format!("stream-{}-{declares_length}-{authenticates_first}", site.scheme);
-    let mut authenticator = site.authenticator(site.carol());
-    if !authenticates_first {
-        authenticator = authenticator.declare(site.origin(), "NTLM");
+/// An upload of a hundred megabytes.
+struct Upload<'a> {
+    site: &'a Site,
+    client: &'a LabClient,
+    path: &'a str,
+    /// Tells its requests apart in the log.
+    mark: &'a str,
+    declares_length: bool,
+}
+
+impl Upload<'_> {
+    /// Sends it; what arrived is whole, the wire carried it once, by requests that were answered
+    /// with these statuses, and little of it was held at any time.
+    async fn arrives_once(self, user: &str, answered: &[u16]) {
+        let Self { site, client, path, mark, declares_length } = self;
+        let (body, held) = generated(declares_length);
+        let request = post(site.uri(&format!("{path}?{mark}")), body.boxed_unsync());
+        let page = Page::of(client, request).await;
+        assert_eq!((page.status, page.user.as_str()), (200, user), "{mark}: {page:?}");
+
+        let length = if declares_length { LENGTH.to_string() } else { "none".to_owned() };
+        let wanted =
+            [format!("content-length={length}"), format!("md5={}", md5()), format!("octets={LENGTH}")];
+        assert_eq!(arrived(&page), wanted, "{mark}");
+
+        let log = site.log(mark, answered.len()).await;
+        assert_eq!(statuses(&log), answered, "{mark}");
+        let on_the_wire: u64 = log.iter().map(|line| line.octets).sum();
+        assert!((LENGTH..LENGTH + LENGTH / 100).contains(&on_the_wire), "{mark}: {on_the_wire}");
+
+        let most = held.most.load(Ordering::Relaxed);
+        assert!(most < 2 * 1024 * 1024, "{mark}: {most} octets of the body were held at once");
+        assert_eq!(held.now.load(Ordering::Relaxed), 0, "{mark}");
     }
-    let client = site.client_with(authenticator);
-    if authenticates_first {
-        let login = client.authenticate(site.uri("/upload")).await.expect("a login");
-        assert_eq!(login.expect("one was asked for").scheme, "Negotiate", "{mark}");
-    }
-    let (body, held) = generated(declares_length);
-    let request = post(site.uri(&format!("/upload?{mark}")), body.boxed_unsync());
-    let page = Page::of(&client, request).await;
-    assert_eq!((page.status, page.user.as_str()), (200, "LAB\\carol"), "{mark}: {page:?}");
-
-    let length = if declares_length { LENGTH.to_string() } else { "none".to_owned() };
-    let wanted = [format!("content-length={length}"), format!("md5={}", md5()), format!("octets={LENGTH}")];
-    assert_eq!(arrived(&page), wanted, "{mark}");
-
-    let log = site.log(&mark, if authenticates_first { 1 } else { 2 }).await;
-    assert_eq!(statuses(&log), if authenticates_first { &[200][..] } else { &[401, 200] }, "{mark}");
-    let on_the_wire: u64 = log.iter().map(|line| line.octets).sum();
-    assert!((LENGTH..LENGTH + LENGTH / 100).contains(&on_the_wire), "{mark}: {on_the_wire}");
-
-    let most = held.most.load(Ordering::Relaxed);
-    assert!(most < 2 * 1024 * 1024, "{mark}: {most} octets of the body were held at once");
-    assert_eq!(held.now.load(Ordering::Relaxed), 0, "{mark}");
 }
 
 #[tokio::test]
 async fn a_hundred_megabytes_stream_up_once() {
-    for site in sites() {
+    for site in &sites() {
         for declares_length in [true, false] {
-            stream_up(site, declares_length, true).await;
-            stream_up(site, declares_length, false).await;
+            let mark = &format!("stream-{}-{declares_length}", site.scheme);
+            let client = &site.client(site.carol());
+            let login = client.authenticate(site.uri("/upload")).await.expect("a login");
+            assert_eq!(login.expect("one was asked for").scheme, "Negotiate", "{mark}");
+            Upload { site, client, path: "/upload", mark, declares_length }
+                .arrives_once("LAB\\carol", &[200])
+                .await;
+
+            let mark = &format!("declared-{mark}");
+            let authenticator = site.authenticator(site.carol()).declare(site.origin(), "NTLM");
+            let client = &site.client_with(authenticator);
+            Upload { site, client, path: "/upload", mark, declares_length }
+                .arrives_once("LAB\\carol", &[401, 200])
+                .await;
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hundred_megabytes_stream_up_once_to_each_kind_of_kerberos_server() {
+    for site in &sites() {
+        for kind in ["krb", "krb-bound", "krb-session"] {
+            let path = &format!("/{kind}/upload");
+            let kerberos = || {
+                let tickets = Credentials::ambient(Ambient::new().cache(site.value("CCACHE")).stable());
+                site.authenticator(tickets).negotiate(Negotiate::kerberos())
+            };
+            for declares_length in [true, false] {
+                let mark = &format!("stream-{kind}-{}-{declares_length}", site.scheme);
+                let client = &site.client_with(kerberos());
+                let login = client.authenticate(site.uri(path)).await.expect("a login");
+                assert_eq!(login.expect("one was asked for").mechanism, "Kerberos", "{mark}");
+                Upload { site, client, path, mark, declares_length }
+                    .arrives_once("alice@LAB.TEST", &[200])
+                    .await;
+
+                let mark = &format!("declared-{mark}");
+                let client = &site.client_with(kerberos().declare(site.origin(), "Negotiate"));
+                Upload { site, client, path, mark, declares_length }
+                    .arrives_once("alice@LAB.TEST", &[200])
+                    .await;
+            }
         }
     }
 }

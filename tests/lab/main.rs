@@ -5,6 +5,8 @@
 
 mod bodies;
 mod connections;
+#[cfg(unix)]
+mod kerberos;
 mod logins;
 mod refusals;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,11 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 pub(crate) type LabClient = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// Where the servers are and whom they know: the lines of `tests/lab/lab info`.
-struct Lab(HashMap<String, String>);
+struct Lab {
+    values: HashMap<String, String>,
+    /// How long the access log was before the tests.
+    log_began: usize,
+}
 
 impl Lab {
     /// The running lab, or `None` with one line for the whole run that says what was skipped.
@@ -43,33 +48,68 @@ impl Lab {
         let text = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("LEGWORK_LAB={path} cannot be read ({error}): is the lab up?"));
         let pairs = text.lines().filter_map(|line| line.split_once('='));
-        Some(Self(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()))
+        let values: HashMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let realm = std::env::var("KRB5_CONFIG").unwrap_or_default();
+        assert!(
+            realm.contains(&values["KRB5_CONFIG"]),
+            "KRB5_CONFIG={realm:?} is not the lab's, {:?} (tests/lab/README.md says how to start these tests)",
+            values["KRB5_CONFIG"]
+        );
+        let log = values.get("APACHE_ACCESS_LOG").and_then(|log| std::fs::metadata(log).ok());
+        Some(Self { values, log_began: log.map_or(0, |log| log.len() as usize) })
     }
 
     /// One of the lab's values, such as `APACHE_HTTP` or `NTLM_USER`.
     fn value(&self, key: &str) -> &str {
-        self.0.get(key).unwrap_or_else(|| panic!("the lab has no {key} (tests/lab/lab info lists all)"))
+        self.values.get(key).unwrap_or_else(|| panic!("the lab has no {key} (tests/lab/lab info lists all)"))
     }
 }
 
-/// Apache at one of its two ports.
-#[derive(Clone, Copy)]
+/// A server, most often Apache at one of its two ports.
+#[derive(Clone)]
 pub(crate) struct Site {
     lab: &'static Lab,
     /// `http` or `https`; in each test's assertions, to tell which of the two it was.
     pub(crate) scheme: &'static str,
-    address: &'static str,
+    address: String,
 }
 
 /// Apache over http and over https; nothing where the lab is not running.
 pub(crate) fn sites() -> Vec<Site> {
-    let Some(lab) = Lab::running() else { return Vec::new() };
-    [("http", "APACHE_HTTP"), ("https", "APACHE_HTTPS")]
-        .map(|(scheme, key)| Site { lab, scheme, address: lab.value(key) })
-        .to_vec()
+    ["APACHE_HTTP", "APACHE_HTTPS"].into_iter().filter_map(site).collect()
+}
+
+/// The server of this name among the lab's values.
+pub(crate) fn site(key: &str) -> Option<Site> {
+    let lab = Lab::running()?;
+    let address = lab.value(key).to_owned();
+    Some(Site { lab, scheme: if address.starts_with("https:") { "https" } else { "http" }, address })
 }
 
 impl Site {
+    /// The same server under another name or address.
+    pub(crate) fn at_host(&self, host: &str) -> Self {
+        Self { address: self.address.replace("localhost", host), ..self.clone() }
+    }
+
+    /// One of the lab's values.
+    pub(crate) fn value(&self, key: &str) -> &'static str {
+        self.lab.value(key)
+    }
+
+    /// What the KDC's administrator is told.
+    pub(crate) fn kadmin(&self, question: &str) -> String {
+        let kadmin = Command::new(self.value("KADMIN")).args(["-q", question]).output().expect("kadmin runs");
+        String::from_utf8(kadmin.stdout).expect("UTF-8")
+    }
+
+    /// How many tickets the KDC has granted this user.
+    pub(crate) fn tickets_granted(&self, user: &str) -> usize {
+        let log = std::fs::read_to_string(self.value("KDC_LOG")).expect("the KDC's log");
+        let user = format!(" {user} for ");
+        log.lines().filter(|line| line.contains(" ISSUE: ") && line.contains(&user)).count()
+    }
+
     pub(crate) fn uri(&self, target: &str) -> Uri {
         format!("{}{target}", self.address).parse().expect("an absolute URI")
     }
@@ -78,7 +118,8 @@ impl Site {
         self.address.parse().expect("an origin")
     }
 
-    fn credentials(&self, user: &str, password: &str) -> Credentials {
+    /// The lab's user with the password of that name.
+    pub(crate) fn credentials(&self, user: &str, password: &str) -> Credentials {
         Credentials::password(self.lab.value(user), self.lab.value(password))
     }
 
@@ -159,7 +200,12 @@ impl Site {
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let log = std::fs::read_to_string(self.lab.value("APACHE_ACCESS_LOG")).expect("an access log");
-            let logged: Vec<_> = log.lines().map(Logged::parse).filter(|line| line.mark == mark).collect();
+            // Behind what earlier runs have left there.
+            let logged: Vec<_> = log[self.lab.log_began..]
+                .lines()
+                .map(Logged::parse)
+                .filter(|line| line.mark == mark)
+                .collect();
             if complete(&logged) {
                 return logged;
             }
@@ -220,6 +266,8 @@ pub(crate) struct Page {
     pub(crate) user: String,
     /// `X-Peer-Port`: the connection.
     pub(crate) port: u16,
+    /// `X-Delegated`: whether the user's tickets came along.
+    pub(crate) delegated: bool,
     pub(crate) text: String,
     pub(crate) outcome: Option<Outcome>,
 }
@@ -233,11 +281,12 @@ impl Page {
         let field = |name| response.headers().get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("UTF-8");
         let user = text(field("x-remote-user"));
+        let delegated = field("x-delegated") == b"yes";
         let port = text(field("x-peer-port")).parse().expect("the lab's servers say X-Peer-Port");
         let outcome = response.extensions_mut().remove();
         let status = response.status().as_u16();
         let octets = response.into_body().collect().await.expect("a body").to_bytes();
-        Self { status, user, port, text: text(&octets), outcome }
+        Self { status, user, port, delegated, text: text(&octets), outcome }
     }
 
     pub(crate) fn login(&self) -> &Login {
