@@ -3,6 +3,7 @@
 
 pub mod challenges;
 pub mod handshake;
+pub mod krb_error;
 pub mod ntlm_challenge;
 #[cfg(test)]
 mod seeds;
