@@ -37,14 +37,14 @@ impl std::error::Error for HandshakeError {
     }
 }
 
-/// An error and what lies behind it, in one line.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
+/// What a scheme's error comes to, in one line beside the scheme's name: the mechanism's own words,
+/// if it was the one that failed.
+pub(super) fn reason(error: &SchemeError) -> String {
+    if let Some(mechanism) = error.as_mechanism() {
+        return mechanism.to_string();
     }
-    text
+    match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }

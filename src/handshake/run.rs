@@ -113,6 +113,11 @@ impl Run {
         }
     }
 
+    /// What follows says nothing about the credentials: they may be tried again.
+    pub(super) fn spare(&mut self) {
+        self.trust = Trust::Unguarded;
+    }
+
     /// The leg that is out gets no verdict: the server hung up, or speaks of another realm. Tells
     /// whether it held what was derived from a secret that nobody has proven yet.
     pub(super) fn leave_undecided(&mut self) -> bool {

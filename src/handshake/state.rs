@@ -9,7 +9,7 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
-use crate::handshake::error::{HandshakeError, with_sources};
+use crate::handshake::error::{HandshakeError, reason};
 use crate::handshake::guard::Permission;
 use crate::handshake::identity::Identity;
 use crate::handshake::memory::OriginMemory;
@@ -445,7 +445,12 @@ impl Handshake {
                 let error = SchemeError::new(run.scheme.name(), detail);
                 self.reply(run, Err(error), request)
             }
-            Err(error) if run.started => self.refused(*run, Some(with_sources(&error))),
+            Err(error) if run.started => {
+                if error.as_mechanism().map(MechanismError::kind) == Some(ErrorKind::TicketRefused) {
+                    run.spare();
+                }
+                self.refused(*run, Some(reason(&error)))
+            }
             Err(error) => self.cannot_start(*run, error, request),
         }
     }
@@ -454,7 +459,7 @@ impl Handshake {
     fn cannot_start(&mut self, run: Run, error: SchemeError, request: RequestContext<'_>) -> Action {
         self.state = State::Idle;
         let scheme = Arc::clone(&run.scheme);
-        let (sent, reason) = (run.sent, with_sources(&error));
+        let (sent, reason) = (run.sent, reason(&error));
         let why = match error.as_mechanism().map(MechanismError::kind) {
             Some(ErrorKind::WrongPassword) => {
                 self.request.refused = Some(run.credentials().clone());

@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Unsupported,
     /// The peer refused (`GSS_S_FAILURE` with a reject).
     Refused,
+    /// The peer cannot take a ticket that was granted for it (a KRB-ERROR). The credentials are good.
+    TicketRefused,
     /// The credentials cannot serve (`GSS_S_DEFECTIVE_CREDENTIAL`, `GSS_S_NO_CRED`): no ticket, or
     /// a name that cannot be used.
     Credentials,

@@ -62,14 +62,14 @@ impl Negotiate {
 #[cfg(all(unix, feature = "gssapi"))]
 impl Negotiate {
     /// SPNEGO with the system's Kerberos inside, and nothing weaker.
-    pub fn kerberos() -> Self {
-        Self::new(Spnego::new(vec![Arc::new(Gssapi::kerberos())]))
+    pub fn kerberos(kerberos: Gssapi) -> Self {
+        Self::new(Spnego::new(vec![Arc::new(kerberos)]))
     }
 
     /// SPNEGO with the system's Kerberos inside, and NTLM for passwords: where Kerberos cannot
     /// start (no ticket, no KDC, no library), or where the server picks it.
-    pub fn kerberos_or_ntlm() -> Self {
-        Self::new(Spnego::new(vec![Arc::new(Gssapi::kerberos()), Arc::new(Ntlm::default())]))
+    pub fn kerberos_or_ntlm(kerberos: Gssapi) -> Self {
+        Self::new(Spnego::new(vec![Arc::new(kerberos), Arc::new(Ntlm::default())]))
     }
 }
 

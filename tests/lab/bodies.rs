@@ -11,6 +11,8 @@ use http_body_util::BodyExt;
 #[cfg(unix)]
 use legwork::credentials::{Ambient, Credentials};
 #[cfg(unix)]
+use legwork::mechanism::gssapi::Gssapi;
+#[cfg(unix)]
 use legwork::scheme::Negotiate;
 use legwork::service::BoxError;
 use md5::{Digest, Md5};
@@ -229,7 +231,7 @@ async fn a_hundred_megabytes_stream_up_once_to_each_kind_of_kerberos_server() {
             let path = &format!("/{kind}/upload");
             let kerberos = || {
                 let tickets = Credentials::ambient(Ambient::new().cache(site.value("CCACHE")).stable());
-                site.authenticator(tickets).negotiate(Negotiate::kerberos())
+                site.authenticator(tickets).negotiate(Negotiate::kerberos(Gssapi::kerberos()))
             };
             for declares_length in [true, false] {
                 let mark = &format!("stream-{kind}-{}-{declares_length}", site.scheme);

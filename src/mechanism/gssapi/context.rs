@@ -165,7 +165,7 @@ impl SecurityContext for Continued {
             ));
         };
         if let Some(error) = explain_krb_error(input, self.now) {
-            return Err(MechanismError::new(ErrorKind::Refused, error));
+            return Err(MechanismError::new(ErrorKind::TicketRefused, error));
         }
         let initiated = self.context.step(&self.setup, Some(input)).map_err(|failure| {
             let attempt = Attempt { target_name: &self.target_name, credentials: &self.credentials };

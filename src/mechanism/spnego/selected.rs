@@ -216,7 +216,11 @@ pub(super) fn explain(progress: Progress, error_token: Option<&[u8]>) -> Mechani
     match inner.step(Some(token)) {
         Ok(_) => rejected(),
         Err(error) => {
-            MechanismError::new(ErrorKind::Refused, format!("the server rejected the negotiation: {error}"))
+            let kind = match error.kind() {
+                ErrorKind::TicketRefused => ErrorKind::TicketRefused,
+                _ => ErrorKind::Refused,
+            };
+            MechanismError::new(kind, format!("the server rejected the negotiation: {error}"))
         }
     }
 }
