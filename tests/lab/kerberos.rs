@@ -155,6 +155,34 @@ async fn a_keytab_and_the_default_cache_log_in() {
     }
 }
 
+#[tokio::test]
+async fn heimdals_library_logs_in_as_mits_does() {
+    let heimdal = || Negotiate::kerberos(Gssapi::kerberos().with_library("libgssapi.so.3"));
+    for site in sites() {
+        for path in ["/krb/", "/krb-bound/"] {
+            let carol = Credentials::password("carol@LAB.TEST", site.value("NTLM_PASSWORD"));
+            let client = site.client_with(site.authenticator(carol).negotiate(heimdal()));
+            for _ in 0..2 {
+                let page = Page::get(&client, site.uri(path)).await;
+                assert_eq!((page.status, page.user.as_str()), (200, "carol@LAB.TEST"), "{page:?}");
+            }
+        }
+        for (user, wanted) in [
+            ("carol@LAB.TEST", "refused the password"),
+            ("mallory@LAB.TEST", "does not know mallory@LAB.TEST"),
+        ] {
+            let client = site.client_with(
+                site.authenticator(Credentials::password(user, "not-the-pw")).negotiate(heimdal()),
+            );
+            let page = Page::get(&client, site.uri("/krb/")).await;
+            match page.why("Negotiate") {
+                Why::Refused(Some(why)) | Why::CannotStart(why) => assert!(why.contains(wanted), "{why}"),
+                why => panic!("{why:?}"),
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_tasks_at_once_log_in_past_the_servers_replay_cache() {
     for site in sites() {

@@ -339,7 +339,8 @@ fn is_error(major: u32) -> bool {
 /// What a peer or the library wrote, as one line.
 fn readable(octets: &[u8]) -> String {
     let text = String::from_utf8_lossy(octets);
-    text.trim_end_matches('\0').chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let text = text.trim_matches(|c: char| c.is_control() || c.is_whitespace());
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A failed call.
