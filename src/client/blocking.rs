@@ -12,8 +12,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::mechanism::{ErrorKind, MechanismError, Moment, SharedWork, StepJob, Stepped};
 use crate::service::{Blocking, BoxFuture};
 
-/// Runs steps that may block on tokio's threads for blocking work: a few at once, each for a
-/// bounded time, and for one ticket one after the other.
+/// Runs steps that may block on threads of their own: a few at once, each for a bounded time, and for
+/// one ticket one after the other. They are no threads of tokio's, which would keep a program from
+/// ending while one of them waits.
 ///
 /// A thread cannot be called back from a KDC that does not answer. Therefore a step that takes too
 /// long fails for its request, while its thread waits on; requests that want the same ticket
@@ -123,21 +124,24 @@ impl Shared {
         let (tell, told) = oneshot::channel();
         let threads = Arc::clone(&self.threads);
         tokio::spawn(async move {
-            let stepped = on_a_thread(threads, job, moment).await;
+            let Some(stepped) = on_a_thread(threads, job, moment).await else { return };
             leader.land(stepped.failure().map_or(Ok(()), |error| Err(error.clone())));
             // Whoever asked may have gone.
             let _ = tell.send(stepped);
         });
         match timeout_at(deadline, told).await {
             Ok(Ok(stepped)) => stepped,
-            Ok(Err(_)) => Stepped::failed(MechanismError::new(ErrorKind::Unavailable, "the step panicked")),
+            Ok(Err(_)) => panicked(),
             Err(_) => self.too_long(),
         }
     }
 
     async fn run_alone(&self, job: StepJob, moment: Moment) -> Stepped {
         let running = on_a_thread(Arc::clone(&self.threads), job, moment);
-        tokio::time::timeout(self.timeout, running).await.unwrap_or_else(|_| self.too_long())
+        match tokio::time::timeout(self.timeout, running).await {
+            Ok(stepped) => stepped.unwrap_or_else(panicked),
+            Err(_) => self.too_long(),
+        }
     }
 
     fn too_long(&self) -> Stepped {
@@ -187,21 +191,27 @@ impl Drop for Leader {
     }
 }
 
-/// Runs a step on a thread, when one is free.
-async fn on_a_thread(threads: Arc<Semaphore>, job: StepJob, moment: Moment) -> Stepped {
+fn panicked() -> Stepped {
+    Stepped::failed(MechanismError::new(ErrorKind::Unavailable, "the step panicked"))
+}
+
+/// Runs a step on a thread, when one is free; `None` if it panicked.
+async fn on_a_thread(threads: Arc<Semaphore>, job: StepJob, moment: Moment) -> Option<Stepped> {
     let thread = threads.acquire_owned().await.expect("the semaphore is never closed");
-    let running = tokio::task::spawn_blocking(move || {
+    let (tell, told) = oneshot::channel();
+    let spawned = std::thread::Builder::new().name("legwork step".to_owned()).spawn(move || {
         let stepped = job.run(moment);
         // Held by the thread, however long it takes, and not by who waits for it.
         drop(thread);
-        stepped
+        // Whoever asked may have gone.
+        let _ = tell.send(stepped);
     });
-    match running.await {
-        Ok(stepped) => stepped,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => std::future::pending().await,
-        },
+    match spawned {
+        Ok(_) => told.await.ok(),
+        Err(error) => Some(Stepped::failed(MechanismError::new(
+            ErrorKind::Unavailable,
+            format!("no thread could be started for the step: {error}"),
+        ))),
     }
 }
 
@@ -362,7 +372,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_kdc_that_never_answers_costs_one_thread_and_the_others_nothing() {
-        let lab = Lab::new(BlockingSteps::new(2, Duration::from_millis(50)));
+        let lab = Lab::new(BlockingSteps::new(2, Duration::from_secs(1)));
         let answer = lab.hold();
         let leader = lab.leader("HTTP/dead").await;
         let (dead, live) = tokio::join!(lab.steps(63, "HTTP/dead"), lab.steps(64, "HTTP/live"));
@@ -379,7 +389,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_free_thread_a_step_fails_in_time() {
-        let lab = Lab::new(BlockingSteps::new(1, Duration::from_millis(50)));
+        let lab = Lab::new(BlockingSteps::new(1, Duration::from_secs(1)));
         let answer = lab.hold();
         lab.leader("HTTP/dead").await;
         assert_eq!(lab.steps(1, "HTTP/live").await, [Err(ErrorKind::Timeout)]);
