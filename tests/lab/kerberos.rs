@@ -1,11 +1,13 @@
 //! Logins by Kerberos: with tickets, keytabs and passwords, and when there are none.
 
 use legwork::credentials::{Ambient, Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery};
-use legwork::handshake::{AuthenticatorBuilder, Why};
+use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Outcome, Why};
 use legwork::mechanism::gssapi::{Canonicalization, Gssapi};
 use legwork::mechanism::{Delegation, MutualAuthentication};
 use legwork::scheme::Negotiate;
-use legwork::{Authenticator, Client};
+use legwork::service::ErrorKind;
+use legwork::testing::{Accept, Acceptor, Offer, Server};
+use legwork::{Authenticator, Client, Origin};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -461,6 +463,79 @@ async fn a_server_without_kerberos_picks_ntlm_from_the_list() {
             let page = Page::get(&site.client_with(authenticator()), site.uri(path)).await;
             assert_eq!((page.status, page.user.as_str()), (200, user), "{path}: {page:?}");
             assert_eq!(page.login().mechanism, mechanism, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_logs_in_where_other_schemes_are_offered_too() {
+    for site in sites() {
+        for path in ["/mixed/", "/all/", "/joined/"] {
+            let client = site.client_with(kerberos(&site, alice(&site)));
+            for _ in 0..2 {
+                let page = Page::get(&client, site.uri(path)).await;
+                assert_eq!((page.status, page.user.as_str()), (200, "alice@LAB.TEST"), "{path}: {page:?}");
+                assert_eq!(page.text, format!("hello from {}\n", path.trim_end_matches('/')));
+            }
+        }
+    }
+}
+
+/// A server that lets everybody in, with this token as its proof of who it is.
+struct Pretends(Option<&'static [u8]>);
+
+impl Acceptor for Pretends {
+    fn step(&mut self, _: &[u8]) -> Accept {
+        let token = self.0.map(<[u8]>::to_vec);
+        Accept::Accepted { user: "anybody".to_owned(), token, integrity: None }
+    }
+}
+
+/// An AP-REP in its frame, encrypted with nobody's key.
+const NO_PROOF: &[u8] = b"\x60\x3a\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x02\x00\
+    \x6f\x2d\x30\x2b\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x0f\xa2\x1f\x30\x1d\xa0\x03\x02\x01\x12\
+    \xa2\x16\x04\x14\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14";
+
+// Apache HttpClient CVE-2026-40542, AsyncHttpClient 2235
+#[tokio::test]
+async fn a_server_that_cannot_prove_itself_is_found_out_as_the_rule_says() {
+    let Some(site) = site("APACHE_HTTP") else { return };
+    for (rule, proof, delivered) in [
+        (MutualAuthentication::Off, Some(NO_PROOF), true),
+        (MutualAuthentication::Off, None, true),
+        (MutualAuthentication::Preferred, Some(NO_PROOF), false),
+        (MutualAuthentication::Preferred, None, true),
+        (MutualAuthentication::Required, Some(NO_PROOF), false),
+        (MutualAuthentication::Required, None, false),
+    ] {
+        for (carrier, negotiate) in by_each_carrier() {
+            let server = Server::builder().offer(Offer::custom("Negotiate", move || Pretends(proof)));
+            let server = server.start().await.expect("a server");
+            let origin = Origin::from_uri(&server.uri("/")).expect("an origin");
+            let authenticator = Authenticator::builder()
+                .negotiate(negotiate)
+                .credentials(origin.clone(), alice(&site))
+                .target_name(origin, "HTTP/localhost")
+                .mutual_authentication(rule)
+                .build();
+            let result = site.build(Client::builder(authenticator)).request(get(server.uri("/"))).await;
+            match result {
+                Ok(response) => {
+                    assert!(delivered, "{rule:?} {proof:?} {carrier}");
+                    let outcome = response.extensions().get::<Outcome>();
+                    assert!(
+                        matches!(outcome, Some(Outcome::LoggedIn(login)) if !login.mutual),
+                        "{outcome:?}"
+                    );
+                }
+                Err(error) => {
+                    assert!(!delivered, "{rule:?} {proof:?} {carrier}: {error:?}");
+                    let kind = error.kind();
+                    let is_about_the_proof =
+                        matches!(kind, ErrorKind::Handshake(HandshakeError::FinalToken(_)));
+                    assert!(is_about_the_proof, "{rule:?} {proof:?} {carrier}: {error:?}");
+                }
+            }
         }
     }
 }

@@ -167,11 +167,17 @@ impl SecurityContext for Continued {
         if let Some(error) = explain_krb_error(input, self.now) {
             return Err(MechanismError::new(ErrorKind::TicketRefused, error));
         }
-        let initiated = self.context.step(&self.setup, Some(input)).map_err(|failure| {
-            let attempt = Attempt { target_name: &self.target_name, credentials: &self.credentials };
-            status::explain(&failure, &attempt)
-        })?;
-        Ok(self.advance(initiated))
+        match self.context.step(&self.setup, Some(input)) {
+            Ok(initiated) => Ok(self.advance(initiated)),
+            // A proof of who the server is that nobody asked for.
+            Err(_) if self.rule == MutualAuthentication::Off => {
+                Ok(Step::Complete { token: None, established: self.finish_without_token()? })
+            }
+            Err(failure) => {
+                let attempt = Attempt { target_name: &self.target_name, credentials: &self.credentials };
+                Err(status::explain(&failure, &attempt))
+            }
+        }
     }
 
     /// The server took the ticket, and left out the token that would prove who it is.

@@ -119,9 +119,13 @@ impl SecurityContext for Offered {
         if token::framed_mechanism(input).is_some_and(|oid| oid == self.mechanisms[0].oid()) {
             return self.step_framed(input);
         }
-        let answer = NegTokenResp::decode(input)?;
+        let mut answer = NegTokenResp::decode(input)?;
         if answer.state == Some(NegState::Reject) {
             return Err(explain(self.optimistic, answer.response_token));
+        }
+        if let Progress::Done(_) = self.optimistic {
+            // A proof of who the server is that nobody asked for.
+            answer.response_token = None;
         }
         // RFC 4178, section 4.2.2 requires supportedMech here; some Java acceptors leave it out
         // when they go on with the optimistic token (krb5, `init_ctx_nego`).
@@ -182,7 +186,8 @@ impl Offered {
     fn step_framed(self: Box<Self>, input: &[u8]) -> Result<Step, MechanismError> {
         match self.optimistic {
             Progress::Stepping(inner) => inner.step(Some(input)),
-            Progress::Done(_) => Err(unexpected_token()),
+            // A proof of who the server is that nobody asked for.
+            Progress::Done(established) => Ok(Step::Complete { token: None, established }),
         }
     }
 

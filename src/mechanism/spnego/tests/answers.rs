@@ -73,6 +73,16 @@ fn a_rejection_is_a_refusal_in_the_mechanisms_words() {
 }
 
 #[test]
+fn a_proof_that_nobody_asked_for_is_not_looked_at() {
+    let kerberos = Keyed::kerberos(Legs::One);
+    let wrapped = answer(NegState::AcceptCompleted, Some(oid::KERBEROS), Some(b"no proof"), None);
+    for proof in [wrapped, kerberos.framed("no proof")] {
+        let (_, context) = first(&spnego([kerberos.clone(), Keyed::ntlm()]));
+        assert_eq!(completed(context.step(Some(&proof))).1.mechanism, "Kerberos");
+    }
+}
+
+#[test]
 fn a_bare_kerberos_answer_is_taken_if_kerberos_was_offered_first() {
     let kerberos = Keyed::kerberos(Legs::Two);
     for others in [vec![], vec![Keyed::ntlm()]] {
