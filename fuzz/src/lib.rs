@@ -1,6 +1,7 @@
 //! What the fuzz targets check. The checks run without a fuzzer too: `cargo test` in this folder
 //! gives them the seeds, and generated input where there is a generator.
 
+pub mod certificate;
 pub mod challenges;
 pub mod handshake;
 pub mod krb_error;
