@@ -65,7 +65,7 @@ mod wire;
 pub use self::acceptor::{Accept, Acceptor};
 pub use self::fault::Fault;
 pub use self::gate::Gate;
-pub use self::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor};
+pub use self::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor, SentBindings};
 pub use self::offer::{MakeAcceptor, Offer};
 pub use self::quirk::{Close, Persistence, Quirk, RefusalBody, When};
 pub use self::report::{Connection, Leg, Report, SeenAuthorization, Verdict};

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::sync::watch;
 
+use super::ntlm::SentBindings;
 use super::token::{Presented, TokenKind};
 
 /// A snapshot of everything that the server saw so far. It holds no passwords; the header fields
@@ -71,6 +72,8 @@ pub struct SeenAuthorization {
     pub token: TokenKind,
     /// The token's length in octets, decoded.
     pub octets: usize,
+    /// What it says of channel bindings, if it is an answer by NTLM.
+    pub channel_bindings: Option<SentBindings>,
     /// What the server made of it.
     pub verdict: Verdict,
 }
@@ -103,6 +106,7 @@ impl SeenAuthorization {
             scheme: presented.scheme.clone(),
             token: presented.kind,
             octets: presented.token.len(),
+            channel_bindings: presented.channel_bindings(),
             verdict,
         }
     }

@@ -7,6 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use super::ntlm::{AuthenticateMessage, SentBindings};
+
 /// The signature that every NTLM message begins with (MS-NLMP, section 2.2.1).
 pub(super) const NTLM_SIGNATURE: &[u8; 8] = b"NTLMSSP\0";
 
@@ -110,6 +112,12 @@ impl Presented {
             Some(token) => kind_of(token),
         };
         Self { scheme: scheme.to_owned(), token: Zeroizing::new(decoded.unwrap_or_default()), kind }
+    }
+
+    /// What NTLM's answer to a challenge says of channel bindings.
+    pub(super) fn channel_bindings(&self) -> Option<SentBindings> {
+        let message = &self.token[find_ntlm(&self.token)?..];
+        AuthenticateMessage::parse(message).ok().map(|message| message.channel_bindings())
     }
 }
 

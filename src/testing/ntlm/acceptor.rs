@@ -7,8 +7,7 @@ use std::time::SystemTime;
 use crate::channel_bindings::ChannelBindings;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
 use crate::mechanism::ntlm::crypto::{
-    Key, channel_bindings_hash, exchange_key, message_integrity_code, nt_proof, response_key, same,
-    session_base_key,
+    Key, exchange_key, message_integrity_code, nt_proof, response_key, same, session_base_key,
 };
 use crate::mechanism::ntlm::filetime::filetime;
 use crate::mechanism::ntlm::flags::{
@@ -20,6 +19,7 @@ use crate::mechanism::ntlm::names::utf16;
 use crate::mechanism::ntlm::wire::{Message, MessageWriter, VERSION};
 use crate::testing::acceptor::{Accept, Acceptor};
 use crate::testing::ntlm::authenticate::AuthenticateMessage;
+use crate::testing::ntlm::bindings::SentBindings;
 use crate::testing::users::Users;
 
 /// O of the negotiate flags: the target name is a server's.
@@ -55,8 +55,15 @@ pub struct NtlmAcceptor {
     withheld: u32,
     server: String,
     domain: String,
-    bindings: Option<ChannelBindings>,
+    bindings: Rule,
     challenged: Option<Challenged>,
+}
+
+/// What is made of a client's channel bindings.
+enum Rule {
+    Ignored,
+    Accepted(ChannelBindings),
+    Required(ChannelBindings),
 }
 
 /// The messages so far, which the MIC covers.
@@ -76,7 +83,7 @@ impl NtlmAcceptor {
             withheld: 0,
             server: "SERVER".to_owned(),
             domain: "DOMAIN".to_owned(),
-            bindings: None,
+            bindings: Rule::Ignored,
             challenged: None,
         }
     }
@@ -102,11 +109,19 @@ impl NtlmAcceptor {
         self
     }
 
+    /// Refuses clients that send the hash of other bindings than these, or zeros, but takes those
+    /// that send none: Extended Protection, set to "accept". By default nobody looks at them.
+    #[must_use]
+    pub fn accept_channel_bindings(mut self, bindings: ChannelBindings) -> Self {
+        self.bindings = Rule::Accepted(bindings);
+        self
+    }
+
     /// Refuses clients that do not send the hash of these bindings: Extended Protection, set to
     /// "required".
     #[must_use]
     pub fn require_channel_bindings(mut self, bindings: ChannelBindings) -> Self {
-        self.bindings = Some(bindings);
+        self.bindings = Rule::Required(bindings);
         self
     }
 
@@ -181,15 +196,16 @@ impl NtlmAcceptor {
     }
 
     fn verify_channel_bindings(&self, message: &AuthenticateMessage) -> Result<(), String> {
-        let Some(required) = &self.bindings else { return Ok(()) };
-        match message.channel_bindings_hash() {
-            None => Err("channel bindings are required, and there are none".to_owned()),
-            Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]) => {
-                Err("channel bindings are required, and theirs are zero".to_owned())
-            }
-            Some(hash) if same(&hash, &channel_bindings_hash(required)) => Ok(()),
-            Some(_) => Err("the channel bindings are those of another connection".to_owned()),
-        }
+        let sent = message.channel_bindings();
+        let (Rule::Accepted(ours) | Rule::Required(ours)) = &self.bindings else { return Ok(()) };
+        let why = match sent {
+            SentBindings::Absent if matches!(self.bindings, Rule::Accepted(_)) => return Ok(()),
+            SentBindings::Absent => "channel bindings are required, and there are none",
+            SentBindings::Zeros => "the channel bindings are zero",
+            SentBindings::Hash(_) if sent.are(ours) => return Ok(()),
+            SentBindings::Hash(_) => "the channel bindings are those of another connection",
+        };
+        Err(why.to_owned())
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::mechanism::MechanismError;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
 use crate::mechanism::ntlm::wire::{Buffer, Message};
+use crate::testing::ntlm::bindings::SentBindings;
 
 /// Six buffers from 12 and the flags at 60. Version (64) and MIC (72) may be missing.
 const SHORTEST_HEADER: usize = 64;
@@ -131,6 +132,11 @@ impl AuthenticateMessage {
     /// `MsvAvChannelBindings`: the MD5 hash of the bindings, or zeros.
     pub fn channel_bindings_hash(&self) -> Option<[u8; 16]> {
         self.av_pairs.value(av_pairs::CHANNEL_BINDINGS)?.try_into().ok()
+    }
+
+    /// The same, and whether it is there and says anything.
+    pub fn channel_bindings(&self) -> SentBindings {
+        SentBindings::of(self.channel_bindings_hash())
     }
 
     /// The MIC, and the message with zeros in its place; `None` where the payload begins before

@@ -2,8 +2,10 @@
 
 mod acceptor;
 mod authenticate;
+mod bindings;
 #[cfg(test)]
 mod tests;
 
 pub use self::acceptor::{ChallengeForm, NtlmAcceptor};
 pub use self::authenticate::AuthenticateMessage;
+pub use self::bindings::SentBindings;

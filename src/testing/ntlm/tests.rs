@@ -133,7 +133,7 @@ fn requires_the_bindings_of_its_own_connection() {
     assert_eq!(carol.refusal(&mut server(), |_| {}), "channel bindings are required, and there are none");
 
     carol.ntlm = Ntlm::new().zero_channel_bindings(true);
-    assert_eq!(carol.refusal(&mut server(), |_| {}), "channel bindings are required, and theirs are zero");
+    assert_eq!(carol.refusal(&mut server(), |_| {}), "the channel bindings are zero");
 
     carol.bindings = Some(bindings(2));
     assert_eq!(carol.refusal(&mut server(), |_| {}), "the channel bindings are those of another connection");
@@ -142,6 +142,24 @@ fn requires_the_bindings_of_its_own_connection() {
     assert!(matches!(carol.log_in(&mut server(), |_| {}).0, Accept::Accepted { .. }));
     let mut elsewhere = server().challenge_form(ChallengeForm::WithoutTargetInfo);
     assert_eq!(carol.refusal(&mut elsewhere, |_| {}), "channel bindings are required, and there are none");
+}
+
+#[test]
+fn takes_absent_bindings_but_no_others_than_its_own_where_they_are_optional() {
+    let mut carol = Client::new("LAB\\carol", "carol-pw");
+    let server = || acceptor().accept_channel_bindings(bindings(1));
+    let accepted = |carol: &Client| matches!(carol.log_in(&mut server(), |_| {}).0, Accept::Accepted { .. });
+    assert!(accepted(&carol), "absent");
+    carol.bindings = Some(bindings(1));
+    assert!(accepted(&carol), "its own");
+
+    carol.bindings = Some(bindings(2));
+    assert_eq!(carol.refusal(&mut server(), |_| {}), "the channel bindings are those of another connection");
+    carol.bindings = None;
+    carol.ntlm = Ntlm::new().zero_channel_bindings(true);
+    assert_eq!(carol.refusal(&mut server(), |_| {}), "the channel bindings are zero");
+    let ignoring = carol.log_in(&mut acceptor(), |_| {});
+    assert!(matches!(ignoring.0, Accept::Accepted { .. }), "nobody looks at them");
 }
 
 #[test]

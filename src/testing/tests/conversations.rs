@@ -9,7 +9,7 @@ use super::client::{Client, Handshake, basic, request};
 use crate::channel_bindings::ChannelBindings;
 use crate::mechanism::ntlm::Ntlm;
 use crate::protection_space::Challenger;
-use crate::testing::{Accept, Acceptor, Builder, Offer, Server, TokenKind, Verdict};
+use crate::testing::{Accept, Acceptor, Builder, Offer, SentBindings, Server, TokenKind, Verdict};
 
 fn carol() -> Builder {
     Server::builder().user("LAB\\carol", "carol-pw")
@@ -225,6 +225,20 @@ async fn acceptors_can_be_set_up_to_demand_channel_bindings() {
         started(builder.ntlm(move |acceptor| acceptor.require_channel_bindings(bindings.clone()))).await;
     let mut client = Client::connect(&server).await;
     assert_eq!(Handshake::ntlm("LAB\\carol", "carol-pw").run(&mut client).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_report_tells_what_came_of_channel_bindings() {
+    let server = started(carol().offer(Offer::Ntlm).offer(Offer::Negotiate)).await;
+    for handshake in [Handshake::ntlm, Handshake::negotiate] {
+        let mut client = Client::connect(&server).await;
+        assert_eq!(handshake("LAB\\carol", "carol-pw").run(&mut client).await.status, 200);
+    }
+    let report = server.report();
+    let sent: Vec<_> =
+        report.legs().map(|leg| leg.authorization.as_ref().and_then(|seen| seen.channel_bindings)).collect();
+    let absent = Some(SentBindings::Absent);
+    assert_eq!(sent, [None, absent, None, absent]);
 }
 
 #[tokio::test]
