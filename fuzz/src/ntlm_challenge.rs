@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use legwork::channel_bindings::ChannelBindings;
+use legwork::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use legwork::credentials::Credentials;
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::mechanism::{Initiate, Mechanism, Moment, Step};
@@ -22,10 +22,12 @@ pub fn check(input: &[u8]) -> bool {
 
     let carol = Credentials::password("LAB\\carol", "carol-pw");
     let bindings = (form & 0x80 != 0).then(|| ChannelBindings::tls_server_end_point(&[1; 32]));
-    let arguments = Initiate::new("HTTP/mail.example", carol).with_channel_bindings(bindings);
+    let absent = if form & 0x40 != 0 { AbsentChannelBindings::Zeros } else { AbsentChannelBindings::LeftOut };
+    let arguments = Initiate::new("HTTP/mail.example", carol)
+        .with_channel_bindings(bindings)
+        .with_absent_channel_bindings(absent);
     let moment = Moment::new(UNIX_EPOCH, [7; 32]);
-    let ntlm = Ntlm::new().zero_channel_bindings(form & 0x40 != 0);
-    let Ok(Step::Continue { context, .. }) = ntlm.initiate(arguments, moment).step(None) else {
+    let Ok(Step::Continue { context, .. }) = Ntlm::new().initiate(arguments, moment).step(None) else {
         panic!("the first step needs no peer")
     };
 

@@ -83,6 +83,31 @@ impl ChannelBindings {
     }
 }
 
+/// Whether logins are tied to their TLS connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChannelBindingsUse {
+    /// Wherever the bindings of the connection are known: the default.
+    #[default]
+    WhereKnown,
+    /// Never: for servers behind something that ends TLS for them, and that have bindings of
+    /// their own all the same. Whoever stands in between can then pass a login on.
+    Off,
+}
+
+/// What NTLM says of channel bindings where there are none to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AbsentChannelBindings {
+    /// Nothing: the default. A server that accepts logins without bindings takes the client for
+    /// one that does not know them.
+    #[default]
+    LeftOut,
+    /// 16 zero octets, as MS-NLMP 3.1.5.1.2 has it and Windows does. A server can take them for
+    /// those of a client that knows bindings and has another connection.
+    Zeros,
+}
+
 impl fmt::Debug for ChannelBindings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ChannelBindings({} octets)", self.application_data.len())

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings, ChannelBindingsUse};
 use crate::credentials::{
     Ambient, Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery, FixedCredentials,
     OriginPatterns,
@@ -54,7 +55,8 @@ struct Options {
     delegation: HashMap<Origin, Delegation>,
     mutual_authentication: MutualAuthentication,
     reveal_secrets: bool,
-    channel_bindings: bool,
+    channel_bindings: ChannelBindingsUse,
+    absent_channel_bindings: AbsentChannelBindings,
     report_established: bool,
     max_legs: u32,
 }
@@ -137,8 +139,16 @@ impl Authenticator {
         in_the_open.then_some(Why::RevealsSecret)
     }
 
-    pub(super) fn uses_channel_bindings(&self) -> bool {
-        self.0.options.channel_bindings
+    /// What a login says of the bindings of its connection.
+    pub(super) fn channel_bindings(&self, known: Option<&ChannelBindings>) -> Option<ChannelBindings> {
+        match self.0.options.channel_bindings {
+            ChannelBindingsUse::WhereKnown => known.cloned(),
+            ChannelBindingsUse::Off => None,
+        }
+    }
+
+    pub(super) fn absent_channel_bindings(&self) -> AbsentChannelBindings {
+        self.0.options.absent_channel_bindings
     }
 
     pub(super) fn reports_established(&self) -> bool {
@@ -185,7 +195,8 @@ impl AuthenticatorBuilder {
                 delegation: HashMap::new(),
                 mutual_authentication: MutualAuthentication::default(),
                 reveal_secrets: false,
-                channel_bindings: true,
+                channel_bindings: ChannelBindingsUse::default(),
+                absent_channel_bindings: AbsentChannelBindings::default(),
                 report_established: false,
                 max_legs: 12,
             },
@@ -314,10 +325,20 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether logins are tied to their TLS connection where its bindings are known. Default: on.
+    /// Whether logins are tied to their TLS connection. Default:
+    /// [`WhereKnown`](ChannelBindingsUse::WhereKnown).
     #[must_use]
-    pub fn channel_bindings(mut self, on: bool) -> Self {
-        self.options.channel_bindings = on;
+    pub fn channel_bindings(mut self, bindings: ChannelBindingsUse) -> Self {
+        self.options.channel_bindings = bindings;
+        self
+    }
+
+    /// What NTLM says of channel bindings where there are none, be it because the connection is
+    /// plain http or because they are [`Off`](ChannelBindingsUse::Off). Default:
+    /// [`LeftOut`](AbsentChannelBindings::LeftOut).
+    #[must_use]
+    pub fn absent_channel_bindings(mut self, absent: AbsentChannelBindings) -> Self {
+        self.options.absent_channel_bindings = absent;
         self
     }
 

@@ -391,9 +391,10 @@ impl Handshake {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
-        let bindings = self.channel_bindings.clone().filter(|_| self.authenticator.uses_channel_bindings());
+        let bindings = self.authenticator.channel_bindings(self.channel_bindings.as_ref());
         let arguments = Initiate::new(self.authenticator.target_name(&self.origin), credentials)
             .with_channel_bindings(bindings)
+            .with_absent_channel_bindings(self.authenticator.absent_channel_bindings())
             .with_delegation(self.authenticator.delegation(&self.origin))
             .with_mutual_authentication(self.authenticator.mutual_authentication());
         let mut run = Run::begin(scheme, arguments, space, trust);

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use zeroize::Zeroize;
 
-use crate::channel_bindings::ChannelBindings;
+use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
 
 /// Who logs in where and how; cheap to clone.
@@ -19,6 +19,8 @@ pub struct Initiate {
     pub credentials: Credentials,
     /// What ties the login to its TLS connection, if there is one.
     pub channel_bindings: Option<ChannelBindings>,
+    /// What NTLM says where there is nothing of the kind.
+    pub absent_channel_bindings: AbsentChannelBindings,
     /// Whether the server may act as the user elsewhere.
     pub delegation: Delegation,
     /// Whether the server has to prove who it is.
@@ -33,6 +35,7 @@ impl Initiate {
             target_name: target_name.into(),
             credentials,
             channel_bindings: None,
+            absent_channel_bindings: AbsentChannelBindings::default(),
             delegation: Delegation::default(),
             mutual_authentication: MutualAuthentication::default(),
         }
@@ -42,6 +45,13 @@ impl Initiate {
     #[must_use]
     pub fn with_channel_bindings(mut self, bindings: Option<ChannelBindings>) -> Self {
         self.channel_bindings = bindings;
+        self
+    }
+
+    /// The same with another way to say that there are no channel bindings.
+    #[must_use]
+    pub fn with_absent_channel_bindings(mut self, absent: AbsentChannelBindings) -> Self {
+        self.absent_channel_bindings = absent;
         self
     }
 

@@ -1,6 +1,7 @@
 //! Whole conversations without IO: the real clients against the acceptors of `testing`, and
 //! answers made by hand where a server misbehaves.
 
+mod bindings;
 mod choosing;
 mod connections;
 mod hostile;

@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use crate::channel_bindings::AbsentChannelBindings;
 use crate::credentials::{Credentials, Secret};
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::authenticate::Authenticate;
@@ -174,10 +175,12 @@ impl Negotiated {
             pairs.set(av_pairs::FLAGS, flags.to_le_bytes().to_vec());
         }
         pairs.remove(av_pairs::CHANNEL_BINDINGS);
-        match &self.arguments.channel_bindings {
-            Some(bindings) => pairs.set(av_pairs::CHANNEL_BINDINGS, channel_bindings_hash(bindings).to_vec()),
-            None if self.options.zero_channel_bindings => pairs.set(av_pairs::CHANNEL_BINDINGS, vec![0; 16]),
-            None => {}
+        match (&self.arguments.channel_bindings, self.arguments.absent_channel_bindings) {
+            (Some(bindings), _) => {
+                pairs.set(av_pairs::CHANNEL_BINDINGS, channel_bindings_hash(bindings).to_vec());
+            }
+            (None, AbsentChannelBindings::Zeros) => pairs.set(av_pairs::CHANNEL_BINDINGS, vec![0; 16]),
+            (None, AbsentChannelBindings::LeftOut) => {}
         }
         pairs.remove(av_pairs::TARGET_NAME);
         if !self.arguments.target_name.is_empty() {

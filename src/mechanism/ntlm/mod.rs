@@ -26,7 +26,8 @@
 //! # Channel bindings
 //!
 //! Bindings are sent whenever the server sends target information, the only place that can carry
-//! them. With none to send the pair is left out; [`Ntlm::zero_channel_bindings`] sends zeros.
+//! them. With none to send the pair is left out, unless zeros are asked for
+//! ([`AbsentChannelBindings`](crate::channel_bindings::AbsentChannelBindings)).
 //!
 //! ```
 //! use std::time::SystemTime;
@@ -68,11 +69,10 @@ use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext};
 #[derive(Clone, Debug, Default)]
 pub struct Ntlm {
     workstation: String,
-    zero_channel_bindings: bool,
 }
 
 impl Ntlm {
-    /// NTLM that tells no workstation name and leaves absent channel bindings out.
+    /// NTLM that tells no workstation name.
     pub fn new() -> Self {
         Self::default()
     }
@@ -82,16 +82,6 @@ impl Ntlm {
     #[must_use]
     pub fn workstation(mut self, name: impl Into<String>) -> Self {
         self.workstation = name.into();
-        self
-    }
-
-    /// Whether to send 16 zero octets where there are no channel bindings, as MS-NLMP 3.1.5.1.2
-    /// has it, instead of no such pair at all. Off by default: a server with Extended Protection
-    /// set to "when supported" can take an absent pair for a client that does not know bindings,
-    /// but zeros for one that knows them and has another connection.
-    #[must_use]
-    pub fn zero_channel_bindings(mut self, send: bool) -> Self {
-        self.zero_channel_bindings = send;
         self
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::channel_bindings::ChannelBindings;
+use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
 use crate::mechanism::ntlm::authenticate::Authenticate;
 use crate::mechanism::ntlm::challenge::Challenge;
@@ -23,7 +23,7 @@ use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     SecurityContext, Step,
 };
-use crate::testing::AuthenticateMessage;
+use crate::testing::{AuthenticateMessage, SentBindings};
 
 fn specification() -> Vectors {
     Vectors::read(include_str!("../../../tests/vectors/ms-nlmp-4.2.4.txt"))
@@ -301,15 +301,18 @@ fn sends_a_principal_name_whole_and_without_a_domain() {
 #[test]
 fn leaves_absent_bindings_out_unless_told_to_send_zeros() {
     let challenge = challenge(USUAL, &[TIMESTAMP_PAIR, EOL_PAIR].concat());
-    let hash = |ntlm: &Ntlm, bindings| {
-        let arguments = arguments("carol", "pw", "").with_channel_bindings(bindings);
-        converse(ntlm, arguments, &challenge).expect("done").authenticate.channel_bindings_hash()
+    let sent = |bindings: Option<&ChannelBindings>, absent| {
+        let arguments = arguments("carol", "pw", "")
+            .with_channel_bindings(bindings.cloned())
+            .with_absent_channel_bindings(absent);
+        converse(&Ntlm::new(), arguments, &challenge).expect("done").authenticate.channel_bindings()
     };
+    assert_eq!(sent(None, AbsentChannelBindings::LeftOut), SentBindings::Absent);
+    assert_eq!(sent(None, AbsentChannelBindings::Zeros), SentBindings::Zeros);
     let bindings = ChannelBindings::tls_server_end_point(&[9; 32]);
-    let zeros = Ntlm::new().zero_channel_bindings(true);
-    assert_eq!(hash(&Ntlm::new(), None), None);
-    assert_eq!(hash(&zeros, None), Some([0; 16]));
-    assert_eq!(hash(&zeros, Some(bindings.clone())), Some(channel_bindings_hash(&bindings)));
+    let hash = SentBindings::Hash(channel_bindings_hash(&bindings));
+    assert_eq!(sent(Some(&bindings), AbsentChannelBindings::LeftOut), hash);
+    assert_eq!(sent(Some(&bindings), AbsentChannelBindings::Zeros), hash);
 }
 
 #[test]

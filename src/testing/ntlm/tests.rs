@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::channel_bindings::ChannelBindings;
+use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::flags::{NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN, NEGOTIATE_VERSION};
@@ -31,12 +31,12 @@ struct Client {
     username: &'static str,
     password: &'static str,
     bindings: Option<ChannelBindings>,
-    ntlm: Ntlm,
+    absent: AbsentChannelBindings,
 }
 
 impl Client {
     fn new(username: &'static str, password: &'static str) -> Self {
-        Self { username, password, bindings: None, ntlm: Ntlm::new() }
+        Self { username, password, bindings: None, absent: AbsentChannelBindings::LeftOut }
     }
 
     /// Steps through a login; `on_the_way` may tamper with the AUTHENTICATE_MESSAGE.
@@ -46,9 +46,10 @@ impl Client {
         on_the_way: impl FnOnce(&mut Vec<u8>),
     ) -> (Accept, Option<Box<dyn MessageIntegrity>>) {
         let credentials = Credentials::password(self.username, self.password);
-        let arguments =
-            Initiate::new("HTTP/mail.example", credentials).with_channel_bindings(self.bindings.clone());
-        let context = self.ntlm.initiate(arguments, Moment::new(SystemTime::UNIX_EPOCH, [7; 32]));
+        let arguments = Initiate::new("HTTP/mail.example", credentials)
+            .with_channel_bindings(self.bindings.clone())
+            .with_absent_channel_bindings(self.absent);
+        let context = Ntlm::new().initiate(arguments, Moment::new(SystemTime::UNIX_EPOCH, [7; 32]));
         let Ok(Step::Continue { token, context, .. }) = context.step(None) else { panic!("a first message") };
         let Accept::Continue(challenge) = server.step(&token) else { panic!("a challenge") };
         let Ok(Step::Complete { token: Some(mut token), established }) = context.step(Some(&challenge))
@@ -132,7 +133,7 @@ fn requires_the_bindings_of_its_own_connection() {
     let server = || acceptor().require_channel_bindings(bindings(1));
     assert_eq!(carol.refusal(&mut server(), |_| {}), "channel bindings are required, and there are none");
 
-    carol.ntlm = Ntlm::new().zero_channel_bindings(true);
+    carol.absent = AbsentChannelBindings::Zeros;
     assert_eq!(carol.refusal(&mut server(), |_| {}), "the channel bindings are zero");
 
     carol.bindings = Some(bindings(2));
@@ -156,7 +157,7 @@ fn takes_absent_bindings_but_no_others_than_its_own_where_they_are_optional() {
     carol.bindings = Some(bindings(2));
     assert_eq!(carol.refusal(&mut server(), |_| {}), "the channel bindings are those of another connection");
     carol.bindings = None;
-    carol.ntlm = Ntlm::new().zero_channel_bindings(true);
+    carol.absent = AbsentChannelBindings::Zeros;
     assert_eq!(carol.refusal(&mut server(), |_| {}), "the channel bindings are zero");
     let ignoring = carol.log_in(&mut acceptor(), |_| {});
     assert!(matches!(ignoring.0, Accept::Accepted { .. }), "nobody looks at them");
