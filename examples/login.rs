@@ -11,9 +11,7 @@ use std::time::Instant;
 
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::hyper::{ClientBuilder, HttpsConnector};
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Negotiate, NtlmScheme, Scheme};
 use legwork::service::{LegReport, Observer};
@@ -38,7 +36,7 @@ mod diagram;
 #[path = "login/upload.rs"]
 mod upload;
 
-type LoginClient = Client<HttpsConnector<HttpConnector>, Upload>;
+type LoginClient = Client<HttpsConnector, Upload>;
 
 #[tokio::main]
 async fn main() -> ExitCode {

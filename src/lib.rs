@@ -48,7 +48,9 @@
 //! Credentials belong to one origin (scheme, host and port) and go nowhere else. A connection
 //! that has carried one identity's handshake serves no other. A wrong password is tried once,
 //! whatever the number of requests, and no other scheme gets it. Basic goes over https alone
-//! unless [`dangerous_secrets_over_plain_http`] says otherwise. Secrets are wiped when they are
+//! unless [`dangerous_secrets_over_plain_http`] says otherwise. Over https a login is tied to its
+//! TLS connection by [`channel_bindings`], so that nobody in between can pass it on to a server
+//! that looks at them. Secrets are wiped when they are
 //! dropped, and nothing prints them.
 //!
 //! [`dangerous_secrets_over_plain_http`]: handshake::AuthenticatorBuilder::dangerous_secrets_over_plain_http

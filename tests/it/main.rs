@@ -6,6 +6,7 @@ mod cancel;
 mod closing;
 mod credentials;
 mod hostile;
+mod https;
 mod identity;
 mod layer;
 mod leaf;

@@ -10,9 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
-use legwork::client::hyper::{ClientBuilder, ResponseBody};
+use legwork::client::hyper::{ClientBuilder, HttpsConnector, ResponseBody};
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal, Why};
 use legwork::scheme::{NtlmScheme, Scheme};
 use legwork::service::BoxError;
@@ -22,7 +20,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
-pub(crate) type LabClient = Client<HttpsConnector<HttpConnector>, Body>;
+pub(crate) type LabClient = Client<HttpsConnector, Body>;
 
 /// Where the servers are and whom they know: the lines of `tests/lab/lab info`.
 struct Lab {

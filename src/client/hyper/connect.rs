@@ -14,6 +14,7 @@ use crate::service::BoxError;
 /// A connector that knows the [`ChannelBindings`](crate::channel_bindings::ChannelBindings) of a
 /// connection gives them as an extra of its
 /// [`Connected`](hyper_util::client::legacy::connect::Connected).
+/// [`ChannelBound`](crate::client::hyper::ChannelBound) does so for hyper-rustls's.
 pub trait Connect: sealed::Sealed + Clone + Send + Sync + 'static {
     /// The transport.
     type Io: Read + Write + Connection + Unpin + Send + 'static;

@@ -2,7 +2,8 @@
 //!
 //! A request has its connection to itself until the response's body has been read: a multi-leg
 //! handshake can neither be interrupted nor continued elsewhere. Connections are kept by origin
-//! *and* identity, and a connection whose request was dropped half-way is closed.
+//! *and* identity, and a connection whose request was dropped half-way is closed. Connections by TLS
+//! tell their channel bindings; around a connector of your own, [`ChannelBound`] makes them.
 //!
 //! ```no_run
 //! use bytes::Bytes;
@@ -22,6 +23,7 @@
 
 mod body;
 mod builder;
+mod channel_bound;
 mod connect;
 mod connection;
 mod dispatch;
@@ -34,5 +36,8 @@ mod tls;
 pub use ::rustls;
 pub use body::ResponseBody;
 pub use builder::ClientBuilder;
+pub use channel_bound::{BoundFuture, BoundStream, ChannelBound, ServerCertificate};
 pub use connect::Connect;
 pub use dispatch::{Client, ClientFuture};
+#[cfg(feature = "rustls")]
+pub use tls::HttpsConnector;

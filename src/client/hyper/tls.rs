@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 
 use crate::client::hyper::builder::{ClientBuilder, http_connector};
+use crate::client::hyper::channel_bound::ChannelBound;
 use crate::client::hyper::dispatch::Client;
+
+/// The connector for `http` and `https`, whose connections by TLS tell their channel bindings.
+pub type HttpsConnector = ChannelBound<hyper_rustls::HttpsConnector<HttpConnector>>;
 
 impl ClientBuilder {
     /// A client for `http` and `https`, which trusts what the operating system trusts.
@@ -16,16 +19,17 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`rustls::Error`] if the operating system's roots cannot be read.
-    pub fn build_https<B>(self) -> Result<Client<HttpsConnector<HttpConnector>, B>, rustls::Error> {
+    pub fn build_https<B>(self) -> Result<Client<HttpsConnector, B>, rustls::Error> {
         let config = platform_config()?;
         Ok(self.build_with_tls(config))
     }
 
     /// A client for `http` and `https` with the caller's TLS settings: roots, client
     /// certificates. Its ALPN protocols are set to `http/1.1`.
-    pub fn build_with_tls<B>(self, mut config: ClientConfig) -> Client<HttpsConnector<HttpConnector>, B> {
+    pub fn build_with_tls<B>(self, mut config: ClientConfig) -> Client<HttpsConnector, B> {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        self.build(HttpsConnector::from((http_connector(false), config)))
+        let connector = hyper_rustls::HttpsConnector::from((http_connector(false), config));
+        self.build(ChannelBound::new(connector))
     }
 }
 

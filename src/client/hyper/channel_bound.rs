@@ -1,0 +1,181 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::channel_bindings::ChannelBindings;
+
+/// A connector by TLS whose connections tell their [`ChannelBindings`]: around a connector of your
+/// own, so that logins are tied to its connections as to those of
+/// [`build_https`](crate::client::hyper::ClientBuilder::build_https).
+///
+/// The bindings are taken from the server's certificate once, when the connection is made, and go
+/// with it as an extra of its [`Connected`]. A certificate for which none are defined
+/// ([`ChannelBindings::from_certificate`]) has none, nor has a connection by plain http.
+///
+/// ```
+/// # #[cfg(feature = "rustls")]
+/// # fn client(
+/// #     authenticator: legwork::Authenticator,
+/// #     https: hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
+/// # ) {
+/// use legwork::Client;
+/// use legwork::client::hyper::ChannelBound;
+///
+/// let client: Client<_, String> = Client::with_connector(authenticator, ChannelBound::new(https));
+/// # let _ = client;
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ChannelBound<C> {
+    connector: C,
+}
+
+impl<C> ChannelBound<C> {
+    /// Tells the bindings of this connector's connections.
+    pub fn new(connector: C) -> Self {
+        Self { connector }
+    }
+}
+
+impl<C> Service<Uri> for ChannelBound<C>
+where
+    C: Service<Uri>,
+    C::Response: ServerCertificate,
+{
+    type Response = BoundStream<C::Response>;
+    type Error = C::Error;
+    type Future = BoundFuture<C::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
+        self.connector.poll_ready(cx)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        BoundFuture { connecting: self.connector.call(target) }
+    }
+}
+
+pin_project! {
+    /// Resolves to a connection that tells its bindings.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct BoundFuture<F> {
+        #[pin]
+        connecting: F,
+    }
+}
+
+impl<F, T, E> Future for BoundFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    T: ServerCertificate,
+{
+    type Output = Result<BoundStream<T>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let connected = ready!(self.project().connecting.poll(cx));
+        Poll::Ready(connected.map(BoundStream::new))
+    }
+}
+
+impl<F> fmt::Debug for BoundFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundFuture").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A connection that tells its bindings.
+    #[derive(Debug)]
+    pub struct BoundStream<T> {
+        #[pin]
+        stream: T,
+        bindings: Option<ChannelBindings>,
+    }
+}
+
+impl<T: ServerCertificate> BoundStream<T> {
+    fn new(stream: T) -> Self {
+        let certificate = stream.server_certificate();
+        let bindings = certificate.and_then(|octets| ChannelBindings::from_certificate(&octets).ok());
+        Self { stream, bindings }
+    }
+}
+
+impl<T: Connection> Connection for BoundStream<T> {
+    fn connected(&self) -> Connected {
+        let connected = self.stream.connected();
+        match &self.bindings {
+            Some(bindings) => connected.extra(bindings.clone()),
+            None => connected,
+        }
+    }
+}
+
+impl<T: Read> Read for BoundStream<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.project().stream.poll_read(cx, buffer)
+    }
+}
+
+impl<T: Write> Write for BoundStream<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write(cx, octets)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write_vectored(cx, slices)
+    }
+}
+
+/// A stream by TLS that knows its server's certificate: hyper-rustls's `MaybeHttpsStream`. Not to
+/// be implemented elsewhere: a stream of your own gives [`ChannelBindings`] as an extra of its
+/// [`Connected`] itself.
+pub trait ServerCertificate: sealed::Sealed {
+    /// The certificate in DER, on a resumed session too; none by plain http.
+    fn server_certificate(&self) -> Option<Cow<'_, [u8]>>;
+}
+
+#[cfg(feature = "rustls")]
+impl<T> ServerCertificate for hyper_rustls::MaybeHttpsStream<T> {
+    fn server_certificate(&self) -> Option<Cow<'_, [u8]>> {
+        let Self::Https(stream) = self else { return None };
+        let (_, session) = stream.inner().get_ref();
+        session.peer_certificates()?.first().map(|certificate| Cow::Borrowed(certificate.as_ref()))
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    #[cfg(feature = "rustls")]
+    impl<T> Sealed for hyper_rustls::MaybeHttpsStream<T> {}
+}
