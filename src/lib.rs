@@ -62,6 +62,7 @@
 //! | | | the grammar, mechanisms, schemes, the handshake and the tower layer: no IO, no runtime |
 //! | `client` | yes | [`Client`]: hyper, the pool, tokio's timers |
 //! | `rustls` | yes | https for `Client`, trusting what the operating system trusts, or your `ClientConfig` |
+//! | `native-tls` | | https for `Client` by the system's TLS; on Linux OpenSSL (`libssl-dev` and `pkg-config` to build) |
 //! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |
 //! | `testing` | | an embedded server that demands authentication, for tests of your own |
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -156,9 +156,9 @@ impl<T: Write> Write for BoundStream<T> {
     }
 }
 
-/// A stream by TLS that knows its server's certificate: hyper-rustls's `MaybeHttpsStream`. Not to
-/// be implemented elsewhere: a stream of your own gives [`ChannelBindings`] as an extra of its
-/// [`Connected`] itself.
+/// A stream by TLS that knows its server's certificate: hyper-rustls's and hyper-tls's
+/// `MaybeHttpsStream`. Not to be implemented elsewhere: a stream of your own gives
+/// [`ChannelBindings`] as an extra of its [`Connected`] itself.
 pub trait ServerCertificate: sealed::Sealed {
     /// The certificate in DER, on a resumed session too; none by plain http.
     fn server_certificate(&self) -> Option<Cow<'_, [u8]>>;
@@ -173,9 +173,23 @@ impl<T> ServerCertificate for hyper_rustls::MaybeHttpsStream<T> {
     }
 }
 
+/// native-tls has a `tls_server_end_point()` of its own, which knows neither RSASSA-PSS nor EdDSA,
+/// and on Apple's systems nothing at all.
+#[cfg(feature = "native-tls")]
+impl<T: Read + Write + Unpin> ServerCertificate for hyper_tls::MaybeHttpsStream<T> {
+    fn server_certificate(&self) -> Option<Cow<'_, [u8]>> {
+        let Self::Https(stream) = self else { return None };
+        let certificate = stream.inner().get_ref().peer_certificate().ok()??;
+        certificate.to_der().ok().map(Cow::Owned)
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
 
     #[cfg(feature = "rustls")]
     impl<T> Sealed for hyper_rustls::MaybeHttpsStream<T> {}
+
+    #[cfg(feature = "native-tls")]
+    impl<T> Sealed for hyper_tls::MaybeHttpsStream<T> {}
 }

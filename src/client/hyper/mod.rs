@@ -27,10 +27,15 @@ mod channel_bound;
 mod connect;
 mod connection;
 mod dispatch;
+#[cfg(feature = "native-tls")]
+mod native;
 mod pool;
 #[cfg(feature = "rustls")]
 mod tls;
 
+/// The native-tls whose `TlsConnector` [`ClientBuilder::build_with_native_tls`] takes.
+#[cfg(feature = "native-tls")]
+pub use ::native_tls;
 /// The rustls whose `ClientConfig` [`ClientBuilder::build_with_tls`] takes.
 #[cfg(feature = "rustls")]
 pub use ::rustls;
@@ -39,5 +44,7 @@ pub use builder::ClientBuilder;
 pub use channel_bound::{BoundFuture, BoundStream, ChannelBound, ServerCertificate};
 pub use connect::Connect;
 pub use dispatch::{Client, ClientFuture};
+#[cfg(feature = "native-tls")]
+pub use native::NativeTlsConnector;
 #[cfg(feature = "rustls")]
 pub use tls::HttpsConnector;

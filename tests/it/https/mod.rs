@@ -1,5 +1,8 @@
 //! Logins over TLS that are tied to it: to a server that looks at channel bindings.
 
+#[cfg(feature = "native-tls")]
+mod native;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,14 +36,17 @@ macro_rules! certificate {
     ($name:literal, $key:literal) => {
         Certificate {
             name: $name,
-            der: include_bytes!(concat!("../vectors/certificates/", $name, ".der")),
-            key: include_bytes!(concat!("../vectors/certificates/", $key, ".key.der")),
+            der: include_bytes!(concat!("../../vectors/certificates/", $name, ".der")),
+            key: include_bytes!(concat!("../../vectors/certificates/", $key, ".key.der")),
         }
     };
 }
 
 const RSA: Certificate = certificate!("rsa-sha256", "rsa");
 const ECDSA: Certificate = certificate!("ecdsa-sha256", "ecdsa");
+
+#[cfg(feature = "native-tls")]
+const RSA_SHA1: Certificate = certificate!("rsa-sha1", "rsa");
 
 /// Those that rustls trusts: all but the one signed with SHA-1.
 const CERTIFICATES: [Certificate; 6] = [

@@ -1,0 +1,33 @@
+//! HTTPS by the TLS of the system.
+
+use hyper_util::client::legacy::connect::HttpConnector;
+use native_tls::TlsConnector;
+
+use crate::client::hyper::builder::{ClientBuilder, http_connector};
+use crate::client::hyper::channel_bound::ChannelBound;
+use crate::client::hyper::dispatch::Client;
+
+/// The connector for `http` and `https` by the system's TLS, whose connections tell their channel
+/// bindings.
+pub type NativeTlsConnector = ChannelBound<hyper_tls::HttpsConnector<HttpConnector>>;
+
+impl ClientBuilder {
+    /// A client for `http` and `https` by the system's TLS, with the system's settings.
+    ///
+    /// On Linux that is OpenSSL, which has to be installed with its headers to build this
+    /// (`libssl-dev` and `pkg-config` on Debian).
+    ///
+    /// # Errors
+    ///
+    /// [`native_tls::Error`] if the system's TLS cannot be set up.
+    pub fn build_native_tls<B>(self) -> Result<Client<NativeTlsConnector, B>, native_tls::Error> {
+        Ok(self.build_with_native_tls(TlsConnector::new()?))
+    }
+
+    /// A client for `http` and `https` by the system's TLS, with the caller's settings: roots,
+    /// client certificates.
+    pub fn build_with_native_tls<B>(self, connector: TlsConnector) -> Client<NativeTlsConnector, B> {
+        let https = hyper_tls::HttpsConnector::from((http_connector(false), connector.into()));
+        self.build(ChannelBound::new(https))
+    }
+}
