@@ -3,6 +3,7 @@
 //! Each test talks to Apache over http and then over https. What the server saw is read from its
 //! access log, where the query of the request's target tells the tests apart.
 
+mod bindings;
 mod bodies;
 mod connections;
 #[cfg(unix)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use legwork::client::hyper::{ClientBuilder, HttpsConnector, ResponseBody};
+use legwork::client::hyper::{ClientBuilder, Connect, HttpsConnector, ResponseBody};
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal, Why};
 use legwork::scheme::{NtlmScheme, Scheme};
 use legwork::service::BoxError;
@@ -166,7 +166,7 @@ impl Site {
         self.client_with(self.authenticator(credentials))
     }
 
-    /// A client that trusts the lab's authority and nobody else.
+    /// A client that trusts the lab's authorities and nobody else.
     pub(crate) fn client_with(&self, authenticator: AuthenticatorBuilder) -> LabClient {
         self.build(Client::builder(authenticator.build()))
     }
@@ -177,8 +177,10 @@ impl Site {
 
     fn tls(&self) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        let authority = CertificateDer::from_pem_file(self.lab.value("CA")).expect("the lab's authority");
-        roots.add(authority).expect("a certificate");
+        let authorities = CertificateDer::pem_file_iter(self.lab.value("CA_BUNDLE")).expect("a file");
+        for authority in authorities {
+            roots.add(authority.expect("PEM")).expect("a certificate");
+        }
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("ring knows them")
@@ -266,12 +268,14 @@ pub(crate) struct Page {
     pub(crate) port: u16,
     /// `X-Delegated`: whether the user's tickets came along.
     pub(crate) delegated: bool,
+    /// `X-Channel-Bindings`: whether the login was `bound`.
+    pub(crate) bindings: String,
     pub(crate) text: String,
     pub(crate) outcome: Option<Outcome>,
 }
 
 impl Page {
-    pub(crate) async fn get(client: &LabClient, uri: Uri) -> Self {
+    pub(crate) async fn get<C: Connect>(client: &Client<C, Body>, uri: Uri) -> Self {
         Self::of(client, get(uri)).await
     }
 
@@ -280,11 +284,12 @@ impl Page {
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("UTF-8");
         let user = text(field("x-remote-user"));
         let delegated = field("x-delegated") == b"yes";
+        let bindings = text(field("x-channel-bindings"));
         let port = text(field("x-peer-port")).parse().expect("the lab's servers say X-Peer-Port");
         let outcome = response.extensions_mut().remove();
         let status = response.status().as_u16();
         let octets = response.into_body().collect().await.expect("a body").to_bytes();
-        Self { status, user, port, delegated, text: text(&octets), outcome }
+        Self { status, user, port, delegated, bindings, text: text(&octets), outcome }
     }
 
     pub(crate) fn login(&self) -> &Login {
@@ -312,7 +317,7 @@ impl Page {
     }
 
     /// Reads what a client's request has come to.
-    pub(crate) async fn of(client: &LabClient, request: Request<Body>) -> Self {
+    pub(crate) async fn of<C: Connect>(client: &Client<C, Body>, request: Request<Body>) -> Self {
         Self::read(client.request(request).await.expect("a response")).await
     }
 }
