@@ -1,16 +1,30 @@
 //! Logins at servers that look at channel bindings, one for each kind of certificate.
 
-use legwork::channel_bindings::{AbsentChannelBindings, ChannelBindingsUse};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::MaybeHttpsStream;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::TokioIo;
+use legwork::Client;
+use legwork::channel_bindings::{AbsentChannelBindings, ChannelBindings, ChannelBindingsUse};
 use legwork::handshake::AuthenticatorBuilder;
+use legwork::service::BoxError;
+use tokio::net::TcpStream;
+use tower::Service;
 
 use crate::support::*;
 
-/// The servers whose certificates rustls verifies; it does not verify SHA-1.
-const SERVERS: [&str; 6] = [
+/// One for each kind of certificate.
+const SERVERS: [&str; 7] = [
     "BINDINGS_SERVER",
     "BINDINGS_RSA256",
     "BINDINGS_RSA384",
     "BINDINGS_RSA512",
+    "BINDINGS_RSA1",
     "BINDINGS_PSS",
     "BINDINGS_ED25519",
 ];
@@ -48,6 +62,78 @@ async fn servers_that_require_bindings_let_in_by_each_kind_of_certificate() {
 }
 
 #[tokio::test]
+async fn servers_that_require_bindings_refuse_logins_with_none_and_with_others() {
+    for site in SERVERS.into_iter().filter_map(site) {
+        for (by, authenticator) in logins(&site) {
+            let off = authenticator.channel_bindings(ChannelBindingsUse::Off);
+            let page = Page::get(&site.client_with(off), site.uri("/gss-require")).await;
+            assert_eq!(page.status, 401, "{by} at {}: {page:?}", site.uri("/"));
+        }
+        for (by, authenticator) in logins(&site) {
+            let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(site.tls());
+            let connector = Elsewhere(https.https_only().enable_http1().build());
+            let client = Client::with_connector(authenticator.build(), connector);
+            for path in ["/gss-require", "/gss-accept"] {
+                let page = Page::get(&client, site.uri(path)).await;
+                assert_eq!(page.status, 401, "{by} at {}: {page:?}", site.uri(path));
+            }
+        }
+    }
+}
+
+/// A connector whose connections claim the bindings of another server, as they would have with
+/// somebody in between.
+#[derive(Clone)]
+struct Elsewhere(hyper_rustls::HttpsConnector<HttpConnector>);
+
+impl Service<Uri> for Elsewhere {
+    type Response = ElsewhereStream;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<ElsewhereStream, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let connecting = self.0.call(target);
+        Box::pin(async { connecting.await.map(ElsewhereStream) })
+    }
+}
+
+struct ElsewhereStream(MaybeHttpsStream<TokioIo<TcpStream>>);
+
+impl Connection for ElsewhereStream {
+    fn connected(&self) -> Connected {
+        self.0.connected().extra(ChannelBindings::tls_server_end_point(&[7; 32]))
+    }
+}
+
+impl Read for ElsewhereStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl Write for ElsewhereStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
 async fn a_login_without_bindings_gets_in_only_where_they_are_not_required() {
     let Some(site) = site("BINDINGS_SERVER") else { return };
     for (path, status, bindings) in
@@ -76,9 +162,7 @@ async fn a_server_takes_zeros_for_bindings_that_are_absent() {
 #[cfg(feature = "native-tls")]
 #[tokio::test]
 async fn the_systems_tls_tells_the_bindings_of_each_kind_of_certificate() {
-    use legwork::Client;
-
-    for site in SERVERS.into_iter().chain(["BINDINGS_RSA1"]).filter_map(site) {
+    for site in SERVERS.into_iter().filter_map(site) {
         for (by, authenticator) in logins(&site) {
             // What is shown is which bindings it tells, not whom it trusts.
             let connector = native_tls::TlsConnector::builder().danger_accept_invalid_certs(true).build();
