@@ -34,6 +34,14 @@ impl Challenger {
         }
     }
 
+    /// The field in which a success speaks of the login (RFC 9110, sections 11.6.3 and 11.7.3).
+    pub const fn info_field(self) -> HeaderName {
+        match self {
+            Self::Origin => HeaderName::from_static("authentication-info"),
+            Self::Proxy => HeaderName::from_static("proxy-authentication-info"),
+        }
+    }
+
     /// The field that answers them.
     pub const fn authorization_field(self) -> HeaderName {
         match self {
@@ -187,6 +195,58 @@ impl ProtectionSpace {
     }
 }
 
+/// Those of an origin's paths that a challenge speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Paths {
+    /// Every path.
+    All,
+    /// Those that begin with one of these.
+    Below(Vec<String>),
+}
+
+impl Paths {
+    /// How many beginnings are kept.
+    const MAX: usize = 32;
+
+    /// What lies in the same folder as `path`, and below it.
+    pub fn beside(path: &str) -> Self {
+        match path.rfind('/') {
+            Some(slash) => Self::Below(vec![path[..=slash].to_owned()]),
+            None => Self::Below(vec![path.to_owned()]),
+        }
+    }
+
+    /// How much of `path` is spoken for: the longest of the beginnings that it has, 0 for every
+    /// path, `None` if it is outside.
+    pub(crate) fn contain(&self, path: &str) -> Option<usize> {
+        match self {
+            Self::All => Some(0),
+            Self::Below(beginnings) => {
+                let those = beginnings.iter().filter(|beginning| path.starts_with(beginning.as_str()));
+                those.map(String::len).max()
+            }
+        }
+    }
+
+    /// Adds others; of too many the first go.
+    pub(crate) fn extend(&mut self, others: Self) {
+        let (Self::Below(ours), Self::Below(others)) = (&mut *self, &others) else {
+            *self = Self::All;
+            return;
+        };
+        for other in others {
+            if ours.iter().any(|beginning| other.starts_with(beginning.as_str())) {
+                continue;
+            }
+            ours.retain(|beginning| !beginning.starts_with(other.as_str()));
+            ours.push(other.clone());
+        }
+        let too_many = ours.len().saturating_sub(Self::MAX);
+        ours.drain(..too_many);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +265,27 @@ mod tests {
         assert!(plain.is_origin_of(&"http://MAIL.example/other?x".parse().expect("a URI")));
         assert!(!plain.is_origin_of(&"http://mail.example.evil/".parse().expect("a URI")));
         assert_eq!(origin("https://[::1]:8443/").expect("an origin").host(), "[::1]");
+    }
+
+    #[test]
+    fn a_folder_covers_what_is_in_it_and_below() {
+        let mut paths = Paths::beside("/docs/index.html");
+        assert_eq!(paths.contain("/docs/other.html"), Some(6));
+        assert_eq!(paths.contain("/docs/a/b"), Some(6));
+        assert_eq!(paths.contain("/docsters"), None);
+        paths.extend(Paths::beside("/docs/a/"));
+        assert_eq!(paths, Paths::Below(vec!["/docs/".into()]), "it was in there");
+        paths.extend(Paths::beside("/x"));
+        assert_eq!(paths, Paths::Below(vec!["/".into()]), "all of it is in there");
+        for i in 0..100 {
+            let mut many = Paths::beside("/0/");
+            for j in 1..i {
+                many.extend(Paths::beside(&format!("/{j}/")));
+            }
+            assert!(matches!(&many, Paths::Below(kept) if kept.len() <= Paths::MAX));
+        }
+        paths.extend(Paths::All);
+        assert_eq!(paths.contain("anything"), Some(0));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! What an origin is known to want, shared by all connections to it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::mechanism::Binding;
-use crate::protection_space::{Challenger, Origin, Realm};
+use crate::protection_space::{Challenger, Origin, Paths, Realm};
+use crate::scheme::Knowledge;
 
 /// The highest HTTP version that an origin's authentication works over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,47 +19,114 @@ pub enum HttpVersion {
 }
 
 /// What one challenger is known to want. Hints only: a challenge always has the last word.
+///
+/// At most [`MAX_SPACES`](Self::MAX_SPACES) protection spaces are kept, the least recently used one
+/// making room.
 #[derive(Debug, Default)]
 pub struct OriginMemory {
-    wants: Mutex<Wants>,
+    /// The most recently used last.
+    spaces: Mutex<Vec<Space>>,
 }
 
-#[derive(Clone, Debug, Default)]
+/// What is wanted in one protection space.
+#[derive(Debug)]
+struct Space {
+    wants: Wants,
+    paths: Paths,
+    knowledge: Knowledge,
+}
+
+/// A scheme, its realm, and what it came to be tied to.
+#[derive(Clone, Debug)]
 pub(crate) struct Wants {
-    pub(crate) scheme: Option<&'static str>,
+    pub(crate) scheme: &'static str,
     pub(crate) realm: Option<Realm>,
-    pub(crate) binding: Option<Binding>,
-    pub(crate) version: HttpVersion,
+    binding: Binding,
+}
+
+impl Wants {
+    pub(crate) fn is(&self, scheme: &str, realm: Option<&Realm>) -> bool {
+        self.scheme == scheme && self.realm.as_ref() == realm
+    }
 }
 
 impl OriginMemory {
-    /// The scheme to begin with, in its registered spelling.
+    /// How many protection spaces are kept of one origin.
+    pub const MAX_SPACES: usize = 16;
+
+    /// The scheme that was last in use, in its registered spelling.
     pub fn scheme(&self) -> Option<&'static str> {
-        self.wants().scheme
+        self.spaces().last().map(|space| space.wants.scheme)
     }
 
     /// What that scheme is tied to.
     pub fn binding(&self) -> Option<Binding> {
-        self.wants().binding
+        self.spaces().last().map(|space| space.wants.binding)
     }
 
     /// Which HTTP version to use.
     pub fn version(&self) -> HttpVersion {
-        self.wants().version
+        match self.binding() {
+            Some(Binding::Connection) => HttpVersion::Http1,
+            Some(Binding::Request) | None => HttpVersion::Any,
+        }
     }
 
-    pub(crate) fn wants(&self) -> Wants {
-        self.wants.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is wanted for a path: in the protection space that speaks for most of it, of several the
+    /// last in use.
+    pub(crate) fn wants(&self, path: &str) -> Option<Wants> {
+        let mut spaces = self.spaces();
+        let (_, at) = spaces
+            .iter()
+            .enumerate()
+            .filter_map(|(at, space)| Some((space.paths.contain(path)?, at)))
+            .max()?;
+        spaces[at..].rotate_left(1);
+        spaces.last().map(|space| space.wants.clone())
     }
 
-    /// A challenge for `scheme` was chosen.
-    pub(crate) fn remember(&self, scheme: &'static str, realm: Option<Realm>, binding: Binding) {
-        let version = match binding {
-            Binding::Connection => HttpVersion::Http1,
-            Binding::Request => HttpVersion::Any,
-        };
-        *self.wants.lock().unwrap_or_else(PoisonError::into_inner) =
-            Wants { scheme: Some(scheme), realm, binding: Some(binding), version };
+    /// `scheme` was chosen, by a challenge that speaks for these paths; without one, a space that is
+    /// new is the whole origin. Gives what the scheme knows of it.
+    pub(crate) fn remember(
+        &self,
+        scheme: &'static str,
+        realm: Option<Realm>,
+        binding: Binding,
+        paths: Option<Paths>,
+    ) -> Knowledge {
+        let mut spaces = self.spaces();
+        let known = spaces.iter().position(|space| space.wants.is(scheme, realm.as_ref()));
+        match known {
+            Some(at) => {
+                if let Some(paths) = paths {
+                    spaces[at].paths.extend(paths);
+                }
+                spaces[at..].rotate_left(1);
+            }
+            None => spaces.push(Space {
+                wants: Wants { scheme, realm, binding },
+                paths: paths.unwrap_or(Paths::All),
+                knowledge: Knowledge::default(),
+            }),
+        }
+        if spaces.len() > Self::MAX_SPACES {
+            spaces.remove(0);
+        }
+        let space = spaces.last_mut().expect("one was just put there");
+        space.wants.binding = binding;
+        space.knowledge.clone()
+    }
+
+    /// What a login came to be tied to.
+    pub(crate) fn bind(&self, scheme: &'static str, realm: Option<&Realm>, binding: Binding) {
+        let mut spaces = self.spaces();
+        if let Some(space) = spaces.iter_mut().find(|space| space.wants.is(scheme, realm)) {
+            space.wants.binding = binding;
+        }
+    }
+
+    fn spaces(&self) -> MutexGuard<'_, Vec<Space>> {
+        self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,7 +179,7 @@ mod tests {
         let memories = Memories::new(2);
         let origin = |name: &str| format!("http://{name}.example").parse::<Origin>().expect("an origin");
         let a = memories.of(Challenger::Origin, &origin("a"));
-        a.remember("NTLM", None, Binding::Connection);
+        a.remember("NTLM", None, Binding::Connection, None);
         memories.of(Challenger::Origin, &origin("b"));
         memories.of(Challenger::Origin, &origin("a"));
         memories.of(Challenger::Origin, &origin("c"));
@@ -120,10 +188,36 @@ mod tests {
     }
 
     #[test]
+    fn a_path_lies_in_the_space_that_speaks_for_most_of_it() {
+        let memory = OriginMemory::default();
+        let realm = |name: &str| Some(Realm::from(name));
+        memory.remember("Basic", realm("outer"), Binding::Request, Some(Paths::beside("/a/")));
+        memory.remember("Basic", realm("inner"), Binding::Request, Some(Paths::beside("/a/b/")));
+        memory.remember("Digest", realm("outer"), Binding::Request, Some(Paths::beside("/a/")));
+        let space = |path: &str| memory.wants(path).map(|wants| (wants.scheme, wants.realm));
+        assert_eq!(space("/a/b/c"), Some(("Basic", realm("inner"))));
+        assert_eq!(space("/a/x"), Some(("Digest", realm("outer"))), "the last one in use");
+        assert_eq!(space("/"), None);
+        memory.remember("NTLM", None, Binding::Connection, None);
+        assert_eq!(space("/"), Some(("NTLM", None)));
+    }
+
+    #[test]
+    fn an_origin_of_many_realms_stays_small() {
+        let memory = OriginMemory::default();
+        for i in 0..1000 {
+            let realm = Some(Realm::from(format!("realm {i}")));
+            memory.remember("Basic", realm, Binding::Request, Some(Paths::beside(&format!("/{i}/"))));
+            assert!(memory.wants("/0/").is_some(), "it is in use");
+        }
+        assert_eq!(memory.spaces().len(), OriginMemory::MAX_SPACES);
+    }
+
+    #[test]
     fn a_proxy_and_an_origin_of_one_name_are_remembered_apart() {
         let memories = Memories::new(8);
         let host: Origin = "http://host.example".parse().expect("an origin");
-        memories.of(Challenger::Proxy, &host).remember("NTLM", None, Binding::Connection);
+        memories.of(Challenger::Proxy, &host).remember("NTLM", None, Binding::Connection, None);
         assert_eq!(memories.of(Challenger::Origin, &host).scheme(), None);
     }
 }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::challenge::Challenges;
+use http::HeaderValue;
+
+use crate::challenge::{Challenge, Challenges};
 use crate::credentials::{Ambient, Credentials};
 use crate::handshake::guard::{Guard, Trial};
+use crate::handshake::memory::Wants;
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
 use crate::mechanism::{Binding, Expects, Initiate};
 use crate::protection_space::{ProtectionSpace, Realm};
-use crate::scheme::{Exchange, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{Acceptance, Exchange, Knowledge, Reply, RequestContext, Scheme, SchemeError};
 
 /// One scheme's exchange under way.
 pub(super) struct Run {
@@ -50,10 +53,11 @@ impl Run {
         arguments: Initiate,
         space: ProtectionSpace,
         trust: Trust,
+        knowledge: &Knowledge,
     ) -> Box<Self> {
         let credentials = arguments.credentials.clone();
         Box::new(Self {
-            exchange: scheme.begin(arguments),
+            exchange: scheme.begin(arguments, knowledge),
             scheme,
             credentials,
             space,
@@ -78,8 +82,22 @@ impl Run {
         self.exchange.respond(None, request)
     }
 
-    /// The server accepted; its final token, if there is one, is among the challenges.
-    pub(super) fn conclude(&mut self, challenges: &Challenges) -> Result<Reply, SchemeError> {
+    /// The challenge that goes on with it, if the server sent one.
+    pub(super) fn continuation<'a>(&self, challenges: &'a Challenges) -> Option<&'a Challenge> {
+        let is_proven = matches!(self.trust, Trust::Proven);
+        challenges
+            .iter()
+            .filter(|challenge| challenge.is(self.scheme.name()))
+            .find(|challenge| self.exchange.is_continued_by(challenge, is_proven))
+    }
+
+    /// The server accepted; its final token, if there is one, is among the challenges, or `info` has
+    /// it.
+    pub(super) fn conclude(
+        &mut self,
+        challenges: &Challenges,
+        info: Option<&HeaderValue>,
+    ) -> Result<Reply, SchemeError> {
         self.concluding = true;
         let name = self.scheme.name();
         let illegible = challenges
@@ -88,7 +106,7 @@ impl Run {
             .find(|error| error.scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case(name)));
         match (select::answer(challenges, name), illegible) {
             (None, Some(error)) => Err(SchemeError::challenge(name, error.clone())),
-            (challenge, _) => self.exchange.conclude(challenge),
+            (challenge, _) => self.exchange.conclude(Acceptance::new(challenge, info)),
         }
     }
 
@@ -147,6 +165,11 @@ impl Run {
         for realm in self.realms(challenges) {
             guard.refuse(&ProtectionSpace { realm, ..self.space.clone() }, &self.credentials);
         }
+    }
+
+    /// Whether it is what a request wants.
+    pub(super) fn is_wanted(&self, wants: &Wants) -> bool {
+        wants.is(self.scheme.name(), self.space.realm.as_ref())
     }
 
     /// Who logs in.

@@ -91,8 +91,11 @@ impl Handshake {
         }
         let same_identity = self.request.identity == *identity;
         self.request = Progress::new(identity.clone());
+        let wants = self.memory.wants(request.target.path());
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Standing(mut run) if same_identity => {
+            State::Standing(mut run)
+                if same_identity && wants.as_ref().is_some_and(|it| run.is_wanted(it)) =>
+            {
                 let reply = run.repeat(request);
                 return self.reply(run, reply, request);
             }
@@ -115,10 +118,11 @@ impl Handshake {
         if self.unasked || *identity == Identity::None {
             return Action::bare();
         }
-        let wants = self.memory.wants();
-        let scheme = wants.scheme.or_else(|| self.authenticator.declared(self.challenger, &self.origin));
-        let known =
-            scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, wants.realm));
+        let (scheme, realm) = match wants {
+            Some(wants) => (Some(wants.scheme), wants.realm),
+            None => (self.authenticator.declared(self.challenger, &self.origin), None),
+        };
+        let known = scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, realm));
         self.request.candidates.extend(known);
         self.next_candidate(request)
     }
@@ -249,14 +253,12 @@ impl Handshake {
             }
             self.request.candidates.retain(|candidate| candidate.scheme.name() != name);
         }
-        let token = select::answer(challenges, name)
-            .filter(|challenge| challenge.token68().is_some_and(|token| !token.is_empty()));
-        match token {
+        match run.continuation(challenges) {
             Some(_) if !run.started && self.request.closing => {
                 self.state = State::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
-            Some(challenge) if !run.started || run.is_bound() => {
+            Some(challenge) => {
                 let reply = run.exchange.respond(Some(challenge), request);
                 self.reply(run, reply, request)
             }
@@ -386,7 +388,8 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let Candidate { scheme, challenge, realm } = candidate;
-        self.memory.remember(scheme.name(), realm, scheme.binding());
+        let paths = challenge.as_ref().map(|challenge| scheme.paths(challenge, request.target));
+        let knowledge = self.memory.remember(scheme.name(), realm, scheme.binding(), paths);
         if self.request.closing {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
@@ -397,7 +400,7 @@ impl Handshake {
             .with_absent_channel_bindings(self.authenticator.absent_channel_bindings())
             .with_delegation(self.authenticator.delegation(&self.origin))
             .with_mutual_authentication(self.authenticator.mutual_authentication());
-        let mut run = Run::begin(scheme, arguments, space, trust);
+        let mut run = Run::begin(scheme, arguments, space, trust, &knowledge);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = self.owner.is_none();
         let reply = run.exchange.respond(challenge.as_ref(), request);
@@ -436,6 +439,15 @@ impl Handshake {
             Ok(Reply::Step(job)) => {
                 self.state = State::Stepping(run);
                 Action::Step(job)
+            }
+            Ok(Reply::Listen) if self.request.responded => {
+                let error = SchemeError::new(run.scheme.name(), "there is nothing to say to the challenge");
+                self.reply(run, Err(error), request)
+            }
+            Ok(Reply::Listen) => {
+                self.state = State::Idle;
+                drop(run);
+                Action::bare()
             }
             Ok(Reply::Done(_)) => {
                 // The mechanism came to its end: the credentials are good, the resource is barred.
@@ -528,7 +540,7 @@ impl Handshake {
             None => {}
         }
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
-        let concluded = run.conclude(&challenges);
+        let concluded = run.conclude(&challenges, head.headers.get(self.challenger.info_field()));
         self.concluded(run, concluded)
     }
 
@@ -544,7 +556,7 @@ impl Handshake {
                 self.state = State::Stepping(run);
                 return Action::Step(job);
             }
-            Ok(Reply::Send { .. }) => {
+            Ok(Reply::Send { .. } | Reply::Listen) => {
                 SchemeError::new(run.scheme.name(), "the server accepted in the midst of the exchange")
             }
             Err(error) => error,
@@ -559,7 +571,7 @@ impl Handshake {
             proof.binding = Binding::Connection;
         }
         let scheme = run.scheme.name();
-        self.memory.remember(scheme, run.space.realm.clone(), proof.binding);
+        self.memory.bind(scheme, run.space.realm.as_ref(), proof.binding);
         let login = (!run.reported || self.authenticator.reports_established())
             .then(|| self.request.login(self.challenger, scheme, &proof));
         run.reported = true;

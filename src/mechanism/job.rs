@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::credentials::Credentials;
-use crate::mechanism::{Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step};
+use crate::mechanism::{ErrorKind, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step};
 
 /// A mechanism's next step: it owns the context and the peer's token.
 pub struct StepJob {
@@ -15,6 +15,7 @@ pub struct StepJob {
 enum Work {
     Initiate { mechanism: Arc<dyn Mechanism>, arguments: Initiate },
     Continue { context: Box<dyn SecurityContext>, input: Vec<u8> },
+    Draw,
 }
 
 impl StepJob {
@@ -27,6 +28,11 @@ impl StepJob {
     /// A further step, with the peer's token.
     pub fn proceed(context: Box<dyn SecurityContext>, input: Vec<u8>, may_block: bool) -> Self {
         Self { work: Work::Continue { context, input }, may_block }
+    }
+
+    /// No step at all: the present and fresh randomness, for a scheme without a mechanism.
+    pub fn draw() -> Self {
+        Self { work: Work::Draw, may_block: false }
     }
 
     /// Whether [`run`](Self::run) may block and belongs off the executor.
@@ -43,15 +49,18 @@ impl StepJob {
                 target_name: Arc::clone(&arguments.target_name),
                 credentials: arguments.credentials.clone(),
             }),
-            Work::Initiate { .. } | Work::Continue { .. } => None,
+            Work::Initiate { .. } | Work::Continue { .. } | Work::Draw => None,
         }
     }
 
     /// Runs the step.
     pub fn run(self, moment: Moment) -> Stepped {
         Stepped(match self.work {
-            Work::Initiate { mechanism, arguments } => mechanism.initiate(arguments, moment).step(None),
-            Work::Continue { context, input } => context.step(Some(&input)),
+            Work::Initiate { mechanism, arguments } => {
+                mechanism.initiate(arguments, moment).step(None).map(Came::Step)
+            }
+            Work::Continue { context, input } => context.step(Some(&input)).map(Came::Step),
+            Work::Draw => Ok(Came::Moment(moment)),
         })
     }
 }
@@ -73,7 +82,13 @@ pub struct SharedWork {
 
 /// What a [`StepJob`] came to; goes back to the exchange that asked for it.
 #[derive(Debug)]
-pub struct Stepped(Result<Step, MechanismError>);
+pub struct Stepped(Result<Came, MechanismError>);
+
+#[derive(Debug)]
+enum Came {
+    Step(Step),
+    Moment(Moment),
+}
 
 impl Stepped {
     /// A step that was not run, or not to its end.
@@ -92,6 +107,25 @@ impl Stepped {
     ///
     /// What the security context returned.
     pub fn into_result(self) -> Result<Step, MechanismError> {
-        self.0
+        match self.0? {
+            Came::Step(step) => Ok(step),
+            Came::Moment(_) => Err(out_of_turn()),
+        }
     }
+
+    /// What was [drawn](StepJob::draw).
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be drawn.
+    pub fn into_moment(self) -> Result<Moment, MechanismError> {
+        match self.0? {
+            Came::Moment(moment) => Ok(moment),
+            Came::Step(_) => Err(out_of_turn()),
+        }
+    }
+}
+
+fn out_of_turn() -> MechanismError {
+    MechanismError::new(ErrorKind::Unsupported, "the step's result is that of another one")
 }

@@ -1,9 +1,11 @@
+use http::Uri;
 use zeroize::Zeroizing;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::mechanism::{Binding, Expects, Initiate, Stepped};
-use crate::scheme::{Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::protection_space::Paths;
+use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
 const NAME: &str = "Basic";
 
@@ -52,7 +54,12 @@ impl Scheme for Basic {
         true
     }
 
-    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange> {
+    /// What lies beside the target and below it (RFC 7617, section 2.2).
+    fn paths(&self, _: &Challenge, target: &Uri) -> Paths {
+        Paths::beside(target.path())
+    }
+
+    fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
         Box::new(BasicExchange { charset: self.charset, arguments })
     }
 }
@@ -63,6 +70,10 @@ struct BasicExchange {
 }
 
 impl Exchange for BasicExchange {
+    fn is_continued_by(&self, _: &Challenge, _: bool) -> bool {
+        false
+    }
+
     fn respond(
         &mut self,
         challenge: Option<&Challenge>,
@@ -94,7 +105,7 @@ impl Exchange for BasicExchange {
         Err(SchemeError::new(NAME, "there is no step to resume"))
     }
 
-    fn conclude(&mut self, _: Option<&Challenge>) -> Result<Reply, SchemeError> {
+    fn conclude(&mut self, _: Acceptance<'_>) -> Result<Reply, SchemeError> {
         Ok(Reply::Done(Proof {
             mechanism: NAME,
             principal: self.arguments.credentials.username().map(str::to_owned),
@@ -141,8 +152,10 @@ mod tests {
 
     fn answer(scheme: Basic, challenge: &str, username: &str, password: &str) -> Result<String, SchemeError> {
         let challenges = Challenges::from_value(challenge.as_bytes());
-        let mut exchange =
-            scheme.begin(Initiate::new("HTTP/host", Credentials::password(username, password)));
+        let mut exchange = scheme.begin(
+            Initiate::new("HTTP/host", Credentials::password(username, password)),
+            &Knowledge::default(),
+        );
         let reply = exchange.respond(
             challenges.iter().next(),
             RequestContext::new(&Method::GET, &Uri::from_static("/"), false),

@@ -7,19 +7,22 @@
 
 mod basic;
 mod error;
+mod knowledge;
 mod token;
 
 pub use basic::{Basic, BasicCharset};
 pub use error::SchemeError;
+pub use knowledge::Knowledge;
 pub use token::{Negotiate, NtlmScheme};
 
 use std::fmt;
 
-use http::{Method, Uri};
+use http::{HeaderValue, Method, Uri};
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::mechanism::{Binding, Expects, Initiate, StepJob, Stepped};
+use crate::protection_space::Paths;
 
 /// The request that a challenge was answered to, as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -65,12 +68,23 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         false
     }
 
+    /// For which of the origin's paths a challenge speaks that came in answer to a request for
+    /// `target`.
+    fn paths(&self, _challenge: &Challenge, _target: &Uri) -> Paths {
+        Paths::All
+    }
+
     /// Begins an exchange for one challenger on one connection.
-    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange>;
+    fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange>;
 }
 
 /// One login, challenge by challenge.
 pub trait Exchange: Send {
+    /// Whether `challenge`, in answer to what this exchange has sent, goes on with it; else it stands
+    /// for itself, and refuses what was sent. `is_proven` says that the credentials have been
+    /// accepted in this space before.
+    fn is_continued_by(&self, challenge: &Challenge, is_proven: bool) -> bool;
+
     /// Answers a challenge, or speaks first where there is none yet.
     ///
     /// # Errors
@@ -89,12 +103,29 @@ pub trait Exchange: Send {
     /// [`SchemeError`] with the mechanism's error.
     fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError>;
 
-    /// The server accepted; `challenge` is this scheme's final token, if there is one.
+    /// The server accepted.
     ///
     /// # Errors
     ///
-    /// [`SchemeError`] if the final token is wrong, or missing where the mechanism needs it.
-    fn conclude(&mut self, challenge: Option<&Challenge>) -> Result<Reply, SchemeError>;
+    /// [`SchemeError`] if its final word is wrong, or missing where the mechanism needs it.
+    fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError>;
+}
+
+/// What came with a response that accepts a login.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Acceptance<'a> {
+    /// This scheme's final token, in the place of a challenge (RFC 4559, section 5).
+    pub challenge: Option<&'a Challenge>,
+    /// `Authentication-Info` or `Proxy-Authentication-Info` (RFC 9110, section 11.6.3).
+    pub info: Option<&'a HeaderValue>,
+}
+
+impl<'a> Acceptance<'a> {
+    /// An acceptance with this final token and this information.
+    pub fn new(challenge: Option<&'a Challenge>, info: Option<&'a HeaderValue>) -> Self {
+        Self { challenge, info }
+    }
 }
 
 /// What an exchange wants done next.
@@ -114,6 +145,8 @@ pub enum Reply {
     Step(StepJob),
     /// The exchange is complete.
     Done(Proof),
+    /// There is nothing to say before a challenge.
+    Listen,
 }
 
 /// What a completed exchange has shown.

@@ -11,7 +11,7 @@ use crate::mechanism::spnego::Spnego;
 use crate::mechanism::{
     Binding, Established, Expects, Initiate, Mechanism, SecurityContext, Step, StepJob, Stepped,
 };
-use crate::scheme::{Exchange, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
 /// The NTLM scheme: raw NTLM messages ([MS-NTHT]).
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Scheme for NtlmScheme {
         Binding::Connection
     }
 
-    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange> {
+    fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
         Box::new(TokenExchange::new(self.name(), Arc::clone(&self.mechanism), arguments))
     }
 }
@@ -98,7 +98,7 @@ impl Scheme for Negotiate {
         self.mechanism.takes_ambient_credentials()
     }
 
-    fn begin(&self, arguments: Initiate) -> Box<dyn Exchange> {
+    fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
         Box::new(TokenExchange::new(self.name(), Arc::clone(&self.mechanism), arguments))
     }
 }
@@ -143,6 +143,10 @@ impl TokenExchange {
 }
 
 impl Exchange for TokenExchange {
+    fn is_continued_by(&self, challenge: &Challenge, _: bool) -> bool {
+        challenge.token68().is_some_and(|token| !token.is_empty())
+    }
+
     fn respond(
         &mut self,
         challenge: Option<&Challenge>,
@@ -193,8 +197,8 @@ impl Exchange for TokenExchange {
         }
     }
 
-    fn conclude(&mut self, challenge: Option<&Challenge>) -> Result<Reply, SchemeError> {
-        let token = self.token(challenge)?;
+    fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
+        let token = self.token(acceptance.challenge)?;
         match (std::mem::replace(&mut self.state, State::Stepping), token) {
             (State::Complete(established), _) => {
                 let proof = proof(&established);

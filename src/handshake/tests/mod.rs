@@ -25,7 +25,7 @@ use crate::handshake::{
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{Binding, Expects, Initiate, Moment, Stepped};
 use crate::protection_space::{Challenger, Origin};
-use crate::scheme::{Basic, Exchange, Negotiate, NtlmScheme, Proof};
+use crate::scheme::{Acceptance, Basic, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
 use crate::testing::spnego::{ServerMic, SpnegoAcceptor};
 use crate::testing::{Accept, Acceptor, NtlmAcceptor, Users};
@@ -285,12 +285,16 @@ impl Scheme for Fake {
         self.binding
     }
 
-    fn begin(&self, _: Initiate) -> Box<dyn Exchange> {
+    fn begin(&self, _: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
         Box::new(*self)
     }
 }
 
 impl Exchange for Fake {
+    fn is_continued_by(&self, challenge: &Challenge, _: bool) -> bool {
+        challenge.token68().is_some()
+    }
+
     fn respond(
         &mut self,
         challenge: Option<&Challenge>,
@@ -303,7 +307,7 @@ impl Exchange for Fake {
         Err(SchemeError::new(self.name, "there is no step to resume"))
     }
 
-    fn conclude(&mut self, _: Option<&Challenge>) -> Result<Reply, SchemeError> {
+    fn conclude(&mut self, _: Acceptance<'_>) -> Result<Reply, SchemeError> {
         (self.conclude)()
     }
 }

@@ -90,7 +90,12 @@ fn a_refusal_while_speaking_first_without_a_realm_counts_for_the_realms_it_stand
 #[test]
 fn the_password_is_sent_once_though_the_realm_is_listed_second() {
     let authenticator = using([basic()]).build();
-    authenticator.memory(Challenger::Origin, &mail()).remember("Basic", Some("b".into()), Binding::Request);
+    authenticator.memory(Challenger::Origin, &mail()).remember(
+        "Basic",
+        Some("b".into()),
+        Binding::Request,
+        None,
+    );
     let mut connection = Connection::new(&authenticator).acting_as(mistaken());
     assert_eq!(connection.begin().leg().0, "Basic");
     let refusal = connection.receive(&unauthorized(&["Basic realm=a", "Basic realm=b"])).refusal();
@@ -230,7 +235,12 @@ fn a_changed_password_of_the_provider_is_tried() {
 #[test]
 fn a_refusal_that_says_nothing_but_401_is_one() {
     let authenticator = using([basic()]).build();
-    authenticator.memory(Challenger::Origin, &mail()).remember("Basic", Some("a".into()), Binding::Request);
+    authenticator.memory(Challenger::Origin, &mail()).remember(
+        "Basic",
+        Some("a".into()),
+        Binding::Request,
+        None,
+    );
     let mut connection = Connection::new(&authenticator).acting_as(mistaken());
     assert_eq!(connection.begin().leg().0, "Basic");
     assert!(matches!(connection.receive(&unauthorized(&[])).tried()[..], [(_, Why::Refused(_))]));
@@ -242,7 +252,7 @@ fn a_guess_for_another_realm_is_made_twice_at_the_most() {
     let authenticator = using([basic(), ntlm()]).build();
     let guess = || {
         let memory = authenticator.memory(Challenger::Origin, &mail());
-        memory.remember("Basic", Some("a".into()), Binding::Request);
+        memory.remember("Basic", Some("a".into()), Binding::Request, None);
         let mut connection = Connection::new(&authenticator).acting_as(mistaken());
         let begun = connection.begin();
         (connection, begun)

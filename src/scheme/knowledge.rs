@@ -1,0 +1,27 @@
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a scheme keeps of a protection space, for all its exchanges there: Digest its nonce and
+/// how often it was used, for example. Clones are one.
+#[derive(Clone, Default)]
+pub struct Knowledge(Arc<Mutex<Option<Arc<dyn Any + Send + Sync>>>>);
+
+impl Knowledge {
+    /// What is kept, a scheme's own type; made when it is first asked for.
+    pub fn of<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = kept.as_ref().and_then(|known| Arc::clone(known).downcast().ok()) {
+            return known;
+        }
+        let known = Arc::new(T::default());
+        *kept = Some(Arc::clone(&known) as _);
+        known
+    }
+}
+
+impl fmt::Debug for Knowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Knowledge(..)")
+    }
+}
