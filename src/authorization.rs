@@ -7,6 +7,8 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use crate::credentials::Secret;
+
 /// An outgoing field value: a scheme name and what follows it.
 ///
 /// The value is always marked sensitive, so that HPACK never indexes it, and `Debug` shows the
@@ -27,6 +29,20 @@ impl Authorization {
         let mut value = HeaderValue::from_str(&text).expect("a scheme name and base64 are visible ASCII");
         value.set_sensitive(true);
         Self { scheme, value }
+    }
+
+    /// `scheme` followed by a token as it is (`b64token`, RFC 6750, section 2.1); `None` if it is
+    /// none.
+    pub fn b64token(scheme: &'static str, token: &Secret) -> Option<Self> {
+        let is_token = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._~+/".contains(octet);
+        let octets = token.expose().trim_end_matches('=').as_bytes();
+        if octets.is_empty() || !octets.iter().all(is_token) {
+            return None;
+        }
+        let text = Zeroizing::new(format!("{scheme} {}", token.expose()));
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some(Self { scheme, value })
     }
 
     /// The scheme's name as it is sent.
@@ -55,6 +71,17 @@ mod tests {
         let value = Authorization::token68("NTLM", b"NTLMSSP\0\x01").into_value();
         assert_eq!(value, "NTLM TlRMTVNTUAAB");
         assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn a_b64token_goes_as_it_is_and_nothing_else_does() {
+        let sent = |token: &str| Authorization::b64token("Bearer", &Secret::new(token));
+        let value = sent("mF_9.B5f-4.1JqM==").expect("a token").into_value();
+        assert_eq!(value, "Bearer mF_9.B5f-4.1JqM==");
+        assert!(value.is_sensitive());
+        for token in ["", "==", "a b", "a\r\nHost: evil", "a,b", "a=b", "ä"] {
+            assert!(sent(token).is_none(), "{token:?}");
+        }
     }
 
     #[test]

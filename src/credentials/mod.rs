@@ -1,8 +1,10 @@
 //! What the user holds: names and secrets, and where they come from.
 
 mod ambient;
+mod token;
 
 pub use ambient::{Ambient, InvalidPattern, OriginPatterns};
+pub use token::BearerTokens;
 
 use std::fmt;
 use std::future::Future;
@@ -30,6 +32,12 @@ impl Secret {
     }
 }
 
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Self {
+        Self::new(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
@@ -53,6 +61,7 @@ pub struct Credentials(Arc<Kind>);
 #[derive(PartialEq, Eq)]
 enum Kind {
     Password { username: String, password: Secret },
+    BearerToken(Secret),
     Ambient(Ambient),
 }
 
@@ -60,6 +69,12 @@ impl Credentials {
     /// A user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
     pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
         Self(Arc::new(Kind::Password { username: username.into(), password: Secret::new(password) }))
+    }
+
+    /// A bearer token (RFC 6750), for the scheme Bearer alone. Where tokens expire, there is
+    /// [`BearerTokens`].
+    pub fn bearer_token(token: impl Into<Secret>) -> Self {
+        Self(Arc::new(Kind::BearerToken(token.into())))
     }
 
     /// The logged-on user's own: a ticket cache or a keytab. Mechanisms of the system alone can use
@@ -71,10 +86,11 @@ impl Credentials {
         Self(Arc::new(Kind::Ambient(ambient)))
     }
 
-    /// The name as the caller gave it; `None` where it is left to the system.
+    /// The name as the caller gave it; `None` where it is left to the system, and for a token.
     pub fn username(&self) -> Option<&str> {
         match &*self.0 {
             Kind::Password { username, .. } => Some(username),
+            Kind::BearerToken(_) => None,
             Kind::Ambient(ambient) => ambient.principal_name(),
         }
     }
@@ -83,14 +99,22 @@ impl Credentials {
     pub fn as_password(&self) -> Option<(&str, &Secret)> {
         match &*self.0 {
             Kind::Password { username, password } => Some((username, password)),
-            Kind::Ambient(_) => None,
+            Kind::BearerToken(_) | Kind::Ambient(_) => None,
+        }
+    }
+
+    /// The token, if that is what they are.
+    pub fn as_bearer_token(&self) -> Option<&Secret> {
+        match &*self.0 {
+            Kind::BearerToken(token) => Some(token),
+            Kind::Password { .. } | Kind::Ambient(_) => None,
         }
     }
 
     /// Which of the system's, if they are.
     pub fn as_ambient(&self) -> Option<&Ambient> {
         match &*self.0 {
-            Kind::Password { .. } => None,
+            Kind::Password { .. } | Kind::BearerToken(_) => None,
             Kind::Ambient(ambient) => Some(ambient),
         }
     }
@@ -117,6 +141,7 @@ impl fmt::Debug for Credentials {
             Kind::Password { username, .. } => {
                 f.debug_struct("Credentials").field("username", username).finish_non_exhaustive()
             }
+            Kind::BearerToken(_) => f.write_str("Credentials(a bearer token)"),
             Kind::Ambient(ambient) => ambient.fmt(f),
         }
     }
@@ -145,12 +170,21 @@ pub struct CredentialsQuery<'a> {
     pub scheme: &'a str,
     /// The realm, where the challenge has one.
     pub realm: Option<&'a str>,
+    /// The credentials that the server has just refused: others are wanted, if there are any.
+    pub refused: Option<&'a Credentials>,
 }
 
 impl<'a> CredentialsQuery<'a> {
     /// A query; what a handshake asks, or a test.
     pub fn new(challenger: Challenger, origin: &'a Origin, scheme: &'a str, realm: Option<&'a str>) -> Self {
-        Self { challenger, origin, scheme, realm }
+        Self { challenger, origin, scheme, realm, refused: None }
+    }
+
+    /// The same after a refusal.
+    #[must_use]
+    pub fn with_refused(mut self, refused: Option<&'a Credentials>) -> Self {
+        self.refused = refused;
+        self
     }
 }
 

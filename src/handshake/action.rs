@@ -62,12 +62,15 @@ pub struct Question {
     pub scheme: &'static str,
     /// The realm, where there is one.
     pub realm: Option<Realm>,
+    /// What has just been refused: others are wanted.
+    pub refused: Option<Credentials>,
 }
 
 impl Question {
     /// The same as a provider sees it.
     pub fn query(&self) -> CredentialsQuery<'_> {
         CredentialsQuery::new(self.challenger, &self.origin, self.scheme, self.realm.as_deref())
+            .with_refused(self.refused.as_ref())
     }
 }
 

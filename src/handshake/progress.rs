@@ -22,6 +22,8 @@ pub(super) struct Progress {
     /// What cannot start, whatever the server says.
     given_up: Vec<Tried>,
     pub(super) refused: Option<Credentials>,
+    /// Those that wear out and were refused: the provider has been asked for others.
+    pub(super) worn_out: Option<Credentials>,
     /// The server's challenge could not be answered.
     pub(super) failure: Option<SchemeError>,
     /// A remembered scheme was not taken on a fresh connection: yet another one would not help.
@@ -41,6 +43,7 @@ impl Progress {
             tried: Vec::new(),
             given_up: Vec::new(),
             refused: None,
+            worn_out: None,
             failure: None,
             fresh_start_failed: false,
             is_spent: true,
@@ -75,6 +78,11 @@ impl Progress {
         if !self.tried.contains(&tried) {
             self.tried.push(tried);
         }
+    }
+
+    /// Whether something is noted of a scheme.
+    pub(super) fn has_tried(&self, scheme: &dyn Scheme) -> bool {
+        self.tried.iter().any(|tried| tried.scheme == scheme.name())
     }
 
     /// The challenge stands: what was tried, which is told once.

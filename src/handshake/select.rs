@@ -22,7 +22,13 @@ pub(super) struct Candidate {
 impl Candidate {
     /// Asks for the credentials with which to try it.
     pub(super) fn question(&self, challenger: Challenger, origin: &Origin) -> Question {
-        Question { challenger, origin: origin.clone(), scheme: self.scheme.name(), realm: self.realm.clone() }
+        Question {
+            challenger,
+            origin: origin.clone(),
+            scheme: self.scheme.name(),
+            realm: self.realm.clone(),
+            refused: None,
+        }
     }
 }
 

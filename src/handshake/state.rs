@@ -19,7 +19,7 @@ use crate::handshake::run::{Run, Trust};
 use crate::handshake::select::{self, Candidate};
 use crate::mechanism::{Binding, ErrorKind, Expects, Initiate, MechanismError, MutualAuthentication};
 use crate::protection_space::{Challenger, Origin, ProtectionSpace};
-use crate::scheme::{Proof, Reply, RequestContext, SchemeError};
+use crate::scheme::{Proof, Reply, RequestContext, Scheme, SchemeError};
 
 /// The authentication of one connection by one challenger, across all its requests.
 ///
@@ -175,6 +175,16 @@ impl Handshake {
     /// What an action asked for.
     pub fn resume(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
         match (std::mem::replace(&mut self.state, State::Spoiled), answer) {
+            (State::Asking(candidate), Answer::Credentials(Some(credentials)))
+                if self.request.worn_out.as_ref() == Some(&credentials) =>
+            {
+                // The provider has no others.
+                self.state = State::Idle;
+                if !self.request.has_tried(&*candidate.scheme) {
+                    self.request.dismiss(&*candidate.scheme, Why::RefusedBefore);
+                }
+                self.next_candidate(request)
+            }
             (State::Asking(candidate), Answer::Credentials(Some(credentials))) => {
                 self.enter(candidate, credentials, request)
             }
@@ -276,9 +286,30 @@ impl Handshake {
                 if let Some(guard) = self.authenticator.guard() {
                     run.refuse_in_realms(guard, challenges);
                 }
+                if self.can_refresh(&*run.scheme) {
+                    self.offer(challenges);
+                    return self.refresh(*run, request);
+                }
                 self.refused(*run, None)
             }
         }
+    }
+
+    /// Whether a provider may have others in place of credentials that wear out. It is asked once.
+    fn can_refresh(&self, scheme: &dyn Scheme) -> bool {
+        let by_provider = matches!(self.request.identity, Identity::Provider(_));
+        by_provider && scheme.can_be_refreshed() && self.request.worn_out.is_none()
+    }
+
+    /// Asks the provider for others than those that were refused.
+    fn refresh(&mut self, run: Run, request: RequestContext<'_>) -> Action {
+        self.request.worn_out = Some(run.credentials().clone());
+        let scheme = Arc::clone(&run.scheme);
+        self.request.candidates.retain(|candidate| candidate.scheme.name() == scheme.name());
+        // Proven before or not: it has worn out.
+        run.refuse(None);
+        self.request.dismiss(&*scheme, Why::Refused(None));
+        self.next_candidate(request)
     }
 
     /// The server answered a first message with a challenge that does not continue it.
@@ -321,7 +352,8 @@ impl Handshake {
                     return self.enter(candidate, credentials, request);
                 }
                 Identity::Provider(_) => {
-                    let question = candidate.question(self.challenger, &self.origin);
+                    let mut question = candidate.question(self.challenger, &self.origin);
+                    question.refused.clone_from(&self.request.worn_out);
                     self.state = State::Asking(candidate);
                     return Action::Ask(question);
                 }
@@ -351,7 +383,7 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let is_ambient = credentials.as_ambient().is_some();
-        if is_ambient && !candidate.scheme.takes_ambient_credentials() {
+        if !candidate.scheme.takes(&credentials) {
             self.state = State::Idle;
             self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
             return self.next_candidate(request);
@@ -366,6 +398,11 @@ impl Handshake {
             Permission::Wait(turn) => {
                 self.state = State::Waiting(candidate, credentials);
                 Action::Wait(turn)
+            }
+            Permission::Refused if self.can_refresh(&*candidate.scheme) => {
+                self.request.worn_out = Some(credentials);
+                self.request.candidates.push(candidate);
+                self.next_candidate(request)
             }
             Permission::Refused => {
                 self.state = State::Idle;

@@ -6,11 +6,13 @@
 //! [`handshake`](crate::handshake)'s.
 
 mod basic;
+mod bearer;
 mod error;
 mod knowledge;
 mod token;
 
 pub use basic::{Basic, BasicCharset};
+pub use bearer::Bearer;
 pub use error::SchemeError;
 pub use knowledge::Knowledge;
 pub use token::{Negotiate, NtlmScheme};
@@ -21,6 +23,7 @@ use http::{HeaderValue, Method, Uri};
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
+use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Expects, Initiate, StepJob, Stepped};
 use crate::protection_space::Paths;
 
@@ -63,8 +66,13 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Whether it can log in as the system's user; else it takes a password.
-    fn takes_ambient_credentials(&self) -> bool {
+    /// Whether it can log in with credentials of this kind: most take a name and a password.
+    fn takes(&self, credentials: &Credentials) -> bool {
+        credentials.as_password().is_some()
+    }
+
+    /// Whether credentials wear out, so that a provider is asked for others after a refusal.
+    fn can_be_refreshed(&self) -> bool {
         false
     }
 

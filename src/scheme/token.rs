@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
+use crate::credentials::Credentials;
 #[cfg(all(unix, feature = "gssapi"))]
 use crate::mechanism::gssapi::Gssapi;
 use crate::mechanism::ntlm::Ntlm;
@@ -94,8 +95,9 @@ impl Scheme for Negotiate {
         self.mechanism.authenticates_peer()
     }
 
-    fn takes_ambient_credentials(&self) -> bool {
-        self.mechanism.takes_ambient_credentials()
+    fn takes(&self, credentials: &Credentials) -> bool {
+        let ambient = credentials.as_ambient().is_some() && self.mechanism.takes_ambient_credentials();
+        ambient || credentials.as_password().is_some()
     }
 
     fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {

@@ -6,6 +6,7 @@ mod choosing;
 mod connections;
 mod hostile;
 mod tickets;
+mod tokens;
 mod verdicts;
 
 use std::sync::Arc;

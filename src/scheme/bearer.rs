@@ -1,0 +1,84 @@
+use http::Uri;
+
+use crate::authorization::Authorization;
+use crate::challenge::Challenge;
+use crate::credentials::Credentials;
+use crate::mechanism::{Binding, Expects, Initiate, Stepped};
+use crate::protection_space::Paths;
+use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+
+const NAME: &str = "Bearer";
+
+/// The Bearer scheme (RFC 6750): a token that whoever holds it can use.
+///
+/// A token that the server refuses is asked for anew once, of a provider such as
+/// [`BearerTokens`](crate::credentials::BearerTokens).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bearer {
+    _private: (),
+}
+
+impl Bearer {
+    /// Bearer tokens.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Scheme for Bearer {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::Request
+    }
+
+    fn reveals_secret(&self) -> bool {
+        true
+    }
+
+    fn takes(&self, credentials: &Credentials) -> bool {
+        credentials.as_bearer_token().is_some()
+    }
+
+    fn can_be_refreshed(&self) -> bool {
+        true
+    }
+
+    /// The whole origin: a token is for a resource server (RFC 6750, section 5.2).
+    fn paths(&self, _: &Challenge, _: &Uri) -> Paths {
+        Paths::All
+    }
+
+    fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
+        Box::new(BearerExchange { credentials: arguments.credentials })
+    }
+}
+
+struct BearerExchange {
+    credentials: Credentials,
+}
+
+impl Exchange for BearerExchange {
+    fn is_continued_by(&self, _: &Challenge, _: bool) -> bool {
+        false
+    }
+
+    fn respond(&mut self, _: Option<&Challenge>, _: RequestContext<'_>) -> Result<Reply, SchemeError> {
+        let Some(token) = self.credentials.as_bearer_token() else {
+            return Err(SchemeError::new(NAME, "it needs a token"));
+        };
+        let authorization = Authorization::b64token(NAME, token)
+            .ok_or_else(|| SchemeError::new(NAME, "the token has characters that no token has"))?;
+        Ok(Reply::Send { authorization, expects: Expects::Success, proves: true })
+    }
+
+    fn resume(&mut self, _: Stepped) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new(NAME, "there is no step to resume"))
+    }
+
+    fn conclude(&mut self, _: Acceptance<'_>) -> Result<Reply, SchemeError> {
+        Ok(Reply::Done(Proof { mechanism: NAME, principal: None, mutual: false, binding: Binding::Request }))
+    }
+}
