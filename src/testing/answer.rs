@@ -28,8 +28,15 @@ pub(super) fn announce(
     offers: &[Offer],
     effects: &Effects,
     fields: &mut Vec<(HeaderName, String)>,
-) -> Option<(usize, String)> {
-    let Proof::Handshake(token) = proof else { return None };
+) -> Option<(usize, Vec<String>)> {
+    let token = match proof {
+        Proof::Standing => return None,
+        Proof::Request(info) => {
+            fields.extend(info.map(|info| (challenger.info_field(), info)));
+            return None;
+        }
+        Proof::Handshake(token) => token,
+    };
     match effects.persistence {
         Some(Persistence::Announced) => fields.push((PERSISTENT_AUTH, "true".to_owned())),
         Some(Persistence::Denied) => fields.push((PERSISTENT_AUTH, "false".to_owned())),
@@ -38,7 +45,7 @@ pub(super) fn announce(
     let token = token?;
     let value = with_token(offers, &token, effects.final_fault)?;
     fields.push((challenger.challenge_field(), value.clone()));
-    Some((token.offer, value))
+    Some((token.offer, vec![value]))
 }
 
 /// A scheme and a token for it; `None` if the fault leaves the token out.
@@ -47,13 +54,13 @@ pub(super) fn with_token(offers: &[Offer], token: &Token, fault: Option<Fault>) 
     Some(format!("{} {encoded}", offers[token.offer].scheme()))
 }
 
-/// One challenge for each offer, one of them with a token.
-pub(super) fn challenges(offers: &[Offer], token: Option<(usize, String)>) -> Vec<String> {
-    let mut challenges: Vec<_> = offers.iter().map(Offer::challenge).collect();
-    if let Some((offer, challenge)) = token {
-        challenges[offer] = challenge;
+/// The challenges of each offer, those of one of them replaced.
+pub(super) fn challenges(offers: &[Offer], told: Option<(usize, Vec<String>)>) -> Vec<String> {
+    let mut challenges: Vec<_> = offers.iter().map(Offer::challenges).collect();
+    if let Some((offer, replacement)) = told {
+        challenges[offer] = replacement;
     }
-    challenges
+    challenges.concat()
 }
 
 /// A `401` or `407`.

@@ -1,9 +1,10 @@
 //! The authentication state that one challenger keeps for one connection. No IO happens here.
 
-use http::HeaderValue;
+use http::{HeaderValue, request};
 
 use super::acceptor::{Accept, Acceptor};
 use super::fault::Fault;
+use super::judge::{Judgement, Presentation};
 use super::offer::Offer;
 use super::quirk::{Admission, AfterFailure, Effects, OnAuthorization, Persistence};
 use super::report::{SeenAuthorization, Verdict};
@@ -17,6 +18,7 @@ pub(super) struct Rules<'a> {
     pub(super) effects: &'a Effects,
     /// Makes the acceptor for a handshake; `None` if the offer has none.
     pub(super) acceptor: &'a dyn Fn(&Offer) -> Option<Box<dyn Acceptor>>,
+    pub(super) request: &'a request::Parts,
 }
 
 /// A decision, and what the report says of the field that led to it.
@@ -34,6 +36,10 @@ pub(super) enum Decision {
     Continue(Token),
     /// The client is to authenticate; the token, if there is one, tells it why it has not.
     Demand(Option<Token>),
+    /// An exchange by requests goes on with this challenge.
+    Challenge { challenge: String },
+    /// The client is to authenticate; one offer's challenges are these.
+    Tell { offer: usize, challenges: Vec<String> },
 }
 
 /// How the user of an admitted request is known.
@@ -41,8 +47,8 @@ pub(super) enum Decision {
 pub(super) enum Proof {
     /// The connection was authenticated before.
     Standing,
-    /// The request proved it by itself.
-    Request,
+    /// The request proved it by itself; perhaps with information about it for the client.
+    Request(Option<String>),
     /// The request completed a handshake, perhaps with a token for the client.
     Handshake(Option<Token>),
 }
@@ -123,6 +129,11 @@ impl Guard {
         match &rules.offers[index] {
             Offer::Basic { .. } => self.judge_password(&presented.token, rules.users),
             Offer::Verbatim(_) => (Decision::Demand(None), Verdict::Ignored),
+            Offer::Judged { judge, .. } => {
+                let request = rules.request;
+                let presentation = Presentation::new(&presented.text, &request.method, &request.uri);
+                self.judged(index, judge.judge(&presentation))
+            }
             offer => {
                 let pending = pending.filter(|pending| pending.offer == index);
                 let picked = self.pick(pending, presented.kind, offer, rules);
@@ -189,7 +200,22 @@ impl Guard {
             return self.refuse("there is no such user, or the password is wrong", None);
         }
         let user = name.to_owned();
-        (Decision::Admit { user: user.clone(), proof: Proof::Request }, Verdict::Accepted { user })
+        (Decision::Admit { user: user.clone(), proof: Proof::Request(None) }, Verdict::Accepted { user })
+    }
+
+    fn judged(&mut self, offer: usize, judgement: Judgement) -> (Decision, Verdict) {
+        match judgement {
+            Judgement::Accepted { user, info } => (
+                Decision::Admit { user: user.clone(), proof: Proof::Request(info) },
+                Verdict::Accepted { user },
+            ),
+            Judgement::Continued { challenge } => (Decision::Challenge { challenge }, Verdict::Continued),
+            Judgement::Refused { why, challenges } => {
+                let (demand, verdict) = self.refuse(why, None);
+                let decision = challenges.map_or(demand, |challenges| Decision::Tell { offer, challenges });
+                (decision, verdict)
+            }
+        }
     }
 
     fn refuse(&mut self, why: impl Into<String>, token: Option<Token>) -> (Decision, Verdict) {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::acceptor::Acceptor;
+use super::judge::Judge;
 
 /// A scheme that the server offers.
 #[derive(Clone)]
@@ -25,6 +26,13 @@ pub enum Offer {
         scheme: &'static str,
         /// Makes the acceptor of one handshake.
         acceptor: MakeAcceptor,
+    },
+    /// A scheme whose credentials hold for one request.
+    Judged {
+        /// Its name.
+        scheme: &'static str,
+        /// Looks at the requests.
+        judge: Arc<dyn Judge>,
     },
     /// A challenge that is sent as it stands and that no answer satisfies.
     Verbatim(&'static str),
@@ -48,32 +56,38 @@ impl Offer {
         Self::Custom { scheme, acceptor: Arc::new(move || Box::new(make())) }
     }
 
+    /// A scheme whose credentials hold for one request, at which this judge looks.
+    pub fn judged(scheme: &'static str, judge: impl Judge + 'static) -> Self {
+        Self::Judged { scheme, judge: Arc::new(judge) }
+    }
+
     /// The scheme's name.
     pub fn scheme(&self) -> &str {
         match self {
             Self::Negotiate => "Negotiate",
             Self::Ntlm => "NTLM",
             Self::Basic { .. } => "Basic",
-            Self::Custom { scheme, .. } => scheme,
+            Self::Custom { scheme, .. } | Self::Judged { scheme, .. } => scheme,
             Self::Verbatim(challenge) => challenge.split(' ').next().unwrap_or_default(),
         }
     }
 
-    /// The challenge without a token.
-    pub(super) fn challenge(&self) -> String {
+    /// The challenges without a token.
+    pub(super) fn challenges(&self) -> Vec<String> {
         match self {
             Self::Basic { realm } => {
-                format!("Basic realm=\"{}\"", realm.replace('\\', "\\\\").replace('"', "\\\""))
+                vec![format!("Basic realm=\"{}\"", realm.replace('\\', "\\\\").replace('"', "\\\""))]
             }
-            Self::Verbatim(challenge) => (*challenge).to_owned(),
-            Self::Negotiate | Self::Ntlm | Self::Custom { .. } => self.scheme().to_owned(),
+            Self::Verbatim(challenge) => vec![(*challenge).to_owned()],
+            Self::Negotiate | Self::Ntlm | Self::Custom { .. } => vec![self.scheme().to_owned()],
+            Self::Judged { judge, .. } => judge.challenges(),
         }
     }
 }
 
 impl fmt::Debug for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Offer({})", self.challenge())
+        write!(f, "Offer({})", self.challenges().join(", "))
     }
 }
 
@@ -83,6 +97,9 @@ mod tests {
 
     #[test]
     fn a_realm_is_a_quoted_string() {
-        assert_eq!(Offer::basic(r#"the "lab" \ here"#).challenge(), r#"Basic realm="the \"lab\" \\ here""#);
+        assert_eq!(
+            Offer::basic(r#"the "lab" \ here"#).challenges(),
+            [r#"Basic realm="the \"lab\" \\ here""#]
+        );
     }
 }

@@ -128,10 +128,11 @@ impl Report {
         self.connections.iter().filter(|connection| !connection.closed).count()
     }
 
-    /// How many handshakes were completed; `Basic`, which has none, does not count.
+    /// How many handshakes were completed; schemes whose credentials hold for one request have none.
     pub fn handshakes(&self) -> usize {
         self.count(|seen| {
-            matches!(seen.verdict, Verdict::Accepted { .. }) && seen.token != TokenKind::UserPass
+            let of_request = matches!(seen.token, TokenKind::UserPass | TokenKind::OfRequest);
+            matches!(seen.verdict, Verdict::Accepted { .. }) && !of_request
         })
     }
 

@@ -195,7 +195,9 @@ impl Builder {
     /// If there is no port to be had, or if an offer does not fit into a header field.
     pub async fn start(self) -> io::Result<Server> {
         for offer in self.origin_offers.iter().chain(&self.proxy_offers) {
-            HeaderValue::from_bytes(offer.challenge().as_bytes()).map_err(io::Error::other)?;
+            for challenge in offer.challenges() {
+                HeaderValue::from_bytes(challenge.as_bytes()).map_err(io::Error::other)?;
+            }
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -277,7 +279,7 @@ impl Shared {
             }
             Offer::Ntlm => Some(Box::new(self.ntlm_acceptor())),
             Offer::Custom { acceptor, .. } => Some(acceptor()),
-            Offer::Basic { .. } | Offer::Verbatim(_) => None,
+            Offer::Basic { .. } | Offer::Judged { .. } | Offer::Verbatim(_) => None,
         }
     }
 

@@ -159,6 +159,7 @@ impl Session {
                 users: &self.shared.users,
                 effects,
                 acceptor: &|offer| self.shared.acceptor(offer),
+                request: head,
             };
             let Hearing { decision, seen } = guards.of(challenger).hear(field, &rules);
             if seen.is_some() {
@@ -176,9 +177,12 @@ impl Session {
                     None => challenges(offers, None),
                 },
                 Decision::Demand(token) => {
-                    let told = token.and_then(|token| Some((token.offer, with_token(offers, &token, None)?)));
+                    let told =
+                        token.and_then(|token| Some((token.offer, vec![with_token(offers, &token, None)?])));
                     challenges(offers, told)
                 }
+                Decision::Challenge { challenge } => vec![challenge],
+                Decision::Tell { offer, challenges: told } => challenges(offers, Some((offer, told))),
             };
             return Answer::Refusal { challenger, challenges };
         }

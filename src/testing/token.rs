@@ -26,6 +26,8 @@ pub enum TokenKind {
     NegTokenInit(Option<NtlmMessage>),
     /// One of SPNEGO's later messages, and the NTLM message in it (RFC 4178, section 4.2.2).
     NegTokenResp(Option<NtlmMessage>),
+    /// The credentials of one request, as Digest and Bearer have them.
+    OfRequest,
     /// Something else.
     Unknown,
 }
@@ -57,7 +59,7 @@ impl TokenKind {
     /// Tokens of unknown kinds are taken to be.
     pub fn proves(self) -> bool {
         match self {
-            Self::UserPass | Self::Unknown => true,
+            Self::UserPass | Self::OfRequest | Self::Unknown => true,
             Self::Ntlm(message) => message == NtlmMessage::Authenticate,
             Self::NegTokenInit(message) | Self::NegTokenResp(message) => {
                 message == Some(NtlmMessage::Authenticate)
@@ -72,6 +74,7 @@ impl fmt::Display for TokenKind {
         let (envelope, message) = match self {
             Self::None => return f.write_str("no token"),
             Self::UserPass => return f.write_str("user and password"),
+            Self::OfRequest => return f.write_str("credentials of a request"),
             Self::Unknown => return f.write_str("unknown token"),
             Self::Ntlm(message) => return write!(f, "{message}"),
             Self::NegTokenInit(message) => ("NegTokenInit", message),
@@ -98,6 +101,8 @@ impl fmt::Display for NtlmMessage {
 pub(super) struct Presented {
     pub(super) scheme: String,
     pub(super) token: Zeroizing<Vec<u8>>,
+    /// What follows the scheme's name.
+    pub(super) text: Zeroizing<String>,
     pub(super) kind: TokenKind,
 }
 
@@ -106,12 +111,15 @@ impl Presented {
         let text = String::from_utf8_lossy(value.as_bytes());
         let (scheme, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let decoded = BASE64_STANDARD.decode(rest.trim()).ok().filter(|token| !token.is_empty());
+        let of_request = ["Bearer", "Digest", "SCRAM-SHA-256", "SCRAM-SHA-1"];
         let kind = match &decoded {
+            _ if of_request.iter().any(|name| scheme.eq_ignore_ascii_case(name)) => TokenKind::OfRequest,
             None => TokenKind::None,
             Some(_) if scheme.eq_ignore_ascii_case("Basic") => TokenKind::UserPass,
             Some(token) => kind_of(token),
         };
-        Self { scheme: scheme.to_owned(), token: Zeroizing::new(decoded.unwrap_or_default()), kind }
+        let (scheme, rest) = (scheme.to_owned(), Zeroizing::new(rest.trim().to_owned()));
+        Self { scheme, token: Zeroizing::new(decoded.unwrap_or_default()), text: rest, kind }
     }
 
     /// What NTLM's answer to a challenge says of channel bindings.

@@ -17,3 +17,4 @@ mod proxy;
 mod support;
 mod tickets;
 mod timeouts;
+mod tokens;

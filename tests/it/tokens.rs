@@ -1,0 +1,109 @@
+//! Bearer tokens over sockets.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use legwork::credentials::{BearerTokens, Secret};
+use legwork::testing::{Judge, Judgement, Offer, Presentation, Server};
+use legwork::{Authenticator, Client, Credentials};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::support::*;
+
+/// A server that takes one token, until it is changed.
+#[derive(Clone)]
+struct Current(Arc<Mutex<String>>);
+
+impl Current {
+    fn new(token: &str) -> Self {
+        Self(Arc::new(Mutex::new(token.to_owned())))
+    }
+
+    fn set(&self, token: &str) {
+        *self.0.lock().expect("not poisoned") = token.to_owned();
+    }
+
+    async fn server(&self) -> Server {
+        server([Offer::judged("Bearer", self.clone())]).start().await.expect("a server")
+    }
+}
+
+impl Judge for Current {
+    fn challenges(&self) -> Vec<String> {
+        vec!["Bearer realm=\"api\"".to_owned()]
+    }
+
+    fn judge(&self, presentation: &Presentation<'_>) -> Judgement {
+        match *self.0.lock().expect("not poisoned") == presentation.credentials {
+            true => Judgement::accepted("alice"),
+            false => Judgement::Refused {
+                why: "expired".to_owned(),
+                challenges: Some(vec!["Bearer realm=\"api\", error=\"invalid_token\"".to_owned()]),
+            },
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_with_an_expired_token_fetch_one_and_none_fails() {
+    let current = Current::new("token-1");
+    let server = current.server().await;
+    let fetches = Arc::new(AtomicUsize::new(0));
+    // The fetches wait for this, so that all requests have met the refusal by then.
+    let gate = Arc::new(Semaphore::new(1));
+    let tokens = BearerTokens::new(server.origin(), {
+        let (fetches, gate) = (Arc::clone(&fetches), Arc::clone(&gate));
+        move || {
+            let (fetches, gate) = (Arc::clone(&fetches), Arc::clone(&gate));
+            async move {
+                gate.acquire().await?.forget();
+                Ok(Secret::new(format!("token-{}", fetches.fetch_add(1, Ordering::SeqCst) + 1)))
+            }
+        }
+    });
+    let authenticator = Authenticator::builder().provider(tokens).dangerous_secrets_over_plain_http(true);
+    let client: HttpClient = build(Client::builder(authenticator.build()));
+    fetch(&client, get(&server, "/")).await;
+    assert_eq!(fetches.load(Ordering::SeqCst), 1);
+    let before = server.report().legs().count();
+
+    current.set("token-2");
+    let mut tasks = JoinSet::new();
+    for _ in 0..64 {
+        let (client, request) = (client.clone(), get(&server, "/"));
+        tasks.spawn(async move { fetch(&client, request).await });
+    }
+    without_hanging(async {
+        while server.report().legs().filter(|leg| leg.status.is_some_and(|status| status == 401)).count()
+            < 2 + 32
+        {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(64);
+        assert_eq!(tasks.join_all().await.len(), 64);
+    })
+    .await;
+    assert_eq!(fetches.load(Ordering::SeqCst), 2, "one fetch for all");
+    let legs = server.report().legs().count() - before;
+    assert!(legs <= 2 * 64, "no request takes more than a refusal and an answer: {legs}");
+}
+
+#[tokio::test]
+async fn a_known_origin_takes_one_round_trip_and_the_token_is_part_of_the_identity() {
+    let server = Current::new("good").server().await;
+    let builder = authenticator(&server).dangerous_secrets_over_plain_http(true);
+    let client: HttpClient = build(Client::builder(builder.build()));
+    let good = || acting_as(get(&server, "/"), Credentials::bearer_token("good"));
+    fetch(&client, good()).await;
+    fetch(&client, good()).await;
+    assert_eq!(statuses(&server.report()), [401, 200, 200]);
+
+    // curl CVE-2022-22576: another token is somebody else.
+    let bad = acting_as(get(&server, "/"), Credentials::bearer_token("bad"));
+    assert_eq!(client.request(bad).await.expect("a response").status(), 401);
+    let report = server.report();
+    assert_eq!(report.connections().len(), 2);
+    let users: Vec<_> = report.connections()[1].legs.iter().filter_map(|leg| leg.user.clone()).collect();
+    assert!(users.is_empty(), "{report}");
+}
