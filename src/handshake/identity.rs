@@ -5,8 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderValue;
-use http::request::Parts;
+use http::{HeaderValue, Request};
 
 use crate::credentials::{Anonymous, Credentials, ProxyCredentials};
 use crate::handshake::authenticator::Authenticator;
@@ -31,22 +30,21 @@ pub enum Identity {
 impl Identity {
     /// Who a request acts as: the caller's own field, else the [`Credentials`] in its extensions,
     /// which are taken out, else whoever the authenticator's provider names.
-    pub fn of(parts: &mut Parts, challenger: Challenger, authenticator: &Authenticator) -> Self {
-        if let Some(value) = parts.headers.get(challenger.authorization_field()) {
+    pub fn of<B>(request: &mut Request<B>, challenger: Challenger, authenticator: &Authenticator) -> Self {
+        if let Some(value) = request.headers().get(challenger.authorization_field()) {
             return Self::CallersOwn(value.clone());
         }
-        if parts.extensions.is_empty() {
+        let extensions = request.extensions_mut();
+        if extensions.is_empty() {
             return authenticator.identity();
         }
         let own = match challenger {
-            Challenger::Origin => parts.extensions.remove::<Credentials>(),
-            Challenger::Proxy => parts.extensions.remove::<ProxyCredentials>().map(|proxy| proxy.0),
+            Challenger::Origin => extensions.remove::<Credentials>(),
+            Challenger::Proxy => extensions.remove::<ProxyCredentials>().map(|proxy| proxy.0),
         };
         match own {
             Some(credentials) => Self::Credentials(credentials),
-            None if challenger == Challenger::Origin && parts.extensions.get::<Anonymous>().is_some() => {
-                Self::None
-            }
+            None if challenger == Challenger::Origin && extensions.get::<Anonymous>().is_some() => Self::None,
             None => authenticator.identity(),
         }
     }

@@ -214,6 +214,11 @@ impl Handshake {
         matches!(self.state, State::Idle | State::Established(_) | State::Standing(_))
     }
 
+    /// Whose messages the connection has carried.
+    pub(crate) fn owner(&self) -> Option<&Identity> {
+        self.owner.as_ref()
+    }
+
     pub(crate) fn provider(&self) -> Option<&Arc<dyn CredentialsProvider>> {
         self.authenticator.provider()
     }

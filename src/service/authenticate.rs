@@ -9,12 +9,12 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::handshake::Authenticator;
+use crate::handshake::{Authenticator, Identity};
+use crate::protection_space::Challenger;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
-use crate::service::conversation::Conversation;
 use crate::service::error::{BoxError, Error, ErrorKind};
-use crate::service::pending::Pending;
+use crate::service::sending::{Finished, Sending};
 
 /// One connection that authenticates itself.
 ///
@@ -97,13 +97,17 @@ where
         }
     }
 
-    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B, R> {
+    fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B, R> {
         let Some(channel) = self.slot.take() else {
-            return ResponseFuture { conversation: None, loan: None };
+            return ResponseFuture { sending: Sending::Done, loan: Loan(None) };
         };
-        let request = Pending::new(request, &self.authenticator, self.by_proxy);
-        let conversation = Conversation::new(channel, request);
-        ResponseFuture { conversation: Some(conversation), loan: Some(Loan(Some(Arc::clone(&self.slot)))) }
+        let identity = Identity::of(&mut request, Challenger::Origin, &self.authenticator);
+        let proxy_identity = match self.by_proxy {
+            true => Identity::of(&mut request, Challenger::Proxy, &self.authenticator),
+            false => Identity::None,
+        };
+        let loan = Loan(Some(Arc::clone(&self.slot)));
+        ResponseFuture { sending: Sending::new(channel, request, identity, proxy_identity), loan }
     }
 }
 
@@ -121,12 +125,13 @@ pin_project! {
         S: Service<Request<LegBody<B>>>,
     {
         #[pin]
-        conversation: Option<Conversation<S, B, R>>,
-        loan: Option<Loan<S>>,
+        sending: Sending<S, B, R>,
+        loan: Loan<S>,
     }
 }
 
-/// The slot to which the connection goes home; empty for ever if nobody brings it.
+/// The slot to which the connection goes home; empty for ever if nobody brings it. There is none
+/// if the connection was gone before.
 struct Loan<S>(Option<Arc<Slot<S>>>);
 
 impl<S> Drop for Loan<S> {
@@ -149,14 +154,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Some(conversation) = this.conversation.as_pin_mut() else {
+        if this.loan.0.is_none() {
             return Poll::Ready(Err(ErrorKind::ConnectionGone.into()));
-        };
-        let finished = ready!(conversation.poll(cx));
-        if let Some(slot) = this.loan.take().and_then(|mut loan| loan.0.take()) {
-            slot.put(finished.channel.map_or(Place::Gone, Place::Home));
         }
-        Poll::Ready(finished.result.map_err(|failure| failure.error))
+        let Finished { channel, result } = ready!(this.sending.poll(cx));
+        if let Some(slot) = this.loan.0.take() {
+            slot.put(channel.map_or(Place::Gone, Place::Home));
+        }
+        Poll::Ready(result.map_err(|failure| failure.error))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use crate::channel_bindings::ChannelBindings;
 use crate::handshake::{Authenticator, Handshake, Identity};
 use crate::protection_space::{Challenger, Origin};
@@ -64,6 +66,18 @@ pub(crate) struct ChannelState {
 }
 
 impl ChannelState {
+    /// Whether a response with this status, to a request that went as its caller made it, is for
+    /// the caller alone.
+    pub(super) fn goes_by(&self, status: StatusCode) -> bool {
+        self.origin.goes_by(status) && self.environment.observer.is_none()
+    }
+
+    /// A response is delivered.
+    pub(super) fn answered(&mut self) {
+        self.used = true;
+        self.saved.release_extensions();
+    }
+
     /// Whether what the next leg carries begins or continues a handshake.
     pub(super) fn expects_challenge(&self) -> bool {
         self.origin.expects_challenge() || self.proxy.as_ref().is_some_and(Handshake::expects_challenge)

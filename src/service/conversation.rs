@@ -6,13 +6,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::credentials::CredentialsFuture;
-use crate::handshake::{Action, Answer, BodyUse, Handshake, Outcome, Renewal, ResponseHead, Turn};
+use crate::handshake::{Action, Answer, BodyUse, Handshake, Identity, Outcome, Renewal, ResponseHead, Turn};
 use crate::mechanism::Stepped;
 use crate::protection_space::Challenger;
 use crate::scheme::RequestContext;
@@ -21,17 +21,12 @@ use crate::service::channel::Channel;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind};
 use crate::service::failure::{Failure, Loss};
-use crate::service::head::{declare_empty, keep_open, withhold_body};
+use crate::service::head::{declare_empty, declared_length, keep_open, withhold_body};
 use crate::service::observe::{self, LegReport};
 use crate::service::payload::{Payload, Replay};
 use crate::service::pending::Pending;
 use crate::service::plan::{NextLeg, Plan};
-
-/// How a conversation ended. The connection comes back unless it is lost.
-pub(crate) struct Finished<S, B, R> {
-    pub(crate) channel: Option<Channel<S>>,
-    pub(crate) result: Result<Response<R>, Box<Failure<B>>>,
-}
+use crate::service::sending::{Finished, Out};
 
 pin_project! {
     /// Sends a request leg by leg until there is a response to deliver.
@@ -54,6 +49,8 @@ pin_project! {
         Ready,
         /// A leg is out.
         Responding { #[pin] response: F },
+        /// The first leg went before there was anything to say, and this came of it.
+        Answered { result: Option<Result<Response<R>, BoxError>> },
         /// A challenge's body is read to its end, so that the connection stays.
         Draining { #[pin] body: R, drained: u64 },
         /// A mechanism's step runs elsewhere.
@@ -67,14 +64,15 @@ pin_project! {
     }
 }
 
-/// Small, since it moves with the future; on an established connection it is all there is.
+/// What is known of the request, beside the stage that it is in.
 struct Talk<S, B, R> {
-    channel: Option<Channel<S>>,
-    payload: Payload<B>,
+    out: Out<S, B>,
+    method: Method,
+    uri: Uri,
     /// How the leg that is out, or was the last, treated the body.
     sent: BodyUse,
     legs: u32,
-    plan: Option<Box<Plan<R>>>,
+    plan: Plan<R>,
 }
 
 /// Where an action leads.
@@ -96,26 +94,33 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
-    pub(crate) fn new(mut channel: Channel<S>, request: Pending<B>) -> Self {
-        let Pending { mut parts, mut payload, identity, proxy_identity } = request;
+    /// A request of which nothing has been sent.
+    pub(super) fn new(mut channel: Channel<S>, pending: Pending<B>) -> Self {
+        let Pending { request, identity, proxy_identity } = pending;
         let state = &mut *channel.state;
-        state.saved.save(&parts);
-        let ready = std::mem::take(&mut state.ready);
-        let goes_as_it_is = ready && state.proxy.is_none() && state.origin.go_on(&identity);
+        state.saved.save(&request);
         state.identity = identity;
         state.proxy_identity = proxy_identity;
-        if goes_as_it_is {
-            let body = carried(&mut payload, &mut parts, state.environment.limits.replay);
-            let response = channel.service.call(Request::from_parts(parts, body));
-            let (channel, sent) = (Some(channel), BodyUse::Carried);
-            return Self {
-                stage: Stage::Responding { response },
-                talk: Talk { channel, payload, sent, legs: 0, plan: None },
-            };
-        }
-        let plan = Box::new(Plan::new(parts));
-        let (channel, sent) = (Some(channel), BodyUse::Withheld);
-        Self { stage: Stage::Start, talk: Talk { channel, payload, sent, legs: 0, plan: Some(plan) } }
+        let (parts, payload) = request.into_parts();
+        let talk = Talk {
+            out: Out::new(channel, payload),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            sent: BodyUse::Withheld,
+            legs: 0,
+            plan: Plan::new(Some(parts)),
+        };
+        Self { stage: Stage::Start, talk }
+    }
+
+    /// A request that went as its caller made it, with the connection's owner as its identity.
+    pub(super) fn answered(mut out: Out<S, B>, result: Result<Response<R>, BoxError>) -> Self {
+        let state = &mut *out.channel_mut().state;
+        state.identity = state.origin.owner().cloned().unwrap_or(Identity::None);
+        state.proxy_identity = Identity::None;
+        let Parts { method, uri, .. } = state.saved.restore();
+        let talk = Talk { out, method, uri, sent: BodyUse::Carried, legs: 0, plan: Plan::new(None) };
+        Self { stage: Stage::Answered { result: Some(result) }, talk }
     }
 }
 
@@ -142,19 +147,12 @@ where
                     Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error, true))),
                     Poll::Pending => Poll::Pending,
                 },
-                StageProj::Responding { response } => match response.poll(cx) {
-                    Poll::Ready(Ok(response)) if this.talk.goes_by(&response) => {
-                        this.stage.set(Stage::Done);
-                        return Poll::Ready(this.talk.finished(response));
-                    }
-                    Poll::Ready(Ok(response)) => {
-                        let (challenger, action) = this.talk.received(&response);
-                        this.talk.plan().response = Some(response);
-                        Poll::Ready(this.talk.act(challenger, action))
-                    }
-                    Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error.into(), false))),
-                    Poll::Pending => Poll::Pending,
-                },
+                StageProj::Responding { response } => {
+                    response.poll(cx).map(|result| this.talk.answered(result.map_err(Into::into)))
+                }
+                StageProj::Answered { result } => {
+                    Poll::Ready(this.talk.answered(result.take().expect("it goes to the next stage at once")))
+                }
                 StageProj::Draining { body, drained } => this.talk.poll_drain(body, drained, cx),
                 StageProj::Stepping { step, challenger } => step
                     .as_mut()
@@ -183,14 +181,14 @@ where
                 Next::Wait(turn, challenger) => Stage::Waiting { turn, challenger },
                 Next::Deliver(response) => {
                     this.stage.set(Stage::Done);
-                    return Poll::Ready(this.talk.finished(response));
+                    return Poll::Ready(this.talk.out.finished(response));
                 }
                 Next::Fail(failure) => {
                     this.stage.set(Stage::Done);
                     // Untouched by a request of another identity, unless its proxy was spoken to.
                     let channel = match failure.error.kind() {
                         ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
-                            this.talk.channel.take().filter(|channel| channel.state.proxy.is_none())
+                            this.talk.out.channel.take().filter(|channel| channel.state.proxy.is_none())
                         }
                         _ => None,
                     };
@@ -211,7 +209,7 @@ where
 {
     /// Decides what the first leg carries; the proxy, which sees it first, is asked first.
     fn start(&mut self) -> Next<R, B> {
-        match self.channel().state.proxy {
+        match self.out.channel().state.proxy {
             Some(_) => self.begin(Challenger::Proxy),
             None => self.begin(Challenger::Origin),
         }
@@ -223,12 +221,12 @@ where
     }
 
     fn begin_leg(&mut self, challenger: Challenger) -> Action {
-        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
-        let request = state.saved.context(!self.payload.is_empty());
+        let request = RequestContext::new(&self.method, &self.uri, !self.out.payload.is_empty());
+        let state = &mut *self.out.channel_mut().state;
         match (challenger, &mut state.proxy) {
             (Challenger::Proxy, Some(proxy)) => proxy.begin(&state.proxy_identity, request),
             _ => {
-                self.plan.get_or_insert_default().origin_begun = true;
+                self.plan.origin_begun = true;
                 state.origin.begin(&state.identity, request)
             }
         }
@@ -239,11 +237,16 @@ where
         self.act(challenger, action)
     }
 
-    /// Whether the response answers a request that went as its caller made it, and nobody has
-    /// anything to say to it.
-    fn goes_by(&self, response: &Response<R>) -> bool {
-        let state = &self.channel().state;
-        self.plan.is_none() && state.origin.goes_by(response.status()) && state.environment.observer.is_none()
+    /// What a leg came to.
+    fn answered(&mut self, result: Result<Response<R>, BoxError>) -> Next<R, B> {
+        match result {
+            Ok(response) => {
+                let (challenger, action) = self.received(&response);
+                self.plan.response = Some(response);
+                self.act(challenger, action)
+            }
+            Err(error) => Next::Fail(self.lost(error, false)),
+        }
     }
 
     /// What the handshakes say to a leg's response.
@@ -251,13 +254,11 @@ where
         self.legs += 1;
         let withheld = self.is_withheld();
         self.report(response, withheld);
-        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
+        let request = RequestContext::new(&self.method, &self.uri, !self.out.payload.is_empty());
+        let state = &mut *self.out.channel_mut().state;
         let head = ResponseHead::of(response);
-        let request = state.saved.context(!self.payload.is_empty());
         let by_proxy = head.status == Challenger::Proxy.status();
-        if let Some(plan) = &mut self.plan {
-            plan.answered(by_proxy && state.proxy.is_some());
-        }
+        self.plan.answered(by_proxy && state.proxy.is_some());
         match &mut state.proxy {
             Some(proxy) if by_proxy => (Challenger::Proxy, proxy.receive(head, withheld, request)),
             Some(proxy) => (Challenger::Proxy, proxy.pass(head)),
@@ -270,8 +271,8 @@ where
         loop {
             match action {
                 Action::Send { authorization, body } => {
-                    let has_proxy = self.channel().state.proxy.is_some();
-                    match self.plan().decide(challenger, NextLeg { authorization, body }, has_proxy) {
+                    let has_proxy = self.out.channel().state.proxy.is_some();
+                    match self.plan.decide(challenger, NextLeg { authorization, body }, has_proxy) {
                         Some(undecided) => {
                             challenger = undecided;
                             action = self.begin_leg(undecided);
@@ -280,10 +281,10 @@ where
                     }
                 }
                 Action::Deliver(outcome) => {
-                    let response = self.plan().response.take().expect("only a response is delivered");
+                    let response = self.plan.response.take().expect("only a response is delivered");
                     if challenger == Challenger::Proxy && response.status() != Challenger::Proxy.status() {
                         // The proxy is content: now the origin's own view of the response.
-                        let plan = self.plan();
+                        let plan = &mut self.plan;
                         plan.proxy_outcome = outcome.or(plan.proxy_outcome.take());
                         challenger = Challenger::Origin;
                         if !plan.origin_begun {
@@ -296,14 +297,14 @@ where
                         action = self.with_handshake(Challenger::Origin, |handshake, request| {
                             handshake.receive(ResponseHead::of(&response), withheld, request)
                         });
-                        self.plan().response = Some(response);
+                        self.plan.response = Some(response);
                         continue;
                     }
                     return self.deliver(response, outcome);
                 }
                 Action::Step(job) => {
                     self.handshake_begins();
-                    let environment = &self.channel().state.environment;
+                    let environment = &self.out.channel().state.environment;
                     let moment = match environment.moment() {
                         Ok(moment) => moment,
                         Err(kind) => return Next::Fail(Failure::new(kind)),
@@ -322,7 +323,7 @@ where
                 }
                 Action::Ask(question) => {
                     self.handshake_begins();
-                    match self.channel().state.origin.provider() {
+                    match self.out.channel().state.origin.provider() {
                         Some(provider) => {
                             return Next::Ask(provider.credentials(question.query()), challenger);
                         }
@@ -345,13 +346,13 @@ where
 
     /// The next leg is decided. A challenge in hand is read to its end first.
     fn leg(&mut self) -> Next<R, B> {
-        let Some(response) = self.plan().response.take() else { return Next::Leg };
+        let Some(response) = self.plan.response.take() else { return Next::Leg };
         if self.sent == BodyUse::Carried {
-            match self.payload.replay() {
+            match self.out.payload.replay() {
                 Replay::Here => {}
                 Replay::Elsewhere => return Next::Fail(self.renewal(Renewal::UnfinishedUpload)),
                 Replay::Never => {
-                    let kept = self.channel().state.environment.limits.replay;
+                    let kept = self.out.channel().state.environment.limits.replay;
                     return Next::Fail(Failure::new(ErrorKind::BodyNotReplayable { kept }));
                 }
             }
@@ -361,12 +362,12 @@ where
         if body.is_end_stream() {
             return Next::Leg;
         }
-        let channel = self.channel.as_ref().expect("the connection is lent until the end");
+        let channel = self.out.channel();
         let environment = &channel.state.environment;
         if body.size_hint().lower() > environment.limits.drain {
             return Next::Fail(self.renewal(Renewal::LongChallenge));
         }
-        self.plan.get_or_insert_default().deadlines.drain_begins(environment);
+        self.plan.deadlines.drain_begins(environment);
         Next::Drain(body)
     }
 
@@ -380,18 +381,18 @@ where
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    ready!(self.plan().deadlines.poll_drain(cx));
+                    ready!(self.plan.deadlines.poll_drain(cx));
                     return Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge)));
                 }
             };
             match frame {
                 None => {
-                    self.plan().deadlines.drain_ends();
+                    self.plan.deadlines.drain_ends();
                     return Poll::Ready(Next::Leg);
                 }
                 Some(Ok(frame)) => {
                     *drained += frame.data_ref().map_or(0, |data| data.remaining() as u64);
-                    if *drained > self.channel().state.environment.limits.drain {
+                    if *drained > self.out.channel().state.environment.limits.drain {
                         return Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge)));
                     }
                 }
@@ -402,10 +403,10 @@ where
 
     /// Awaits the connection and puts the leg on it.
     fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, BoxError>> {
-        let channel = self.channel.as_mut().expect("the connection is lent until the end");
+        let (channel, payload) = self.out.parts_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
         let environment = &channel.state.environment;
-        let plan = self.plan.get_or_insert_default();
+        let plan = &mut self.plan;
         let mut parts = plan.parts.take().unwrap_or_else(|| channel.state.saved.restore());
         self.sent = plan.body_use();
         plan.authorize(&mut parts.headers, environment.observer.is_some());
@@ -414,36 +415,30 @@ where
                 withhold_body(&parts.method, &mut parts.headers);
                 LegBody::empty()
             }
-            BodyUse::Carried => carried(&mut self.payload, &mut parts, environment.limits.replay),
+            BodyUse::Carried => payload.leg(environment.limits.replay, declared_length(&parts.headers)),
         };
         if channel.state.expects_challenge() {
             keep_open(&mut parts.headers);
         }
-        let carries_body = self.sent == BodyUse::Carried && !self.payload.is_empty();
-        plan.deadlines.leg_begins(environment, carries_body);
-        Poll::Ready(Ok(channel.service.call(Request::from_parts(parts, body))))
+        plan.deadlines.leg_begins(environment, self.sent == BodyUse::Carried && !payload.is_empty());
+        let mut request = Request::from_parts(parts, body);
+        if self.sent == BodyUse::Carried && payload.is_empty() {
+            declare_empty(&mut request);
+        }
+        Poll::Ready(Ok(channel.service.call(request)))
     }
 
     fn deliver(&mut self, mut response: Response<R>, outcome: Option<Box<Outcome>>) -> Next<R, B> {
-        if let Some(outcome) = outcome.or(self.plan().proxy_outcome.take()) {
+        if let Some(outcome) = outcome.or(self.plan.proxy_outcome.take()) {
             response.extensions_mut().insert(*outcome);
         }
         Next::Deliver(response)
     }
 
-    fn finished(&mut self, response: Response<R>) -> Finished<S, B, R> {
-        let mut channel = self.channel.take();
-        if let Some(channel) = &mut channel {
-            channel.state.used = true;
-            channel.state.saved.release_extensions();
-        }
-        Finished { channel, result: Ok(response) }
-    }
-
     /// The connection failed, perhaps before it took the request.
     fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
         let loss = Loss { error, not_called, sent: self.sent, legs: self.legs };
-        let state = &mut self.channel.as_mut().expect("the connection is lent until the end").state;
+        let state = &mut self.out.channel_mut().state;
         let (retry, kind) = loss.judge(state);
         let mut failure = Failure::new(kind);
         failure.retry = retry.and_then(|retry| Some((retry, self.again()?)));
@@ -457,37 +452,37 @@ where
 
     /// The request once more, where its body is still to be had.
     fn again(&mut self) -> Option<Pending<B>> {
-        self.payload.cut_off();
-        if self.payload.replay() == Replay::Never {
+        self.out.payload.cut_off();
+        if self.out.payload.replay() == Replay::Never {
             return None;
         }
-        let unsent = self.plan.as_mut().and_then(|plan| plan.parts.take());
-        let state = &self.channel().state;
+        let payload = std::mem::replace(&mut self.out.payload, Payload::Empty);
+        let unsent = self.plan.parts.take();
+        let state = &self.out.channel().state;
+        let parts = unsent.unwrap_or_else(|| state.saved.restore());
         Some(Pending {
-            parts: unsent.unwrap_or_else(|| state.saved.restore()),
+            request: Request::from_parts(parts, payload),
             identity: state.identity.clone(),
             proxy_identity: state.proxy_identity.clone(),
-            payload: std::mem::replace(&mut self.payload, Payload::Empty),
         })
     }
 
     fn handshake_begins(&mut self) {
-        let channel = self.channel.as_ref().expect("the connection is lent until the end");
+        let channel = self.out.channel();
         let environment = &channel.state.environment;
-        self.plan.get_or_insert_default().deadlines.handshake_begins(environment);
+        self.plan.deadlines.handshake_begins(environment);
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
-        let Some(plan) = &mut self.plan else { return Poll::Pending };
-        let channel = self.channel.as_ref().expect("the connection is lent until the end");
-        plan.deadlines.poll(&channel.state.environment.limits, cx).map(Failure::new)
+        let limits = &self.out.channel().state.environment.limits;
+        self.plan.deadlines.poll(limits, cx).map(Failure::new)
     }
 
     /// Tells the observer, if there is one, of a leg.
     fn report(&mut self, response: &Response<R>, body_withheld: bool) {
-        let state = &self.channel.as_ref().expect("the connection is lent until the end").state;
+        let state = &self.out.channel().state;
         let Some(observer) = &state.environment.observer else { return };
-        let sent_tokens = self.plan.as_mut().map(|plan| std::mem::take(&mut plan.sent_tokens));
+        let authorization = std::mem::take(&mut self.plan.sent_tokens);
         let mut challenges = observe::challenges(Challenger::Origin, response.headers());
         if state.proxy.is_some() {
             challenges.extend(observe::challenges(Challenger::Proxy, response.headers()));
@@ -495,8 +490,8 @@ where
         observer.leg(&LegReport {
             connection: state.id,
             leg: self.legs,
-            request: format!("{} {}", state.saved.method(), state.saved.uri().path()),
-            authorization: sent_tokens.unwrap_or_default(),
+            request: format!("{} {}", self.method, self.uri.path()),
+            authorization,
             body_withheld,
             status: response.status(),
             challenges,
@@ -505,7 +500,7 @@ where
 
     /// Whether the leg that is out, or was the last, kept a body back.
     fn is_withheld(&self) -> bool {
-        self.sent == BodyUse::Withheld && !self.payload.is_empty()
+        self.sent == BodyUse::Withheld && !self.out.payload.is_empty()
     }
 
     fn with_handshake<T>(
@@ -513,36 +508,11 @@ where
         challenger: Challenger,
         act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> T,
     ) -> T {
-        let state = &mut *self.channel.as_mut().expect("the connection is lent until the end").state;
-        let request = state.saved.context(!self.payload.is_empty());
+        let request = RequestContext::new(&self.method, &self.uri, !self.out.payload.is_empty());
+        let state = &mut *self.out.channel_mut().state;
         match (challenger, &mut state.proxy) {
             (Challenger::Proxy, Some(proxy)) => act(proxy, request),
             _ => act(&mut state.origin, request),
         }
     }
-
-    fn plan(&mut self) -> &mut Plan<R> {
-        self.plan.get_or_insert_default()
-    }
-
-    fn channel(&self) -> &Channel<S> {
-        self.channel.as_ref().expect("the connection is lent until the end")
-    }
-}
-
-impl<S, B, R> Drop for Talk<S, B, R> {
-    /// Without a response there is no use in sending the rest of the body.
-    fn drop(&mut self) {
-        if self.channel.is_some() {
-            self.payload.cut_off();
-        }
-    }
-}
-
-/// The body of a leg that carries it.
-fn carried<B: Body>(payload: &mut Payload<B>, parts: &mut Parts, limit: u64) -> LegBody<B> {
-    if payload.is_empty() {
-        declare_empty(&parts.method, &mut parts.headers);
-    }
-    payload.leg(limit, &parts.headers)
 }

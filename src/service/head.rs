@@ -2,16 +2,18 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{Extensions, Method, Request, Uri, Version};
-
-use crate::scheme::RequestContext;
 
 /// A copy of a request's head in buffers that the next request reuses: a request on an
 /// established connection costs no allocation for the leg that it may have to repeat.
 #[derive(Default)]
 pub(crate) struct SavedHead {
     method: Method,
-    uri: Uri,
+    /// Where the path and query end in the octets, which begin with them.
+    target: usize,
+    /// The URI, if it is more than path and query.
+    uri: Option<Uri>,
     version: Version,
     extensions: Extensions,
     fields: Vec<Field>,
@@ -26,27 +28,43 @@ struct Field {
 }
 
 impl SavedHead {
-    pub(super) fn save(&mut self, parts: &Parts) {
-        self.method.clone_from(&parts.method);
-        self.uri.clone_from(&parts.uri);
-        self.version = parts.version;
-        if !(self.extensions.is_empty() && parts.extensions.is_empty()) {
-            self.extensions.clone_from(&parts.extensions);
-        }
+    pub(super) fn save<B>(&mut self, request: &Request<B>) {
+        self.method.clone_from(request.method());
         self.octets.clear();
+        self.save_uri(request.uri());
+        self.version = request.version();
+        if !(self.extensions.is_empty() && request.extensions().is_empty()) {
+            self.extensions.clone_from(request.extensions());
+        }
+        let mut headers = request.headers().iter();
+        // As a rule a connection's requests have the same names in the same order.
         let mut saved = 0;
-        for (name, value) in &parts.headers {
-            self.octets.extend_from_slice(value.as_bytes());
-            let (end, sensitive) = (self.octets.len(), value.is_sensitive());
-            match self.fields.get_mut(saved) {
-                // As a rule a connection's requests have the same names in the same order.
-                Some(field) if field.name == *name => (field.end, field.sensitive) = (end, sensitive),
-                Some(field) => *field = Field { name: name.clone(), end, sensitive },
-                None => self.fields.push(Field { name: name.clone(), end, sensitive }),
+        for (field, (name, value)) in self.fields.iter_mut().zip(headers.by_ref()) {
+            if field.name != *name {
+                field.name = name.clone();
             }
+            self.octets.extend_from_slice(value.as_bytes());
+            (field.end, field.sensitive) = (self.octets.len(), value.is_sensitive());
             saved += 1;
         }
         self.fields.truncate(saved);
+        for (name, value) in headers {
+            self.octets.extend_from_slice(value.as_bytes());
+            let (end, sensitive) = (self.octets.len(), value.is_sensitive());
+            self.fields.push(Field { name: name.clone(), end, sensitive });
+        }
+    }
+
+    /// As a rule it has come in origin form, which takes no share of the caller's buffer.
+    fn save_uri(&mut self, uri: &Uri) {
+        match uri.path_and_query() {
+            Some(target) if uri.authority().is_none() => {
+                self.octets.extend_from_slice(target.as_str().as_bytes());
+                self.uri = None;
+            }
+            _ => self.uri = Some(uri.clone()),
+        }
+        self.target = self.octets.len();
     }
 
     /// Lets go of what the caller put beside the request: it is not kept while the connection is
@@ -61,24 +79,20 @@ impl SavedHead {
         &self.method
     }
 
-    pub(super) fn uri(&self) -> &Uri {
-        &self.uri
-    }
-
-    /// The request as a scheme sees it.
-    pub(super) fn context(&self, has_body: bool) -> RequestContext<'_> {
-        RequestContext::new(&self.method, &self.uri, has_body)
-    }
-
     /// The head as it was saved.
     pub(super) fn restore(&self) -> Parts {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method.clone();
-        parts.uri = self.uri.clone();
+        parts.uri = match &self.uri {
+            Some(uri) => uri.clone(),
+            None => PathAndQuery::try_from(&self.octets[..self.target])
+                .expect("the octets were a path and query")
+                .into(),
+        };
         parts.version = self.version;
         parts.extensions = self.extensions.clone();
         parts.headers.reserve(self.fields.len() + 2);
-        let mut start = 0;
+        let mut start = self.target;
         for field in &self.fields {
             let mut value = HeaderValue::from_bytes(&self.octets[start..field.end])
                 .expect("the octets were a field value");
@@ -122,10 +136,10 @@ pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
 
 /// Says that the request has no body, where the method means one: hyper sends no length for an
 /// empty body, and servers answer `411` to that (RFC 9110, section 8.6).
-pub(super) fn declare_empty(method: &Method, headers: &mut HeaderMap) {
-    let means_one = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    if means_one && !headers.contains_key(header::TRANSFER_ENCODING) {
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+pub(super) fn declare_empty<B>(request: &mut Request<B>) {
+    let means_one = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if means_one && !request.headers().contains_key(header::TRANSFER_ENCODING) {
+        request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 
@@ -154,9 +168,9 @@ mod tests {
         let mut secret = HeaderValue::from_static("session=1");
         secret.set_sensitive(true);
         request.headers_mut().insert(header::COOKIE, secret);
-        let (parts, ()) = request.into_parts();
         let mut saved = SavedHead::default();
-        saved.save(&parts);
+        saved.save(&request);
+        let (parts, ()) = request.into_parts();
         let restored = saved.restore();
         assert_eq!(restored.headers, parts.headers);
         assert!(restored.headers[header::COOKIE].is_sensitive());

@@ -34,6 +34,7 @@ mod observe;
 mod payload;
 mod pending;
 mod plan;
+mod sending;
 
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
@@ -47,8 +48,7 @@ pub use observe::{LegReport, Observer, TokenReport};
 #[cfg(feature = "client")]
 pub(crate) use {
     channel::Channel,
-    conversation::Conversation,
     environment::Environment,
     failure::{Failure, Retry},
-    pending::Pending,
+    sending::{Finished, Sending},
 };

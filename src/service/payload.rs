@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http_body::Body;
 
 use crate::service::body::{LegBody, Progress, Tee};
-use crate::service::head::declared_length;
 
 /// What a request's body is, before and after it has been sent.
 pub(crate) enum Payload<B> {
@@ -46,11 +44,11 @@ impl<B: Body> Payload<B> {
     }
 
     /// The body of a leg that carries it.
-    pub(super) fn leg(&mut self, limit: u64, headers: &HeaderMap) -> LegBody<B> {
+    pub(super) fn leg(&mut self, limit: u64, length: Option<u64>) -> LegBody<B> {
         match std::mem::replace(self, Self::Empty) {
             Self::Empty => LegBody::empty(),
             Self::Untouched(body) => {
-                let tee = Arc::new(Tee::new(body, limit, declared_length(headers)));
+                let tee = Arc::new(Tee::new(body, limit, length));
                 let leg = LegBody::teed(&tee);
                 *self = Self::Teed(tee);
                 leg

@@ -9,7 +9,7 @@ use crate::protection_space::Challenger;
 use crate::service::deadlines::Deadlines;
 use crate::service::observe::{self, TokenReport};
 
-/// What a request needs beside, unless its first leg is the last and goes as the caller made it.
+/// What a request needs beside its connection and its body.
 pub(super) struct Plan<R> {
     /// The head as the caller made it, until the first leg takes it.
     pub(super) parts: Option<Parts>,
@@ -31,9 +31,18 @@ pub(super) struct NextLeg {
 }
 
 impl<R> Plan<R> {
-    /// For a request of which nothing has been decided.
-    pub(super) fn new(parts: Parts) -> Self {
-        Self { parts: Some(parts), ..Self::default() }
+    /// Nothing has been decided. Without a head, the first leg has taken it.
+    pub(super) fn new(parts: Option<Parts>) -> Self {
+        Self {
+            parts,
+            origin: None,
+            proxy: None,
+            origin_begun: false,
+            response: None,
+            proxy_outcome: None,
+            deadlines: Deadlines::default(),
+            sent_tokens: Vec::new(),
+        }
     }
 
     /// Notes what a challenger's share of the next leg is; tells who is still undecided.
@@ -87,21 +96,6 @@ impl<R> Plan<R> {
         self.proxy = None;
         if !challenged_by_proxy {
             self.origin = None;
-        }
-    }
-}
-
-impl<R> Default for Plan<R> {
-    fn default() -> Self {
-        Self {
-            parts: None,
-            origin: None,
-            proxy: None,
-            origin_begun: false,
-            response: None,
-            proxy_outcome: None,
-            deadlines: Deadlines::default(),
-            sent_tokens: Vec::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use http::{Extensions, Method, Request, Response, Uri, header};
 use http_body::Body;
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::client::legacy::connect::Connection as _;
 use tower_service::Service;
@@ -15,11 +16,11 @@ use crate::channel_bindings::ChannelBindings;
 use crate::client::hyper::body::ResponseBody;
 use crate::client::hyper::connect::Connect;
 use crate::client::hyper::connection::Connection;
-use crate::client::hyper::pool::{Checkout, Lease, Permit, Pool};
-use crate::handshake::{Authenticator, Login, Outcome};
-use crate::protection_space::InvalidOrigin;
+use crate::client::hyper::pool::{Checkout, Lease, Permit, Place, Pool};
+use crate::handshake::{Authenticator, Identity, Login, Outcome};
+use crate::protection_space::{Challenger, InvalidOrigin};
 use crate::service::{
-    BoxError, Channel, ConnectionInfo, Conversation, Environment, Error, ErrorKind, Failure, Pending, Retry,
+    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Finished, Retry, Sending,
 };
 
 /// An HTTP/1.1 client that logs in.
@@ -134,46 +135,58 @@ where
     /// The future is small enough for the allocator's fast path: nothing in it is there twice.
     fn send(
         self: Arc<Self>,
-        request: Request<B>,
+        mut request: Request<B>,
     ) -> impl Future<Output = Result<Response<ResponseBody>, Error>> + Send {
-        let mut pending = Pending::new(request, &self.authenticator, false);
-        let uri = std::mem::take(&mut pending.parts.uri);
+        let identity = Identity::of(&mut request, Challenger::Origin, &self.authenticator);
+        let uri = std::mem::take(request.uri_mut());
         async move {
-            pending.parts.uri = origin_form(&uri)?;
-            let (mut fresh, mut unsent, mut closed, mut restarts) = (false, 0, 0, 0);
-            loop {
-                let (channel, place) = match self.pool.checkout(&uri, &pending.identity, fresh).await? {
-                    Checkout::Lease(lease) => lease,
-                    Checkout::Connect(permit) => Box::pin(self.connect(permit)).await?,
-                }
-                .split();
-                let host = pending.parts.headers.entry(header::HOST);
-                host.or_insert_with(|| place.permit.host.header.clone());
-                let finished = Conversation::new(channel, pending).await;
-                let failure = match (finished.result, finished.channel) {
-                    (Ok(response), Some(channel)) => {
-                        let connection = place.park(channel);
-                        return Ok(response.map(|incoming| ResponseBody::new(incoming, connection)));
-                    }
-                    (Ok(_), None) => unreachable!("a response comes with its connection"),
-                    (Err(failure), _) => failure,
-                };
-                drop(place);
-                let Failure { error, retry } = *failure;
-                let Some((grounds, again)) = retry else { return Err(error) };
-                let (tries, limit) = match grounds {
-                    Retry::Unsent => (&mut unsent, MAX_UNSENT),
-                    Retry::Closed => (&mut closed, 1),
-                    Retry::Renew => (&mut restarts, self.max_restarts),
-                };
-                if *tries >= limit {
-                    return Err(error);
-                }
-                *tries += 1;
-                // Whatever closed this connection may have closed the other idle ones too.
-                fresh = grounds != Retry::Unsent;
-                pending = again;
+            *request.uri_mut() = origin_form(&uri)?;
+            let (channel, place) = self.lease(&uri, &identity, false).await?.split();
+            let host = request.headers_mut().entry(header::HOST);
+            host.or_insert_with(|| place.permit.host.header.clone());
+            let finished = Sending::new(channel, request, identity, Identity::None).await;
+            match settle(place, finished) {
+                Ok(response) => Ok(response),
+                Err(failure) => Box::pin(self.send_again(&uri, failure)).await,
             }
+        }
+    }
+
+    /// Sends a request on other connections, as long as there are grounds for it.
+    async fn send_again(
+        &self,
+        uri: &Uri,
+        mut failure: Box<Failure<B>>,
+    ) -> Result<Response<ResponseBody>, Error> {
+        let (mut unsent, mut closed, mut restarts) = (0, 0, 0);
+        loop {
+            let Failure { error, retry } = *failure;
+            let Some((grounds, pending)) = retry else { return Err(error) };
+            let (tries, limit) = match grounds {
+                Retry::Unsent => (&mut unsent, MAX_UNSENT),
+                Retry::Closed => (&mut closed, 1),
+                Retry::Renew => (&mut restarts, self.max_restarts),
+            };
+            if *tries >= limit {
+                return Err(error);
+            }
+            *tries += 1;
+            // Whatever closed this connection may have closed the other idle ones too.
+            let fresh = grounds != Retry::Unsent;
+            let (channel, place) = self.lease(uri, &pending.identity, fresh).await?.split();
+            let finished = Sending::again(channel, pending).await;
+            match settle(place, finished) {
+                Ok(response) => return Ok(response),
+                Err(next) => failure = next,
+            }
+        }
+    }
+
+    /// A connection from the pool, or a new one.
+    async fn lease(&self, uri: &Uri, identity: &Identity, fresh: bool) -> Result<Lease<B>, Error> {
+        match self.pool.checkout(uri, identity, fresh).await? {
+            Checkout::Lease(lease) => Ok(lease),
+            Checkout::Connect(permit) => Box::pin(self.connect(permit)).await,
         }
     }
 
@@ -201,6 +214,21 @@ where
         let environment = Arc::clone(&self.environment);
         let channel = Channel::new(Connection::new(sender), &self.authenticator, environment, &info);
         Ok(permit.connected(channel))
+    }
+}
+
+/// The response with its connection, or why there is none; then the connection's place is free.
+fn settle<B: Send + 'static>(
+    place: Place<B>,
+    finished: Finished<Connection<B>, B, Incoming>,
+) -> Result<Response<ResponseBody>, Box<Failure<B>>> {
+    match (finished.result, finished.channel) {
+        (Ok(response), Some(channel)) => {
+            let connection = place.park(channel);
+            Ok(response.map(|incoming| ResponseBody::new(incoming, connection)))
+        }
+        (Ok(_), None) => unreachable!("a response comes with its connection"),
+        (Err(failure), _) => Err(failure),
     }
 }
 

@@ -5,7 +5,7 @@ mod lease;
 mod state;
 mod waiter;
 
-pub(super) use lease::{Lease, Parked, Permit};
+pub(super) use lease::{Lease, Parked, Permit, Place};
 
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
