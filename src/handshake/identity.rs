@@ -63,6 +63,7 @@ impl ProviderId {
 }
 
 impl PartialEq for Identity {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Provider(a), Self::Provider(b)) => a == b,

@@ -129,6 +129,7 @@ impl Handshake {
 
     /// A request is about to be sent for `identity`. Tells whether that takes nothing, since the
     /// connection is authenticated as just this identity; else it is to [`begin`](Self::begin).
+    #[inline]
     pub(crate) fn go_on(&mut self, identity: &Identity) -> bool {
         if !self.is_established() || self.owner.as_ref() != Some(identity) {
             return false;
@@ -143,6 +144,7 @@ impl Handshake {
 
     /// Whether a response with this status is the answer to a request that [went on](Self::go_on),
     /// and nothing is to be told about it.
+    #[inline]
     pub(crate) fn goes_by(&self, status: StatusCode) -> bool {
         self.is_established()
             && status != self.challenger.status()
@@ -205,11 +207,13 @@ impl Handshake {
     }
 
     /// Whether the next request needs no handshake.
+    #[inline]
     pub fn is_established(&self) -> bool {
         matches!(self.state, State::Established(_))
     }
 
     /// Whether the connection can serve another request once its response has ended.
+    #[inline]
     pub fn is_reusable(&self) -> bool {
         matches!(self.state, State::Idle | State::Established(_) | State::Standing(_))
     }

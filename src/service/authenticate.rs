@@ -14,7 +14,7 @@ use crate::protection_space::Challenger;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
 use crate::service::error::{BoxError, Error, ErrorKind};
-use crate::service::sending::{Finished, Sending};
+use crate::service::sending::Sending;
 
 /// One connection that authenticates itself.
 ///
@@ -125,7 +125,7 @@ pin_project! {
         S: Service<Request<LegBody<B>>>,
     {
         #[pin]
-        sending: Sending<S, B, R>,
+        sending: Sending<S, S::Future, B, R>,
         loan: Loan<S>,
     }
 }
@@ -153,13 +153,13 @@ where
     type Output = Result<Response<R>, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         if this.loan.0.is_none() {
             return Poll::Ready(Err(ErrorKind::ConnectionGone.into()));
         }
-        let Finished { channel, result } = ready!(this.sending.poll(cx));
+        let result = ready!(this.sending.as_mut().poll(cx));
         if let Some(slot) = this.loan.0.take() {
-            slot.put(channel.map_or(Place::Gone, Place::Home));
+            slot.put(this.sending.take_channel().map_or(Place::Gone, Place::Home));
         }
         Poll::Ready(result.map_err(|failure| failure.error))
     }

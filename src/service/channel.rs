@@ -68,11 +68,13 @@ pub(crate) struct ChannelState {
 impl ChannelState {
     /// Whether a response with this status, to a request that went as its caller made it, is for
     /// the caller alone.
+    #[inline]
     pub(super) fn goes_by(&self, status: StatusCode) -> bool {
         self.origin.goes_by(status) && self.environment.observer.is_none()
     }
 
     /// A response is delivered.
+    #[inline]
     pub(super) fn answered(&mut self) {
         self.used = true;
         self.saved.release_extensions();

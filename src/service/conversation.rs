@@ -9,7 +9,6 @@ use http::request::Parts;
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
 use crate::credentials::CredentialsFuture;
 use crate::handshake::{Action, Answer, BodyUse, Handshake, Identity, Outcome, Renewal, ResponseHead, Turn};
@@ -22,20 +21,18 @@ use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind};
 use crate::service::failure::{Failure, Loss};
 use crate::service::head::{declare_empty, declared_length, keep_open, withhold_body};
+use crate::service::line::Line;
 use crate::service::observe::{self, LegReport};
 use crate::service::payload::{Payload, Replay};
 use crate::service::pending::Pending;
 use crate::service::plan::{NextLeg, Plan};
-use crate::service::sending::{Finished, Out};
+use crate::service::sending::Out;
 
 pin_project! {
     /// Sends a request leg by leg until there is a response to deliver.
-    pub(crate) struct Conversation<S, B, R>
-    where
-        S: Service<Request<LegBody<B>>>,
-    {
+    pub(crate) struct Conversation<S, F, B, R> {
         #[pin]
-        stage: Stage<S::Future, R>,
+        stage: Stage<F, R>,
         talk: Talk<S, B, R>,
     }
 }
@@ -48,7 +45,7 @@ pin_project! {
         /// The next leg is decided; the connection is to become ready for it.
         Ready,
         /// A leg is out.
-        Responding { #[pin] response: F },
+        Responding { #[pin] leg: F },
         /// The first leg went before there was anything to say, and this came of it.
         Answered { result: Option<Result<Response<R>, BoxError>> },
         /// A challenge's body is read to its end, so that the connection stays.
@@ -86,10 +83,9 @@ enum Next<R, B> {
     Fail(Box<Failure<B>>),
 }
 
-impl<S, B, R> Conversation<S, B, R>
+impl<S, F, B, R> Conversation<S, F, B, R>
 where
-    S: Service<Request<LegBody<B>>, Response = Response<R>>,
-    S::Error: Into<BoxError>,
+    S: Line<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
@@ -122,33 +118,38 @@ where
         let talk = Talk { out, method, uri, sent: BodyUse::Carried, legs: 0, plan: Plan::new(None) };
         Self { stage: Stage::Answered { result: Some(result) }, talk }
     }
+
+    /// The connection, after the result; `None` if it is lost.
+    pub(super) fn take_channel(self: Pin<&mut Self>) -> Option<Channel<S>> {
+        self.project().talk.out.channel.take()
+    }
 }
 
-impl<S, B, R> Future for Conversation<S, B, R>
+impl<S, F, B, R> Future for Conversation<S, F, B, R>
 where
-    S: Service<Request<LegBody<B>>, Response = Response<R>>,
-    S::Error: Into<BoxError>,
+    S: Line<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
 {
-    type Output = Finished<S, B, R>;
+    type Output = Result<Response<R>, Box<Failure<B>>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished<S, B, R>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let polled = match this.stage.as_mut().project() {
                 StageProj::Start => Poll::Ready(this.talk.start()),
                 StageProj::Ready => match this.talk.poll_leg(cx) {
-                    Poll::Ready(Ok(response)) => {
-                        this.stage.set(Stage::Responding { response });
+                    Poll::Ready(Ok(leg)) => {
+                        this.stage.set(Stage::Responding { leg });
                         continue;
                     }
                     Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error, true))),
                     Poll::Pending => Poll::Pending,
                 },
-                StageProj::Responding { response } => {
-                    response.poll(cx).map(|result| this.talk.answered(result.map_err(Into::into)))
+                StageProj::Responding { leg } => {
+                    let line = &mut this.talk.out.channel_mut().service;
+                    line.poll_response(leg, cx).map(|result| this.talk.answered(result.map_err(Into::into)))
                 }
                 StageProj::Answered { result } => {
                     Poll::Ready(this.talk.answered(result.take().expect("it goes to the next stage at once")))
@@ -181,18 +182,22 @@ where
                 Next::Wait(turn, challenger) => Stage::Waiting { turn, challenger },
                 Next::Deliver(response) => {
                     this.stage.set(Stage::Done);
-                    return Poll::Ready(this.talk.out.finished(response));
+                    this.talk.out.channel_mut().state.answered();
+                    return Poll::Ready(Ok(response));
                 }
                 Next::Fail(failure) => {
                     this.stage.set(Stage::Done);
                     // Untouched by a request of another identity, unless its proxy was spoken to.
-                    let channel = match failure.error.kind() {
+                    let untouched = match failure.error.kind() {
                         ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
-                            this.talk.out.channel.take().filter(|channel| channel.state.proxy.is_none())
+                            this.talk.out.channel().state.proxy.is_none()
                         }
-                        _ => None,
+                        _ => false,
                     };
-                    return Poll::Ready(Finished { channel, result: Err(failure) });
+                    if !untouched {
+                        this.talk.out.lose();
+                    }
+                    return Poll::Ready(Err(failure));
                 }
             });
         }
@@ -201,8 +206,7 @@ where
 
 impl<S, B, R> Talk<S, B, R>
 where
-    S: Service<Request<LegBody<B>>, Response = Response<R>>,
-    S::Error: Into<BoxError>,
+    S: Line<B, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
@@ -402,8 +406,8 @@ where
     }
 
     /// Awaits the connection and puts the leg on it.
-    fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Future, BoxError>> {
-        let (channel, payload) = self.out.parts_mut();
+    fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Leg, BoxError>> {
+        let (channel, payload) = self.out.both_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
         let environment = &channel.state.environment;
         let plan = &mut self.plan;
@@ -425,7 +429,7 @@ where
         if self.sent == BodyUse::Carried && payload.is_empty() {
             declare_empty(&mut request);
         }
-        Poll::Ready(Ok(channel.service.call(request)))
+        Poll::Ready(Ok(channel.service.send(request)))
     }
 
     fn deliver(&mut self, mut response: Response<R>, outcome: Option<Box<Outcome>>) -> Next<R, B> {

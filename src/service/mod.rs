@@ -29,6 +29,7 @@ mod error;
 mod failure;
 mod head;
 mod layer;
+mod line;
 mod make;
 mod observe;
 mod payload;
@@ -50,5 +51,6 @@ pub(crate) use {
     channel::Channel,
     environment::Environment,
     failure::{Failure, Retry},
-    sending::{Finished, Sending},
+    line::Line,
+    sending::Sending,
 };

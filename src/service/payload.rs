@@ -45,20 +45,14 @@ impl<B: Body> Payload<B> {
 
     /// The body of a leg that carries it.
     pub(super) fn leg(&mut self, limit: u64, length: Option<u64>) -> LegBody<B> {
-        match std::mem::replace(self, Self::Empty) {
-            Self::Empty => LegBody::empty(),
-            Self::Untouched(body) => {
-                let tee = Arc::new(Tee::new(body, limit, length));
-                let leg = LegBody::teed(&tee);
-                *self = Self::Teed(tee);
-                leg
-            }
-            Self::Teed(tee) => {
-                let leg = LegBody::teed(&tee);
-                *self = Self::Teed(tee);
-                leg
-            }
-        }
+        let tee = match std::mem::replace(self, Self::Empty) {
+            Self::Empty => return LegBody::empty(),
+            Self::Untouched(body) => Arc::new(Tee::new(body, limit, length)),
+            Self::Teed(tee) => tee,
+        };
+        let leg = LegBody::teed(&tee);
+        *self = Self::Teed(tee);
+        leg
     }
 
     /// Whether the body can be sent once more after a leg that carried it.

@@ -8,43 +8,33 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
 use crate::handshake::Identity;
-use crate::service::body::LegBody;
 use crate::service::channel::Channel;
 use crate::service::conversation::Conversation;
 use crate::service::error::BoxError;
 use crate::service::failure::Failure;
 use crate::service::head::{declare_empty, declared_length};
+use crate::service::line::Line;
 use crate::service::payload::Payload;
 use crate::service::pending::Pending;
 
-/// How it ended. The connection comes back unless it is lost.
-pub(crate) struct Finished<S, B, R> {
-    pub(crate) channel: Option<Channel<S>>,
-    pub(crate) result: Result<Response<R>, Box<Failure<B>>>,
-}
-
 pin_project! {
-    /// Sends a request until there is a response to deliver.
+    /// Sends a request until there is a response to deliver. `F` is a leg that is out.
     #[project = SendingProj]
-    pub(crate) enum Sending<S, B, R>
-    where
-        S: Service<Request<LegBody<B>>>,
-    {
+    pub(crate) enum Sending<S, F, B, R> {
         /// The connection is authenticated, and the request is out as its caller made it.
-        Plain { #[pin] response: S::Future, out: Out<S, B> },
+        Plain { #[pin] leg: F, out: Out<S, B> },
         /// There is something to be said.
-        Conversing { conversation: Pin<Box<Conversation<S, B, R>>> },
-        /// The result has been returned.
+        Conversing { conversation: Pin<Box<Conversation<S, F, B, R>>> },
+        /// The connection has gone back.
         Done,
     }
 }
 
 /// The connection while a request is on it, and the request's body.
 pub(super) struct Out<S, B> {
-    /// Lent until the end.
+    /// Lent until there is a result; then it goes back, unless it is lost.
     pub(super) channel: Option<Channel<S>>,
     pub(super) payload: Payload<B>,
 }
@@ -62,7 +52,7 @@ impl<S, B> Out<S, B> {
         self.channel.as_mut().expect("the connection is lent until the end")
     }
 
-    pub(super) fn parts_mut(&mut self) -> (&mut Channel<S>, &mut Payload<B>) {
+    pub(super) fn both_mut(&mut self) -> (&mut Channel<S>, &mut Payload<B>) {
         let channel = self.channel.as_mut().expect("the connection is lent until the end");
         (channel, &mut self.payload)
     }
@@ -73,33 +63,28 @@ impl<S, B> Out<S, B> {
         Self { channel: self.channel.take(), payload }
     }
 
-    pub(super) fn finished<R>(&mut self, response: Response<R>) -> Finished<S, B, R> {
-        let mut channel = self.channel.take();
-        if let Some(channel) = &mut channel {
-            channel.state.answered();
-        }
-        Finished { channel, result: Ok(response) }
-    }
-}
-
-impl<S, B> Drop for Out<S, B> {
-    /// Without a response there is no use in sending the rest of the body.
-    fn drop(&mut self) {
-        if self.channel.is_some() {
+    /// The connection is lost. Without a response there is no use in sending the rest of the body.
+    pub(super) fn lose(&mut self) {
+        if self.channel.take().is_some() {
             self.payload.cut_off();
         }
     }
 }
 
-impl<S, B, R> Sending<S, B, R>
+impl<S, B> Drop for Out<S, B> {
+    fn drop(&mut self) {
+        self.lose();
+    }
+}
+
+impl<S, F, B, R> Sending<S, F, B, R>
 where
-    S: Service<Request<LegBody<B>>, Response = Response<R>>,
-    S::Error: Into<BoxError>,
+    S: Line<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
 {
-    /// A request that has not been tried.
+    /// A request that has not been sent.
     pub(crate) fn new(
         mut channel: Channel<S>,
         mut request: Request<B>,
@@ -122,39 +107,64 @@ where
             payload = Payload::new(body);
             payload.leg(state.environment.limits.replay, length)
         });
-        Self::Plain { response: channel.service.call(request), out: Out::new(channel, payload) }
+        Self::Plain { leg: channel.service.send(request), out: Out::new(channel, payload) }
     }
 
-    /// A request that another connection has failed.
+    /// A request that is not to go as it is, or that another connection has failed.
+    #[inline(never)] // Its large frame is none of a plain request's.
     pub(crate) fn again(channel: Channel<S>, pending: Pending<B>) -> Self {
         Self::Conversing { conversation: Box::pin(Conversation::new(channel, pending)) }
     }
+
+    /// What came of a plain request is not for its caller alone.
+    #[cold]
+    fn converse(
+        mut self: Pin<&mut Self>,
+        result: Result<Response<R>, BoxError>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<R>, Box<Failure<B>>>> {
+        if let SendingProj::Plain { out, .. } = self.as_mut().project() {
+            let conversation = Box::pin(Conversation::answered(out.take(), result));
+            self.set(Self::Conversing { conversation });
+        }
+        self.poll(cx)
+    }
+
+    /// The connection, after the result; `None` if it is lost.
+    pub(crate) fn take_channel(mut self: Pin<&mut Self>) -> Option<Channel<S>> {
+        let channel = match self.as_mut().project() {
+            SendingProj::Plain { out, .. } => out.channel.take(),
+            SendingProj::Conversing { conversation } => conversation.as_mut().take_channel(),
+            SendingProj::Done => None,
+        };
+        self.set(Self::Done);
+        channel
+    }
 }
 
-impl<S, B, R> Future for Sending<S, B, R>
+impl<S, F, B, R> Future for Sending<S, F, B, R>
 where
-    S: Service<Request<LegBody<B>>, Response = Response<R>>,
-    S::Error: Into<BoxError>,
+    S: Line<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
 {
-    type Output = Finished<S, B, R>;
+    type Output = Result<Response<R>, Box<Failure<B>>>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Finished<S, B, R>> {
-        let finished = match self.as_mut().project() {
-            SendingProj::Plain { response, out } => match ready!(response.poll(cx)) {
-                Ok(response) if out.channel().state.goes_by(response.status()) => out.finished(response),
-                result => {
-                    let conversation = Conversation::answered(out.take(), result.map_err(Into::into));
-                    self.set(Self::Conversing { conversation: Box::pin(conversation) });
-                    return self.poll(cx);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.as_mut().project() {
+            SendingProj::Plain { leg, out } => {
+                let channel = out.channel_mut();
+                match ready!(channel.service.poll_response(leg, cx)) {
+                    Ok(response) if channel.state.goes_by(response.status()) => {
+                        channel.state.answered();
+                        Poll::Ready(Ok(response))
+                    }
+                    result => self.converse(result.map_err(Into::into), cx),
                 }
-            },
-            SendingProj::Conversing { conversation } => ready!(conversation.as_mut().poll(cx)),
+            }
+            SendingProj::Conversing { conversation } => conversation.as_mut().poll(cx),
             SendingProj::Done => panic!("polled after it was ready"),
-        };
-        self.set(Self::Done);
-        Poll::Ready(finished)
+        }
     }
 }

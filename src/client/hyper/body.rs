@@ -1,6 +1,5 @@
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,11 +11,11 @@ use crate::client::hyper::pool::Parked;
 /// A response's body. It holds the connection until its end; dropped before, it closes it.
 pub struct ResponseBody {
     incoming: Incoming,
-    connection: Option<Arc<dyn Parked>>,
+    connection: Option<Box<dyn Parked>>,
 }
 
 impl ResponseBody {
-    pub(super) fn new(incoming: Incoming, connection: Arc<dyn Parked>) -> Self {
+    pub(super) fn new(incoming: Incoming, connection: Box<dyn Parked>) -> Self {
         Self { incoming, connection: Some(connection) }
     }
 }

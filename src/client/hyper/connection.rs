@@ -1,8 +1,7 @@
-//! The leaf: one HTTP/1.1 connection as a tower service that allocates nothing per request.
+//! The leaf: one HTTP/1.1 connection that allocates nothing per request.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
@@ -11,26 +10,24 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
-use crate::service::{BoxError, LegBody, Unsent};
+use crate::service::{BoxError, LegBody, Line, Unsent};
 
 /// hyper's response future cannot be named; it lives in this cell, made once per connection and
 /// refilled for each leg.
-trait Leg<B>: Send {
+trait Cell<B>: Send {
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>>;
-    fn start(self: Pin<&mut Self>, request: Request<LegBody<B>>);
+    fn send(self: Pin<&mut Self>, request: Request<LegBody<B>>);
     fn poll_response(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, BoxError>>;
-    fn cancel(self: Pin<&mut Self>);
     fn is_ready(&self) -> bool;
     fn is_closed(&self) -> bool;
 }
 
 pin_project! {
-    struct Cell<M, F, B> {
+    struct Sender<M, F, B> {
         sender: SendRequest<LegBody<B>>,
         send: M,
         #[pin]
@@ -38,7 +35,7 @@ pin_project! {
     }
 }
 
-impl<M, F, B> Leg<B> for Cell<M, F, B>
+impl<M, F, B> Cell<B> for Sender<M, F, B>
 where
     M: Fn(&mut SendRequest<LegBody<B>>, Request<LegBody<B>>) -> F + Send,
     F: Future<Output = Result<Response<Incoming>, TrySendError<Request<LegBody<B>>>>> + Send,
@@ -49,7 +46,7 @@ where
         self.project().sender.poll_ready(cx)
     }
 
-    fn start(self: Pin<&mut Self>, request: Request<LegBody<B>>) {
+    fn send(self: Pin<&mut Self>, request: Request<LegBody<B>>) {
         let mut this = self.project();
         let response = (this.send)(this.sender, request);
         this.response.set(Some(response));
@@ -59,20 +56,17 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, BoxError>> {
-        let mut this = self.project();
-        let Some(response) = this.response.as_mut().as_pin_mut() else {
+        let Some(response) = self.project().response.as_pin_mut() else {
             return Poll::Ready(Err("no leg is under way on the connection".into()));
         };
-        let result = ready!(response.poll(cx));
-        this.response.set(None);
-        Poll::Ready(result.map_err(|mut error| match error.take_message() {
-            Some(_) => Unsent::new(error.into_error()).into(),
-            None => error.into_error().into(),
-        }))
-    }
-
-    fn cancel(self: Pin<&mut Self>) {
-        self.project().response.set(None);
+        // Answered, it stays until the next one takes its place: by then it holds nothing.
+        match ready!(response.poll(cx)) {
+            Ok(response) => Poll::Ready(Ok(response)),
+            Err(mut error) => Poll::Ready(Err(match error.take_message() {
+                Some(_) => Unsent::new(error.into_error()).into(),
+                None => error.into_error().into(),
+            })),
+        }
     }
 
     fn is_ready(&self) -> bool {
@@ -85,17 +79,7 @@ where
 }
 
 /// One connection.
-pub(super) struct Connection<B> {
-    cell: Arc<Shared<B>>,
-}
-
-struct Shared<B>(Mutex<Pin<Box<dyn Leg<B>>>>);
-
-impl<B> Shared<B> {
-    fn lock(&self) -> MutexGuard<'_, Pin<Box<dyn Leg<B>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(super) struct Connection<B>(Pin<Box<dyn Cell<B>>>);
 
 impl<B> Connection<B>
 where
@@ -104,61 +88,40 @@ where
 {
     pub(super) fn new(sender: SendRequest<LegBody<B>>) -> Self {
         let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-        let cell = Box::pin(Cell { sender, send, response: None });
-        Self { cell: Arc::new(Shared(Mutex::new(cell))) }
+        Self(Box::pin(Sender { sender, send, response: None }))
     }
 }
 
 impl<B> Connection<B> {
-    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
-        self.cell.lock().as_mut().poll_ready(cx)
-    }
-
     /// Whether another request can be sent now.
     pub(super) fn is_ready(&self) -> bool {
-        self.cell.lock().is_ready()
+        self.0.is_ready()
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.cell.lock().is_closed()
+        self.0.is_closed()
     }
 }
 
-impl<B> Service<Request<LegBody<B>>> for Connection<B> {
-    type Response = Response<Incoming>;
+impl<B> Line<B> for Connection<B> {
+    /// It stays in the cell.
+    type Leg = ();
+    type Received = Incoming;
     type Error = BoxError;
-    type Future = LegFuture<B>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Connection::poll_ready(self, cx).map_err(Into::into)
+        self.0.as_mut().poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<LegBody<B>>) -> LegFuture<B> {
-        self.cell.lock().as_mut().start(request);
-        LegFuture { cell: Some(Arc::clone(&self.cell)) }
+    fn send(&mut self, request: Request<LegBody<B>>) {
+        self.0.as_mut().send(request);
     }
-}
 
-/// A leg under way. Dropped before its response, it gives the leg up.
-pub(super) struct LegFuture<B> {
-    cell: Option<Arc<Shared<B>>>,
-}
-
-impl<B> Future for LegFuture<B> {
-    type Output = Result<Response<Incoming>, BoxError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let cell = self.cell.as_ref().expect("not polled after it was ready");
-        let result = ready!(cell.lock().as_mut().poll_response(cx));
-        self.cell = None;
-        Poll::Ready(result)
-    }
-}
-
-impl<B> Drop for LegFuture<B> {
-    fn drop(&mut self) {
-        if let Some(cell) = self.cell.take() {
-            cell.lock().as_mut().cancel();
-        }
+    fn poll_response(
+        &mut self,
+        _: Pin<&mut ()>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, BoxError>> {
+        self.0.as_mut().poll_response(cx)
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::channel_bindings::ChannelBindings;
 use crate::client::hyper::body::ResponseBody;
 use crate::client::hyper::connect::Connect;
 use crate::client::hyper::connection::Connection;
-use crate::client::hyper::pool::{Checkout, Lease, Permit, Place, Pool};
+use crate::client::hyper::pool::{Checkout, Lease, Permit, Pool};
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
-use crate::protection_space::{Challenger, InvalidOrigin};
+use crate::protection_space::Challenger;
 use crate::service::{
-    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Finished, Retry, Sending,
+    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Retry, Sending,
 };
 
 /// An HTTP/1.1 client that logs in.
@@ -140,12 +140,16 @@ where
         let identity = Identity::of(&mut request, Challenger::Origin, &self.authenticator);
         let uri = std::mem::take(request.uri_mut());
         async move {
-            *request.uri_mut() = origin_form(&uri)?;
-            let (channel, place) = self.lease(&uri, &identity, false).await?.split();
+            *request.uri_mut() = origin_form(&uri);
+            let mut lease = match self.pool.checkout_idle(&uri, &identity)? {
+                Some(lease) => lease,
+                None => Box::pin(self.lease(&uri, &identity, false)).await?,
+            };
             let host = request.headers_mut().entry(header::HOST);
-            host.or_insert_with(|| place.permit.host.header.clone());
-            let finished = Sending::new(channel, request, identity, Identity::None).await;
-            match settle(place, finished) {
+            host.or_insert_with(|| lease.host().header.clone());
+            let mut sending = pin!(Sending::new(lease.channel(), request, identity, Identity::None));
+            let result = sending.as_mut().await;
+            match settle(lease, sending.take_channel(), result) {
                 Ok(response) => Ok(response),
                 Err(failure) => Box::pin(self.send_again(&uri, failure)).await,
             }
@@ -173,9 +177,10 @@ where
             *tries += 1;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent;
-            let (channel, place) = self.lease(uri, &pending.identity, fresh).await?.split();
-            let finished = Sending::again(channel, pending).await;
-            match settle(place, finished) {
+            let mut lease = self.lease(uri, &pending.identity, fresh).await?;
+            let mut sending = pin!(Sending::again(lease.channel(), pending));
+            let result = sending.as_mut().await;
+            match settle(lease, sending.take_channel(), result) {
                 Ok(response) => return Ok(response),
                 Err(next) => failure = next,
             }
@@ -183,17 +188,17 @@ where
     }
 
     /// A connection from the pool, or a new one.
-    async fn lease(&self, uri: &Uri, identity: &Identity, fresh: bool) -> Result<Lease<B>, Error> {
+    async fn lease(&self, uri: &Uri, identity: &Identity, fresh: bool) -> Result<Lease<'_, B>, Error> {
         match self.pool.checkout(uri, identity, fresh).await? {
             Checkout::Lease(lease) => Ok(lease),
-            Checkout::Connect(permit) => Box::pin(self.connect(permit)).await,
+            Checkout::Connect(permit) => self.connect(permit).await,
         }
     }
 
-    async fn connect(&self, permit: Permit<B>) -> Result<Lease<B>, Error> {
+    async fn connect<'a>(&self, permit: Permit<'a, B>) -> Result<Lease<'a, B>, Error> {
         self.pool.keep_swept();
         let mut connector = self.connector.clone();
-        let host = &permit.host;
+        let host = permit.host();
         let connecting = async {
             let io = connector.connect(host.target.clone()).await?;
             let mut extras = Extensions::new();
@@ -219,12 +224,13 @@ where
 
 /// The response with its connection, or why there is none; then the connection's place is free.
 fn settle<B: Send + 'static>(
-    place: Place<B>,
-    finished: Finished<Connection<B>, B, Incoming>,
+    lease: Lease<'_, B>,
+    channel: Option<Channel<Connection<B>>>,
+    result: Result<Response<Incoming>, Box<Failure<B>>>,
 ) -> Result<Response<ResponseBody>, Box<Failure<B>>> {
-    match (finished.result, finished.channel) {
+    match (result, channel) {
         (Ok(response), Some(channel)) => {
-            let connection = place.park(channel);
+            let connection = lease.park(channel);
             Ok(response.map(|incoming| ResponseBody::new(incoming, connection)))
         }
         (Ok(_), None) => unreachable!("a response comes with its connection"),
@@ -233,13 +239,8 @@ fn settle<B: Send + 'static>(
 }
 
 /// The request target for the origin itself (RFC 9112, section 3.2.1).
-fn origin_form(uri: &Uri) -> Result<Uri, Error> {
-    let mut parts = http::uri::Parts::default();
-    parts.path_and_query = match uri.path_and_query() {
-        Some(path) => Some(path.clone()),
-        None => Some(http::uri::PathAndQuery::from_static("/")),
-    };
-    Uri::from_parts(parts).map_err(|_| ErrorKind::Origin(InvalidOrigin::Uri).into())
+fn origin_form(uri: &Uri) -> Uri {
+    uri.path_and_query().cloned().map(Uri::from).unwrap_or_default()
 }
 
 impl<C, B> Service<Request<B>> for Client<C, B>

@@ -5,150 +5,141 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::client::hyper::connection::Connection;
 use crate::client::hyper::pool::Pool;
 use crate::client::hyper::pool::host::Host;
-use crate::service::Channel;
+use crate::service::{Channel, Line};
 
-/// A connection that belongs to the pool, idle or leased. Made once per connection; a response's
-/// body holds on to it without naming `B`.
+/// A connection that belongs to the pool: idle in it, leased, or held by a response's body. Made
+/// once per connection, it has one owner at a time.
 pub(in crate::client::hyper) struct Pooled<B> {
     pool: Weak<Pool<B>>,
     pub(super) host: Arc<Host>,
+    /// Out while a request is on it. The lock is never taken; it lets a body that holds the
+    /// connection be `Sync`.
     channel: Mutex<Option<Channel<Connection<B>>>>,
 }
 
-/// A place in the pool's limits, with or without a connection in it. Dropped, it is free again.
-pub(in crate::client::hyper) struct Permit<B> {
-    pool: Arc<Pool<B>>,
-    pub(in crate::client::hyper) host: Arc<Host>,
-    spent: bool,
+/// A place in the pool's limits, without a connection in it. Dropped, it is free again.
+pub(in crate::client::hyper) struct Permit<'a, B> {
+    pool: &'a Arc<Pool<B>>,
+    host: Option<Arc<Host>>,
 }
 
-/// A connection checked out for one request.
-pub(in crate::client::hyper) struct Lease<B> {
-    connection: Arc<Pooled<B>>,
-    permit: Permit<B>,
-    pub(in crate::client::hyper) channel: Channel<Connection<B>>,
+/// A connection checked out for one request. Dropped, it is closed and its place is free again.
+pub(in crate::client::hyper) struct Lease<'a, B> {
+    pool: &'a Pool<B>,
+    connection: Option<Box<Pooled<B>>>,
 }
 
 impl<B> Pooled<B> {
-    fn take(&self) -> Option<Channel<Connection<B>>> {
-        self.channel.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn channel(&mut self) -> &mut Option<Channel<Connection<B>>> {
+        self.channel.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the channel can take the next request where it is.
-    fn is_ready_at_home(&self) -> bool {
-        let mut channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
-        let ready = channel.as_mut().filter(|channel| channel.is_reusable() && channel.service.is_ready());
-        ready.map(|channel| channel.state.ready = true).is_some()
-    }
-
-    fn fill(&self, channel: Channel<Connection<B>>) {
-        *self.channel.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel);
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
-        channel.as_ref().is_none_or(|channel| channel.service.is_closed())
+    pub(super) fn is_closed(&mut self) -> bool {
+        self.channel().as_ref().is_none_or(|channel| channel.service.is_closed())
     }
 }
 
-impl<B> Permit<B> {
-    pub(super) fn new(pool: Arc<Pool<B>>, host: Arc<Host>) -> Self {
-        Self { pool, host, spent: false }
+impl<'a, B> Permit<'a, B> {
+    pub(super) fn new(pool: &'a Arc<Pool<B>>, host: Arc<Host>) -> Self {
+        Self { pool, host: Some(host) }
+    }
+
+    pub(in crate::client::hyper) fn host(&self) -> &Host {
+        self.host.as_ref().expect("it is spent by value")
     }
 
     /// The connection that was made on this permit.
-    pub(in crate::client::hyper) fn connected(self, channel: Channel<Connection<B>>) -> Lease<B> {
-        let connection = Arc::new(Pooled {
-            pool: Arc::downgrade(&self.pool),
-            host: Arc::clone(&self.host),
-            channel: Mutex::new(None),
-        });
-        Lease { connection, permit: self, channel }
-    }
-
-    fn spend(mut self) {
-        self.spent = true;
+    pub(in crate::client::hyper) fn connected(mut self, channel: Channel<Connection<B>>) -> Lease<'a, B> {
+        let connection = Pooled {
+            pool: Arc::downgrade(self.pool),
+            host: self.host.take().expect("it is spent by value"),
+            channel: Mutex::new(Some(channel)),
+        };
+        Lease::new(self.pool, Box::new(connection))
     }
 }
 
-impl<B> Drop for Permit<B> {
+impl<B> Drop for Permit<'_, B> {
     fn drop(&mut self) {
-        if !self.spent {
-            self.pool.free(&self.host);
+        if let Some(host) = &self.host {
+            self.pool.free(host);
         }
     }
 }
 
-impl<B> Lease<B> {
-    /// A connection that was idle.
-    pub(super) fn new(connection: Arc<Pooled<B>>, permit: Permit<B>) -> Self {
-        let channel = connection.take().expect("an idle connection is whole");
-        Self { connection, permit, channel }
+impl<'a, B> Lease<'a, B> {
+    pub(super) fn new(pool: &'a Pool<B>, connection: Box<Pooled<B>>) -> Self {
+        Self { pool, connection: Some(connection) }
     }
 
-    /// Takes the channel out for a conversation; the rest keeps the place.
-    pub(in crate::client::hyper) fn split(self) -> (Channel<Connection<B>>, Place<B>) {
-        (self.channel, Place { connection: self.connection, permit: self.permit })
+    /// Takes the channel out for a request; the rest keeps the place.
+    pub(in crate::client::hyper) fn channel(&mut self) -> Channel<Connection<B>> {
+        let connection = self.connection.as_mut().expect("it is given back by value");
+        connection.channel().take().expect("a connection is whole until a request is on it")
+    }
+
+    pub(in crate::client::hyper) fn host(&self) -> &Host {
+        &self.connection.as_ref().expect("it is given back by value").host
+    }
+
+    /// Puts the channel back in.
+    fn whole(mut self, channel: Channel<Connection<B>>) -> Box<Pooled<B>> {
+        let mut connection = self.connection.take().expect("it is given back by value");
+        *connection.channel() = Some(channel);
+        connection
     }
 }
 
-/// A lease whose channel is in a conversation.
-pub(in crate::client::hyper) struct Place<B> {
-    connection: Arc<Pooled<B>>,
-    pub(in crate::client::hyper) permit: Permit<B>,
-}
-
-impl<B: Send + 'static> Place<B> {
+impl<B: Send + 'static> Lease<'_, B> {
     /// Parks the channel until the response's body has ended.
-    pub(in crate::client::hyper) fn park(self, channel: Channel<Connection<B>>) -> Arc<dyn Parked> {
-        self.connection.fill(channel);
-        self.permit.spend();
-        self.connection
+    pub(in crate::client::hyper) fn park(self, channel: Channel<Connection<B>>) -> Box<dyn Parked> {
+        self.whole(channel)
+    }
+}
+
+impl<B> Drop for Lease<'_, B> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.free(&connection.host);
+        }
     }
 }
 
 /// A leased connection, as a response's body sees it.
 pub(in crate::client::hyper) trait Parked: Send + Sync {
     /// The response has been read to its end: the connection can go on.
-    fn release(self: Arc<Self>);
+    fn release(self: Box<Self>);
     /// It has not: the connection is closed.
-    fn discard(&self);
+    fn discard(self: Box<Self>);
 }
 
 impl<B: Send + 'static> Parked for Pooled<B> {
-    fn release(self: Arc<Self>) {
+    fn release(mut self: Box<Self>) {
         let Some(pool) = self.pool.upgrade() else { return };
-        if self.is_ready_at_home() {
-            return pool.put_back(self);
-        }
-        let Some(channel) = self.take() else { return };
-        if !channel.is_reusable() || channel.service.is_closed() {
-            drop(channel);
-            pool.free(&self.host);
+        let Some(channel) = self.channel() else { return };
+        if channel.is_reusable() && channel.service.is_ready() {
+            channel.state.ready = true;
+            pool.put_back(self);
+        } else if !channel.is_reusable() || channel.service.is_closed() {
+            drop(Lease::new(&pool, self));
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // The connection's own task has not yet seen the end: a moment, as a rule.
-            let permit = pool.permit(Arc::clone(&self.host));
-            let patience = pool.limits.idle_timeout;
             runtime.spawn(async move {
+                let mut lease = Lease::new(&pool, self);
+                let mut channel = lease.channel();
                 let ready = std::future::poll_fn(|cx| channel.service.poll_ready(cx));
-                if let Ok(Ok(())) = tokio::time::timeout(patience, ready).await {
-                    permit.spend();
-                    self.fill(channel);
-                    pool.put_back(self);
+                if let Ok(Ok(())) = tokio::time::timeout(pool.limits.idle_timeout, ready).await {
+                    pool.put_back(lease.whole(channel));
                 }
             });
         } else {
-            drop(channel);
-            pool.free(&self.host);
+            drop(Lease::new(&pool, self));
         }
     }
 
-    fn discard(&self) {
-        if let Some(channel) = self.take() {
-            drop(channel);
-            if let Some(pool) = self.pool.upgrade() {
-                pool.free(&self.host);
-            }
+    fn discard(self: Box<Self>) {
+        if let Some(pool) = self.pool.upgrade() {
+            drop(Lease::new(&pool, self));
         }
     }
 }

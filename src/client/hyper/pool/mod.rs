@@ -5,7 +5,7 @@ mod lease;
 mod state;
 mod waiter;
 
-pub(super) use lease::{Lease, Parked, Permit, Place};
+pub(super) use lease::{Lease, Parked, Permit};
 
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,9 +48,9 @@ pub(super) struct Pool<B> {
 }
 
 /// What a request gets from the pool.
-pub(super) enum Checkout<B> {
-    Lease(Lease<B>),
-    Connect(Permit<B>),
+pub(super) enum Checkout<'a, B> {
+    Lease(Lease<'a, B>),
+    Connect(Permit<'a, B>),
 }
 
 impl<B> Pool<B> {
@@ -67,6 +67,20 @@ impl<B> Pool<B> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// An idle connection to the origin of `uri` as `identity`, if there is one.
+    pub(super) fn checkout_idle(
+        &self,
+        uri: &Uri,
+        identity: &Identity,
+    ) -> Result<Option<Lease<'_, B>>, ErrorKind> {
+        let mut state = self.lock();
+        if state.shut_down {
+            return Err(ErrorKind::ShutDown);
+        }
+        let host = state.host(&self.hasher, uri, identity).map_err(ErrorKind::Origin)?;
+        Ok(state.pop_idle(&host).map(|connection| Lease::new(self, connection)))
+    }
+
     /// A connection to the origin of `uri` as `identity`, or the right to make one; resolves in
     /// the order of asking. `fresh` passes idle connections by.
     pub(super) async fn checkout(
@@ -74,7 +88,7 @@ impl<B> Pool<B> {
         uri: &Uri,
         identity: &Identity,
         fresh: bool,
-    ) -> Result<Checkout<B>, ErrorKind> {
+    ) -> Result<Checkout<'_, B>, ErrorKind> {
         let waiter = {
             let mut state = self.lock();
             if state.shut_down {
@@ -84,14 +98,14 @@ impl<B> Pool<B> {
             if !fresh {
                 if let Some(connection) = state.pop_idle(&host) {
                     drop(state);
-                    return Ok(self.lease(connection));
+                    return Ok(Checkout::Lease(Lease::new(self, connection)));
                 }
             }
             if let Some(closed) = state.make_room(&host, &self.limits) {
                 state.open(&host);
                 drop(state);
                 drop(closed);
-                return Ok(Checkout::Connect(self.permit(host)));
+                return Ok(Checkout::Connect(Permit::new(self, host)));
             }
             let waiter = Waiter::new(host, fresh);
             state.waiters.push_back(Arc::clone(&waiter));
@@ -100,29 +114,20 @@ impl<B> Pool<B> {
         Waiting::new(self, waiter).await
     }
 
-    fn lease(self: &Arc<Self>, connection: Arc<Pooled<B>>) -> Checkout<B> {
-        let permit = self.permit(Arc::clone(&connection.host));
-        Checkout::Lease(Lease::new(connection, permit))
-    }
-
-    fn permit(self: &Arc<Self>, host: Arc<Host>) -> Permit<B> {
-        Permit::new(Arc::clone(self), host)
-    }
-
-    fn grant(self: &Arc<Self>, grant: Grant<B>, host: &Arc<Host>) -> Result<Checkout<B>, ErrorKind> {
+    fn grant(self: &Arc<Self>, grant: Grant<B>, host: Arc<Host>) -> Result<Checkout<'_, B>, ErrorKind> {
         match grant {
-            Grant::Connection(connection) => Ok(self.lease(connection)),
-            Grant::Place => Ok(Checkout::Connect(self.permit(Arc::clone(host)))),
+            Grant::Connection(connection) => Ok(Checkout::Lease(Lease::new(self, connection))),
+            Grant::Place => Ok(Checkout::Connect(Permit::new(self, host))),
             Grant::ShutDown => Err(ErrorKind::ShutDown),
         }
     }
 
     /// Takes a connection back: for the first waiter that it serves, else as idle.
-    fn put_back(&self, connection: Arc<Pooled<B>>) {
+    fn put_back(&self, connection: Box<Pooled<B>>) {
         let mut state = self.lock();
-        let host = Arc::clone(&connection.host);
+        let host = &connection.host;
         if state.shut_down {
-            state.close(&host);
+            state.close(host);
             self.wake_if_empty(&state);
             return;
         }
@@ -138,13 +143,13 @@ impl<B> Pool<B> {
             drop(closed);
             return;
         };
-        if !waiter.fresh && Arc::ptr_eq(&waiter.host, &host) {
+        if !waiter.fresh && Arc::ptr_eq(&waiter.host, host) {
             let waker = waiter.give(Grant::Connection(connection));
             drop(state);
             wake(waker);
         } else {
             // Blocked by this connection alone, which serves another identity or origin.
-            state.close(&host);
+            state.close(host);
             state.open(&waiter.host);
             let waker = waiter.give(Grant::Place);
             drop(state);

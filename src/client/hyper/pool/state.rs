@@ -40,7 +40,7 @@ pub(super) struct HostState<B> {
 
 /// A connection that nobody uses; since which sweep, and its turn among those put back.
 pub(super) struct Idle<B> {
-    pub(super) connection: Arc<Pooled<B>>,
+    pub(super) connection: Box<Pooled<B>>,
     pub(super) since: u64,
     turn: u64,
 }
@@ -95,9 +95,9 @@ impl<B> State<B> {
         self.hosts.get_mut(&host.hash)?.iter_mut().find(|known| std::ptr::eq(&*known.host, host))
     }
 
-    pub(super) fn pop_idle(&mut self, host: &Host) -> Option<Arc<Pooled<B>>> {
+    pub(super) fn pop_idle(&mut self, host: &Host) -> Option<Box<Pooled<B>>> {
         loop {
-            let idle = self.of(host)?.idle.pop()?;
+            let mut idle = self.of(host)?.idle.pop()?;
             host.counts.idle.fetch_sub(1, Relaxed);
             if !idle.connection.is_closed() {
                 return Some(idle.connection);
@@ -109,19 +109,19 @@ impl<B> State<B> {
     /// Returns the connection that had to go instead, if one had to.
     pub(super) fn put_idle(
         &mut self,
-        connection: Arc<Pooled<B>>,
+        connection: Box<Pooled<B>>,
         limits: &PoolLimits,
-    ) -> Option<Arc<Pooled<B>>> {
-        let host = Arc::clone(&connection.host);
+    ) -> Option<Box<Pooled<B>>> {
         self.put_back += 1;
         let (since, turn) = (self.sweep, self.put_back);
-        let Some(known) = self.of(&host) else {
-            self.close(&host);
+        let Some(known) = self.of(&connection.host) else {
+            self.close(&connection.host);
             return Some(connection);
         };
         known.idle.push(Idle { connection, since, turn });
-        let idle = host.counts.idle.fetch_add(1, Relaxed) + 1;
+        let idle = known.host.counts.idle.fetch_add(1, Relaxed) + 1;
         if idle > limits.idle_per_origin {
+            let host = Arc::clone(&known.host);
             return self.take_oldest_idle(|other| other.origin == host.origin);
         }
         None
@@ -133,7 +133,7 @@ impl<B> State<B> {
 
     /// Whether there is room for a connection to `host`, after closing an idle one if need be,
     /// which is returned.
-    pub(super) fn make_room(&mut self, host: &Host, limits: &PoolLimits) -> Option<Option<Arc<Pooled<B>>>> {
+    pub(super) fn make_room(&mut self, host: &Host, limits: &PoolLimits) -> Option<Option<Box<Pooled<B>>>> {
         if self.may_open(host, limits) {
             return Some(None);
         }
@@ -144,7 +144,7 @@ impl<B> State<B> {
         Some(Some(closed))
     }
 
-    fn take_oldest_idle(&mut self, which: impl Fn(&Host) -> bool) -> Option<Arc<Pooled<B>>> {
+    fn take_oldest_idle(&mut self, which: impl Fn(&Host) -> bool) -> Option<Box<Pooled<B>>> {
         let oldest = self
             .hosts
             .values_mut()
@@ -158,12 +158,13 @@ impl<B> State<B> {
         Some(idle.connection)
     }
 
-    pub(super) fn take_idle(&mut self, which: impl Fn(&Idle<B>) -> bool) -> Vec<Idle<B>> {
+    pub(super) fn take_idle(&mut self, mut which: impl FnMut(&mut Idle<B>) -> bool) -> Vec<Idle<B>> {
         let mut taken = Vec::new();
         for known in self.hosts.values_mut().flatten() {
-            let (out, stay) = std::mem::take(&mut known.idle).into_iter().partition(&which);
-            known.idle = stay;
-            taken.extend::<Vec<_>>(out);
+            for mut idle in std::mem::take(&mut known.idle) {
+                let list = if which(&mut idle) { &mut taken } else { &mut known.idle };
+                list.push(idle);
+            }
         }
         for idle in &taken {
             idle.connection.host.counts.idle.fetch_sub(1, Relaxed);

@@ -13,7 +13,7 @@ use crate::service::ErrorKind;
 /// What a waiter is given.
 pub(super) enum Grant<B> {
     /// An idle connection of its own host.
-    Connection(Arc<Pooled<B>>),
+    Connection(Box<Pooled<B>>),
     /// Room for a new one, counted already.
     Place,
     ShutDown,
@@ -59,8 +59,8 @@ impl<'a, B> Waiting<'a, B> {
     }
 }
 
-impl<B> Future for Waiting<'_, B> {
-    type Output = Result<Checkout<B>, ErrorKind>;
+impl<'a, B> Future for Waiting<'a, B> {
+    type Output = Result<Checkout<'a, B>, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waiter = self.waiter.as_ref().expect("not polled after it was ready");
@@ -72,7 +72,7 @@ impl<B> Future for Waiting<'_, B> {
         drop(slot);
         let host = Arc::clone(&waiter.host);
         self.waiter = None;
-        Poll::Ready(self.pool.grant(grant, &host))
+        Poll::Ready(self.pool.grant(grant, host))
     }
 }
 

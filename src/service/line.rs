@@ -1,0 +1,63 @@
+//! One connection, as legs are put on it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::service::body::LegBody;
+use crate::service::error::BoxError;
+
+/// A connection that takes one leg after another: any tower service, or one that keeps the leg
+/// that is out to itself, so that nobody need hold on to both.
+pub(crate) trait Line<B> {
+    /// A leg that is out.
+    type Leg;
+    /// The body of a response.
+    type Received: Body;
+    /// Why it fails.
+    type Error: Into<BoxError>;
+
+    /// Ready when the next leg can be sent.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
+
+    /// Sends a leg.
+    fn send(&mut self, request: Request<LegBody<B>>) -> Self::Leg;
+
+    /// Ready when the leg is answered.
+    fn poll_response(
+        &mut self,
+        leg: Pin<&mut Self::Leg>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Self::Received>, Self::Error>>;
+}
+
+impl<S, B, R> Line<B> for S
+where
+    S: Service<Request<LegBody<B>>, Response = Response<R>>,
+    S::Error: Into<BoxError>,
+    R: Body,
+{
+    type Leg = S::Future;
+    type Received = R;
+    type Error = S::Error;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Service::poll_ready(self, cx)
+    }
+
+    fn send(&mut self, request: Request<LegBody<B>>) -> S::Future {
+        self.call(request)
+    }
+
+    fn poll_response(
+        &mut self,
+        leg: Pin<&mut S::Future>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<R>, S::Error>> {
+        leg.poll(cx)
+    }
+}
