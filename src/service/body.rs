@@ -1,6 +1,5 @@
 //! The body of one leg, and what is kept of it for the next.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -83,12 +82,13 @@ pub(crate) struct Tee<B> {
 struct TeeState<B> {
     /// The leg that may read; an older one is cut off, and its connection with it.
     reader: u64,
-    kept: VecDeque<Kept>,
+    kept: Vec<Kept>,
     octets: u64,
     limit: u64,
     /// What the caller declared, so that the end is known without asking past it.
     length: Option<u64>,
-    rest: Pin<Box<B>>,
+    /// Empty between two requests; the box is made once.
+    rest: Pin<Box<Option<B>>>,
     progress: Progress,
 }
 
@@ -131,16 +131,41 @@ impl<B: Body> Tee<B> {
         Self {
             state: Mutex::new(TeeState {
                 reader: 0,
-                kept: VecDeque::new(),
+                kept: Vec::new(),
                 octets: 0,
                 limit,
                 length,
-                rest: Box::pin(body),
+                rest: Box::pin(Some(body)),
                 progress: Progress::Streaming,
             }),
         }
     }
+
+    /// The same, in the place of one that was [cleared](Self::cleared) if there is one.
+    pub(super) fn of(body: B, limit: u64, length: Option<u64>, spare: Option<Arc<Self>>) -> Arc<Self> {
+        let Some(mut tee) = spare else { return Arc::new(Self::new(body, limit, length)) };
+        let own = Arc::get_mut(&mut tee).expect("what is spare is not shared");
+        let state = own.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.octets = 0;
+        state.limit = limit;
+        state.length = body.size_hint().exact().or(length);
+        state.rest.set(Some(body));
+        state.progress = Progress::Streaming;
+        tee
+    }
+
+    /// Lets go of the body and of all that is kept of it, unless it is still being read.
+    pub(super) fn cleared(mut tee: Arc<Self>) -> Option<Arc<Self>> {
+        let state = Arc::get_mut(&mut tee)?.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.kept.clear();
+        state.kept.shrink_to(MOST_SPARE_FRAMES);
+        state.rest.set(None);
+        Some(tee)
+    }
 }
+
+/// For how many frames room is kept from one request to the next.
+const MOST_SPARE_FRAMES: usize = 8;
 
 impl<B: Body> TeeState<B> {
     fn keep_data(&mut self, data: &Bytes) {
@@ -148,15 +173,19 @@ impl<B: Body> TeeState<B> {
         if self.progress == Progress::Streaming {
             if self.octets > self.limit {
                 self.progress = Progress::Overflowed;
-                self.kept = VecDeque::new();
+                self.kept = Vec::new();
             } else {
-                self.kept.push_back(Kept::Data(data.clone()));
+                self.kept.push(Kept::Data(data.clone()));
                 let at_length = self.length == Some(self.octets);
-                if at_length || self.rest.is_end_stream() {
+                if at_length || self.rest_has_ended() {
                     self.progress = Progress::Ended;
                 }
             }
         }
+    }
+
+    fn rest_has_ended(&self) -> bool {
+        (*self.rest).as_ref().is_none_or(Body::is_end_stream)
     }
 }
 
@@ -186,7 +215,11 @@ where
         if state.progress == Progress::Ended {
             return Poll::Ready(None);
         }
-        let Some(frame) = ready!(state.rest.as_mut().poll_frame(cx)) else {
+        let frame = match state.rest.as_mut().as_pin_mut() {
+            Some(rest) => ready!(rest.poll_frame(cx)),
+            None => None,
+        };
+        let Some(frame) = frame else {
             if state.progress == Progress::Streaming {
                 state.progress = Progress::Ended;
             }
@@ -203,7 +236,7 @@ where
             let data = data.clone();
             state.keep_data(&data);
         } else if let (Some(trailers), Progress::Streaming) = (frame.trailers_ref(), state.progress) {
-            state.kept.push_back(Kept::Trailers(trailers.clone()));
+            state.kept.push(Kept::Trailers(trailers.clone()));
         }
         self.next = state.kept.len();
         Poll::Ready(Some(Ok(frame)))
@@ -211,7 +244,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         let state = self.tee.lock();
-        self.next >= state.kept.len() && (state.progress == Progress::Ended || state.rest.is_end_stream())
+        self.next >= state.kept.len() && (state.progress == Progress::Ended || state.rest_has_ended())
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -225,9 +258,9 @@ where
                 Kept::Trailers(_) => 0,
             })
             .sum();
-        let rest = match state.progress {
-            Progress::Ended => SizeHint::with_exact(0),
-            _ => state.rest.size_hint(),
+        let rest = match &*state.rest {
+            Some(rest) if state.progress != Progress::Ended => rest.size_hint(),
+            _ => SizeHint::with_exact(0),
         };
         let mut hint = SizeHint::new();
         hint.set_lower(ahead + rest.lower());
@@ -240,6 +273,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::collections::VecDeque;
     use std::task::Waker;
 
     use super::*;
@@ -307,6 +341,23 @@ mod tests {
         assert_eq!(tee.progress(), Progress::Ended);
         let again = LegBody::teed(&tee);
         assert_eq!(again.size_hint().exact(), Some(5));
+    }
+
+    #[test]
+    fn a_refilled_tee_gives_the_new_body_alone() {
+        let tee = Arc::new(Tee::new(frames(&["one", "two"]), 64, Some(6)));
+        let mut body = LegBody::teed(&tee);
+        assert_eq!(next(&mut body), Some(Ok("one".into())));
+        assert!(Tee::cleared(Arc::clone(&tee)).is_none(), "the body may still be read");
+        drop(body);
+        let tee = Tee::cleared(tee).expect("nobody reads");
+        assert!(tee.lock().kept.is_empty() && tee.lock().rest.is_none());
+        let tee = Tee::of(frames(&["three"]), 64, None, Some(tee));
+        let mut body = LegBody::teed(&tee);
+        assert_eq!(next(&mut body), Some(Ok("three".into())));
+        assert_eq!(next(&mut body), None);
+        assert_eq!(tee.progress(), Progress::Ended);
+        assert_eq!(next(&mut LegBody::teed(&tee)), Some(Ok("three".into())));
     }
 
     #[test]

@@ -419,7 +419,10 @@ where
                 withhold_body(&parts.method, &mut parts.headers);
                 LegBody::empty()
             }
-            BodyUse::Carried => payload.leg(environment.limits.replay, declared_length(&parts.headers)),
+            BodyUse::Carried => {
+                let length = declared_length(&parts.headers);
+                payload.leg(&mut channel.service, environment.limits.replay, length)
+            }
         };
         if channel.state.expects_challenge() {
             keep_open(&mut parts.headers);

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::service::body::LegBody;
+use crate::service::body::{LegBody, Tee};
 use crate::service::error::BoxError;
 
 /// A connection that takes one leg after another: any tower service, or one that keeps the leg
@@ -33,6 +34,14 @@ pub(crate) trait Line<B> {
         leg: Pin<&mut Self::Leg>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Self::Received>, Self::Error>>;
+
+    /// What an earlier request's body went through, to be used again.
+    fn take_tee(&mut self) -> Option<Arc<Tee<B>>> {
+        None
+    }
+
+    /// Keeps it for the next request. A service's type does not tell `B`: it has no place for it.
+    fn keep_tee(&mut self, _: Arc<Tee<B>>) {}
 }
 
 impl<S, B, R> Line<B> for S

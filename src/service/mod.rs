@@ -48,6 +48,7 @@ pub use observe::{LegReport, Observer, TokenReport};
 
 #[cfg(feature = "client")]
 pub(crate) use {
+    body::Tee,
     channel::Channel,
     environment::Environment,
     failure::{Failure, Retry},

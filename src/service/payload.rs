@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http_body::Body;
 
 use crate::service::body::{LegBody, Progress, Tee};
+use crate::service::line::Line;
 
 /// What a request's body is, before and after it has been sent.
 pub(crate) enum Payload<B> {
@@ -44,15 +45,24 @@ impl<B: Body> Payload<B> {
     }
 
     /// The body of a leg that carries it.
-    pub(super) fn leg(&mut self, limit: u64, length: Option<u64>) -> LegBody<B> {
+    pub(super) fn leg<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: Option<u64>) -> LegBody<B> {
         let tee = match std::mem::replace(self, Self::Empty) {
             Self::Empty => return LegBody::empty(),
-            Self::Untouched(body) => Arc::new(Tee::new(body, limit, length)),
+            Self::Untouched(body) => Tee::of(body, limit, length, line.take_tee()),
             Self::Teed(tee) => tee,
         };
         let leg = LegBody::teed(&tee);
         *self = Self::Teed(tee);
         leg
+    }
+
+    /// The request has ended: lets go of what is kept of the body. The tee can be used again, unless
+    /// the rest of the body still goes through it.
+    pub(super) fn into_spare(self) -> Option<Arc<Tee<B>>> {
+        match self {
+            Self::Empty | Self::Untouched(_) => None,
+            Self::Teed(tee) => Tee::cleared(tee),
+        }
     }
 
     /// Whether the body can be sent once more after a leg that carried it.

@@ -105,7 +105,7 @@ where
         let mut payload = Payload::Empty;
         let request = request.map(|body| {
             payload = Payload::new(body);
-            payload.leg(state.environment.limits.replay, length)
+            payload.leg(&mut channel.service, state.environment.limits.replay, length)
         });
         Self::Plain { leg: channel.service.send(request), out: Out::new(channel, payload) }
     }
@@ -133,7 +133,14 @@ where
     /// The connection, after the result; `None` if it is lost.
     pub(crate) fn take_channel(mut self: Pin<&mut Self>) -> Option<Channel<S>> {
         let channel = match self.as_mut().project() {
-            SendingProj::Plain { out, .. } => out.channel.take(),
+            SendingProj::Plain { out, .. } => {
+                let mut channel = out.channel.take();
+                let payload = std::mem::replace(&mut out.payload, Payload::Empty);
+                if let (Some(channel), Some(tee)) = (&mut channel, payload.into_spare()) {
+                    channel.service.keep_tee(tee);
+                }
+                channel
+            }
             SendingProj::Conversing { conversation } => conversation.as_mut().take_channel(),
             SendingProj::Done => None,
         };

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::{Request, Response};
@@ -11,7 +12,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 use pin_project_lite::pin_project;
 
-use crate::service::{BoxError, LegBody, Line, Unsent};
+use crate::service::{BoxError, LegBody, Line, Tee, Unsent};
 
 /// hyper's response future cannot be named; it lives in this cell, made once per connection and
 /// refilled for each leg.
@@ -79,7 +80,11 @@ where
 }
 
 /// One connection.
-pub(super) struct Connection<B>(Pin<Box<dyn Cell<B>>>);
+pub(super) struct Connection<B> {
+    cell: Pin<Box<dyn Cell<B>>>,
+    /// What the last request's body went through, for the next.
+    tee: Option<Arc<Tee<B>>>,
+}
 
 impl<B> Connection<B>
 where
@@ -88,18 +93,18 @@ where
 {
     pub(super) fn new(sender: SendRequest<LegBody<B>>) -> Self {
         let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-        Self(Box::pin(Sender { sender, send, response: None }))
+        Self { cell: Box::pin(Sender { sender, send, response: None }), tee: None }
     }
 }
 
 impl<B> Connection<B> {
     /// Whether another request can be sent now.
     pub(super) fn is_ready(&self) -> bool {
-        self.0.is_ready()
+        self.cell.is_ready()
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.cell.is_closed()
     }
 }
 
@@ -110,11 +115,11 @@ impl<B> Line<B> for Connection<B> {
     type Error = BoxError;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.as_mut().poll_ready(cx).map_err(Into::into)
+        self.cell.as_mut().poll_ready(cx).map_err(Into::into)
     }
 
     fn send(&mut self, request: Request<LegBody<B>>) {
-        self.0.as_mut().send(request);
+        self.cell.as_mut().send(request);
     }
 
     fn poll_response(
@@ -122,6 +127,14 @@ impl<B> Line<B> for Connection<B> {
         _: Pin<&mut ()>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, BoxError>> {
-        self.0.as_mut().poll_response(cx)
+        self.cell.as_mut().poll_response(cx)
+    }
+
+    fn take_tee(&mut self) -> Option<Arc<Tee<B>>> {
+        self.tee.take()
+    }
+
+    fn keep_tee(&mut self, tee: Arc<Tee<B>>) {
+        self.tee = Some(tee);
     }
 }
