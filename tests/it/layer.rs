@@ -1,14 +1,19 @@
 //! The layer alone, over one connection of the caller's own.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderValue, Request, Uri};
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
 use legwork::channel_bindings::ChannelBindings;
 use legwork::client::TokioTimer;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{Authenticator, Outcome, Renewal};
-use legwork::service::{Authenticate, AuthenticateLayer, ConnectionInfo, ErrorKind, MakeAuthenticate};
+use legwork::service::{
+    Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, ErrorKind, LegBody, MakeAuthenticate,
+};
 use legwork::testing::{AuthenticateMessage, Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::{Credentials, Origin};
 use tower::{Layer, Service, ServiceExt};
@@ -88,6 +93,32 @@ async fn a_dropped_future_takes_the_connection_with_it() {
         without_hanging(server.wait_for(|report| report.open() == 0)).await;
         assert_eq!(server.report().legs().count(), leg);
     }
+}
+
+#[tokio::test]
+async fn a_body_whose_request_has_failed_is_read_no_further() {
+    let unread = Arc::new(Mutex::new(None));
+    let refuse = |request: Request<LegBody<Upload>>| {
+        let unread = Arc::clone(&unread);
+        async move {
+            let mut body = request.into_body();
+            for _ in 0..2 {
+                body.frame().await.expect("a frame").expect("no error");
+            }
+            *unread.lock().expect("no panic") = Some(body);
+            let response = Response::builder().status(401).header(WWW_AUTHENTICATE, "NTLM");
+            Ok::<_, BoxError>(response.body(Full::<Bytes>::default()).expect("a response"))
+        }
+    };
+    let origin: Origin = "http://mail.example".parse().expect("an origin");
+    let authenticator = Authenticator::builder().credentials(origin.clone(), carol()).build();
+    let layer = AuthenticateLayer::new(authenticator, ConnectionInfo::new(origin));
+    let mut service = layer.layer(tower::service_fn(refuse));
+    let upload = Request::post("/").body(Upload::of(3, 64 << 10)).expect("a request");
+    let error = service.ready().await.expect("ready").call(upload).await.expect_err("too late");
+    assert!(matches!(error.kind(), ErrorKind::BodyNotReplayable { .. }), "{error:?}");
+    let mut body = unread.lock().expect("no panic").take().expect("the first leg's body");
+    assert!(body.frame().await.expect("an end").is_err());
 }
 
 #[tokio::test]
