@@ -45,6 +45,30 @@ impl Authorization {
         Some(Self { scheme, value })
     }
 
+    /// `scheme` followed by parameters in this order (RFC 9110, section 11.4).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParam`] for a value that its form cannot carry: a control character in quotes, or
+    /// anything but a token without them.
+    pub fn params<'a>(
+        scheme: &'static str,
+        params: impl IntoIterator<Item = (&'static str, ParamValue<'a>)>,
+    ) -> Result<Self, InvalidParam> {
+        let mut text = scheme.as_bytes().to_vec();
+        for (index, (name, value)) in params.into_iter().enumerate() {
+            text.extend_from_slice(if index == 0 { b" " } else { b", " });
+            text.extend_from_slice(name.as_bytes());
+            text.push(b'=');
+            if !value.write(&mut text) {
+                return Err(InvalidParam { name });
+            }
+        }
+        let mut value = HeaderValue::from_bytes(&text).map_err(|_| InvalidParam { name: scheme })?;
+        value.set_sensitive(true);
+        Ok(Self { scheme, value })
+    }
+
     /// The scheme's name as it is sent.
     pub fn scheme(&self) -> &'static str {
         self.scheme
@@ -60,6 +84,75 @@ impl fmt::Debug for Authorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authorization").field("scheme", &self.scheme).finish_non_exhaustive()
     }
+}
+
+/// A parameter's value and the form in which it is sent. Some recipients read a parameter in one
+/// form alone.
+#[derive(Clone, Copy)]
+#[allow(clippy::exhaustive_enums, reason = "complete by definition: RFC 9110 has these two")]
+pub enum ParamValue<'a> {
+    /// As it is: a token (RFC 9110, section 5.6.2).
+    Token(&'a str),
+    /// In quotes, with backslashes before quotes and backslashes (RFC 9110, section 5.6.4).
+    Quoted(&'a [u8]),
+}
+
+impl ParamValue<'_> {
+    /// Appends the value; `false` if its form cannot carry it.
+    fn write(self, text: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Token(token) => {
+                text.extend_from_slice(token.as_bytes());
+                !token.is_empty() && token.bytes().all(is_tchar)
+            }
+            Self::Quoted(value) => {
+                text.push(b'"');
+                for &octet in value {
+                    if matches!(octet, b'"' | b'\\') {
+                        text.push(b'\\');
+                    }
+                    text.push(octet);
+                }
+                text.push(b'"');
+                value.iter().all(|&octet| octet == b'\t' || !octet.is_ascii_control())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ParamValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(token) => write!(f, "Token({} octets)", token.len()),
+            Self::Quoted(value) => write!(f, "Quoted({} octets)", value.len()),
+        }
+    }
+}
+
+/// A parameter cannot be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidParam {
+    name: &'static str,
+}
+
+impl InvalidParam {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl fmt::Display for InvalidParam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the value of {} has characters that cannot be sent", self.name)
+    }
+}
+
+impl std::error::Error for InvalidParam {}
+
+/// RFC 9110, section 5.6.2.
+fn is_tchar(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
 }
 
 #[cfg(test)]
@@ -81,6 +174,29 @@ mod tests {
         assert!(value.is_sensitive());
         for token in ["", "==", "a b", "a\r\nHost: evil", "a,b", "a=b", "ä"] {
             assert!(sent(token).is_none(), "{token:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_sent_in_the_form_that_they_are_given_in() {
+        let params = [
+            ("realm", ParamValue::Quoted(b"the \"lab\" \\ Z\xfcrich")),
+            ("qop", ParamValue::Token("auth")),
+            ("opaque", ParamValue::Quoted(b"")),
+        ];
+        let value = Authorization::params("Digest", params).expect("they can be sent").into_value();
+        assert_eq!(
+            value.as_bytes(),
+            b"Digest realm=\"the \\\"lab\\\" \\\\ Z\xfcrich\", qop=auth, opaque=\"\""
+        );
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_sent_is_named() {
+        for value in [ParamValue::Token(""), ParamValue::Token("a b"), ParamValue::Quoted(b"a\r\nHost: x")] {
+            let error = Authorization::params("Digest", [("realm", value)]).expect_err("an error");
+            assert_eq!(error.to_string(), "the value of realm has characters that cannot be sent");
         }
     }
 
