@@ -49,6 +49,7 @@ impl Challenger {
             Self::Proxy => header::PROXY_AUTHORIZATION,
         }
     }
+
 }
 
 impl fmt::Display for Challenger {

@@ -63,6 +63,7 @@
 //! ```
 
 mod error;
+mod info;
 mod params;
 mod parser;
 #[cfg(test)]
@@ -79,6 +80,7 @@ use http::HeaderMap;
 use http::header::{AsHeaderName, HeaderValue};
 
 pub use self::error::{ChallengeError, ChallengeErrorKind};
+pub use self::info::AuthenticationInfo;
 use self::params::Params;
 use self::parser::Parser;
 

@@ -28,7 +28,7 @@ enum Open {
 }
 
 /// What is wrong, and at which octet of the line.
-type Fault = (ChallengeErrorKind, usize);
+pub(super) type Fault = (ChallengeErrorKind, usize);
 
 impl Parser {
     /// Reads one line; breaks when a limit is reached.
@@ -115,6 +115,15 @@ impl Parser {
     fn error(&mut self, scheme: Option<&str>, (kind, offset): Fault) {
         self.read.errors.push(ChallengeError::new(kind, scheme, self.line, offset));
     }
+}
+
+/// A line of parameters that belong to no challenge.
+pub(super) fn params(params: &mut Params, value: &[u8]) -> Result<(), Fault> {
+    for element in elements(value) {
+        let start = element.at;
+        params.push(param(element)?).map_err(|kind| (kind, start))?;
+    }
+    Ok(())
 }
 
 /// What follows the scheme.
