@@ -13,6 +13,7 @@ pub struct SchemeError {
 #[derive(Debug)]
 enum Cause {
     Challenge(ChallengeError),
+    AuthenticationInfo(ChallengeError),
     Mechanism(MechanismError),
     Other(&'static str),
 }
@@ -27,6 +28,10 @@ impl SchemeError {
         Self { scheme, cause: Cause::Challenge(error) }
     }
 
+    pub(crate) fn authentication_info(scheme: &'static str, error: ChallengeError) -> Self {
+        Self { scheme, cause: Cause::AuthenticationInfo(error) }
+    }
+
     pub(crate) fn mechanism(scheme: &'static str, error: MechanismError) -> Self {
         Self { scheme, cause: Cause::Mechanism(error) }
     }
@@ -35,7 +40,7 @@ impl SchemeError {
     pub fn as_mechanism(&self) -> Option<&MechanismError> {
         match &self.cause {
             Cause::Mechanism(error) => Some(error),
-            Cause::Challenge(_) | Cause::Other(_) => None,
+            Cause::Challenge(_) | Cause::AuthenticationInfo(_) | Cause::Other(_) => None,
         }
     }
 
@@ -49,6 +54,9 @@ impl fmt::Display for SchemeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Challenge(_) => write!(f, "{}: the challenge is malformed", self.scheme),
+            Cause::AuthenticationInfo(_) => {
+                write!(f, "{}: the Authentication-Info is malformed", self.scheme)
+            }
             Cause::Mechanism(_) => write!(f, "{}: the mechanism failed", self.scheme),
             Cause::Other(reason) => write!(f, "{}: {reason}", self.scheme),
         }
@@ -58,7 +66,7 @@ impl fmt::Display for SchemeError {
 impl std::error::Error for SchemeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.cause {
-            Cause::Challenge(error) => Some(error),
+            Cause::Challenge(error) | Cause::AuthenticationInfo(error) => Some(error),
             Cause::Mechanism(error) => Some(error),
             Cause::Other(_) => None,
         }

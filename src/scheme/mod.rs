@@ -7,6 +7,7 @@
 
 mod basic;
 mod bearer;
+pub mod digest;
 mod error;
 mod knowledge;
 mod token;

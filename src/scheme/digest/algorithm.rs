@@ -1,0 +1,169 @@
+//! The hash functions (RFC 7616, section 3.2), and what they are applied to.
+
+use std::fmt;
+
+use md5::Md5;
+use sha2::{Digest, Sha256, Sha512_256};
+use zeroize::{Zeroize, Zeroizing};
+
+/// A hash in lower-case hexadecimal digits, wiped when it is dropped: some hashes are as good as
+/// the password.
+pub(crate) type Hex = Zeroizing<String>;
+
+/// The `algorithm` of a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// `MD5`, also where the challenge names none.
+    Md5,
+    /// `MD5-sess`.
+    Md5Sess,
+    /// `SHA-256`.
+    Sha256,
+    /// `SHA-256-sess`.
+    Sha256Sess,
+    /// `SHA-512-256`: SHA-512/256, which is not the beginning of SHA-512.
+    Sha512_256,
+    /// `SHA-512-256-sess`.
+    Sha512_256Sess,
+}
+
+impl Algorithm {
+    const ALL: [Self; 6] =
+        [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess, Self::Sha512_256, Self::Sha512_256Sess];
+
+    /// The algorithm of this name, in any case.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name().as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    /// Its registered name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Md5Sess => "MD5-sess",
+            Self::Sha256 => "SHA-256",
+            Self::Sha256Sess => "SHA-256-sess",
+            Self::Sha512_256 => "SHA-512-256",
+            Self::Sha512_256Sess => "SHA-512-256-sess",
+        }
+    }
+
+    /// Whether the key is made once for a session, with its nonces (section 3.4.2).
+    pub const fn is_session(self) -> bool {
+        matches!(self, Self::Md5Sess | Self::Sha256Sess | Self::Sha512_256Sess)
+    }
+
+    pub(crate) const fn hash(self) -> Hash {
+        match self {
+            Self::Md5 | Self::Md5Sess => Hash::Md5,
+            Self::Sha256 | Self::Sha256Sess => Hash::Sha256,
+            Self::Sha512_256 | Self::Sha512_256Sess => Hash::Sha512_256,
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A hash function, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Hash {
+    Md5,
+    Sha256,
+    Sha512_256,
+}
+
+impl Hash {
+    pub(crate) fn hasher(self) -> Hasher {
+        match self {
+            Self::Md5 => Hasher::Md5(Md5::new()),
+            Self::Sha256 => Hasher::Sha256(Sha256::new()),
+            Self::Sha512_256 => Hasher::Sha512_256(Sha512_256::new()),
+        }
+    }
+
+    /// `H(part ":" part ":" …)` (section 3.3).
+    pub(crate) fn of(self, parts: &[&[u8]]) -> Hex {
+        let mut hasher = self.hasher();
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                hasher.update(b":");
+            }
+            hasher.update(part);
+        }
+        hasher.finish()
+    }
+}
+
+/// A hash in the making.
+#[derive(Clone)]
+pub(crate) enum Hasher {
+    Md5(Md5),
+    Sha256(Sha256),
+    Sha512_256(Sha512_256),
+}
+
+impl Hasher {
+    pub(crate) fn update(&mut self, octets: &[u8]) {
+        match self {
+            Self::Md5(hasher) => hasher.update(octets),
+            Self::Sha256(hasher) => hasher.update(octets),
+            Self::Sha512_256(hasher) => hasher.update(octets),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Hex {
+        match self {
+            Self::Md5(hasher) => hex(&mut hasher.finalize()),
+            Self::Sha256(hasher) => hex(&mut hasher.finalize()),
+            Self::Sha512_256(hasher) => hex(&mut hasher.finalize()),
+        }
+    }
+}
+
+/// Wipes the octets.
+fn hex(octets: &mut [u8]) -> Hex {
+    let mut text = Zeroizing::new(String::with_capacity(2 * octets.len()));
+    for octet in octets.iter() {
+        for digit in [octet >> 4, octet & 0xf] {
+            text.push(char::from_digit(digit.into(), 16).expect("four bits are a digit"));
+        }
+    }
+    octets.zeroize();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_in_any_case_and_nothing_else_is() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::from_name(algorithm.name().as_bytes()), Some(algorithm));
+            assert_eq!(Algorithm::from_name(algorithm.name().to_lowercase().as_bytes()), Some(algorithm));
+            assert_eq!(algorithm.is_session(), algorithm.name().ends_with("-sess"));
+        }
+        for name in ["", "MD5 ", "SHA-512", "SHA256", "MD5-session", "token"] {
+            assert_eq!(Algorithm::from_name(name.as_bytes()), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_hash_functions_are_the_published_ones() {
+        // RFC 1321, A.5; FIPS 180-4's examples of SHA-256 and SHA-512/256.
+        for (hash, expected) in [
+            (Hash::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+            (Hash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (Hash::Sha512_256, "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"),
+        ] {
+            assert_eq!(*hash.of(&[b"abc"]), expected);
+        }
+        assert_eq!(Hash::Md5.of(&[b"a", b"b"]), Hash::Md5.of(&[b"a:b"]));
+        assert!(Hash::Md5 < Hash::Sha256 && Hash::Sha256 < Hash::Sha512_256);
+    }
+}

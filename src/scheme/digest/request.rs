@@ -1,0 +1,103 @@
+//! The request that an answer is made for.
+
+use std::borrow::Cow;
+
+use http::Method;
+
+use super::algorithm::Algorithm;
+use super::body::BodyDigest;
+use crate::scheme::{RequestContext, SchemeError};
+
+/// What an answer covers: method, target, and the content with `auth-int`.
+#[derive(Clone, Debug)]
+pub struct DigestRequest<'a> {
+    pub(super) method: &'a Method,
+    pub(super) target: Cow<'a, str>,
+    content: Content<'a>,
+}
+
+#[derive(Clone, Debug)]
+enum Content<'a> {
+    /// Its hash is that of no octets.
+    Nothing,
+    Hashed(&'a BodyDigest),
+    Unknown,
+}
+
+impl<'a> DigestRequest<'a> {
+    /// A request whose target is spelled exactly as on the request line: in origin-form, in
+    /// absolute-form to a proxy, in authority-form for `CONNECT`, or `*` (RFC 9112, section 3.2).
+    pub fn new(method: &'a Method, target: impl Into<Cow<'a, str>>, has_body: bool) -> Self {
+        let content = if has_body { Content::Unknown } else { Content::Nothing };
+        Self { method, target: target.into(), content }
+    }
+
+    /// The same with the hash of its content, if it is known.
+    #[must_use]
+    pub fn with_body_digest(mut self, digest: Option<&'a BodyDigest>) -> Self {
+        if let Some(digest) = digest {
+            self.content = Content::Hashed(digest);
+        }
+        self
+    }
+
+    /// Whether there is a hash of the content, by the right function.
+    pub(super) fn has_body_hash(&self, algorithm: Algorithm) -> bool {
+        match self.content {
+            Content::Nothing => true,
+            Content::Hashed(digest) => digest.hex(algorithm.hash()).is_some(),
+            Content::Unknown => false,
+        }
+    }
+
+    /// The hash of the content, if there is one.
+    pub(super) fn body_hash(&self, algorithm: Algorithm) -> Option<Cow<'a, str>> {
+        let hash = algorithm.hash();
+        match self.content {
+            Content::Nothing => Some(Cow::Owned(hash.of(&[b""]).to_string())),
+            Content::Hashed(digest) => digest.hex(hash).map(Cow::Borrowed),
+            Content::Unknown => None,
+        }
+    }
+
+    /// What cannot stand on a request line is not answered for.
+    pub(super) fn check(&self) -> Result<(), SchemeError> {
+        let fits = |octet: u8| octet > b' ' && octet != 0x7f;
+        if self.target.is_empty() || !self.target.bytes().all(fits) {
+            return Err(SchemeError::new(super::NAME, "the request's target cannot stand on a request line"));
+        }
+        Ok(())
+    }
+}
+
+impl<'a> From<RequestContext<'a>> for DigestRequest<'a> {
+    /// A `Uri` prints as hyper sends it.
+    fn from(context: RequestContext<'a>) -> Self {
+        Self::new(context.method, context.target.to_string(), context.has_body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+
+    #[test]
+    fn the_target_is_that_of_the_request_line_in_each_of_its_forms() {
+        for (method, target) in [
+            (Method::GET, "/dir/\"index\".html?a=%2f"),
+            (Method::GET, "http://a.test:80/x"),
+            (Method::OPTIONS, "*"),
+            (Method::CONNECT, "a.test:443"),
+        ] {
+            let uri: Uri = target.parse().expect("a target");
+            let request = DigestRequest::from(RequestContext::new(&method, &uri, false));
+            assert_eq!(request.target, target);
+            request.check().expect("it can be sent");
+        }
+        for target in ["", "/a b", "/a\r\nx", "/\u{7f}"] {
+            DigestRequest::new(&Method::GET, target, false).check().expect_err(target);
+        }
+    }
+}

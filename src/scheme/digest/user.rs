@@ -1,0 +1,167 @@
+//! The user's name and password as octets, and the form in which the name is sent.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::NAME;
+use super::algorithm::Hex;
+use super::challenge::DigestChallenge;
+use super::policy::DigestCharset;
+use super::response;
+use crate::authorization::ParamValue;
+use crate::credentials::Credentials;
+use crate::scheme::SchemeError;
+
+/// A name as it is sent.
+pub(super) enum Name {
+    /// `username="…"`, in the charset of the hash. Other than ASCII goes as it is, as in Chromium,
+    /// Firefox and curl: who names no charset does not know `username*` either.
+    Plain(Vec<u8>),
+    /// `username*=UTF-8''…` (RFC 8187).
+    Extended(String),
+    /// `username="…"` with a hash, and `userhash=true`.
+    Hashed(Hex),
+}
+
+impl Name {
+    /// The parameter's name and value.
+    pub(super) fn param(&self) -> (&'static str, ParamValue<'_>) {
+        match self {
+            Self::Plain(octets) => ("username", ParamValue::Quoted(octets)),
+            Self::Extended(text) => ("username*", ParamValue::Token(text)),
+            Self::Hashed(hex) => ("username", ParamValue::Quoted(hex.as_bytes())),
+        }
+    }
+}
+
+/// What name and password come to in a realm.
+pub(super) struct Login {
+    pub(super) name: Name,
+    /// `H(username:realm:password)`, the password's equal in this realm.
+    pub(super) key: Arc<Hex>,
+}
+
+/// For a challenge, in its charset or that of the policy.
+pub(super) fn log_in(
+    credentials: &Credentials,
+    challenge: &DigestChallenge,
+    charset: DigestCharset,
+) -> Result<Login, SchemeError> {
+    let Some((username, password)) = credentials.as_password() else {
+        return Err(SchemeError::new(NAME, "it needs a password"));
+    };
+    let password = password.expose();
+    if username.contains(':') {
+        return Err(SchemeError::new(NAME, "a user name with a colon cannot be sent"));
+    }
+    if username.chars().chain(password.chars()).any(char::is_control) {
+        return Err(SchemeError::new(NAME, "the user name or password has control characters"));
+    }
+
+    let encoded = match charset {
+        DigestCharset::Latin1 if !challenge.is_utf8() => latin1(username).zip(latin1(password)),
+        DigestCharset::Latin1 | DigestCharset::Utf8 => None,
+    };
+    let (name_octets, password_octets) = match &encoded {
+        Some((name, password)) => (name.as_slice(), password.as_slice()),
+        None => (username.as_bytes(), password.as_bytes()),
+    };
+    let name = if challenge.wants_user_hash() {
+        Name::Hashed(response::user_hash(challenge.algorithm(), name_octets, challenge.realm()))
+    } else if username.is_ascii() || !challenge.is_utf8() {
+        Name::Plain(name_octets.to_vec())
+    } else {
+        Name::Extended(extended(username))
+    };
+    let key = response::key(challenge.algorithm().hash(), name_octets, challenge.realm(), password_octets);
+    Ok(Login { name, key: Arc::new(key) })
+}
+
+/// `None` if a character is not in ISO-8859-1.
+fn latin1(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut octets = Zeroizing::new(Vec::with_capacity(text.len()));
+    for character in text.chars() {
+        octets.push(u8::try_from(u32::from(character)).ok()?);
+    }
+    Some(octets)
+}
+
+/// `ext-value` in UTF-8 and without a language (RFC 8187, section 3.2.1).
+fn extended(text: &str) -> String {
+    let mut value = String::from("UTF-8''");
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&octet) {
+            value.push(octet.into());
+        } else {
+            write!(value, "%{octet:02X}").expect("a String takes everything");
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::algorithm::Hash;
+    use super::*;
+    use crate::challenge::Challenges;
+
+    fn name(challenge: &str, charset: DigestCharset, username: &str) -> Result<(Name, Hex), SchemeError> {
+        let challenges = Challenges::from_value(challenge.as_bytes());
+        let challenge = DigestChallenge::parse(challenges.iter().next().expect("one"))?;
+        let login = log_in(&Credentials::password(username, "pass-wörd"), &challenge, charset)?;
+        Ok((login.name, (*login.key).clone()))
+    }
+
+    fn key(username: &[u8], password: &[u8]) -> Hex {
+        response::key(Hash::Md5, username, b"r", password)
+    }
+
+    const UTF8: &str = "Digest realm=r, nonce=n, charset=utf-8";
+    const SILENT: &str = "Digest realm=r, nonce=n";
+
+    #[test]
+    fn a_name_beyond_ascii_goes_as_utf8_unless_the_policy_says_otherwise() {
+        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Utf8, "J\u{e4}s\u{f8}n").expect("good")
+        else {
+            panic!("not as it is")
+        };
+        assert_eq!(plain, "Jäsøn".as_bytes());
+        assert_eq!(hash, key("Jäsøn".as_bytes(), "pass-wörd".as_bytes()));
+
+        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "Jäsøn").expect("good") else {
+            panic!("not as it is")
+        };
+        assert_eq!(plain, b"J\xe4s\xf8n");
+        assert_eq!(hash, key(b"J\xe4s\xf8n", b"pass-w\xf6rd"));
+
+        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "J€").expect("good") else {
+            panic!("not as it is")
+        };
+        assert_eq!(plain, "J€".as_bytes());
+        assert_eq!(hash, key("J€".as_bytes(), "pass-wörd".as_bytes()));
+    }
+
+    #[test]
+    fn a_server_that_names_utf8_gets_an_extended_name() {
+        for charset in [DigestCharset::Utf8, DigestCharset::Latin1] {
+            let (Name::Extended(text), hash) = name(UTF8, charset, "J\u{e4}s\u{f8}n Doe'*%").expect("good")
+            else {
+                panic!("not extended")
+            };
+            assert_eq!(text, "UTF-8''J%C3%A4s%C3%B8n%20Doe%27%2A%25");
+            assert_eq!(hash, key("Jäsøn Doe'*%".as_bytes(), "pass-wörd".as_bytes()));
+        }
+        let (name, _) = name(UTF8, DigestCharset::Utf8, "a \"b\" \\c").expect("good");
+        assert!(matches!(name, Name::Plain(plain) if plain == b"a \"b\" \\c"));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_an_error_without_the_secret() {
+        for username in ["a:b", "a\nb", "a\u{7f}", "a\u{85}"] {
+            let Err(error) = name(SILENT, DigestCharset::Utf8, username) else { panic!("{username:?}") };
+            assert!(!error.to_string().contains("pass-"), "{error}");
+        }
+    }
+}
