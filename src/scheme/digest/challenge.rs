@@ -8,7 +8,9 @@ use super::algorithm::Algorithm;
 use super::body::BodyHasher;
 use super::policy::{DigestPolicy, LegacyDigest};
 use super::response::Qop;
+use super::space::DigestSpace;
 use crate::challenge::Challenge;
+use crate::protection_space::{Challenger, Origin};
 use crate::scheme::SchemeError;
 
 /// A Digest challenge that can be answered.
@@ -26,6 +28,7 @@ pub struct DigestChallenge {
     nonce_is_stale: bool,
     user_hash: bool,
     utf8: bool,
+    domain: Vec<u8>,
 }
 
 /// The qualities of protection that a server offers.
@@ -92,6 +95,7 @@ impl DigestChallenge {
             nonce_is_stale: says("stale", "true"),
             user_hash: says("userhash", "true"),
             utf8: says("charset", "UTF-8"),
+            domain: challenge.param("domain").unwrap_or_default().to_vec(),
         })
     }
 
@@ -157,6 +161,11 @@ impl DigestChallenge {
     /// For the content of a request that answers this challenge.
     pub fn body_hasher(&self) -> BodyHasher {
         BodyHasher::new(self.algorithm)
+    }
+
+    /// Where the same credentials may be sent without being asked, on the origin that challenged.
+    pub fn space(&self, challenger: Challenger, origin: &Origin) -> DigestSpace {
+        DigestSpace::new(challenger, origin, &self.domain)
     }
 
     pub(super) fn allowed_by(&self, policy: &DigestPolicy) -> Result<(), SchemeError> {

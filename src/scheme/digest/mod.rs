@@ -48,6 +48,7 @@ mod policy;
 mod request;
 mod response;
 mod session;
+mod space;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -60,5 +61,6 @@ pub use self::nonce::{ClientNonce, Renewal};
 pub use self::policy::{DigestCharset, DigestPolicy, LegacyDigest};
 pub use self::request::DigestRequest;
 pub use self::session::{DigestSession, SentDigest};
+pub use self::space::DigestSpace;
 
 const NAME: &str = "Digest";
