@@ -1,5 +1,6 @@
 //! Whole answers: the published ones, those of other implementations, and what comes back.
 
+mod oracles;
 mod proofs;
 mod published;
 mod sharing;
