@@ -49,7 +49,6 @@ impl Challenger {
             Self::Proxy => header::PROXY_AUTHORIZATION,
         }
     }
-
 }
 
 impl fmt::Display for Challenger {
@@ -224,7 +223,7 @@ impl Paths {
         match self {
             Self::All => Some(0),
             Self::Below(beginnings) => {
-                let those = beginnings.iter().filter(|beginning| path.starts_with(beginning.as_str()));
+                let those = beginnings.iter().filter(|beginning| begins_with(path, beginning));
                 those.map(String::len).max()
             }
         }
@@ -237,15 +236,22 @@ impl Paths {
             return;
         };
         for other in others {
-            if ours.iter().any(|beginning| other.starts_with(beginning.as_str())) {
+            if ours.iter().any(|beginning| begins_with(other, beginning)) {
                 continue;
             }
-            ours.retain(|beginning| !beginning.starts_with(other.as_str()));
+            ours.retain(|beginning| !begins_with(beginning, other));
             ours.push(other.clone());
         }
         let too_many = ours.len().saturating_sub(Self::MAX);
         ours.drain(..too_many);
     }
+}
+
+/// Whether a path lies at another one or beneath it: `/a` stands for `/a/b`, not for `/ab`.
+pub(crate) fn begins_with(path: &str, beginning: &str) -> bool {
+    path.strip_prefix(beginning).is_some_and(|rest| {
+        rest.is_empty() || beginning.ends_with('/') || rest.starts_with('/') || rest.starts_with('?')
+    })
 }
 
 #[cfg(test)]

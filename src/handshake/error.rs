@@ -36,15 +36,3 @@ impl std::error::Error for HandshakeError {
         }
     }
 }
-
-/// What a scheme's error comes to, in one line beside the scheme's name: the mechanism's own words,
-/// if it was the one that failed.
-pub(super) fn reason(error: &SchemeError) -> String {
-    if let Some(mechanism) = error.as_mechanism() {
-        return mechanism.to_string();
-    }
-    match std::error::Error::source(error) {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
-    }
-}

@@ -66,6 +66,11 @@ impl Progress {
         self.tried.extend(dismissed);
     }
 
+    /// Whether something that is left to try takes these credentials.
+    pub(super) fn has_candidate_for(&self, credentials: &Credentials) -> bool {
+        self.candidates.iter().any(|candidate| candidate.scheme.takes(credentials))
+    }
+
     /// Notes that a scheme cannot serve this request, whatever the server says.
     pub(super) fn give_up(&mut self, scheme: &dyn Scheme, why: Why) {
         self.dismiss(scheme, why.clone());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::HeaderMap;
 
 use crate::challenge::{Challenge, Challenges};
 use crate::credentials::{Ambient, Credentials};
@@ -91,12 +91,12 @@ impl Run {
             .find(|challenge| self.exchange.is_continued_by(challenge, is_proven))
     }
 
-    /// The server accepted; its final token, if there is one, is among the challenges, or `info` has
-    /// it.
+    /// The server accepted; its final token, if there is one, is among the challenges, or the fields
+    /// have it.
     pub(super) fn conclude(
         &mut self,
         challenges: &Challenges,
-        info: Option<&HeaderValue>,
+        fields: &HeaderMap,
     ) -> Result<Reply, SchemeError> {
         self.concluding = true;
         let name = self.scheme.name();
@@ -106,7 +106,9 @@ impl Run {
             .find(|error| error.scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case(name)));
         match (select::answer(challenges, name), illegible) {
             (None, Some(error)) => Err(SchemeError::challenge(name, error.clone())),
-            (challenge, _) => self.exchange.conclude(Acceptance::new(challenge, info)),
+            (challenge, _) => {
+                self.exchange.conclude(Acceptance::new(self.space.challenger, challenge, fields))
+            }
         }
     }
 

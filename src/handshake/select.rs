@@ -1,5 +1,6 @@
 //! Which challenge to answer: the strongest scheme that is allowed, whatever the server's order.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::challenge::{Challenge, Challenges};
@@ -42,7 +43,10 @@ pub(super) fn candidates(
     let mut candidates = Vec::new();
     let mut dismissed = Vec::new();
     for scheme in authenticator.schemes() {
-        for challenge in challenges.iter().filter(|challenge| challenge.is(scheme.name())) {
+        let mut of_scheme: Vec<_> =
+            challenges.iter().filter(|challenge| challenge.is(scheme.name())).collect();
+        of_scheme.sort_by_key(|challenge| Reverse(scheme.strength(challenge)));
+        for challenge in of_scheme {
             if let Some(why) = authenticator.bars(&**scheme, origin) {
                 dismissed.push(Tried { scheme: scheme.name().to_owned(), why });
                 continue;

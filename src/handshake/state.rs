@@ -9,7 +9,7 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
-use crate::handshake::error::{HandshakeError, reason};
+use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Permission;
 use crate::handshake::identity::Identity;
 use crate::handshake::memory::OriginMemory;
@@ -285,7 +285,7 @@ impl Handshake {
             _ => {
                 if run.is_for_another_realm(challenges) {
                     self.offer(challenges);
-                    if !self.request.candidates.is_empty() {
+                    if self.request.has_candidate_for(run.credentials()) {
                         run.leave_undecided();
                         drop(run);
                         return self.next_candidate(request);
@@ -434,7 +434,7 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let Candidate { scheme, challenge, realm } = candidate;
-        let paths = challenge.as_ref().map(|challenge| scheme.paths(challenge, request.target));
+        let paths = challenge.as_ref().map(|challenge| scheme.paths(challenge, &space, request.target));
         let knowledge = self.memory.remember(scheme.name(), realm, scheme.binding(), paths);
         if self.request.closing {
             self.state = State::Spoiled;
@@ -508,7 +508,7 @@ impl Handshake {
                 if error.as_mechanism().map(MechanismError::kind) == Some(ErrorKind::TicketRefused) {
                     run.spare();
                 }
-                self.refused(*run, Some(reason(&error)))
+                self.refused(*run, Some(error.reason()))
             }
             Err(error) => self.cannot_start(*run, error, request),
         }
@@ -518,7 +518,7 @@ impl Handshake {
     fn cannot_start(&mut self, run: Run, error: SchemeError, request: RequestContext<'_>) -> Action {
         self.state = State::Idle;
         let scheme = Arc::clone(&run.scheme);
-        let (sent, reason) = (run.sent, reason(&error));
+        let (sent, reason) = (run.sent, error.reason());
         let why = match error.as_mechanism().map(MechanismError::kind) {
             Some(ErrorKind::WrongPassword) => {
                 self.request.refused = Some(run.credentials().clone());
@@ -586,7 +586,7 @@ impl Handshake {
             None => {}
         }
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
-        let concluded = run.conclude(&challenges, head.headers.get(self.challenger.info_field()));
+        let concluded = run.conclude(&challenges, head.headers);
         self.concluded(run, concluded)
     }
 

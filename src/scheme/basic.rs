@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::mechanism::{Binding, Expects, Initiate, Stepped};
-use crate::protection_space::Paths;
+use crate::protection_space::{Paths, ProtectionSpace};
 use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
 const NAME: &str = "Basic";
@@ -55,7 +55,7 @@ impl Scheme for Basic {
     }
 
     /// What lies beside the target and below it (RFC 7617, section 2.2).
-    fn paths(&self, _: &Challenge, target: &Uri) -> Paths {
+    fn paths(&self, _: &Challenge, _: &ProtectionSpace, target: &Uri) -> Paths {
         Paths::beside(target.path())
     }
 

@@ -4,7 +4,7 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Expects, Initiate, Stepped};
-use crate::protection_space::Paths;
+use crate::protection_space::{Paths, ProtectionSpace};
 use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
 const NAME: &str = "Bearer";
@@ -47,7 +47,7 @@ impl Scheme for Bearer {
     }
 
     /// The whole origin: a token is for a resource server (RFC 6750, section 5.2).
-    fn paths(&self, _: &Challenge, _: &Uri) -> Paths {
+    fn paths(&self, _: &Challenge, _: &ProtectionSpace, _: &Uri) -> Paths {
         Paths::All
     }
 

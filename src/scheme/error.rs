@@ -44,6 +44,16 @@ impl SchemeError {
         }
     }
 
+    /// What it comes to, in one line, where the scheme's name stands beside it.
+    pub(crate) fn reason(&self) -> String {
+        match &self.cause {
+            Cause::Challenge(error) => format!("malformed challenge: {error}"),
+            Cause::AuthenticationInfo(error) => format!("malformed Authentication-Info: {error}"),
+            Cause::Mechanism(error) => error.to_string(),
+            Cause::Other(reason) => (*reason).to_owned(),
+        }
+    }
+
     /// The scheme's name.
     pub fn scheme(&self) -> &'static str {
         self.scheme

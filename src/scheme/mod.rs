@@ -14,19 +14,20 @@ mod token;
 
 pub use basic::{Basic, BasicCharset};
 pub use bearer::Bearer;
+pub use digest::Digest;
 pub use error::SchemeError;
 pub use knowledge::Knowledge;
 pub use token::{Negotiate, NtlmScheme};
 
 use std::fmt;
 
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderMap, Method, Uri};
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Expects, Initiate, StepJob, Stepped};
-use crate::protection_space::Paths;
+use crate::protection_space::{Challenger, Paths, ProtectionSpace};
 
 /// The request that a challenge was answered to, as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -77,9 +78,14 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         false
     }
 
-    /// For which of the origin's paths a challenge speaks that came in answer to a request for
+    /// How strong a challenge of this scheme is beside others of the scheme.
+    fn strength(&self, _challenge: &Challenge) -> u8 {
+        0
+    }
+
+    /// For which of the space's paths a challenge speaks that came in answer to a request for
     /// `target`.
-    fn paths(&self, _challenge: &Challenge, _target: &Uri) -> Paths {
+    fn paths(&self, _challenge: &Challenge, _space: &ProtectionSpace, _target: &Uri) -> Paths {
         Paths::All
     }
 
@@ -120,20 +126,22 @@ pub trait Exchange: Send {
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError>;
 }
 
-/// What came with a response that accepts a login.
-#[derive(Clone, Copy, Debug, Default)]
+/// A response that accepts a login.
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Acceptance<'a> {
+    /// Who accepts it.
+    pub challenger: Challenger,
     /// This scheme's final token, in the place of a challenge (RFC 4559, section 5).
     pub challenge: Option<&'a Challenge>,
-    /// `Authentication-Info` or `Proxy-Authentication-Info` (RFC 9110, section 11.6.3).
-    pub info: Option<&'a HeaderValue>,
+    /// The response's fields, with `Authentication-Info` where the scheme has it.
+    pub fields: &'a HeaderMap,
 }
 
 impl<'a> Acceptance<'a> {
-    /// An acceptance with this final token and this information.
-    pub fn new(challenge: Option<&'a Challenge>, info: Option<&'a HeaderValue>) -> Self {
-        Self { challenge, info }
+    /// An acceptance with this final token and these fields.
+    pub fn new(challenger: Challenger, challenge: Option<&'a Challenge>, fields: &'a HeaderMap) -> Self {
+        Self { challenger, challenge, fields }
     }
 }
 

@@ -10,7 +10,7 @@ use legwork::protection_space::{Challenger, Origin};
 
 use super::token::{Token, has_ntlm_challenge};
 
-const SCHEMES: [&str; 3] = ["Basic", "NTLM", "Negotiate"];
+const SCHEMES: [&str; 4] = ["Basic", "Digest", "NTLM", "Negotiate"];
 
 /// The ledger of one authenticator and one origin.
 pub(super) struct Rules {
@@ -115,6 +115,7 @@ impl Rules {
                 let text = format!("{username}:{}", password.expose());
                 assert_eq!(token.octets, text.as_bytes());
             }
+            "Digest" => {}
             _ => connection.owner = Some(request.identity.clone()),
         }
         if token.ntlm_type() == Some(3) {
@@ -160,7 +161,7 @@ impl Rules {
         let challenged = response.status() == self.challenger.status();
         if challenged {
             for challenge in &challenges {
-                if challenge.is("Basic") {
+                if challenge.is("Basic") || challenge.is("Digest") {
                     self.realms.insert(challenge.realm().map(|realm| realm.to_string()));
                 } else if challenge.is("NTLM") || challenge.is("Negotiate") {
                     self.realms.insert(None);
@@ -175,7 +176,14 @@ impl Rules {
             // A guess for one space says nothing of another one; a 401 for no space is a refusal.
             let ours = |challenge: &Challenge| SCHEMES.into_iter().any(|scheme| challenge.is(scheme));
             let of_another_space = spoke_first && self.realms.len() > 1 && challenges.iter().any(ours);
-            if challenged && !of_another_space {
+            // A nonce that is too old says nothing of the password.
+            let by_digest = leg.token.as_ref().is_some_and(|token| token.scheme == "Digest");
+            let stale = |challenge: &Challenge| {
+                challenge.is("Digest")
+                    && challenge.param("stale").is_some_and(|stale| stale.eq_ignore_ascii_case(b"true"))
+            };
+            let is_stale = by_digest && challenges.iter().any(stale);
+            if challenged && !of_another_space && !is_stale {
                 record.refused += 1;
             }
         }

@@ -64,6 +64,10 @@ impl Server {
             self.verdict = Some(if right { Verdict::Accepted } else { Verdict::Refused });
             return;
         }
+        if token.scheme == "Digest" {
+            self.verdict = Some(script.choose(&[Verdict::Refused, Verdict::Accepted]));
+            return;
+        }
         if token.ntlm_type() == Some(1) {
             let forms = [
                 ChallengeForm::WithTimestamp,

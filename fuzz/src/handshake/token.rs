@@ -5,7 +5,7 @@ use legwork::challenge::{Challenge, Challenges};
 use legwork::mechanism::ntlm::message_type;
 use legwork::testing::AuthenticateMessage;
 
-/// `scheme token68`, from either side.
+/// `scheme token68`, from either side; of Digest's parameters the user's name.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) scheme: &'static str,
@@ -18,6 +18,12 @@ impl Token {
         let challenges = Challenges::from_value(value.as_bytes());
         let mut tokens = challenges.iter();
         let (Some(credentials), None) = (tokens.next(), tokens.next()) else { panic!("not scheme token68") };
+        if credentials.is("Digest") {
+            return Self {
+                scheme: "Digest",
+                octets: credentials.param("username").expect("a name").to_vec(),
+            };
+        }
         let octets = credentials.token().expect("base64").expect("a token");
         let known = ["Basic", "NTLM", "Negotiate"].into_iter().find(|known| credentials.is(known));
         Self { scheme: known.expect("one of the schemes"), octets }
@@ -35,16 +41,19 @@ impl Token {
 
     /// Whether it is part of a login that the whole connection gets.
     pub(super) fn is_bound(&self) -> bool {
-        self.scheme != "Basic"
+        !matches!(self.scheme, "Basic" | "Digest")
     }
 
     /// Whether it was made from the password.
     pub(super) fn proves(&self) -> bool {
-        self.scheme == "Basic" || self.ntlm_type() == Some(3)
+        !self.is_bound() || self.ntlm_type() == Some(3)
     }
 
     /// Whose proof it is.
     pub(super) fn user(&self) -> Option<String> {
+        if self.scheme == "Digest" {
+            return Some(String::from_utf8(self.octets.clone()).expect("UTF-8"));
+        }
         if self.scheme == "Basic" {
             let text = String::from_utf8(self.octets.clone()).expect("UTF-8");
             return Some(text.split_once(':').expect("a colon").0.to_owned());

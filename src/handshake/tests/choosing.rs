@@ -24,12 +24,12 @@ fn the_strongest_scheme_is_chosen_whatever_the_servers_order() {
 fn a_refusal_explains_the_schemes_that_cannot_be_used() {
     let mut connection = Connection::to(&authenticator(), Challenger::Origin, plain_mail());
     connection.begin().bare();
-    let refusal = connection.receive(&unauthorized(&["Basic realm=\"x\", Hoba, DIGEST realm=y"])).refusal();
+    let refusal = connection.receive(&unauthorized(&["Basic realm=\"x\", Hoba, Digest realm=y"])).refusal();
     assert_eq!(refusal.legs, 1);
     assert_eq!(
         refusal.to_string(),
         "the origin refused the login: Basic: would show the password on a connection without TLS; \
-         Hoba: not supported; DIGEST: not supported",
+         Hoba: not supported; Digest: could not start: the challenge has no nonce",
     );
 }
 
@@ -67,7 +67,7 @@ fn a_scheme_that_cannot_start_is_explained_once_even_if_it_would_speak_first() {
     let mut connection = Connection::new(&authenticator);
     connection.begin().bare();
     let tried = connection.receive(&unauthorized(&["Fake"])).tried();
-    assert_eq!(tried, [(scheme("Fake"), Why::CannotStart(scheme("Fake: there is no ticket")))]);
+    assert_eq!(tried, [(scheme("Fake"), Why::CannotStart(scheme("there is no ticket")))]);
 }
 
 #[test]

@@ -47,6 +47,7 @@ mod nonce;
 mod policy;
 mod request;
 mod response;
+mod scheme;
 mod session;
 mod space;
 #[cfg(test)]
@@ -60,6 +61,7 @@ pub use self::info::ServerProof;
 pub use self::nonce::{ClientNonce, Renewal};
 pub use self::policy::{DigestCharset, DigestPolicy, LegacyDigest};
 pub use self::request::DigestRequest;
+pub use self::scheme::Digest;
 pub use self::session::{DigestSession, SentDigest};
 pub use self::space::DigestSpace;
 

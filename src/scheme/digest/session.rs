@@ -281,6 +281,11 @@ impl SentDigest {
         self.protection.as_ref().map(|protection| protection.count)
     }
 
+    /// Whether it was an answer to this challenge's nonce.
+    pub(super) fn used_nonce_of(&self, challenge: &DigestChallenge) -> bool {
+        self.nonce == *challenge.nonce()
+    }
+
     /// For the content of the response, if the server's proof covers it, as far as these fields
     /// tell: a proof may also come in a trailer.
     pub fn response_hasher(&self, challenger: Challenger, fields: &HeaderMap) -> Option<BodyHasher> {

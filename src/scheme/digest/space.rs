@@ -4,7 +4,7 @@ use std::str;
 
 use http::Uri;
 
-use crate::protection_space::{Challenger, Origin};
+use crate::protection_space::{Challenger, Origin, Paths, begins_with};
 
 /// The URIs that a challenge's credentials are good for.
 ///
@@ -55,6 +55,17 @@ impl DigestSpace {
         Self { within }
     }
 
+    /// The same as paths of the origin that challenged. One with a query is left out: what it stands
+    /// for is asked for.
+    pub(crate) fn paths(&self) -> Paths {
+        match &self.within {
+            Within::Proxy | Within::Origin(_) => Paths::All,
+            Within::Paths(_, paths) => {
+                Paths::Below(paths.iter().filter(|path| !path.contains('?')).cloned().collect())
+            }
+        }
+    }
+
     /// Whether a request for `uri`, absolute or on this origin, lies in the space.
     pub fn contains(&self, uri: &Uri) -> bool {
         let (origin, paths) = match &self.within {
@@ -94,12 +105,6 @@ impl Listed {
         }
         Some(Self::Here(absolute.path_and_query().map_or("/", |target| target.as_str()).to_owned()))
     }
-}
-
-fn begins_with(target: &str, path: &str) -> bool {
-    target.strip_prefix(path).is_some_and(|rest| {
-        rest.is_empty() || path.ends_with('/') || rest.starts_with('/') || rest.starts_with('?')
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,212 @@
+//! Digest as a scheme of the handshake.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Method, Uri};
+
+use super::NAME;
+use super::algorithm::Algorithm;
+use super::challenge::DigestChallenge;
+use super::info::ServerProof;
+use super::nonce::ClientNonce;
+use super::policy::DigestPolicy;
+use super::request::DigestRequest;
+use super::session::{DigestSession, SentDigest};
+use crate::challenge::Challenge;
+use crate::credentials::Credentials;
+use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication, StepJob, Stepped};
+use crate::protection_space::{Paths, ProtectionSpace};
+use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+
+/// The Digest scheme (RFC 7616).
+///
+/// Requests of one user in one realm share the server's nonce, on all connections: the next one
+/// takes one round trip. A nonce that has become too old is replaced, and the request sent again,
+/// once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Digest {
+    policy: DigestPolicy,
+}
+
+impl Digest {
+    /// Digest by this policy.
+    pub fn new(policy: DigestPolicy) -> Self {
+        Self { policy }
+    }
+}
+
+impl Scheme for Digest {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::Request
+    }
+
+    fn authenticates_server(&self) -> bool {
+        true
+    }
+
+    /// By the hash function: the strongest of several challenges is answered.
+    fn strength(&self, challenge: &Challenge) -> u8 {
+        let algorithm = DigestChallenge::parse(challenge).map(|challenge| challenge.algorithm());
+        match algorithm {
+            Ok(Algorithm::Sha512_256 | Algorithm::Sha512_256Sess) => 3,
+            Ok(Algorithm::Sha256 | Algorithm::Sha256Sess) => 2,
+            Ok(Algorithm::Md5 | Algorithm::Md5Sess) => 1,
+            Err(_) => 0,
+        }
+    }
+
+    /// What its `domain` lists on this origin, else all of it (RFC 7616, section 3.3).
+    fn paths(&self, challenge: &Challenge, space: &ProtectionSpace, _: &Uri) -> Paths {
+        match DigestChallenge::parse(challenge) {
+            Ok(challenge) => challenge.space(space.challenger, &space.origin).paths(),
+            Err(_) => Paths::All,
+        }
+    }
+
+    fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
+        let sessions = knowledge.of::<Sessions>();
+        Box::new(DigestExchange {
+            session: sessions.of(&arguments.credentials),
+            sessions,
+            policy: self.policy,
+            credentials: arguments.credentials,
+            rule: arguments.mutual_authentication,
+            request: None,
+            sent: None,
+            is_renewed: false,
+        })
+    }
+}
+
+/// The logins in one realm, by user; the last one in use comes last.
+#[derive(Default)]
+struct Sessions(Mutex<Vec<(Credentials, Arc<DigestSession>)>>);
+
+impl Sessions {
+    /// How many users' logins are kept in a realm.
+    const MAX: usize = 64;
+
+    fn of(&self, credentials: &Credentials) -> Option<Arc<DigestSession>> {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = sessions.iter().position(|(known, _)| known == credentials)?;
+        sessions[at..].rotate_left(1);
+        sessions.last().map(|(_, session)| Arc::clone(session))
+    }
+
+    /// Adds a login, unless another request was faster.
+    fn add(&self, credentials: &Credentials, session: DigestSession) -> Arc<DigestSession> {
+        if let Some(known) = self.of(credentials) {
+            return known;
+        }
+        let session = Arc::new(session);
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.push((credentials.clone(), Arc::clone(&session)));
+        if sessions.len() > Self::MAX {
+            sessions.remove(0);
+        }
+        session
+    }
+}
+
+struct DigestExchange {
+    sessions: Arc<Sessions>,
+    session: Option<Arc<DigestSession>>,
+    policy: DigestPolicy,
+    credentials: Credentials,
+    rule: MutualAuthentication,
+    /// What is to be answered for, once there is a nonce of the client's.
+    request: Option<Request>,
+    sent: Option<SentDigest>,
+    /// The server's nonce was replaced in this request already.
+    is_renewed: bool,
+}
+
+struct Request {
+    method: Method,
+    target: String,
+    has_body: bool,
+}
+
+impl DigestExchange {
+    /// Takes a challenge's nonce.
+    fn take(&mut self, challenge: &Challenge) -> Result<(), SchemeError> {
+        let challenge = DigestChallenge::parse(challenge)?;
+        match &self.session {
+            Some(session) => {
+                session.challenged(self.sent.as_ref(), &challenge)?;
+            }
+            None => {
+                let session = DigestSession::new(self.credentials.clone(), self.policy, &challenge)?;
+                self.session = Some(self.sessions.add(&self.credentials, session));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Exchange for DigestExchange {
+    /// Once in a request: where the nonce was too old, and where a server wants counts in order
+    /// and says nothing but that (httpd's `AuthDigestNcCheck`).
+    fn is_continued_by(&self, challenge: &Challenge, is_proven: bool) -> bool {
+        let (Some(sent), false) = (&self.sent, self.is_renewed) else { return false };
+        let Ok(challenge) = DigestChallenge::parse(challenge) else { return false };
+        challenge.is_stale() || (is_proven && !sent.used_nonce_of(&challenge))
+    }
+
+    fn respond(
+        &mut self,
+        challenge: Option<&Challenge>,
+        request: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        match challenge {
+            Some(challenge) => {
+                self.is_renewed = self.sent.is_some();
+                self.take(challenge)?;
+            }
+            None if self.session.is_none() => return Ok(Reply::Listen),
+            None => self.is_renewed = false,
+        }
+        self.request = Some(Request {
+            method: request.method.clone(),
+            target: request.target.to_string(),
+            has_body: request.has_body,
+        });
+        Ok(Reply::Step(StepJob::draw()))
+    }
+
+    fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError> {
+        let moment = stepped.into_moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
+        let (Some(session), Some(request)) = (&self.session, self.request.take()) else {
+            return Err(SchemeError::new(NAME, "there is no step to resume"));
+        };
+        let request = DigestRequest::new(&request.method, request.target, request.has_body);
+        let (authorization, sent) = session.authorize(&request, ClientNonce::new(moment.entropy))?;
+        self.sent = Some(sent);
+        Ok(Reply::Send { authorization, expects: Expects::Success, proves: true })
+    }
+
+    fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
+        let (Some(session), Some(sent)) = (&self.session, &self.sent) else {
+            return Err(SchemeError::new(NAME, "there is no exchange to conclude"));
+        };
+        let Acceptance { challenger, fields, .. } = acceptance;
+        let proof = session.concluded(sent, challenger, fields, None, self.rule)?;
+        Ok(Reply::Done(Proof {
+            mechanism: NAME,
+            principal: self.credentials.username().map(str::to_owned),
+            mutual: proof == ServerProof::Verified,
+            binding: Binding::Request,
+        }))
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sessions(..)")
+    }
+}
