@@ -6,6 +6,7 @@
 mod bindings;
 mod bodies;
 mod connections;
+mod digest;
 #[cfg(unix)]
 mod kerberos;
 mod logins;
