@@ -45,6 +45,7 @@ pub(crate) mod acceptor;
 mod answer;
 mod body;
 mod connection;
+mod digest;
 mod fault;
 mod gate;
 mod guard;
@@ -64,6 +65,7 @@ mod users;
 mod wire;
 
 pub use self::acceptor::{Accept, Acceptor};
+pub use self::digest::{AcceptedDigest, DigestAcceptor, DigestOddity, DigestVerdict, PresentedDigest};
 pub use self::fault::Fault;
 pub use self::gate::Gate;
 pub use self::judge::{Judge, Judgement, Presentation};

@@ -39,14 +39,14 @@
 //!   [policy](DigestCharset) says otherwise. They are not normalised: RFC 7616's rules for that
 //!   need Unicode's tables, and browsers do without.
 
-mod algorithm;
+pub(crate) mod algorithm;
 mod body;
 mod challenge;
 mod info;
 mod nonce;
 mod policy;
 mod request;
-mod response;
+pub(crate) mod response;
 mod scheme;
 mod session;
 mod space;

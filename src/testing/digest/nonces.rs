@@ -1,0 +1,126 @@
+//! The nonces that were issued: their age, their uses, and the counts that came with them.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::scheme::digest::algorithm::Hash;
+
+/// Nonces in the order in which they were issued.
+pub(super) struct Nonces {
+    lifetime: Duration,
+    uses: u32,
+    issued: u64,
+    nonces: VecDeque<Nonce>,
+}
+
+struct Nonce {
+    text: String,
+    since: Instant,
+    uses: u32,
+    counts: Window,
+    session: Option<Session>,
+}
+
+/// The nonces with which a session began, the server's and the client's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    pub(super) nonce: String,
+    pub(super) cnonce: String,
+}
+
+/// Why a nonce and its count do not serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It is unknown, too old, or was used too often; or its count is beyond what is remembered.
+    Stale,
+    /// The count was used before.
+    Repeated,
+}
+
+impl Nonces {
+    /// How many are remembered; older ones are stale.
+    const MAX_NONCES: usize = 4096;
+
+    pub(super) fn new() -> Self {
+        let lifetime = Duration::from_secs(300);
+        Self { lifetime, uses: u32::MAX, issued: 0, nonces: VecDeque::new() }
+    }
+
+    pub(super) fn live_for(&mut self, lifetime: Duration) {
+        self.lifetime = lifetime;
+    }
+
+    pub(super) fn live_for_uses(&mut self, uses: u32) {
+        self.uses = uses;
+    }
+
+    /// A nonce that no other one is like. One that goes on from another takes its session along.
+    pub(super) fn issue(&mut self, now: Instant, session: Option<Session>) -> String {
+        self.issued += 1;
+        let text = Hash::Md5.of(&[b"nonce", &self.issued.to_be_bytes()]).to_string();
+        if self.nonces.len() == Self::MAX_NONCES {
+            self.nonces.pop_front();
+        }
+        self.nonces.push_back(Nonce {
+            text: text.clone(),
+            since: now,
+            uses: 0,
+            counts: Window::default(),
+            session,
+        });
+        text
+    }
+
+    /// The session that a request with this nonce belongs to, or would begin.
+    pub(super) fn session(&self, nonce: &str, cnonce: &str) -> Session {
+        let known = self.nonces.iter().find(|known| known.text == nonce);
+        known
+            .and_then(|known| known.session.clone())
+            .unwrap_or_else(|| Session { nonce: nonce.to_owned(), cnonce: cnonce.to_owned() })
+    }
+
+    /// Uses a nonce whose response was right.
+    pub(super) fn spend(
+        &mut self,
+        now: Instant,
+        nonce: &str,
+        count: Option<u32>,
+        session: Option<Session>,
+    ) -> Result<(), Unfit> {
+        let nonce = self.nonces.iter_mut().rfind(|known| known.text == nonce).ok_or(Unfit::Stale)?;
+        if now.duration_since(nonce.since) > self.lifetime || nonce.uses >= self.uses {
+            return Err(Unfit::Stale);
+        }
+        if let Some(count) = count {
+            nonce.counts.take(count)?;
+        }
+        nonce.uses += 1;
+        nonce.session = session;
+        Ok(())
+    }
+}
+
+/// The highest count, and which of those beneath it were used.
+#[derive(Default)]
+pub(super) struct Window {
+    highest: u32,
+    /// Bit `n` is the count `highest - n`.
+    used: u128,
+}
+
+impl Window {
+    /// Takes a count once, in whatever order they come.
+    pub(super) fn take(&mut self, count: u32) -> Result<(), Unfit> {
+        if count > self.highest {
+            self.used = self.used.checked_shl(count - self.highest).unwrap_or(0) | 1;
+            self.highest = count;
+            return Ok(());
+        }
+        let bit = 1_u128.checked_shl(self.highest - count).ok_or(Unfit::Stale)?;
+        if count == 0 || self.used & bit != 0 {
+            return Err(Unfit::Repeated);
+        }
+        self.used |= bit;
+        Ok(())
+    }
+}
