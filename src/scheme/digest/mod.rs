@@ -34,7 +34,8 @@
 //!
 //! - The strongest hash function wins, whatever the order. `auth` is preferred to `auth-int`, which
 //!   costs the whole content before the first octet can be sent and which few servers check.
-//! - Challenges without `qop` are answered unless the [policy](LegacyDigest) says otherwise.
+//! - Challenges without `qop` are answered unless the [policy](LegacyDigest) says otherwise. Those
+//!   whose `qop` has unknown names alone are not: the server wants something that is not known here.
 //! - Without `charset=UTF-8`, names and passwords go as UTF-8 all the same, unless the
 //!   [policy](DigestCharset) says otherwise. They are not normalised: RFC 7616's rules for that
 //!   need Unicode's tables, and browsers do without.

@@ -109,7 +109,8 @@ impl DigestSession {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new); the login then stays as it was.
+    /// As [`new`](Self::new), or if the challenge is for another realm: that wants a login of its
+    /// own, perhaps by another user. The login then stays as it was.
     pub fn challenged(
         &self,
         sent: Option<&SentDigest>,
@@ -118,6 +119,9 @@ impl DigestSession {
         challenge.allowed_by(&self.policy)?;
         let mut state = self.state();
         let known = &state.terms;
+        if challenge.realm() != known.challenge.realm() {
+            return Err(SchemeError::new(NAME, "the challenge is for another realm than the login"));
+        }
         let is_late = match sent {
             Some(sent) => sent.nonce != *state.nonces.present(),
             None => challenge.has_key_of(&known.challenge),

@@ -97,8 +97,8 @@ fn a_challenge_to_a_request_without_an_answer_leaves_a_nonce_that_is_in_use() {
     authorize(&session);
     assert_eq!(session.challenged(None, &challenge(SECOND)).expect("good"), Renewal::Superseded);
     assert_eq!(nonce_and_count(&session), ("first".to_owned(), 2));
-    let other_realm = challenge("Digest realm=other, nonce=second, qop=auth");
-    assert_eq!(session.challenged(None, &other_realm).expect("good"), Renewal::Replaced);
+    let stronger = challenge("Digest realm=lab, nonce=second, qop=auth, algorithm=SHA-256");
+    assert_eq!(session.challenged(None, &stronger).expect("good"), Renewal::Replaced);
     assert_eq!(nonce_and_count(&session), ("second".to_owned(), 1));
 }
 
@@ -166,10 +166,10 @@ fn a_session_key_lives_from_challenge_to_challenge() {
 }
 
 #[test]
-fn another_algorithm_or_realm_makes_another_key() {
+fn another_algorithm_makes_another_key() {
     let session = carol(FIRST);
     let sent = authorize(&session);
-    let stronger = challenge("Digest realm=other, nonce=second, qop=auth, algorithm=SHA-256, userhash=true");
+    let stronger = challenge("Digest realm=lab, nonce=second, qop=auth, algorithm=SHA-256, userhash=true");
     session.challenged(Some(&sent), &stronger).expect("good");
     assert_eq!(session.challenge().algorithm(), Algorithm::Sha256);
     let (authorization, _) = session.authorize(&get("/"), ClientNonce::verbatim("c")).expect("good");
@@ -178,6 +178,18 @@ fn another_algorithm_or_realm_makes_another_key() {
             .expect("good");
     let (expected, _) = fresh.authorize(&get("/"), ClientNonce::verbatim("c")).expect("good");
     assert_eq!(authorization.into_value(), expected.into_value());
+}
+
+#[test]
+fn a_login_stays_in_its_realm() {
+    let session = carol(FIRST);
+    let sent = authorize(&session);
+    let other = challenge("Digest realm=other, nonce=second, qop=auth, stale=true");
+    for sent in [Some(&sent), None] {
+        let error = session.challenged(sent, &other).expect_err("another realm");
+        assert_eq!(error.to_string(), "Digest: the challenge is for another realm than the login");
+    }
+    assert_eq!(nonce_and_count(&session), ("first".to_owned(), 2));
 }
 
 #[test]
