@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod challenges;
+pub mod digest;
 pub mod handshake;
 pub mod krb_error;
 pub mod ntlm_challenge;
