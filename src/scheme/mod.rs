@@ -39,12 +39,33 @@ pub struct RequestContext<'a> {
     pub target: &'a Uri,
     /// Whether the request has a body.
     pub has_body: bool,
+    /// Its content, once all of it is kept to be sent again.
+    pub content: Option<&'a dyn Content>,
 }
 
 impl<'a> RequestContext<'a> {
     /// A request's method, target on the wire, and whether it has a body.
     pub fn new(method: &'a Method, target: &'a Uri, has_body: bool) -> Self {
-        Self { method, target, has_body }
+        Self { method, target, has_body, content: None }
+    }
+
+    /// The same with the request's content.
+    #[must_use]
+    pub fn with_content(mut self, content: Option<&'a dyn Content>) -> Self {
+        self.content = content;
+        self
+    }
+}
+
+/// A request's content, for schemes that cover it (Digest's `auth-int`).
+pub trait Content {
+    /// Gives the content piece by piece.
+    fn read(&self, take: &mut dyn FnMut(&[u8]));
+}
+
+impl fmt::Debug for dyn Content + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Content(..)")
     }
 }
 

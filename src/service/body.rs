@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
+use crate::scheme::Content;
 use crate::service::error::BoxError;
 
 /// The body of one leg: nothing, or the caller's body, whose frames are kept while they are sent
@@ -122,6 +123,16 @@ impl<B> Tee<B> {
     /// Lets nobody read any more: a connection that still sends the body ends.
     pub(super) fn cut_off(&self) {
         self.lock().reader += 1;
+    }
+}
+
+impl<B> Content for Tee<B> {
+    fn read(&self, take: &mut dyn FnMut(&[u8])) {
+        for kept in &self.lock().kept {
+            if let Kept::Data(data) = kept {
+                take(data);
+            }
+        }
     }
 }
 

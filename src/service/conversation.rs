@@ -225,8 +225,8 @@ where
     }
 
     fn begin_leg(&mut self, challenger: Challenger) -> Action {
-        let request = RequestContext::new(&self.method, &self.uri, !self.out.payload.is_empty());
-        let state = &mut *self.out.channel_mut().state;
+        let (channel, payload) = self.out.both_mut();
+        let (state, request) = (&mut *channel.state, payload.context(&self.method, &self.uri));
         match (challenger, &mut state.proxy) {
             (Challenger::Proxy, Some(proxy)) => proxy.begin(&state.proxy_identity, request),
             _ => {
@@ -258,8 +258,8 @@ where
         self.legs += 1;
         let withheld = self.is_withheld();
         self.report(response, withheld);
-        let request = RequestContext::new(&self.method, &self.uri, !self.out.payload.is_empty());
-        let state = &mut *self.out.channel_mut().state;
+        let (channel, payload) = self.out.both_mut();
+        let (state, request) = (&mut *channel.state, payload.context(&self.method, &self.uri));
         let head = ResponseHead::of(response);
         let by_proxy = head.status == Challenger::Proxy.status();
         self.plan.answered(by_proxy && state.proxy.is_some());
@@ -515,8 +515,8 @@ where
         challenger: Challenger,
         act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> T,
     ) -> T {
-        let request = RequestContext::new(&self.method, &self.uri, !self.out.payload.is_empty());
-        let state = &mut *self.out.channel_mut().state;
+        let (channel, payload) = self.out.both_mut();
+        let (state, request) = (&mut *channel.state, payload.context(&self.method, &self.uri));
         match (challenger, &mut state.proxy) {
             (Challenger::Proxy, Some(proxy)) => act(proxy, request),
             _ => act(&mut state.origin, request),

@@ -19,6 +19,7 @@ pub(super) struct Rules<'a> {
     /// Makes the acceptor for a handshake; `None` if the offer has none.
     pub(super) acceptor: &'a dyn Fn(&Offer) -> Option<Box<dyn Acceptor>>,
     pub(super) request: &'a request::Parts,
+    pub(super) content: &'a [u8],
 }
 
 /// A decision, and what the report says of the field that led to it.
@@ -100,7 +101,7 @@ impl Guard {
             self.user = None;
         }
         let presented = Presented::parse(field);
-        let (decision, verdict) = self.judge(pending, &presented, rules);
+        let (decision, verdict) = self.judge(pending, field, &presented, rules);
         Hearing { decision, seen: Some(SeenAuthorization::new(&presented, verdict)) }
     }
 
@@ -115,6 +116,7 @@ impl Guard {
     fn judge(
         &mut self,
         pending: Option<Pending>,
+        field: &HeaderValue,
         presented: &Presented,
         rules: &Rules<'_>,
     ) -> (Decision, Verdict) {
@@ -130,8 +132,9 @@ impl Guard {
             Offer::Basic { .. } => self.judge_password(&presented.token, rules.users),
             Offer::Verbatim(_) => (Decision::Demand(None), Verdict::Ignored),
             Offer::Judged { judge, .. } => {
-                let request = rules.request;
-                let presentation = Presentation::new(&presented.text, &request.method, &request.uri);
+                let Rules { request, content, .. } = rules;
+                let presentation =
+                    Presentation::new(&presented.text, field, &request.method, &request.uri, content);
                 self.judged(index, judge.judge(&presentation))
             }
             offer => {

@@ -1,8 +1,9 @@
 //! Schemes whose credentials hold for one request, such as Digest and Bearer.
 
 use std::fmt;
+use std::sync::Arc;
 
-use http::{Method, Uri};
+use http::{HeaderValue, Method, Uri};
 
 /// Looks at requests one by one, on all connections: the server's side of a scheme whose
 /// credentials hold for one request.
@@ -37,6 +38,16 @@ pub trait Judge: Send + Sync {
     fn judge(&self, presentation: &Presentation<'_>) -> Judgement;
 }
 
+impl<J: Judge + ?Sized> Judge for Arc<J> {
+    fn challenges(&self) -> Vec<String> {
+        (**self).challenges()
+    }
+
+    fn judge(&self, presentation: &Presentation<'_>) -> Judgement {
+        (**self).judge(presentation)
+    }
+}
+
 /// A request with credentials, which `Debug` does not show.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
@@ -47,12 +58,26 @@ pub struct Presentation<'a> {
     pub method: &'a Method,
     /// The request target as it was sent.
     pub target: &'a Uri,
+    /// The whole field.
+    pub field: &'a HeaderValue,
+    /// The beginning of the request's content, up to [`MAX_CONTENT`](Self::MAX_CONTENT) octets; empty
+    /// where the server refuses [before the body](crate::testing::Quirk::EarlyRefusal).
+    pub content: &'a [u8],
 }
 
 impl<'a> Presentation<'a> {
-    /// Credentials, and the request that they came with.
-    pub fn new(credentials: &'a str, method: &'a Method, target: &'a Uri) -> Self {
-        Self { credentials, method, target }
+    /// How much content is kept for a judge to see.
+    pub const MAX_CONTENT: usize = 64 * 1024;
+
+    /// A field with credentials, and the request that it came with.
+    pub fn new(
+        credentials: &'a str,
+        field: &'a HeaderValue,
+        method: &'a Method,
+        target: &'a Uri,
+        content: &'a [u8],
+    ) -> Self {
+        Self { credentials, method, target, field, content }
     }
 }
 

@@ -267,6 +267,12 @@ impl Shared {
         })
     }
 
+    /// Whether somebody wants to see requests' content.
+    pub(super) fn has_judge(&self) -> bool {
+        let is_judged = |offer: &Offer| matches!(offer, Offer::Judged { .. });
+        self.origin_offers.iter().chain(&self.proxy_offers).any(is_judged)
+    }
+
     /// The acceptor for a handshake; `None` for offers that have none.
     pub(super) fn acceptor(&self, offer: &Offer) -> Option<Box<dyn Acceptor>> {
         match offer {

@@ -12,6 +12,7 @@ use super::answer::{Answer, announce, challenges, refusal, sent_challenges, serv
 use super::body::AnswerBody;
 use super::connection::Activity;
 use super::guard::{Decision, Guard, Hearing, Rules};
+use super::judge::Presentation;
 use super::page::Page;
 use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
@@ -125,11 +126,11 @@ impl Session {
         let reading = count(body, self.shared.clone(), self.connection, leg);
         match effects.refusal {
             Refusal::AfterTheBody => {
-                let octets = reading.await;
-                (self.decide(head, effects, leg), octets)
+                let (octets, content) = reading.await;
+                (self.decide(head, effects, leg, &content), octets)
             }
-            Refusal::Early => match self.decide(head, effects, leg) {
-                page @ Answer::Page { .. } => (page, reading.await),
+            Refusal::Early => match self.decide(head, effects, leg, b"") {
+                page @ Answer::Page { .. } => (page, reading.await.0),
                 refusal @ Answer::Refusal { .. } => {
                     // Reading would send `100 Continue`, to which the refusal is the alternative.
                     if !head.headers.contains_key(header::EXPECT) {
@@ -142,7 +143,7 @@ impl Session {
     }
 
     /// Whether the request gets in; no IO from here on.
-    fn decide(&self, head: &request::Parts, effects: &Effects, leg: usize) -> Answer {
+    fn decide(&self, head: &request::Parts, effects: &Effects, leg: usize, content: &[u8]) -> Answer {
         let page = Page::of(&head.method, head.uri.path());
         let (mut user, mut fields) = (None, Vec::new());
         if effects.admission == Admission::Everyone || page == Page::Public {
@@ -160,6 +161,7 @@ impl Session {
                 effects,
                 acceptor: &|offer| self.shared.acceptor(offer),
                 request: head,
+                content,
             };
             let Hearing { decision, seen } = guards.of(challenger).hear(field, &rules);
             if seen.is_some() {
@@ -253,13 +255,17 @@ fn seen(number: usize, head: &request::Parts) -> Leg {
     }
 }
 
-/// Reads a request's content and keeps nothing but its length.
-async fn count(mut body: Incoming, shared: Arc<Shared>, connection: usize, leg: usize) -> u64 {
-    let mut total = 0;
+/// Reads a request's content and keeps its length; of the content its beginning, if a judge wants to
+/// see it.
+async fn count(mut body: Incoming, shared: Arc<Shared>, connection: usize, leg: usize) -> (u64, Vec<u8>) {
+    let (mut total, mut content) = (0, Vec::new());
+    let kept = if shared.has_judge() { Presentation::MAX_CONTENT } else { 0 };
     while let Some(Ok(frame)) = body.frame().await {
-        let octets = frame.data_ref().map_or(0, |data| data.len() as u64);
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        content.extend_from_slice(&data[..data.len().min(kept - content.len())]);
+        let octets = data.len() as u64;
         total += octets;
         shared.recorder.on_leg(connection, leg, |leg| leg.body_octets += octets);
     }
-    total
+    (total, content)
 }

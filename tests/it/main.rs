@@ -5,6 +5,7 @@ mod bodies;
 mod cancel;
 mod closing;
 mod credentials;
+mod digest;
 mod hostile;
 mod https;
 mod identity;

@@ -7,6 +7,7 @@ use http::{Method, Uri};
 
 use super::NAME;
 use super::algorithm::Algorithm;
+use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::ServerProof;
 use super::nonce::ClientNonce;
@@ -130,6 +131,7 @@ struct Request {
     method: Method,
     target: String,
     has_body: bool,
+    content: Option<BodyDigest>,
 }
 
 impl DigestExchange {
@@ -171,10 +173,18 @@ impl Exchange for DigestExchange {
             None if self.session.is_none() => return Ok(Reply::Listen),
             None => self.is_renewed = false,
         }
+        let covered = self.session.as_ref().map(|session| session.challenge());
+        let covered = covered.filter(|challenge| challenge.needs_body_digest());
+        let content = covered.zip(request.content).map(|(challenge, content)| {
+            let mut hasher = challenge.body_hasher();
+            content.read(&mut |octets| hasher.update(octets));
+            hasher.finish()
+        });
         self.request = Some(Request {
             method: request.method.clone(),
             target: request.target.to_string(),
             has_body: request.has_body,
+            content,
         });
         Ok(Reply::Step(StepJob::draw()))
     }
@@ -184,7 +194,9 @@ impl Exchange for DigestExchange {
         let (Some(session), Some(request)) = (&self.session, self.request.take()) else {
             return Err(SchemeError::new(NAME, "there is no step to resume"));
         };
-        let request = DigestRequest::new(&request.method, request.target, request.has_body);
+        let content = request.content.as_ref();
+        let request =
+            DigestRequest::new(&request.method, request.target, request.has_body).with_body_digest(content);
         let (authorization, sent) = session.authorize(&request, ClientNonce::new(moment.entropy))?;
         self.sent = Some(sent);
         Ok(Reply::Send { authorization, expects: Expects::Success, proves: true })

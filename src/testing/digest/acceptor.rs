@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Method};
 
+use super::super::judge::{Judge, Judgement, Presentation};
 use super::nonces::{Nonces, Unfit};
 use super::oddity::DigestOddity;
 use super::presented::{Name, Params};
@@ -305,6 +306,29 @@ impl fmt::Debug for DigestAcceptor {
             .field("algorithms", &self.algorithms)
             .field("oddities", &self.oddities)
             .finish_non_exhaustive()
+    }
+}
+
+impl Judge for DigestAcceptor {
+    fn challenges(&self) -> Vec<String> {
+        DigestAcceptor::challenges(self, false, Instant::now())
+    }
+
+    fn judge(&self, presentation: &Presentation<'_>) -> Judgement {
+        let (now, target) = (Instant::now(), presentation.target.to_string());
+        let presented = PresentedDigest::new(presentation.method, &target, presentation.field)
+            .with_content(presentation.content);
+        match DigestAcceptor::judge(self, &presented, now) {
+            DigestVerdict::Accepted(accepted) => {
+                // Without the page's content, which its proof covers with auth-int alone.
+                Judgement::Accepted { user: accepted.user().to_owned(), info: accepted.info(b"") }
+            }
+            DigestVerdict::Stale => Judgement::Refused {
+                why: "the nonce is too old".to_owned(),
+                challenges: Some(DigestAcceptor::challenges(self, true, now)),
+            },
+            DigestVerdict::Refused { why } => Judgement::refused(why),
+        }
     }
 }
 

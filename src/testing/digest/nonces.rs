@@ -1,12 +1,15 @@
 //! The nonces that were issued: their age, their uses, and the counts that came with them.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::scheme::digest::algorithm::Hash;
 
 /// Nonces in the order in which they were issued.
 pub(super) struct Nonces {
+    /// Whose they are: no two acceptors issue the same one.
+    acceptor: u64,
     lifetime: Duration,
     uses: u32,
     issued: u64,
@@ -42,8 +45,10 @@ impl Nonces {
     const MAX_NONCES: usize = 4096;
 
     pub(super) fn new() -> Self {
-        let lifetime = Duration::from_secs(300);
-        Self { lifetime, uses: u32::MAX, issued: 0, nonces: VecDeque::new() }
+        static ACCEPTORS: AtomicU64 = AtomicU64::new(0);
+
+        let (acceptor, lifetime) = (ACCEPTORS.fetch_add(1, Ordering::Relaxed), Duration::from_secs(300));
+        Self { acceptor, lifetime, uses: u32::MAX, issued: 0, nonces: VecDeque::new() }
     }
 
     pub(super) fn live_for(&mut self, lifetime: Duration) {
@@ -57,7 +62,8 @@ impl Nonces {
     /// A nonce that no other one is like. One that goes on from another takes its session along.
     pub(super) fn issue(&mut self, now: Instant, session: Option<Session>) -> String {
         self.issued += 1;
-        let text = Hash::Md5.of(&[b"nonce", &self.issued.to_be_bytes()]).to_string();
+        let text =
+            Hash::Md5.of(&[b"nonce", &self.acceptor.to_be_bytes(), &self.issued.to_be_bytes()]).to_string();
         if self.nonces.len() == Self::MAX_NONCES {
             self.nonces.pop_front();
         }
