@@ -10,6 +10,7 @@ mod bearer;
 pub mod digest;
 mod error;
 mod knowledge;
+pub mod scram;
 mod token;
 
 pub use basic::{Basic, BasicCharset};
