@@ -55,6 +55,7 @@ mod offer;
 mod page;
 mod quirk;
 mod report;
+mod scram;
 mod server;
 mod session;
 pub(crate) mod spnego;
@@ -73,6 +74,7 @@ pub use self::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor, SentBindi
 pub use self::offer::{MakeAcceptor, Offer};
 pub use self::quirk::{Close, Persistence, Quirk, RefusalBody, When};
 pub use self::report::{Connection, Leg, Report, SeenAuthorization, Verdict};
+pub use self::scram::{ScramAcceptor, ScramQuirk};
 pub use self::server::{Builder, Server};
 pub use self::spnego::{ServerMic, SpnegoAcceptor};
 pub use self::token::{NtlmMessage, TokenKind};

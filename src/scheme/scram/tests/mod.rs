@@ -1,3 +1,4 @@
+mod conversations;
 mod published;
 
 use super::Scram;
