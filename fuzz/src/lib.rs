@@ -7,6 +7,7 @@ pub mod digest;
 pub mod handshake;
 pub mod krb_error;
 pub mod ntlm_challenge;
+pub mod scram;
 #[cfg(test)]
 mod seeds;
 pub mod spnego_token;
