@@ -1,9 +1,11 @@
 //! What the user holds: names and secrets, and where they come from.
 
 mod ambient;
+mod netrc;
 mod token;
 
 pub use ambient::{Ambient, InvalidPattern, OriginPatterns};
+pub use netrc::{Netrc, NetrcError, NetrcErrorKind};
 pub use token::BearerTokens;
 
 use std::fmt;
@@ -185,6 +187,13 @@ impl<'a> CredentialsQuery<'a> {
     pub fn with_refused(mut self, refused: Option<&'a Credentials>) -> Self {
         self.refused = refused;
         self
+    }
+
+    /// What a source of passwords answers with, of what it has: nothing where a token is wanted, and
+    /// not what was just refused.
+    pub(crate) fn password(&self, found: Option<Credentials>) -> Option<Credentials> {
+        let wants_token = self.scheme.eq_ignore_ascii_case("Bearer");
+        found.filter(|found| !wants_token && self.refused != Some(found))
     }
 }
 

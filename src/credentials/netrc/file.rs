@@ -1,0 +1,62 @@
+//! Where the file is, and what is in it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::credentials::netrc::{Netrc, NetrcError};
+
+/// Where to look.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// This file, which has to be there.
+    Named(PathBuf),
+    /// The first of these that is there.
+    AtHome(Vec<PathBuf>),
+}
+
+/// By the variables of the environment.
+pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Found {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    if let Some(path) = set("NETRC") {
+        return Found::Named(path.into());
+    }
+    let (homes, names): (&[&str], &[&str]) = match cfg!(windows) {
+        true => (&["HOME", "USERPROFILE"], &[".netrc", "_netrc"]),
+        false => (&["HOME"], &[".netrc"]),
+    };
+    let home = homes.iter().find_map(|home| set(home)).map(PathBuf::from);
+    Found::AtHome(home.map(|home| names.iter().map(|name| home.join(name)).collect()).unwrap_or_default())
+}
+
+/// The file's octets, wiped when they are dropped.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetrcError> {
+    let file = File::open(path).map_err(NetrcError::unreadable)?;
+    // Room for all, so that no copy is left behind by growing.
+    let mut text = Zeroizing::new(Vec::with_capacity(Netrc::MAX_OCTETS + 64));
+    let limit = Netrc::MAX_OCTETS as u64 + 1;
+    file.take(limit).read_to_end(&mut text).map_err(NetrcError::unreadable)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_comes_before_the_home() {
+        let variables = |name: &str| match name {
+            "NETRC" => Some("/etc/netrc".into()),
+            _ => Some("/home/carol".into()),
+        };
+        assert_eq!(find(variables), Found::Named("/etc/netrc".into()));
+        let home = |name: &str| (name != "NETRC").then(|| OsString::from("home"));
+        let Found::AtHome(paths) = find(home) else { panic!("at home") };
+        assert_eq!(paths[0], Path::new("home").join(".netrc"));
+        assert_eq!(find(|_| None), Found::AtHome(Vec::new()));
+        assert_eq!(find(|_| Some(OsString::new())), Found::AtHome(Vec::new()));
+    }
+}
