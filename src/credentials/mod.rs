@@ -1,10 +1,16 @@
 //! What the user holds: names and secrets, and where they come from.
 
 mod ambient;
+mod chain;
+mod environment;
+mod function;
 mod netrc;
 mod token;
 
 pub use ambient::{Ambient, InvalidPattern, OriginPatterns};
+pub use chain::CredentialsChain;
+pub use environment::{EnvironmentCredentials, EnvironmentError};
+pub use function::{CredentialsFn, credentials_fn};
 pub use netrc::{Netrc, NetrcError, NetrcErrorKind};
 pub use token::BearerTokens;
 
