@@ -15,7 +15,7 @@ use crate::handshake::memory::{Memories, OriginMemory};
 use crate::handshake::outcome::Why;
 use crate::mechanism::{Delegation, MutualAuthentication};
 use crate::protection_space::{Challenger, Origin};
-use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme};
+use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scram};
 
 /// How a program logs in: which schemes, whose credentials, what is known of each origin.
 ///
@@ -62,7 +62,7 @@ struct Options {
 }
 
 impl Authenticator {
-    /// Starts from Bearer, Negotiate, NTLM, Digest and Basic, no credentials, and the lockout guard on.
+    /// Starts from Bearer, Negotiate, SCRAM-SHA-256, NTLM, Digest and Basic, no credentials, and the lockout guard on.
     pub fn builder() -> AuthenticatorBuilder {
         AuthenticatorBuilder::new()
     }
@@ -187,6 +187,7 @@ impl AuthenticatorBuilder {
                 schemes: vec![
                     Arc::new(Bearer::new()),
                     Arc::new(Negotiate::default()),
+                    Arc::new(Scram::new()),
                     Arc::new(NtlmScheme::default()),
                     Arc::new(Digest::default()),
                     Arc::new(Basic::default()),

@@ -1,5 +1,6 @@
 //! One continuation step as a value that can be moved to another thread.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ enum Work {
     Initiate { mechanism: Arc<dyn Mechanism>, arguments: Initiate },
     Continue { context: Box<dyn SecurityContext>, input: Vec<u8> },
     Draw,
+    Compute(Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>),
 }
 
 impl StepJob {
@@ -35,6 +37,11 @@ impl StepJob {
         Self { work: Work::Draw, may_block: false }
     }
 
+    /// Work of a scheme's own that takes processor time, such as many rounds of a hash.
+    pub fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static, takes_time: bool) -> Self {
+        Self { work: Work::Compute(Box::new(|| Box::new(work()))), may_block: takes_time }
+    }
+
     /// Whether [`run`](Self::run) may block and belongs off the executor.
     pub fn may_block(&self) -> bool {
         self.may_block
@@ -49,7 +56,7 @@ impl StepJob {
                 target_name: Arc::clone(&arguments.target_name),
                 credentials: arguments.credentials.clone(),
             }),
-            Work::Initiate { .. } | Work::Continue { .. } | Work::Draw => None,
+            _ => None,
         }
     }
 
@@ -61,6 +68,7 @@ impl StepJob {
             }
             Work::Continue { context, input } => context.step(Some(&input)).map(Came::Step),
             Work::Draw => Ok(Came::Moment(moment)),
+            Work::Compute(work) => Ok(Came::Computed(work())),
         })
     }
 }
@@ -88,6 +96,7 @@ pub struct Stepped(Result<Came, MechanismError>);
 enum Came {
     Step(Step),
     Moment(Moment),
+    Computed(Box<dyn Any + Send>),
 }
 
 impl Stepped {
@@ -109,7 +118,7 @@ impl Stepped {
     pub fn into_result(self) -> Result<Step, MechanismError> {
         match self.0? {
             Came::Step(step) => Ok(step),
-            Came::Moment(_) => Err(out_of_turn()),
+            Came::Moment(_) | Came::Computed(_) => Err(out_of_turn()),
         }
     }
 
@@ -121,7 +130,19 @@ impl Stepped {
     pub fn into_moment(self) -> Result<Moment, MechanismError> {
         match self.0? {
             Came::Moment(moment) => Ok(moment),
-            Came::Step(_) => Err(out_of_turn()),
+            Came::Step(_) | Came::Computed(_) => Err(out_of_turn()),
+        }
+    }
+
+    /// What was [computed](StepJob::compute).
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be computed.
+    pub fn into_computed<T: 'static>(self) -> Result<T, MechanismError> {
+        match self.0? {
+            Came::Computed(computed) => computed.downcast().map(|it| *it).map_err(|_| out_of_turn()),
+            Came::Step(_) | Came::Moment(_) => Err(out_of_turn()),
         }
     }
 }

@@ -18,6 +18,7 @@ pub use bearer::Bearer;
 pub use digest::Digest;
 pub use error::SchemeError;
 pub use knowledge::Knowledge;
+pub use scram::Scram;
 pub use token::{Negotiate, NtlmScheme};
 
 use std::fmt;

@@ -15,6 +15,7 @@ mod login;
 mod many;
 mod pool;
 mod proxy;
+mod scram;
 mod support;
 mod tickets;
 mod timeouts;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::credentials::Credentials;
+use crate::scheme::scram::Scram;
 use crate::scheme::scram::hash::ScramHash;
 use crate::scheme::scram::login::Login;
 
@@ -51,6 +52,12 @@ impl ScramMemory {
     /// Forgets all logins.
     pub fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// Whether there is a login to go on from.
+    pub(super) fn knows(&self, scram: &Scram, credentials: &Credentials, now: SystemTime) -> bool {
+        let is_fresh = |known: &Remembered| known.nonce.expires.is_none_or(|expires| now < expires);
+        self.lock().iter().any(|known| known.is_of(scram.hash, credentials) && is_fresh(known))
     }
 
     /// Takes the next count of the last login, where no challenge tells the realm.

@@ -80,6 +80,7 @@ mod login;
 mod memory;
 mod message;
 pub(crate) mod prepare;
+mod scheme;
 #[cfg(test)]
 mod tests;
 

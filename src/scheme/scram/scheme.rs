@@ -1,0 +1,141 @@
+//! SCRAM as a scheme of the handshake.
+
+use std::sync::Arc;
+
+use crate::challenge::{AuthenticationInfo, Challenge};
+use crate::credentials::Credentials;
+use crate::mechanism::{Binding, Initiate, MechanismError, Moment, StepJob, Stepped};
+use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
+use crate::scheme::scram::login::ClientFinal;
+use crate::scheme::scram::memory::ScramMemory;
+use crate::scheme::scram::{Scram, ScramError};
+use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+
+impl Scheme for Scram {
+    fn name(&self) -> &'static str {
+        self.scheme()
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::Request
+    }
+
+    fn authenticates_server(&self) -> bool {
+        true
+    }
+
+    fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
+        Box::new(Login {
+            scram: self.clone(),
+            credentials: arguments.credentials,
+            memory: knowledge.of(),
+            state: State::New,
+        })
+    }
+}
+
+/// One request's login after the other.
+struct Login {
+    scram: Scram,
+    credentials: Credentials,
+    memory: Arc<ScramMemory>,
+    state: State,
+}
+
+enum State {
+    New,
+    /// The moment is drawn in which this challenge is answered.
+    Drawing(Option<Challenge>),
+    Exchanging(Box<ScramExchange>),
+}
+
+impl Login {
+    /// Begins a request's login in a moment of its own.
+    fn begin(&mut self, challenge: Option<Challenge>, moment: Moment) -> Result<Reply, SchemeError> {
+        if challenge.is_none() && !self.memory.knows(&self.scram, &self.credentials, moment.now) {
+            return Ok(Reply::Listen);
+        }
+        let memory = Arc::clone(&self.memory);
+        let exchange = ScramExchange::new(&self.scram, self.credentials.clone(), moment, memory);
+        let mut exchange = Box::new(exchange);
+        let step = exchange.respond(challenge.as_ref());
+        self.state = State::Exchanging(exchange);
+        self.reply(step)
+    }
+
+    fn reply(&self, step: Result<ScramStep, ScramError>) -> Result<Reply, SchemeError> {
+        Ok(match step.map_err(|error| self.error(error))? {
+            ScramStep::Send { authorization, expects, proves } => {
+                Reply::Send { authorization, expects, proves }
+            }
+            ScramStep::Derive(derivation) => {
+                let takes_time = !derivation.is_cached();
+                Reply::Step(StepJob::compute(move || derivation.run(), takes_time))
+            }
+        })
+    }
+
+    fn error(&self, error: impl Into<MechanismError>) -> SchemeError {
+        SchemeError::mechanism(self.scram.scheme(), error.into())
+    }
+}
+
+impl Exchange for Login {
+    fn is_continued_by(&self, challenge: &Challenge, _: bool) -> bool {
+        match &self.state {
+            State::Exchanging(exchange) => exchange.is_continued_by(challenge),
+            State::New | State::Drawing(_) => false,
+        }
+    }
+
+    fn respond(
+        &mut self,
+        challenge: Option<&Challenge>,
+        _: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        match (&mut self.state, challenge) {
+            (State::Exchanging(exchange), Some(challenge)) => {
+                let step = exchange.respond(Some(challenge));
+                self.reply(step)
+            }
+            // The next request, if there was one before.
+            (_, challenge) => {
+                self.state = State::Drawing(challenge.cloned());
+                Ok(Reply::Step(StepJob::draw()))
+            }
+        }
+    }
+
+    fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError> {
+        match std::mem::replace(&mut self.state, State::New) {
+            State::Drawing(challenge) => {
+                let moment = stepped.into_moment().map_err(|error| self.error(error))?;
+                self.begin(challenge, moment)
+            }
+            State::Exchanging(mut exchange) => {
+                let client_final: ClientFinal = stepped.into_computed().map_err(|error| self.error(error))?;
+                let step = exchange.resume(client_final);
+                self.state = State::Exchanging(exchange);
+                self.reply(step)
+            }
+            State::New => Err(self.error(ScramError::OutOfOrder)),
+        }
+    }
+
+    /// The server's signature is checked whatever the rule for mutual authentication: without it
+    /// there is no login.
+    fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
+        let State::Exchanging(mut exchange) = std::mem::replace(&mut self.state, State::New) else {
+            return Err(self.error(ScramError::OutOfOrder));
+        };
+        let info = AuthenticationInfo::parse(acceptance.fields, acceptance.challenger.info_field())
+            .map_err(|error| SchemeError::authentication_info(self.scram.scheme(), error))?;
+        let login = exchange.conclude(info.as_ref()).map_err(|error| self.error(error))?;
+        Ok(Reply::Done(Proof {
+            mechanism: self.scram.scheme(),
+            principal: Some(login.username().to_owned()),
+            mutual: true,
+            binding: Binding::Request,
+        }))
+    }
+}
