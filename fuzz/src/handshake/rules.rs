@@ -10,7 +10,7 @@ use legwork::protection_space::{Challenger, Origin};
 
 use super::token::{Token, has_ntlm_challenge};
 
-const SCHEMES: [&str; 4] = ["Basic", "Digest", "NTLM", "Negotiate"];
+const SCHEMES: [&str; 5] = ["Basic", "Digest", "SCRAM-SHA-256", "NTLM", "Negotiate"];
 
 /// The ledger of one authenticator and one origin.
 pub(super) struct Rules {
@@ -115,14 +115,16 @@ impl Rules {
                 let text = format!("{username}:{}", password.expose());
                 assert_eq!(token.octets, text.as_bytes());
             }
-            "Digest" => {}
+            "Digest" | "SCRAM-SHA-256" => {}
             _ => connection.owner = Some(request.identity.clone()),
         }
         if token.ntlm_type() == Some(3) {
             self.answers_a_challenge(request, token);
         }
         if token.proves() {
-            assert_eq!(token.user().as_deref(), credentials.username());
+            if token.scheme != "SCRAM-SHA-256" {
+                assert_eq!(token.user().as_deref(), credentials.username());
+            }
             self.lockout(credentials);
         }
     }
@@ -161,7 +163,7 @@ impl Rules {
         let challenged = response.status() == self.challenger.status();
         if challenged {
             for challenge in &challenges {
-                if challenge.is("Basic") || challenge.is("Digest") {
+                if ["Basic", "Digest", "SCRAM-SHA-256"].iter().any(|scheme| challenge.is(scheme)) {
                     self.realms.insert(challenge.realm().map(|realm| realm.to_string()));
                 } else if challenge.is("NTLM") || challenge.is("Negotiate") {
                     self.realms.insert(None);

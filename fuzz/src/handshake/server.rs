@@ -22,7 +22,7 @@ const OFFERS: [&[&str]; 10] = [
     &["NTLM, Basic realm=\"a\""],
     &["Basic realm=\"b\""],
     &["Basic"],
-    &["Bearer realm=\"a\""],
+    &["Bearer realm=\"a\"", "SCRAM-SHA-256 realm=\"a\""],
     &["Negotiate", "NTLM", "Digest realm=\"a\", nonce=\"n\"", "Basic realm=\"a\", Basic realm=\"b\""],
     &[],
 ];
@@ -64,7 +64,7 @@ impl Server {
             self.verdict = Some(if right { Verdict::Accepted } else { Verdict::Refused });
             return;
         }
-        if token.scheme == "Digest" {
+        if !token.is_bound() {
             self.verdict = Some(script.choose(&[Verdict::Refused, Verdict::Accepted]));
             return;
         }

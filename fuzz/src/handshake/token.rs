@@ -3,9 +3,11 @@
 use http::HeaderValue;
 use legwork::challenge::{Challenge, Challenges};
 use legwork::mechanism::ntlm::message_type;
+use legwork::scheme::scram::ScramAttributes;
 use legwork::testing::AuthenticateMessage;
 
-/// `scheme token68`, from either side; of Digest's parameters the user's name.
+/// `scheme token68`, from either side; of Digest's parameters the user's name, of SCRAM's the
+/// message.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) scheme: &'static str,
@@ -24,6 +26,10 @@ impl Token {
                 octets: credentials.param("username").expect("a name").to_vec(),
             };
         }
+        if credentials.is("SCRAM-SHA-256") {
+            let attributes = ScramAttributes::from_challenge(credentials).expect("its own attributes");
+            return Self { scheme: "SCRAM-SHA-256", octets: attributes.data.expect("a message") };
+        }
         let octets = credentials.token().expect("base64").expect("a token");
         let known = ["Basic", "NTLM", "Negotiate"].into_iter().find(|known| credentials.is(known));
         Self { scheme: known.expect("one of the schemes"), octets }
@@ -41,15 +47,20 @@ impl Token {
 
     /// Whether it is part of a login that the whole connection gets.
     pub(super) fn is_bound(&self) -> bool {
-        !matches!(self.scheme, "Basic" | "Digest")
+        !matches!(self.scheme, "Basic" | "Digest" | "SCRAM-SHA-256")
     }
 
     /// Whether it was made from the password.
     pub(super) fn proves(&self) -> bool {
-        !self.is_bound() || self.ntlm_type() == Some(3)
+        match self.scheme {
+            "Basic" | "Digest" => true,
+            // The first message names the user, the last one has the proof.
+            "SCRAM-SHA-256" => self.octets.starts_with(b"c="),
+            _ => self.ntlm_type() == Some(3),
+        }
     }
 
-    /// Whose proof it is.
+    /// Whose proof it is, where it says so.
     pub(super) fn user(&self) -> Option<String> {
         if self.scheme == "Digest" {
             return Some(String::from_utf8(self.octets.clone()).expect("UTF-8"));
