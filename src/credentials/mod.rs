@@ -208,7 +208,9 @@ pub type CredentialsFuture = Pin<
     Box<dyn Future<Output = Result<Option<Credentials>, Box<dyn std::error::Error + Send + Sync>>> + Send>,
 >;
 
-/// Where credentials come from: a prompt, a vault, a file.
+/// Where credentials come from: a prompt, a vault, a file. There are [`Netrc`],
+/// [`EnvironmentCredentials`], [`BearerTokens`], closures ([`CredentialsFn`]), and
+/// [`CredentialsChain`] to ask several of them in turn.
 ///
 /// A provider answers with one principal per challenger, origin, scheme and realm; a program
 /// that acts for several users puts [`Credentials`] into each request's extensions instead.

@@ -1,6 +1,6 @@
 //! What an origin is known to want, shared by all connections to it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::mechanism::Binding;
@@ -137,9 +137,13 @@ pub(crate) struct Memories {
     capacity: usize,
 }
 
+type Key = (Challenger, Origin);
+
 #[derive(Debug, Default)]
 struct Entries {
-    by_origin: HashMap<(Challenger, Origin), (Arc<OriginMemory>, u64)>,
+    by_origin: HashMap<Key, (Arc<OriginMemory>, u64)>,
+    /// The same by when they were last used.
+    by_use: BTreeMap<u64, Key>,
     uses: u64,
 }
 
@@ -150,22 +154,23 @@ impl Memories {
 
     pub(crate) fn of(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.uses += 1;
-        let now = entries.uses;
+        let Entries { by_origin, by_use, uses } = &mut *entries;
+        *uses += 1;
         let key = (challenger, origin.clone());
-        if let Some((memory, used)) = entries.by_origin.get_mut(&key) {
-            *used = now;
+        if let Some((memory, used)) = by_origin.get_mut(&key) {
+            by_use.remove(used);
+            by_use.insert(*uses, key);
+            *used = *uses;
             return Arc::clone(memory);
         }
-        if entries.by_origin.len() >= self.capacity {
-            let oldest =
-                entries.by_origin.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest {
-                entries.by_origin.remove(&oldest);
+        if by_origin.len() >= self.capacity {
+            if let Some((_, oldest)) = by_use.pop_first() {
+                by_origin.remove(&oldest);
             }
         }
         let memory = Arc::new(OriginMemory::default());
-        entries.by_origin.insert(key, (Arc::clone(&memory), now));
+        by_use.insert(*uses, key.clone());
+        by_origin.insert(key, (Arc::clone(&memory), *uses));
         memory
     }
 }
@@ -185,6 +190,21 @@ mod tests {
         memories.of(Challenger::Origin, &origin("c"));
         assert_eq!(memories.of(Challenger::Origin, &origin("a")).scheme(), Some("NTLM"));
         assert_eq!(memories.entries.lock().expect("not poisoned").by_origin.len(), 2);
+    }
+
+    #[test]
+    fn a_hundred_thousand_origins_stay_within_the_bound() {
+        let memories = Memories::new(1024);
+        let favourite: Origin = "https://favourite.example".parse().expect("an origin");
+        memories.of(Challenger::Origin, &favourite).remember("NTLM", None, Binding::Connection, None);
+        for i in 0..100_000 {
+            let origin: Origin = format!("https://host{i}.example").parse().expect("an origin");
+            let realm = Some(Realm::from("a realm"));
+            memories.of(Challenger::Origin, &origin).remember("Digest", realm, Binding::Request, None);
+            assert_eq!(memories.of(Challenger::Origin, &favourite).scheme(), Some("NTLM"), "it is in use");
+        }
+        let entries = memories.entries.lock().expect("not poisoned");
+        assert_eq!((entries.by_origin.len(), entries.by_use.len()), (1024, 1024));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use http::Request;
 use http_body_util::Full;
 use legwork::credentials::ProxyCredentials;
-use legwork::handshake::{Authenticator, AuthenticatorBuilder, Renewal};
+use legwork::handshake::{Authenticator, AuthenticatorBuilder, Outcome, Renewal};
 use legwork::protection_space::Challenger;
 use legwork::service::{Authenticate, AuthenticateLayer, ConnectionInfo, ErrorKind};
-use legwork::testing::{Builder, Offer, Persistence, Quirk, Server, When};
+use legwork::testing::{Builder, DigestAcceptor, Offer, Persistence, Quirk, Server, When};
 use tower::Layer;
 
 use crate::leaf::{Leaf, page, send};
@@ -55,6 +55,26 @@ async fn a_proxy_alone_is_answered_by_407_and_its_own_field() {
         assert_eq!(statuses(&report), [407, 407, 200, 200], "{report}");
         assert!(report.legs().all(|leg| leg.authorization.is_none()), "{report}");
     }
+}
+
+#[tokio::test]
+async fn digest_covers_the_target_as_it_is_on_the_wire_to_the_proxy() {
+    let acceptor = DigestAcceptor::new("the proxy").user(USER, PASSWORD);
+    let server = proxying(Offer::judged("Digest", acceptor)).start().await.expect("a server");
+    let mut service = through(&server, both(&server)).await;
+    for path in ["/", "/dir/?a=b%20c"] {
+        let response = send(&mut service, absolute("POST", path, "a body")).await.expect("a response");
+        assert_eq!(response.status(), 200);
+        if let Some(Outcome::LoggedIn(login)) = response.extensions().get() {
+            assert_eq!((login.challenger, login.mutual), (Challenger::Proxy, true));
+        }
+        page(response).await;
+    }
+    let report = server.report();
+    assert_eq!(statuses(&report), [407, 200, 200], "{report}");
+    let targets: Vec<_> = report.legs().map(|leg| leg.target.as_str()).collect();
+    assert_eq!(targets[1..], ["http://site.example/", "http://site.example/dir/?a=b%20c"]);
+    assert!(report.legs().all(|leg| leg.authorization.is_none()), "{report}");
 }
 
 // requests-kerberos 83

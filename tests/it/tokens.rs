@@ -1,4 +1,4 @@
-//! Bearer tokens over sockets.
+//! Credentials that go along with each request: bearer tokens, and Basic.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -87,6 +87,46 @@ async fn many_requests_with_an_expired_token_fetch_one_and_none_fails() {
     assert_eq!(fetches.load(Ordering::SeqCst), 2, "one fetch for all");
     let legs = server.report().legs().count() - before;
     assert!(legs <= 2 * 64, "no request takes more than a refusal and an answer: {legs}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_or_password_is_tried_once_whatever_the_number_of_requests() {
+    for (offer, credentials) in [
+        (Offer::judged("Bearer", Current::new("good")), Credentials::bearer_token("bad")),
+        (Offer::basic("the lab"), Credentials::password(USER, "not-the-pw")),
+    ] {
+        let scheme = offer.scheme().to_owned();
+        let server = server([offer]).start().await.expect("a server");
+        let authenticator = Authenticator::builder()
+            .credentials(server.origin(), credentials)
+            .dangerous_secrets_over_plain_http(true);
+        let client: HttpClient = build(Client::builder(authenticator.build()));
+        let mut tasks = JoinSet::new();
+        for _ in 0..256 {
+            let (client, request) = (client.clone(), get(&server, "/"));
+            tasks.spawn(async move {
+                let response = client.request(request).await.expect("a response");
+                assert_eq!(response.status(), 401);
+                refusal(&response);
+                text(response).await
+            });
+        }
+        assert_eq!(without_hanging(tasks.join_all()).await.len(), 256);
+        assert_eq!(server.report().attempts(), 1, "{scheme}: {}", server.report());
+    }
+}
+
+#[tokio::test]
+async fn basic_goes_ahead_to_what_lies_beside_and_below_and_nowhere_else() {
+    let server = server([Offer::basic("the lab")]).start().await.expect("a server");
+    let client: HttpClient =
+        build(Client::builder(authenticator(&server).dangerous_secrets_over_plain_http(true).build()));
+    for path in ["/docs/a", "/docs/b", "/docs/c/d", "/docsters", "/", "/anything"] {
+        fetch(&client, get(&server, path)).await;
+    }
+    let statuses = statuses(&server.report());
+    assert_eq!(statuses[..4], [401, 200, 200, 200], "/docs/ is known after one challenge");
+    assert_eq!(statuses[4..], [401, 200, 200, 200], "so is / after another one");
 }
 
 #[tokio::test]
