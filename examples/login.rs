@@ -13,7 +13,7 @@ use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use legwork::client::hyper::{ClientBuilder, HttpsConnector};
 use legwork::handshake::{Login, Outcome};
-use legwork::scheme::{Basic, Negotiate, NtlmScheme, Scheme};
+use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Scheme, Scram};
 use legwork::service::{LegReport, Observer};
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
@@ -119,6 +119,8 @@ fn the_scheme(name: SchemeName) -> Arc<dyn Scheme> {
     match name {
         SchemeName::Negotiate => Arc::new(Negotiate::default()),
         SchemeName::Ntlm => Arc::new(NtlmScheme::default()),
+        SchemeName::Digest => Arc::new(Digest::default()),
+        SchemeName::Scram => Arc::new(Scram::new()),
         SchemeName::Basic => Arc::new(Basic::default()),
     }
 }

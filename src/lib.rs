@@ -1,5 +1,5 @@
-//! Client-side HTTP authentication that takes several messages: Negotiate, NTLM and Basic, as a
-//! tower layer and as a hyper client.
+//! Client-side HTTP authentication: Negotiate (Kerberos and NTLM), NTLM, SCRAM, Digest, Bearer and
+//! Basic, as a tower layer and as a hyper client.
 //!
 //! Some servers do not let a program in by one header field. Exchange, SharePoint, IIS and WinRM
 //! answer `401 WWW-Authenticate: Negotiate` or `NTLM` and then want messages back and forth, all
@@ -47,7 +47,7 @@
 //!
 //! Credentials belong to one origin (scheme, host and port) and go nowhere else. A connection
 //! that has carried one identity's handshake serves no other. A wrong password is tried once,
-//! whatever the number of requests, and no other scheme gets it. Basic goes over https alone
+//! whatever the number of requests, and no other scheme gets it. Basic and Bearer go over https alone
 //! unless [`dangerous_secrets_over_plain_http`] says otherwise. Over https a login is tied to its
 //! TLS connection by [`channel_bindings`], so that nobody in between can pass it on to a server
 //! that looks at them. Secrets are wiped when they are

@@ -14,7 +14,7 @@ Without a URL the server is one inside the program, which knows LAB\\carol.
 
     --user NAME        user, DOMAIN\\user or user@domain; the password is in the environment
                        variable LEGWORK_PASSWORD, or is asked for, or is the first line of stdin
-    --scheme NAME      negotiate, ntlm or basic; otherwise the strongest that the server offers
+    --scheme NAME      negotiate, scram, ntlm, digest or basic; otherwise the strongest that the server offers
     --upload FILE      a POST of this file, streamed, in place of a GET
     -n REQUESTS        how many requests (1)
     --concurrency N    how many of them at a time (1)
@@ -40,6 +40,8 @@ pub(crate) struct Arguments {
 pub(crate) enum SchemeName {
     Negotiate,
     Ntlm,
+    Digest,
+    Scram,
     Basic,
 }
 
@@ -99,7 +101,9 @@ impl SchemeName {
             "negotiate" => Ok(Self::Negotiate),
             "ntlm" => Ok(Self::Ntlm),
             "basic" => Ok(Self::Basic),
-            _ => Err(format!("{name} is none of negotiate, ntlm and basic")),
+            "digest" => Ok(Self::Digest),
+            "scram" => Ok(Self::Scram),
+            _ => Err(format!("{name} is none of negotiate, scram, ntlm, digest and basic")),
         }
     }
 }
