@@ -34,7 +34,8 @@ pub fn check(input: &[u8]) -> bool {
                 let expected = plain::find(&plain, &origin, login, plain::Default::ForWhoeverAsks);
                 assert_eq!(found(&whoever, &origin), expected, "{origin}");
             }
-            let plain_http = format!("http://{}", origin.host()).parse().expect("as before");
+            // What is accepted for a host with its port is not always one without.
+            let Ok(plain_http) = format!("http://{}", origin.host()).parse() else { continue };
             assert_eq!(found(&with_default, &plain_http), None);
         }
     }

@@ -102,12 +102,11 @@ pub(super) fn find(
     login: Option<&str>,
     default: Default,
 ) -> Option<(String, String)> {
-    let host = origin.host().trim_start_matches('[').trim_end_matches(']');
+    let host = without_brackets(origin.host());
     let named: Vec<_> = entries
         .iter()
         .filter(|entry| {
-            let machine =
-                entry.machine.as_ref().map(|name| name.trim_start_matches('[').trim_end_matches(']'));
+            let machine = entry.machine.as_ref().map(|name| without_brackets(name));
             machine.is_some_and(|name| name.eq_ignore_ascii_case(host))
         })
         .collect();
@@ -126,4 +125,11 @@ pub(super) fn find(
         port && protocol && (login.is_none() || value(entry, "login").as_deref() == login)
     })?;
     Some((value(entry, "login")?, value(entry, "password")?))
+}
+
+fn without_brackets(host: &str) -> &str {
+    match host.as_bytes() {
+        [b'[', .., b']'] => &host[1..host.len() - 1],
+        _ => host,
+    }
 }

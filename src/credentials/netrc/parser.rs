@@ -48,8 +48,7 @@ impl Entry {
     /// Whether it is for this origin's host, be it for another port.
     pub(super) fn names_host(&self, origin: &Origin) -> bool {
         let Host::Machine(name) = &self.host else { return false };
-        let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        bare(name) == bare(origin.host())
+        bare(name).eq_ignore_ascii_case(bare(origin.host()))
     }
 
     /// Whether it is for whoever has no entry.
@@ -74,6 +73,11 @@ impl Entry {
         };
         port && self.protocol.is_none_or(|own| own == protocol)
     }
+}
+
+/// An IPv6 literal without its brackets, which files have not.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
 impl Protocol {
