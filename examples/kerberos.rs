@@ -40,7 +40,7 @@ async fn main() -> std::process::ExitCode {
 #[cfg(unix)]
 mod kerberos {
     use std::error::Error;
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::Arc;
 
     use bytes::Bytes;
     use http::Uri;
@@ -50,13 +50,12 @@ mod kerberos {
     use legwork::mechanism::gssapi::Gssapi;
     use legwork::mechanism::{Delegation, MutualAuthentication};
     use legwork::scheme::Negotiate;
-    use legwork::service::{LegReport, Observer};
     use legwork::{Authenticator, Client, Credentials, Origin};
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
     use rustls::{ClientConfig, RootCertStore};
 
-    use crate::diagram::{Diagram, count};
+    use crate::diagram::{Diagram, Legs, count};
 
     pub(crate) const HELP: &str = "\
 Logs in by Kerberos and draws the conversation.
@@ -219,21 +218,5 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
         }
         response.into_body().collect().await?;
         Ok(())
-    }
-
-    /// Takes down every leg as it is reported.
-    #[derive(Clone, Default)]
-    struct Legs(Arc<Mutex<Vec<LegReport>>>);
-
-    impl Legs {
-        fn take(&self) -> Vec<LegReport> {
-            std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-        }
-    }
-
-    impl Observer for Legs {
-        fn leg(&self, report: &LegReport) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report.clone());
-        }
     }
 }

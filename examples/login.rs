@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use http::{Method, Request, StatusCode, Uri};
@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use legwork::client::hyper::{ClientBuilder, HttpsConnector};
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Scheme, Scram};
-use legwork::service::{LegReport, Observer};
+use legwork::service::LegReport;
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
 use rustls::pki_types::CertificateDer;
@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 
 use crate::advice::Failure;
 use crate::arguments::{Arguments, SchemeName};
-use crate::diagram::Diagram;
+use crate::diagram::{Diagram, Legs};
 use crate::upload::Upload;
 
 #[path = "login/advice.rs"]
@@ -236,22 +236,6 @@ impl Tally {
             diagram::count(connections as usize, "connection"),
             answers.join(", "),
         )
-    }
-}
-
-/// Takes down every leg as it is reported.
-#[derive(Clone, Default)]
-struct Legs(Arc<Mutex<Vec<LegReport>>>);
-
-impl Legs {
-    fn take(&self) -> Vec<LegReport> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Observer for Legs {
-    fn leg(&self, report: &LegReport) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report.clone());
     }
 }
 

@@ -2,13 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use legwork::service::{LegReport, TokenReport};
+use legwork::service::{LegReport, Observer, TokenReport};
 
 /// Columns between the two lifelines.
 const WIDTH: usize = 72;
 /// Connections that are drawn; of the others only the number is told.
 const MOST_CONNECTIONS: usize = 3;
+
+/// Takes down every leg as it is reported.
+#[derive(Clone, Default)]
+pub(crate) struct Legs(Arc<Mutex<Vec<LegReport>>>);
+
+impl Legs {
+    pub(crate) fn take(&self) -> Vec<LegReport> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Observer for Legs {
+    fn leg(&self, report: &LegReport) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report.clone());
+    }
+}
 
 /// Legs in the order in which they were reported, drawn connection by connection.
 pub(crate) struct Diagram<'a>(pub(crate) &'a [LegReport]);

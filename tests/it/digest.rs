@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use legwork::Client;
-use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Outcome, Why};
+use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Why};
 use legwork::mechanism::MutualAuthentication;
 use legwork::scheme::digest::Algorithm;
 use legwork::service::ErrorKind;
@@ -267,17 +267,7 @@ async fn a_wrong_password_is_tried_once_whatever_the_number_of_requests() {
     let server = serving(acceptor()).await;
     let wrong = legwork::Credentials::password(USER, "not-the-pw");
     let client = client_by(legwork::Authenticator::builder().credentials(server.origin(), wrong));
-    let mut tasks = JoinSet::new();
-    for _ in 0..256 {
-        let (client, request) = (client.clone(), get(&server, "/"));
-        tasks.spawn(async move {
-            let response = client.request(request).await.expect("a response");
-            assert_eq!(response.status(), 401);
-            assert!(matches!(response.extensions().get(), Some(Outcome::Refused(_))));
-            text(response).await
-        });
-    }
-    assert_eq!(without_hanging(tasks.join_all()).await.len(), 256);
+    all_refused(&client, &server, 256).await;
     let report = server.report();
     let sent = report.legs().filter_map(|leg| leg.authorization.as_ref());
     let verdicts: Vec<_> = sent.map(|seen| &seen.verdict).collect();

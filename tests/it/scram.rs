@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Outcome, Why};
+use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Why};
 use legwork::mechanism::MutualAuthentication;
 use legwork::scheme::Scram;
 use legwork::scheme::scram::ScramHash;
@@ -146,17 +146,7 @@ async fn a_wrong_password_is_tried_once_whatever_the_number_of_requests() {
     let server = serving(&acceptor()).await;
     let wrong = Credentials::password("user", "not-the-pw");
     let client = client_by(Authenticator::builder().credentials(server.origin(), wrong));
-    let mut tasks = JoinSet::new();
-    for _ in 0..256 {
-        let (client, request) = (client.clone(), get(&server, "/"));
-        tasks.spawn(async move {
-            let response = client.request(request).await.expect("a response");
-            assert_eq!(response.status(), 401);
-            assert!(matches!(response.extensions().get(), Some(Outcome::Refused(_))));
-            text(response).await
-        });
-    }
-    assert_eq!(without_hanging(tasks.join_all()).await.len(), 256);
+    all_refused(&client, &server, 256).await;
     let report = server.report();
     let proofs = report.legs().filter_map(|leg| leg.authorization.as_ref());
     let refused = proofs.filter(|seen| matches!(seen.verdict, Verdict::Refused { .. })).count();

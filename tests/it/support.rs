@@ -112,6 +112,21 @@ pub(crate) async fn fetch(client: &HttpClient, request: Request<Full<Bytes>>) ->
     text(response).await
 }
 
+/// So many requests at the same time, each of which is refused with a reason.
+pub(crate) async fn all_refused(client: &HttpClient, server: &Server, requests: usize) {
+    let mut tasks = JoinSet::new();
+    for _ in 0..requests {
+        let (client, request) = (client.clone(), get(server, "/"));
+        tasks.spawn(async move {
+            let response = client.request(request).await.expect("a response");
+            assert_eq!(response.status(), 401);
+            refusal(&response);
+            text(response).await
+        });
+    }
+    assert_eq!(without_hanging(tasks.join_all()).await.len(), requests);
+}
+
 /// A safety net, never a measure: what takes longer hangs.
 pub(crate) async fn without_hanging<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends by itself")

@@ -101,17 +101,7 @@ async fn a_wrong_token_or_password_is_tried_once_whatever_the_number_of_requests
             .credentials(server.origin(), credentials)
             .dangerous_secrets_over_plain_http(true);
         let client: HttpClient = build(Client::builder(authenticator.build()));
-        let mut tasks = JoinSet::new();
-        for _ in 0..256 {
-            let (client, request) = (client.clone(), get(&server, "/"));
-            tasks.spawn(async move {
-                let response = client.request(request).await.expect("a response");
-                assert_eq!(response.status(), 401);
-                refusal(&response);
-                text(response).await
-            });
-        }
-        assert_eq!(without_hanging(tasks.join_all()).await.len(), 256);
+        all_refused(&client, &server, 256).await;
         assert_eq!(server.report().attempts(), 1, "{scheme}: {}", server.report());
     }
 }
