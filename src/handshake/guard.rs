@@ -79,7 +79,7 @@ impl Guard {
             Verdict::Unproven => {
                 waiting.verdict = Verdict::Trying;
                 drop(waiting);
-                Permission::Try(Trial { entry })
+                Permission::Try(Trial { entry: Some(entry) })
             }
             Verdict::Trying => {
                 waiting.turns += 1;
@@ -135,8 +135,12 @@ impl Entry {
     }
 
     fn decide(&self, verdict: Verdict) {
+        self.decide_by(|_| verdict);
+    }
+
+    fn decide_by(&self, verdict: impl FnOnce(&mut Waiting) -> Verdict) {
         let mut waiting = self.lock();
-        waiting.verdict = verdict;
+        waiting.verdict = verdict(&mut waiting);
         waiting.changes += 1;
         let wakers = std::mem::take(&mut waiting.wakers);
         drop(waiting);
@@ -150,33 +154,39 @@ impl Entry {
 /// connection) it lets the next one try.
 #[derive(Debug)]
 pub(crate) struct Trial {
-    entry: Arc<Entry>,
+    /// `None` once there is a verdict: what comes after it is the next trial's.
+    entry: Option<Arc<Entry>>,
 }
 
 impl Trial {
     pub(crate) fn proven(self) {
-        self.entry.decide(Verdict::Proven);
+        self.end(|_| Verdict::Proven);
     }
 
     pub(crate) fn refused(self) {
-        self.entry.decide(Verdict::Refused);
+        self.end(|_| Verdict::Refused);
     }
 
     /// The server closed the connection on the answer, or challenged for another realm. Some do so
     /// on a wrong password: the second time counts as a refusal.
     pub(crate) fn undecided(self) {
-        let mut waiting = self.entry.lock();
-        waiting.undecided += 1;
-        let verdict = if waiting.undecided > MAX_UNDECIDED { Verdict::Refused } else { Verdict::Unproven };
-        drop(waiting);
-        self.entry.decide(verdict);
+        self.end(|waiting| {
+            waiting.undecided += 1;
+            if waiting.undecided > MAX_UNDECIDED { Verdict::Refused } else { Verdict::Unproven }
+        });
+    }
+
+    fn end(mut self, verdict: impl FnOnce(&mut Waiting) -> Verdict) {
+        if let Some(entry) = self.entry.take() {
+            entry.decide_by(verdict);
+        }
     }
 }
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        if self.entry.lock().verdict == Verdict::Trying {
-            self.entry.decide(Verdict::Unproven);
+        if let Some(entry) = self.entry.take() {
+            entry.decide(Verdict::Unproven);
         }
     }
 }
@@ -214,6 +224,8 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Wake;
+
     use super::*;
     use crate::protection_space::Challenger;
 
@@ -264,6 +276,29 @@ mod tests {
         assert!(matches!(guard.enter(&space(), &carol), Permission::Try(_)));
     }
 
+    /// Enters as soon as it is woken, as another thread may.
+    struct Enters(Arc<Guard>, Credentials, Mutex<Option<Permission>>);
+
+    impl Wake for Enters {
+        fn wake(self: Arc<Self>) {
+            *self.2.lock().expect("not poisoned") = Some(self.0.enter(&space(), &self.1));
+        }
+    }
+
+    #[test]
+    fn a_trial_that_ends_undecided_does_not_end_the_next_one() {
+        let guard = Arc::new(Guard::default());
+        let carol = Credentials::password("carol", "pw");
+        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the first tries") };
+        let Permission::Wait(mut turn) = guard.enter(&space(), &carol) else { panic!("the second waits") };
+        let second = Arc::new(Enters(Arc::clone(&guard), carol.clone(), Mutex::default()));
+        let waker = Waker::from(Arc::clone(&second));
+        assert_eq!(Pin::new(&mut turn).poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        trial.undecided();
+        assert!(matches!(*second.2.lock().expect("not poisoned"), Some(Permission::Try(_))));
+        assert!(matches!(guard.enter(&space(), &carol), Permission::Wait(_)), "the second is at it");
+    }
+
     #[test]
     fn refusals_can_be_forgotten_and_proofs_stay() {
         let guard = Guard::default();
@@ -285,7 +320,7 @@ mod tests {
         let Permission::Wait(mut turn) = guard.enter(&space(), &carol) else { panic!("the second waits") };
         assert_eq!(poll(&mut turn), Poll::Pending);
         drop(turn);
-        assert!(trial.entry.lock().wakers.is_empty());
+        assert!(trial.entry.as_ref().expect("no verdict yet").lock().wakers.is_empty());
     }
 
     #[test]
