@@ -1,5 +1,6 @@
 //! One scheme's exchange under way, with the credentials that are on trial in it.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -82,13 +83,15 @@ impl Run {
         self.exchange.respond(None, request)
     }
 
-    /// The challenge that goes on with it, if the server sent one.
+    /// The challenge that goes on with it, if the server sent one: the strongest of several, whatever
+    /// the server's order.
     pub(super) fn continuation<'a>(&self, challenges: &'a Challenges) -> Option<&'a Challenge> {
         let is_proven = matches!(self.trust, Trust::Proven);
         challenges
             .iter()
             .filter(|challenge| challenge.is(self.scheme.name()))
-            .find(|challenge| self.exchange.is_continued_by(challenge, is_proven))
+            .filter(|challenge| self.exchange.is_continued_by(challenge, is_proven))
+            .min_by_key(|challenge| Reverse(self.scheme.strength(challenge)))
     }
 
     /// The server accepted; its final token, if there is one, is among the challenges, or the fields

@@ -4,6 +4,7 @@
 mod bindings;
 mod choosing;
 mod connections;
+mod digest;
 mod hostile;
 mod tickets;
 mod tokens;
