@@ -14,6 +14,38 @@ fn answer(said: Said) -> String {
     value.to_str().expect("ASCII").to_owned()
 }
 
+/// A connection on which Carol has logged in by this challenge.
+fn logged_in(authenticator: &Authenticator, challenge: &str) -> Connection {
+    let mut connection = Connection::new(authenticator);
+    connection.begin().bare();
+    connection.receive(&unauthorized(&[challenge])).leg();
+    connection.receive(&ok()).login();
+    connection
+}
+
+#[test]
+fn another_realm_gets_a_login_of_its_own() {
+    for authenticator in [digest().build(), digest().lockout_guard(false).build()] {
+        let mut connection = logged_in(&authenticator, "Digest realm=a, nonce=first, qop=auth");
+        assert!(answer(connection.begin()).contains("realm=\"a\""));
+        let said = connection.receive(&unauthorized(&["Digest realm=b, nonce=second, qop=auth"]));
+        assert!(answer(said).contains("realm=\"b\", nonce=\"second\""));
+        assert_eq!(connection.receive(&ok()).login().legs, 2);
+    }
+}
+
+#[test]
+fn another_nonce_for_a_login_that_was_accepted_is_taken_once_whether_or_not_there_is_a_guard() {
+    for authenticator in [digest().build(), digest().lockout_guard(false).build()] {
+        logged_in(&authenticator, "Digest realm=a, nonce=first, qop=auth");
+        let mut connection = Connection::new(&authenticator);
+        assert!(answer(connection.begin()).contains("nonce=\"first\""));
+        let second = unauthorized(&["Digest realm=a, nonce=second, qop=auth"]);
+        assert!(answer(connection.receive(&second)).contains("nonce=\"second\""));
+        connection.receive(&unauthorized(&["Digest realm=a, nonce=third, qop=auth"])).refusal();
+    }
+}
+
 #[test]
 fn a_fresh_nonce_is_taken_by_the_strongest_algorithm_whatever_the_order() {
     let offer = |nonce: &str, more: &str| {

@@ -153,10 +153,18 @@ impl DigestExchange {
 
 impl Exchange for DigestExchange {
     /// Once in a request: where the nonce was too old, and where a server wants counts in order
-    /// and says nothing but that (httpd's `AuthDigestNcCheck`).
+    /// and says nothing but that (httpd's `AuthDigestNcCheck`). A challenge of another realm wants a
+    /// login of its own.
     fn is_continued_by(&self, challenge: &Challenge, is_proven: bool) -> bool {
-        let (Some(sent), false) = (&self.sent, self.is_renewed) else { return false };
+        let (Some(session), Some(sent), false) = (&self.session, &self.sent, self.is_renewed) else {
+            return false;
+        };
         let Ok(challenge) = DigestChallenge::parse(challenge) else { return false };
+        if !session.is_for(&challenge) {
+            return false;
+        }
+        // Without a lockout guard nobody but the session knows of a proof.
+        let is_proven = is_proven || session.was_accepted();
         challenge.is_stale() || (is_proven && !sent.used_nonce_of(&challenge))
     }
 

@@ -36,6 +36,8 @@ struct State {
     terms: Arc<Terms>,
     nonces: Nonces,
     session: Option<SessionKey>,
+    /// A server has taken an answer.
+    accepted: bool,
 }
 
 /// What a challenge and the credentials come to.
@@ -71,7 +73,8 @@ impl DigestSession {
         let login = Arc::new(user::log_in(&credentials, challenge, policy.charset)?);
         let terms = Arc::new(Terms { challenge: challenge.clone(), login });
         let nonces = Nonces::new(Arc::clone(challenge.nonce()));
-        Ok(Self { credentials, policy, state: Mutex::new(State { terms, nonces, session: None }) })
+        let state = Mutex::new(State { terms, nonces, session: None, accepted: false });
+        Ok(Self { credentials, policy, state })
     }
 
     /// The field value for a request, and what to remember of it until its response is there.
@@ -166,8 +169,9 @@ impl DigestSession {
             (Err(_), MutualAuthentication::Preferred | MutualAuthentication::Off) => Info::default(),
         };
         let proof = info.verify(sent, body, rule)?;
+        let mut state = self.state();
+        state.accepted = true;
         if let Some(next_nonce) = info.next_nonce() {
-            let mut state = self.state();
             if sent.nonce == *state.nonces.present() {
                 state.nonces.renew(&next_nonce);
             }
@@ -178,6 +182,17 @@ impl DigestSession {
     /// The challenge that it answers at present.
     pub fn challenge(&self) -> DigestChallenge {
         self.state().terms.challenge.clone()
+    }
+
+    /// Whether it can answer this challenge: one of its realm that the policy lets pass.
+    pub(super) fn is_for(&self, challenge: &DigestChallenge) -> bool {
+        challenge.realm() == self.state().terms.challenge.realm()
+            && challenge.allowed_by(&self.policy).is_ok()
+    }
+
+    /// Whether a server has taken an answer of it.
+    pub(super) fn was_accepted(&self) -> bool {
+        self.state().accepted
     }
 
     /// Takes a count, which is all that has to happen one request after the other.
