@@ -99,6 +99,15 @@ impl Guard {
         }
     }
 
+    /// Notes that credentials which were good are so no longer.
+    pub(crate) fn revoke(&self, space: &ProtectionSpace, credentials: &Credentials) {
+        let entry = self.entry(space, credentials);
+        let proven = entry.lock().verdict == Verdict::Proven;
+        if proven {
+            entry.decide(Verdict::Refused);
+        }
+    }
+
     /// Forgets which credentials were refused, so that they are tried once more.
     pub(crate) fn forget_refusals(&self) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);

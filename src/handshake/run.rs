@@ -136,6 +136,16 @@ impl Run {
         }
     }
 
+    /// Who keeps the accounts says that the password is wrong, whether or not it was good before. A
+    /// challenge that stands does not say that much.
+    pub(super) fn refuse_password(self, guard: Option<&Guard>, detail: String) -> Why {
+        if let (Trust::Proven, Some(guard)) = (&self.trust, guard) {
+            guard.revoke(&self.space, &self.credentials);
+            return Why::Refused(Some(detail));
+        }
+        self.refuse(Some(detail))
+    }
+
     /// What follows says nothing about the credentials: they may be tried again.
     pub(super) fn spare(&mut self) {
         self.trust = Trust::Unguarded;

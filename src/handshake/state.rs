@@ -522,7 +522,7 @@ impl Handshake {
         let why = match error.as_mechanism().map(MechanismError::kind) {
             Some(ErrorKind::WrongPassword) => {
                 self.request.refused = Some(run.credentials().clone());
-                run.refuse(Some(reason))
+                run.refuse_password(self.authenticator.guard(), reason)
             }
             _ => {
                 // Its trial ends, so that the next candidate need not wait for it.

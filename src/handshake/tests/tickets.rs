@@ -395,3 +395,19 @@ fn the_target_is_the_uris_host_and_nothing_is_delegated_unless_it_is_asked_for()
         assert_eq!(asked(options, to), (name.to_owned(), delegation), "{to}");
     }
 }
+
+#[test]
+fn a_password_that_was_good_and_is_refused_by_the_kdc_is_tried_nowhere_again() {
+    let tickets = Tickets::default();
+    let authenticator = using([tickets.scheme()]).declare(mail(), "Negotiate").build();
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().leg();
+    connection.receive(&proven(b"proof")).login();
+    tickets.refuse(ErrorKind::WrongPassword, "the KDC refused the password");
+    for _ in 0..3 {
+        let mut connection = Connection::new(&authenticator);
+        connection.begin().bare();
+        connection.receive(&unauthorized(&["Negotiate"])).refusal();
+    }
+    assert_eq!(tickets.times(), 2, "once before, and once after it was changed");
+}
