@@ -49,7 +49,8 @@ struct State {
     ended: u64,
     /// Why the last one failed.
     failure: Option<Arc<dyn std::error::Error + Send + Sync>>,
-    waiting: Vec<Waker>,
+    waiting: Vec<(u64, Waker)>,
+    ids: u64,
 }
 
 impl BearerTokens {
@@ -59,7 +60,12 @@ impl BearerTokens {
         F: Fn() -> T + Send + Sync + 'static,
         T: Future<Output = Result<Secret, BoxError>> + Send + 'static,
     {
-        let fetch = Box::new(move || Box::pin(fetch()) as Fetching);
+        let fetch = Arc::new(fetch);
+        // Called in the future, so that a panic of `fetch` itself ends a fetch as well.
+        let fetch = Box::new(move || {
+            let fetch = Arc::clone(&fetch);
+            Box::pin(async move { fetch().await }) as Fetching
+        });
         Self { origin, shared: Arc::new(Shared { fetch, state: Mutex::default() }) }
     }
 }
@@ -96,7 +102,10 @@ struct Token {
 enum Stage {
     Asking,
     /// Another request fetches; so many fetches had ended before.
-    Waiting(u64),
+    Waiting {
+        id: u64,
+        ended: u64,
+    },
     Fetching(Fetching),
 }
 
@@ -112,7 +121,7 @@ impl Future for Token {
                 return Poll::Ready(this.shared.fetched(fetched).map(Some));
             }
             let mut state = this.shared.lock();
-            if let Stage::Waiting(ended) = this.stage {
+            if let Stage::Waiting { ended, .. } = this.stage {
                 if let Some(failure) = state.failure.as_ref().filter(|_| state.ended > ended) {
                     return Poll::Ready(Err(FetchFailed(Arc::clone(failure)).into()));
                 }
@@ -121,8 +130,12 @@ impl Future for Token {
                 return Poll::Ready(Ok(Some(token.clone())));
             }
             if state.is_fetching {
-                state.waiting.push(cx.waker().clone());
-                this.stage = Stage::Waiting(state.ended);
+                let id = match this.stage {
+                    Stage::Waiting { id, .. } => id,
+                    Stage::Asking | Stage::Fetching(_) => state.next_id(),
+                };
+                state.wait(id, cx.waker());
+                this.stage = Stage::Waiting { id, ended: state.ended };
                 return Poll::Pending;
             }
             state.is_fetching = true;
@@ -149,27 +162,54 @@ impl Shared {
                 Err(FetchFailed(failure).into())
             }
         };
-        state.end();
+        let waiting = state.end();
+        drop(state);
+        wake(waiting);
         result
     }
 }
 
 impl State {
-    fn end(&mut self) {
+    fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn wait(&mut self, id: u64, waker: &Waker) {
+        match self.waiting.iter_mut().find(|(waiting, _)| *waiting == id) {
+            Some((_, known)) => known.clone_from(waker),
+            None => self.waiting.push((id, waker.clone())),
+        }
+    }
+
+    /// Gives those that wait; they are to be woken without the lock.
+    fn end(&mut self) -> Vec<(u64, Waker)> {
         self.is_fetching = false;
         self.ended += 1;
-        self.waiting.drain(..).for_each(Waker::wake);
+        std::mem::take(&mut self.waiting)
     }
 }
 
 impl Drop for Token {
     /// A request that was given up while it fetched leaves the fetch to the next.
     fn drop(&mut self) {
-        if let Stage::Fetching(_) = self.stage {
-            let mut state = self.shared.lock();
-            state.failure = None;
-            state.end();
+        match self.stage {
+            Stage::Asking => {}
+            Stage::Waiting { id, .. } => self.shared.lock().waiting.retain(|(waiting, _)| *waiting != id),
+            Stage::Fetching(_) => {
+                let mut state = self.shared.lock();
+                state.failure = None;
+                let waiting = state.end();
+                drop(state);
+                wake(waiting);
+            }
         }
+    }
+}
+
+fn wake(waiting: Vec<(u64, Waker)>) {
+    for (_, waker) in waiting {
+        waker.wake();
     }
 }
 
@@ -296,6 +336,34 @@ mod tests {
         lab.answer(Ok("one"));
         assert_eq!(poll(&mut second), ready("one"));
         assert_eq!(lab.begun(), 2);
+    }
+
+    #[test]
+    fn a_fetch_that_panics_is_begun_by_the_next() {
+        let begun = AtomicUsize::new(0);
+        let tokens = BearerTokens::new("https://api.example".parse().expect("an origin"), move || {
+            assert!(begun.fetch_add(1, Ordering::SeqCst) > 0, "no configuration");
+            std::future::ready(Ok(Secret::new("one")))
+        });
+        let mut first = ask(&tokens, None);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut first)));
+        assert!(panicked.is_err());
+        drop(first);
+        assert_eq!(poll(&mut ask(&tokens, None)), ready("one"));
+    }
+
+    #[test]
+    fn who_waits_leaves_one_waker_however_often_it_is_polled_and_takes_it_away() {
+        let lab = Lab::default();
+        let tokens = lab.tokens();
+        let (mut first, mut second) = (ask(&tokens, None), ask(&tokens, None));
+        assert!(poll(&mut first).is_pending());
+        for _ in 0..1000 {
+            assert!(poll(&mut second).is_pending());
+        }
+        assert_eq!(tokens.shared.lock().waiting.len(), 1);
+        drop(second);
+        assert_eq!(tokens.shared.lock().waiting.len(), 0);
     }
 
     #[test]
