@@ -1,10 +1,13 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use http::Uri;
 use zeroize::Zeroizing;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::mechanism::{Binding, Expects, Initiate, Stepped};
-use crate::protection_space::{Paths, ProtectionSpace};
+use crate::protection_space::{Challenger, Paths, ProtectionSpace};
 use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
 const NAME: &str = "Basic";
@@ -54,18 +57,24 @@ impl Scheme for Basic {
         true
     }
 
-    /// What lies beside the target and below it (RFC 7617, section 2.2).
-    fn paths(&self, _: &Challenge, _: &ProtectionSpace, target: &Uri) -> Paths {
-        Paths::beside(target.path())
+    /// What lies beside the target and below it; with a proxy, all that goes through it (RFC 7617,
+    /// section 2.2).
+    fn paths(&self, _: &Challenge, space: &ProtectionSpace, target: &Uri) -> Paths {
+        match space.challenger {
+            Challenger::Origin => Paths::beside(target.path()),
+            Challenger::Proxy => Paths::All,
+        }
     }
 
-    fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
-        Box::new(BasicExchange { charset: self.charset, arguments })
+    fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
+        Box::new(BasicExchange { charset: self.charset, asks_utf8: knowledge.of(), arguments })
     }
 }
 
 struct BasicExchange {
     charset: BasicCharset,
+    /// Whether the realm's last challenge said `charset="UTF-8"`: who speaks first has to know.
+    asks_utf8: Arc<AtomicBool>,
     arguments: Initiate,
 }
 
@@ -82,17 +91,15 @@ impl Exchange for BasicExchange {
         if let Some(challenge) = challenge {
             let asks_utf8 =
                 challenge.param_str("charset").is_some_and(|name| name.eq_ignore_ascii_case("utf-8"));
-            if asks_utf8 {
-                self.charset = BasicCharset::Utf8;
-            }
+            self.asks_utf8.store(asks_utf8, Relaxed);
         }
         let Some((username, password)) = self.arguments.credentials.as_password() else {
             return Err(SchemeError::new(NAME, "it needs a password"));
         };
         let user_pass = user_pass(username, password.expose())?;
         let encoded = match self.charset {
-            BasicCharset::Utf8 => user_pass,
-            BasicCharset::Latin1 => latin1(&user_pass),
+            BasicCharset::Latin1 if !self.asks_utf8.load(Relaxed) => latin1(&user_pass),
+            BasicCharset::Latin1 | BasicCharset::Utf8 => user_pass,
         };
         Ok(Reply::Send {
             authorization: Authorization::token68(NAME, &encoded),
@@ -162,6 +169,35 @@ mod tests {
         )?;
         let Reply::Send { authorization, .. } = reply else { panic!("{reply:?}") };
         Ok(authorization.into_value().to_str().expect("ASCII").to_owned())
+    }
+
+    #[test]
+    fn the_encoding_that_a_challenge_asked_for_holds_for_later_logins_in_its_realm() {
+        let knowledge = Knowledge::default();
+        let (uri, challenges) =
+            (Uri::from_static("/"), Challenges::from_value(b"Basic realm=x, charset=UTF-8"));
+        let answer = |challenge| {
+            let arguments = Initiate::new("HTTP/host", Credentials::password("test", "123£"));
+            let mut exchange = Basic::new().charset(BasicCharset::Latin1).begin(arguments, &knowledge);
+            match exchange.respond(challenge, RequestContext::new(&Method::GET, &uri, false)) {
+                Ok(Reply::Send { authorization, .. }) => authorization.into_value(),
+                reply => panic!("{reply:?}"),
+            }
+        };
+        assert_eq!(answer(challenges.iter().next()), "Basic dGVzdDoxMjPCow==");
+        assert_eq!(answer(None), "Basic dGVzdDoxMjPCow==");
+    }
+
+    #[test]
+    fn a_proxys_challenge_speaks_for_all_that_goes_through_it() {
+        let challenges = Challenges::from_value(b"Basic realm=x");
+        let challenge = challenges.iter().next().expect("a challenge");
+        let paths = |challenger| {
+            let space = ProtectionSpace::new(challenger, "https://host".parse().expect("an origin"), None);
+            Basic::new().paths(challenge, &space, &Uri::from_static("http://host.example/a/b"))
+        };
+        assert_eq!(paths(Challenger::Proxy), Paths::All);
+        assert_eq!(paths(Challenger::Origin), Paths::beside("/a/"));
     }
 
     #[test]
