@@ -38,6 +38,9 @@ pub struct BlockingSteps {
     shared: Arc<Shared>,
 }
 
+/// A year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 struct Shared {
     at_once: usize,
     timeout: Duration,
@@ -60,6 +63,8 @@ impl BlockingSteps {
     /// At most `at_once` threads, and this long for a step, with its wait for a thread.
     pub fn new(at_once: usize, timeout: Duration) -> Self {
         let at_once = at_once.clamp(1, Semaphore::MAX_PERMITS);
+        // So that a deadline can be told.
+        let timeout = timeout.min(LONGEST);
         let threads = Arc::new(Semaphore::new(at_once));
         Self { shared: Arc::new(Shared { at_once, timeout, threads, flights: Mutex::default() }) }
     }
@@ -409,6 +414,12 @@ mod tests {
         });
         assert_eq!(others, [Err(ErrorKind::Credentials); 8]);
         assert_eq!(lab.asked(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_step_may_be_given_all_the_time_there_is() {
+        let lab = Lab::new(BlockingSteps::new(1, Duration::MAX));
+        assert_eq!(lab.steps(2, "HTTP/host").await, [Ok(()); 2]);
     }
 
     #[tokio::test]
