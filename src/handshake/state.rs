@@ -436,10 +436,6 @@ impl Handshake {
         let Candidate { scheme, challenge, realm } = candidate;
         let paths = challenge.as_ref().map(|challenge| scheme.paths(challenge, &space, request.target));
         let knowledge = self.memory.remember(scheme.name(), realm, scheme.binding(), paths);
-        if self.request.closing {
-            self.state = State::Spoiled;
-            return Action::Renew(Renewal::ClosedAfterChallenge);
-        }
         let bindings = self.authenticator.channel_bindings(self.channel_bindings.as_ref());
         let arguments = Initiate::new(self.authenticator.target_name(&self.origin), credentials)
             .with_channel_bindings(bindings)
@@ -449,7 +445,17 @@ impl Handshake {
         let mut run = Run::begin(scheme, arguments, space, trust, &knowledge);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = self.owner.is_none();
+        if self.request.closing && run.is_bound() {
+            self.state = State::Spoiled;
+            return Action::Renew(Renewal::ClosedAfterChallenge);
+        }
         let reply = run.exchange.respond(challenge.as_ref(), request);
+        if self.request.closing && reply.is_ok() {
+            // What the exchange has learnt from the challenge, such as Digest's nonce, is what it
+            // speaks first with on the next connection.
+            self.state = State::Spoiled;
+            return Action::Renew(Renewal::ClosedAfterChallenge);
+        }
         self.reply(run, reply, request)
     }
 
@@ -464,6 +470,11 @@ impl Handshake {
             return self.concluded(run, reply);
         }
         match reply {
+            Ok(Reply::Send { .. }) if self.request.closing && !run.is_bound() => {
+                run.leave_undecided();
+                self.state = State::Spoiled;
+                Action::Renew(Renewal::ClosedInHandshake)
+            }
             Ok(Reply::Send { .. }) if self.request.closing => {
                 let detail = "the server closes the connection in the midst of the exchange";
                 self.refused(*run, Some(detail.to_owned()))

@@ -9,7 +9,7 @@ use legwork::mechanism::MutualAuthentication;
 use legwork::scheme::digest::Algorithm;
 use legwork::service::ErrorKind;
 use legwork::testing::{
-    DigestAcceptor, DigestOddity, Judge, Judgement, Offer, Presentation, Server, Verdict,
+    Close, DigestAcceptor, DigestOddity, Judge, Judgement, Offer, Presentation, Quirk, Server, Verdict,
 };
 use tokio::task::JoinSet;
 
@@ -195,6 +195,24 @@ async fn a_nonce_that_wears_out_costs_one_more_leg_each_time() {
     }
     let stale = [401, 200, 200, 200];
     assert_eq!(statuses(&server.report()), [stale, stale, stale].concat());
+}
+
+// curl "Connection closure while negotiating"
+#[tokio::test]
+async fn a_server_that_closes_after_each_answer_is_logged_in_to_on_the_next_connection() {
+    for quirk in [Quirk::Close(Close::Announced), Quirk::Http10] {
+        let server = server([Offer::judged("Digest", acceptor().nonce_uses(3))])
+            .quirk(quirk.clone())
+            .start()
+            .await
+            .expect("a server");
+        let client = client_by(authenticator(&server));
+        for _ in 0..9 {
+            fetch(&client, request("PUT", server.uri("/"), "twelve bytes")).await;
+        }
+        let stale = [401, 200, 200, 200];
+        assert_eq!(statuses(&server.report()), [stale, stale, stale].concat(), "{quirk:?}");
+    }
 }
 
 // httpd `check_nc`

@@ -62,3 +62,40 @@ fn a_fresh_nonce_is_taken_by_the_strongest_algorithm_whatever_the_order() {
     let said = connection.receive(&offer("second", ", stale=true"));
     assert!(answer(said).contains("algorithm=SHA-256"));
 }
+
+#[test]
+fn a_server_that_closes_with_each_challenge_is_answered_on_the_next_connection() {
+    let authenticator = digest().build();
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().bare();
+    let first = unauthorized(&["Digest realm=a, nonce=first, qop=auth"]);
+    assert_eq!(connection.receive(&closing(first)).renewal(), Renewal::ClosedAfterChallenge);
+    let mut connection = Connection::new(&authenticator);
+    assert!(answer(connection.begin()).contains("nonce=\"first\""));
+    connection.receive(&ok()).login();
+
+    connection.begin().leg();
+    let second = unauthorized(&["Digest realm=a, nonce=second, qop=auth, stale=true"]);
+    assert_eq!(connection.receive(&old(second)).renewal(), Renewal::ClosedInHandshake);
+    let mut connection = Connection::new(&authenticator);
+    assert!(answer(connection.begin()).contains("nonce=\"second\""));
+    connection.receive(&ok()).login();
+}
+
+#[test]
+fn a_server_that_closes_and_calls_each_nonce_stale_gets_two_answers_at_the_most() {
+    let authenticator = digest().build();
+    let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+    connection.begin().bare();
+    connection.receive(&closing(unauthorized(&["Digest realm=a, nonce=0, qop=auth"]))).renewal();
+    for nonce in 1..3 {
+        let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+        connection.begin().leg();
+        let stale = format!("Digest realm=a, nonce={nonce}, qop=auth, stale=true");
+        connection.receive(&closing(unauthorized(&[&stale]))).renewal();
+    }
+    let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+    connection.begin().bare();
+    let tried = connection.receive(&unauthorized(&["Digest realm=a, nonce=3, qop=auth"])).tried();
+    assert_eq!(tried, [("Digest".into(), Why::RefusedBefore)]);
+}
