@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -27,9 +27,7 @@ impl<B> LegBody<B> {
     }
 
     pub(super) fn teed(tee: &Arc<Tee<B>>) -> Self {
-        let mut state = tee.lock();
-        state.reader += 1;
-        Self(Kind::Teed(Reader { id: state.reader, next: 0, tee: Arc::clone(tee) }))
+        Self(Kind::Teed(Reader { id: tee.next_reader(), next: 0, tee: Arc::clone(tee) }))
     }
 }
 
@@ -83,6 +81,8 @@ pub(crate) struct Tee<B> {
 struct TeeState<B> {
     /// The leg that may read; an older one is cut off, and its connection with it.
     reader: u64,
+    /// Who reads and waits for the next frame: cut off, it is to be told.
+    waiting: Option<Waker>,
     kept: Vec<Kept>,
     octets: u64,
     limit: u64,
@@ -122,7 +122,19 @@ impl<B> Tee<B> {
 
     /// Lets nobody read any more: a connection that still sends the body ends.
     pub(super) fn cut_off(&self) {
-        self.lock().reader += 1;
+        self.next_reader();
+    }
+
+    /// Another leg reads from now on. The one before it may wait for a frame that goes elsewhere.
+    fn next_reader(&self) -> u64 {
+        let mut state = self.lock();
+        state.reader += 1;
+        let (reader, waiting) = (state.reader, state.waiting.take());
+        drop(state);
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+        reader
     }
 }
 
@@ -142,6 +154,7 @@ impl<B: Body> Tee<B> {
         Self {
             state: Mutex::new(TeeState {
                 reader: 0,
+                waiting: None,
                 kept: Vec::new(),
                 octets: 0,
                 limit,
@@ -171,6 +184,7 @@ impl<B: Body> Tee<B> {
         state.kept.clear();
         state.kept.shrink_to(MOST_SPARE_FRAMES);
         state.rest.set(None);
+        state.waiting = None;
         Some(tee)
     }
 }
@@ -179,6 +193,13 @@ impl<B: Body> Tee<B> {
 const MOST_SPARE_FRAMES: usize = 8;
 
 impl<B: Body> TeeState<B> {
+    fn wait(&mut self, waker: &Waker) {
+        match &mut self.waiting {
+            Some(waiting) => waiting.clone_from(waker),
+            None => self.waiting = Some(waker.clone()),
+        }
+    }
+
     fn keep_data(&mut self, data: &Bytes) {
         self.octets += data.len() as u64;
         if self.progress == Progress::Streaming {
@@ -227,7 +248,13 @@ where
             return Poll::Ready(None);
         }
         let frame = match state.rest.as_mut().as_pin_mut() {
-            Some(rest) => ready!(rest.poll_frame(cx)),
+            Some(rest) => match rest.poll_frame(cx) {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    state.wait(cx.waker());
+                    return Poll::Pending;
+                }
+            },
             None => None,
         };
         let Some(frame) = frame else {
@@ -285,7 +312,8 @@ where
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::task::Waker;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::task::Wake;
 
     use super::*;
 
@@ -369,6 +397,44 @@ mod tests {
         assert_eq!(next(&mut body), None);
         assert_eq!(tee.progress(), Progress::Ended);
         assert_eq!(next(&mut LegBody::teed(&tee)), Some(Ok("three".into())));
+    }
+
+    /// A body that never comes.
+    struct Stalled;
+
+    impl Body for Stalled {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            Poll::Pending
+        }
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_cut_off_while_it_waits_for_the_body_is_told() {
+        let ways: [fn(&Arc<Tee<Stalled>>); 2] = [|tee| tee.cut_off(), |tee| drop(LegBody::teed(tee))];
+        for cut_off in ways {
+            let (tee, woken) = (Arc::new(Tee::new(Stalled, 64, None)), Arc::new(Woken::default()));
+            let waker = Waker::from(Arc::clone(&woken));
+            let (mut body, mut cx) = (LegBody::teed(&tee), Context::from_waker(&waker));
+            assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
+            cut_off(&tee);
+            assert_eq!(woken.0.load(SeqCst), 1);
+            assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(Some(Err(_)))));
+        }
     }
 
     #[test]

@@ -206,6 +206,8 @@ async fn a_401_in_the_middle_of_an_upload_moves_the_body_to_another_connection()
     let answered = tokio::spawn(client.request(post));
     // The upload goes on only when the server has had its say on the second connection.
     without_hanging(server.wait_for(|report| report.connections().len() == 2)).await;
+    // The first is not left to wait for a body that goes elsewhere.
+    without_hanging(server.wait_for(|report| report.open() == 1)).await;
     more.send(()).expect("the body is still wanted");
     let response = without_hanging(answered).await.expect("no panic").expect("a response");
     assert_eq!(response.status(), 200);
