@@ -47,6 +47,8 @@ struct State {
     is_fetching: bool,
     /// Counts the fetches that ended.
     ended: u64,
+    /// Counts those that gave a token.
+    fetched: u64,
     /// Why the last one failed.
     failure: Option<Arc<dyn std::error::Error + Send + Sync>>,
     waiting: Vec<(u64, Waker)>,
@@ -92,7 +94,7 @@ impl Shared {
     }
 }
 
-/// Resolves to a token other than the refused one.
+/// Resolves to a token other than the refused one, or to what the fetch gave that it waited for.
 struct Token {
     shared: Arc<Shared>,
     refused: Option<Credentials>,
@@ -101,10 +103,11 @@ struct Token {
 
 enum Stage {
     Asking,
-    /// Another request fetches; so many fetches had ended before.
+    /// Another request fetches; so many fetches had ended, and given a token, before.
     Waiting {
         id: u64,
         ended: u64,
+        fetched: u64,
     },
     Fetching(Fetching),
 }
@@ -121,12 +124,16 @@ impl Future for Token {
                 return Poll::Ready(this.shared.fetched(fetched).map(Some));
             }
             let mut state = this.shared.lock();
-            if let Stage::Waiting { ended, .. } = this.stage {
+            let mut is_awaited = false;
+            if let Stage::Waiting { ended, fetched, .. } = this.stage {
                 if let Some(failure) = state.failure.as_ref().filter(|_| state.ended > ended) {
                     return Poll::Ready(Err(FetchFailed(Arc::clone(failure)).into()));
                 }
+                // Even the refused token once more: who waited would get no other by asking again.
+                is_awaited = state.fetched > fetched;
             }
-            if let Some(token) = state.token.as_ref().filter(|token| this.refused.as_ref() != Some(token)) {
+            let is_new = |token: &&Credentials| is_awaited || this.refused.as_ref() != Some(token);
+            if let Some(token) = state.token.as_ref().filter(is_new) {
                 return Poll::Ready(Ok(Some(token.clone())));
             }
             if state.is_fetching {
@@ -135,7 +142,7 @@ impl Future for Token {
                     Stage::Asking | Stage::Fetching(_) => state.next_id(),
                 };
                 state.wait(id, cx.waker());
-                this.stage = Stage::Waiting { id, ended: state.ended };
+                this.stage = Stage::Waiting { id, ended: state.ended, fetched: state.fetched };
                 return Poll::Pending;
             }
             state.is_fetching = true;
@@ -153,6 +160,7 @@ impl Shared {
             Ok(token) => {
                 let token = Credentials::bearer_token(token);
                 state.token = Some(token.clone());
+                state.fetched += 1;
                 state.failure = None;
                 Ok(token)
             }
@@ -306,6 +314,22 @@ mod tests {
         assert_eq!(poll(&mut first), ready("two"));
         assert_eq!(poll(&mut second), ready("two"));
         assert_eq!(poll(&mut ask(&tokens, Some(&refused))), ready("two"), "a late one fetches nothing");
+        assert_eq!(lab.begun(), 2);
+    }
+
+    #[test]
+    fn the_same_token_fetched_again_serves_all_who_waited_for_it() {
+        let lab = Lab::default();
+        let tokens = lab.tokens();
+        let refused = Credentials::bearer_token("one");
+        lab.answer(Ok("one"));
+        assert_eq!(poll(&mut ask(&tokens, None)), ready("one"));
+        let mut asking: Vec<_> = (0..8).map(|_| ask(&tokens, Some(&refused))).collect();
+        assert!(asking.iter_mut().all(|asking| poll(asking).is_pending()));
+        lab.answer(Ok("one"));
+        for asking in &mut asking {
+            assert_eq!(poll(asking), ready("one"));
+        }
         assert_eq!(lab.begun(), 2);
     }
 
