@@ -126,15 +126,27 @@ fn acquire_by_password(
     password: &Secret,
     credentials: &Credentials,
 ) -> Result<Credential, MechanismError> {
-    if password.expose().is_empty() {
-        return Err(MechanismError::new(ErrorKind::Credentials, "the password is empty"));
-    }
+    check_octets(principal, password)?;
     let name = Name::import(library, principal, Oid::USER_NAME)
         .map_err(|failure| explain(AcquireError::Failed(failure), credentials))?;
     // With the mechanism Kerberos, whatever the context's: SPNEGO says "invalid name" to a wrong
     // password.
     Credential::acquire_with_password(library, &name, password.expose(), Oid::KERBEROS)
         .map_err(|error| explain(error, credentials))
+}
+
+/// The library takes both for text that ends at the first NUL: what follows would not count.
+fn check_octets(principal: &str, password: &Secret) -> Result<(), MechanismError> {
+    let wrong = if password.expose().is_empty() {
+        "the password is empty"
+    } else if password.expose().contains('\0') {
+        "the password has a NUL octet"
+    } else if principal.contains('\0') {
+        "the user name has a NUL octet"
+    } else {
+        return Ok(());
+    };
+    Err(MechanismError::new(ErrorKind::Credentials, wrong))
 }
 
 /// The principal that a user name stands for.
@@ -166,6 +178,17 @@ fn explain(error: AcquireError, credentials: &Credentials) -> MechanismError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_library_would_cut_off_is_refused() {
+        for (principal, password) in
+            [("alice", ""), ("alice", "pass\0word"), ("alice\0@LAB.TEST", "password")]
+        {
+            let error = check_octets(principal, &Secret::new(password)).expect_err("not for this library");
+            assert_eq!(error.kind(), ErrorKind::Credentials);
+        }
+        assert!(check_octets("alice", &Secret::new("password")).is_ok());
+    }
 
     #[test]
     fn user_names_become_principals() {
