@@ -19,7 +19,9 @@ use crate::service::{Blocking, BoxFuture};
 /// A thread cannot be called back from a KDC that does not answer. Therefore a step that takes too
 /// long fails for its request, while its thread waits on; requests that want the same ticket
 /// meanwhile join it instead of sending another thread after it, and fail together with it. So a
-/// KDC that is down costs one thread for each user and target, and other requests nothing.
+/// KDC that is down costs one thread for each user and target, and other users' requests nothing:
+/// one user's requests to other targets wait in so far as the library holds that user's credential
+/// while it asks.
 ///
 /// Clones share the threads.
 ///
