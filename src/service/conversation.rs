@@ -497,7 +497,10 @@ where
         observer.leg(&LegReport {
             connection: state.id,
             leg: self.legs,
-            request: format!("{} {}", self.method, self.uri.path()),
+            request: match self.uri.path() {
+                "" => format!("{} {}", self.method, self.uri),
+                path => format!("{} {path}", self.method),
+            },
             authorization,
             body_withheld,
             status: response.status(),

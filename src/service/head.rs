@@ -105,7 +105,8 @@ impl SavedHead {
 }
 
 /// Takes from the head what speaks of a body that this leg does not carry, and says so: hyper
-/// sends no length for an empty body by itself, and would send the caller's.
+/// sends no length for an empty body by itself, and would send the caller's. `CONNECT` has no
+/// content to declare the length of (RFC 9110, section 9.3.6).
 pub(super) fn withhold_body(method: &Method, headers: &mut HeaderMap) {
     const OF_THE_BODY: [HeaderName; 4] =
         [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER, header::EXPECT];
@@ -115,7 +116,7 @@ pub(super) fn withhold_body(method: &Method, headers: &mut HeaderMap) {
     for name in ["content-digest", "repr-digest", "digest", "content-md5"] {
         headers.remove(name);
     }
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !matches!(*method, Method::GET | Method::HEAD | Method::CONNECT) {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
@@ -194,7 +195,9 @@ mod tests {
         assert_eq!(headers.len(), 2);
         assert_eq!(headers["content-length"], "0");
         assert_eq!(headers["content-type"], "text/xml");
-        withhold_body(&Method::GET, &mut headers);
-        assert!(!headers.contains_key("content-length"));
+        for method in [Method::GET, Method::HEAD, Method::CONNECT] {
+            withhold_body(&method, &mut headers);
+            assert!(!headers.contains_key("content-length"), "{method}");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub struct LegReport {
     pub connection: u64,
     /// Which leg of the request on this connection, from 1.
     pub leg: u32,
-    /// The request line's method and path.
+    /// The request line's method and path; of `CONNECT` its host and port.
     pub request: String,
     /// What the request carried for the origin and the proxy.
     pub authorization: Vec<TokenReport>,
