@@ -18,7 +18,7 @@ pub struct ConnectionInfo {
     pub origin: Origin,
     /// The proxy that the requests are sent to, where they are not tunnelled.
     pub proxy: Option<Origin>,
-    /// The bindings of the connection's TLS.
+    /// The bindings of the connection's TLS, which ends at the proxy where there is one.
     pub channel_bindings: Option<ChannelBindings>,
 }
 
@@ -96,9 +96,14 @@ impl<S> Channel<S> {
         let handshake = |challenger, origin: &Origin, bindings: &Option<ChannelBindings>| {
             Handshake::new(authenticator.clone(), challenger, origin.clone(), bindings.clone())
         };
+        // TLS ends at who is spoken to.
+        let (of_origin, of_proxy) = match info.proxy {
+            Some(_) => (&None, &info.channel_bindings),
+            None => (&info.channel_bindings, &None),
+        };
         let state = ChannelState {
-            origin: handshake(Challenger::Origin, &info.origin, &info.channel_bindings),
-            proxy: info.proxy.as_ref().map(|proxy| handshake(Challenger::Proxy, proxy, &None)),
+            origin: handshake(Challenger::Origin, &info.origin, of_origin),
+            proxy: info.proxy.as_ref().map(|proxy| handshake(Challenger::Proxy, proxy, of_proxy)),
             saved: SavedHead::default(),
             identity: Identity::None,
             proxy_identity: Identity::None,
