@@ -58,8 +58,8 @@ impl Drop for Answering {
 
 /// A connection in the report, which says that it is closed when this is dropped.
 pub(super) struct Open {
-    shared: Arc<Shared>,
-    number: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) number: usize,
 }
 
 impl Open {
@@ -82,12 +82,13 @@ where
 {
     let (activity, trickle) = (Arc::new(Activity::default()), Trickle::default());
     let io = TokioIo::new(Wire::new(io, trickle.clone()));
-    let session = Arc::new(Session::new(open.shared.clone(), open.number, activity.clone(), trickle));
+    let open = Arc::new(open);
+    let session = Arc::new(Session::new(open, activity.clone(), trickle, commands.clone()));
     let service = service_fn(|request| {
         let session = session.clone();
         async move { session.serve(request).await }
     });
-    let mut connection = pin!(http1::Builder::new().serve_connection(io, service));
+    let mut connection = pin!(http1::Builder::new().serve_connection(io, service).with_upgrades());
     loop {
         tokio::select! {
             // Commands first: they are about the state in which they found the connection.

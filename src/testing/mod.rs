@@ -62,6 +62,7 @@ pub(crate) mod spnego;
 #[cfg(test)]
 mod tests;
 mod token;
+mod tunnel;
 mod users;
 mod wire;
 

@@ -11,6 +11,8 @@ pub(super) enum Page {
     Plain,
     /// `/denied…`: `401` even for users who have proven who they are, as an ACL does (IIS 401.3).
     Denied,
+    /// A tunnel by `CONNECT`.
+    Tunnel,
     /// `/status/NNN`, and `/method-not-allowed` for all but `GET`.
     Status(StatusCode),
 }
@@ -18,7 +20,7 @@ pub(super) enum Page {
 impl Page {
     pub(super) fn of(method: &Method, path: &str) -> Self {
         if method == Method::CONNECT {
-            return Self::Status(StatusCode::NOT_IMPLEMENTED);
+            return Self::Tunnel;
         }
         if let Some(code) = path.strip_prefix("/status/") {
             // An interim status is no answer.
@@ -36,7 +38,7 @@ impl Page {
     /// The status for those who get in.
     pub(super) fn status(self) -> StatusCode {
         match self {
-            Self::Public | Self::Plain => StatusCode::OK,
+            Self::Public | Self::Plain | Self::Tunnel => StatusCode::OK,
             Self::Denied => StatusCode::UNAUTHORIZED,
             Self::Status(status) => status,
         }
@@ -56,7 +58,7 @@ mod tests {
         }
         assert_eq!(status(Method::HEAD, "/method-not-allowed"), 405);
         assert_eq!(status(Method::GET, "/method-not-allowed"), 200);
-        assert_eq!(status(Method::CONNECT, ""), 501);
+        assert_eq!(Page::of(&Method::CONNECT, ""), Page::Tunnel);
         assert_eq!(Page::of(&Method::GET, "/public/logo"), Page::Public);
     }
 }

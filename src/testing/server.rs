@@ -118,6 +118,7 @@ pub struct Builder {
     proxy_offers: Vec<Offer>,
     script: Script,
     page: Option<Bytes>,
+    tunnels: bool,
     ntlm: Option<Box<dyn Fn(NtlmAcceptor) -> NtlmAcceptor + Send + Sync>>,
     spnego: Option<Box<dyn Fn(SpnegoAcceptor) -> SpnegoAcceptor + Send + Sync>>,
 }
@@ -139,15 +140,24 @@ impl Builder {
 
     /// Offers a scheme as the origin server or as a proxy.
     ///
-    /// What a proxy offers is demanded, by `407`, for requests whose target is in absolute form.
-    /// Nothing is forwarded: the server then serves the page itself, as the origin, which may
-    /// demand authentication in turn on the same connection. `CONNECT` is not implemented.
+    /// What a proxy offers is demanded, by `407`, for requests whose target is in absolute form,
+    /// and for `CONNECT`. Nothing is forwarded but by [`tunnels`](Self::tunnels): the server then
+    /// serves the page itself, as the origin, which may demand authentication in turn on the same
+    /// connection.
     #[must_use]
     pub fn offer_as(mut self, challenger: Challenger, offer: Offer) -> Self {
         match challenger {
             Challenger::Origin => self.origin_offers.push(offer),
             Challenger::Proxy => self.proxy_offers.push(offer),
         }
+        self
+    }
+
+    /// Opens the tunnels that `CONNECT` asks for, to wherever it says. Otherwise the answer is
+    /// `501`.
+    #[must_use]
+    pub fn tunnels(mut self) -> Self {
+        self.tunnels = true;
         self
     }
 
@@ -207,6 +217,7 @@ impl Builder {
             proxy_offers: self.proxy_offers,
             script: self.script,
             page: self.page,
+            tunnels: self.tunnels,
             ntlm: self.ntlm,
             spnego: self.spnego,
             handshakes: AtomicU64::new(0),
@@ -244,6 +255,7 @@ pub(super) struct Shared {
     proxy_offers: Vec<Offer>,
     pub(super) script: Script,
     pub(super) page: Option<Bytes>,
+    pub(super) tunnels: bool,
     ntlm: Option<Box<dyn Fn(NtlmAcceptor) -> NtlmAcceptor + Send + Sync>>,
     spnego: Option<Box<dyn Fn(SpnegoAcceptor) -> SpnegoAcceptor + Send + Sync>>,
     handshakes: AtomicU64,
@@ -259,12 +271,14 @@ impl Shared {
     }
 
     /// Who demands authentication for this target, in order. One in absolute form came to a
-    /// proxy (RFC 9112, section 3.2.2), and so did one with an authority alone.
+    /// proxy (RFC 9112, section 3.2.2). One with an authority alone is for the proxy itself.
     pub(super) fn challengers(&self, target: &Uri) -> impl Iterator<Item = Challenger> {
-        let through_proxy = target.authority().is_some();
-        [Challenger::Proxy, Challenger::Origin].into_iter().filter(move |challenger| {
-            !self.offers(*challenger).is_empty() && (through_proxy || *challenger == Challenger::Origin)
-        })
+        let by_proxy = target.authority().is_some();
+        let by_origin = target.authority().is_none() || target.scheme().is_some();
+        [(Challenger::Proxy, by_proxy), (Challenger::Origin, by_origin)]
+            .into_iter()
+            .filter(|(challenger, by_them)| *by_them && !self.offers(*challenger).is_empty())
+            .map(|(challenger, _)| challenger)
     }
 
     /// Whether somebody wants to see requests' content.

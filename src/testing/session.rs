@@ -4,20 +4,23 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::{Request, Response, request};
+use http::{Request, Response, StatusCode, Uri, request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use tokio::sync::watch;
 
 use super::answer::{Answer, announce, challenges, refusal, sent_challenges, served, with_token};
 use super::body::AnswerBody;
-use super::connection::Activity;
+use super::connection::{Activity, Open};
 use super::guard::{Decision, Guard, Hearing, Rules};
 use super::judge::Presentation;
 use super::page::Page;
 use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
-use super::server::Shared;
+use super::server::{Command, Shared};
 use super::token::Presented;
+use super::tunnel::Tunnel;
 use super::wire::Trickle;
 use crate::protection_space::Challenger;
 
@@ -29,8 +32,10 @@ const X_BODY_OCTETS: HeaderName = HeaderName::from_static("x-body-octets");
 pub(super) struct Session {
     shared: Arc<Shared>,
     connection: usize,
+    open: Arc<Open>,
     activity: Arc<Activity>,
     trickle: Trickle,
+    commands: watch::Receiver<Command>,
     guards: Mutex<Guards>,
 }
 
@@ -63,18 +68,20 @@ impl std::error::Error for Unanswered {}
 
 impl Session {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        connection: usize,
+        open: Arc<Open>,
         activity: Arc<Activity>,
         trickle: Trickle,
+        commands: watch::Receiver<Command>,
     ) -> Self {
-        Self { shared, connection, activity, trickle, guards: Mutex::default() }
+        let (shared, connection) = (open.shared.clone(), open.number);
+        Self { shared, connection, open, activity, trickle, commands, guards: Mutex::default() }
     }
 
     /// Receives, decides, reports, waits, answers.
     pub(super) async fn serve(&self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Unanswered> {
         let answering = self.activity.answering();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let upgrade = head.extensions.remove::<OnUpgrade>();
         let leg = self.shared.recorder.began(self.connection, |number| seen(number, &head));
         let effects = self.shared.script.effects(&Facts {
             connection: self.connection,
@@ -83,7 +90,16 @@ impl Session {
             path: head.uri.path(),
         });
 
-        let (answer, body_octets) = self.receive(&head, body, &effects, leg).await;
+        let (mut answer, body_octets) = self.receive(&head, body, &effects, leg).await;
+        if let Answer::Page { page: page @ Page::Tunnel, .. } = &mut answer {
+            match self.tunnel(&head.uri).await {
+                Ok(tunnel) => {
+                    let upgrade = upgrade.expect("hyper lets every CONNECT upgrade");
+                    tunnel.carry(upgrade, self.open.clone(), self.commands.clone());
+                }
+                Err(status) => *page = Page::Status(status),
+            }
+        }
         for gate in &effects.gates {
             gate.pass().await;
         }
@@ -102,6 +118,9 @@ impl Session {
                 let body = AnswerBody::refusal(effects.refusal_body.clone(), text, answering);
                 refusal(challenger, &challenges, effects.challenges, body)
             }
+            Answer::Page { page: Page::Tunnel, user, fields } => {
+                served(StatusCode::OK, user, fields, AnswerBody::whole("", answering))
+            }
             Answer::Page { page, user, fields } => {
                 let text = self.shared.page.clone();
                 let (connection, name) = (self.connection, user.as_deref().unwrap_or("nobody"));
@@ -113,6 +132,13 @@ impl Session {
         };
         self.finish(&mut response, leg, body_octets, &effects);
         Ok(response)
+    }
+
+    async fn tunnel(&self, target: &Uri) -> Result<Tunnel, StatusCode> {
+        match self.shared.tunnels {
+            true => Tunnel::to(target).await,
+            false => Err(StatusCode::NOT_IMPLEMENTED),
+        }
     }
 
     /// Reads the content and decides, or the other way round; gives the octets read by then.

@@ -1,0 +1,47 @@
+//! A proxy's tunnels.
+
+use std::sync::Arc;
+
+use http::{StatusCode, Uri};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::connection::Open;
+use super::server::Command;
+
+/// A connection to where a `CONNECT` wants to.
+pub(super) struct Tunnel {
+    origin: TcpStream,
+}
+
+impl Tunnel {
+    /// Connects to the authority of a request's target; gives a status if that cannot be.
+    pub(super) async fn to(target: &Uri) -> Result<Self, StatusCode> {
+        let authority = target.authority().ok_or(StatusCode::BAD_REQUEST)?;
+        let origin = TcpStream::connect(authority.as_str()).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+        let _ = origin.set_nodelay(true);
+        Ok(Self { origin })
+    }
+
+    /// Carries octets in both directions once the client has its answer. Until the end, the
+    /// connection counts as open.
+    pub(super) fn carry(
+        mut self,
+        client: OnUpgrade,
+        open: Arc<Open>,
+        mut commands: watch::Receiver<Command>,
+    ) {
+        tokio::spawn(async move {
+            let Ok(client) = client.await else { return };
+            let mut client = TokioIo::new(client);
+            tokio::select! {
+                _ = copy_bidirectional(&mut client, &mut self.origin) => {}
+                _ = commands.wait_for(|command| *command == Command::Stop) => {}
+            }
+            drop(open);
+        });
+    }
+}
