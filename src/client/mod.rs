@@ -3,6 +3,7 @@
 mod blocking;
 pub mod hyper;
 mod runtime;
+pub mod tunnel;
 
 pub use blocking::BlockingSteps;
 pub use runtime::TokioTimer;

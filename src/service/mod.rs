@@ -53,5 +53,7 @@ pub(crate) use {
     environment::Environment,
     failure::{Failure, Retry},
     line::Line,
+    payload::Payload,
+    pending::Pending,
     sending::Sending,
 };

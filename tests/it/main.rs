@@ -20,3 +20,4 @@ mod support;
 mod tickets;
 mod timeouts;
 mod tokens;
+mod tunnel;

@@ -80,7 +80,7 @@ where
 }
 
 /// One connection.
-pub(super) struct Connection<B> {
+pub(in crate::client) struct Connection<B> {
     cell: Pin<Box<dyn Cell<B>>>,
     /// What the last request's body went through, for the next.
     tee: Option<Arc<Tee<B>>>,
@@ -91,7 +91,7 @@ where
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn new(sender: SendRequest<LegBody<B>>) -> Self {
+    pub(in crate::client) fn new(sender: SendRequest<LegBody<B>>) -> Self {
         let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
         Self { cell: Box::pin(Sender { sender, send, response: None }), tee: None }
     }

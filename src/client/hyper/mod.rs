@@ -22,10 +22,10 @@
 //! ```
 
 mod body;
-mod builder;
+pub(super) mod builder;
 mod channel_bound;
 mod connect;
-mod connection;
+pub(super) mod connection;
 mod dispatch;
 #[cfg(feature = "native-tls")]
 mod native;

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "native-tls")]
 mod native;
+mod tunnelled;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,101 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::client::legacy::connect::HttpConnector;
+
+use crate::client::blocking::BlockingSteps;
+use crate::client::hyper::Connect;
+use crate::client::hyper::builder::http_connector;
+use crate::client::runtime::TokioTimer;
+use crate::client::tunnel::Tunnel;
+use crate::client::tunnel::opening::Shared;
+use crate::handshake::Authenticator;
+use crate::protection_space::Origin;
+use crate::service::{Blocking, Environment, Limits, Observer};
+
+/// Builds a [`Tunnel`].
+pub struct TunnelBuilder {
+    proxy: Origin,
+    authenticator: Authenticator,
+    environment: Environment,
+    timeout: Duration,
+    max_restarts: u32,
+}
+
+impl TunnelBuilder {
+    pub(super) fn new(proxy: Origin, authenticator: Authenticator) -> Self {
+        let environment = Environment {
+            timer: Some(Arc::new(TokioTimer)),
+            blocking: Some(Arc::new(BlockingSteps::default())),
+            ..Environment::default()
+        };
+        Self { proxy, authenticator, environment, timeout: Duration::from_secs(30), max_restarts: 3 }
+    }
+
+    /// How long a tunnel may take: connecting to the proxy, its TLS, every leg, and waiting for
+    /// others that try the same credentials. A client's own
+    /// [`connect_timeout`](crate::client::hyper::ClientBuilder::connect_timeout) covers the tunnel
+    /// and the origin's TLS.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Bounds on each handshake.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.environment.limits = limits;
+        self
+    }
+
+    /// How often a tunnel may begin anew on another connection. Default: 3.
+    #[must_use]
+    pub fn max_restarts(mut self, restarts: u32) -> Self {
+        self.max_restarts = restarts;
+        self
+    }
+
+    /// Where mechanism steps run that may block. Default: [`BlockingSteps`] of this tunnel's own.
+    #[must_use]
+    pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
+        self.environment.blocking = Some(Arc::new(blocking));
+        self
+    }
+
+    /// Who is told of the legs.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.environment.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Tunnels over this connector, which connects to the proxy.
+    pub fn build<C: Connect>(self, connector: C) -> Tunnel<C> {
+        Tunnel {
+            shared: Arc::new(Shared {
+                connector,
+                proxy: self.proxy,
+                authenticator: self.authenticator,
+                environment: Arc::new(self.environment),
+                timeout: self.timeout,
+                max_restarts: self.max_restarts,
+            }),
+        }
+    }
+
+    /// Tunnels through a proxy that is spoken to by plain http.
+    pub fn build_http(self) -> Tunnel<HttpConnector> {
+        self.build(http_connector(true))
+    }
+}
+
+impl fmt::Debug for TunnelBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TunnelBuilder")
+            .field("proxy", &self.proxy)
+            .field("authenticator", &self.authenticator)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+//! From a connection to the proxy to a tunnel through it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Extensions, Method, Request, Response, Uri, header};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, Parts};
+use hyper::ext::ReasonPhrase;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::Connection as _;
+
+use crate::channel_bindings::ChannelBindings;
+use crate::client::hyper::Connect;
+use crate::client::hyper::connection::Connection;
+use crate::client::tunnel::error::{TunnelError, TunnelErrorKind};
+use crate::client::tunnel::stream::TunnelStream;
+use crate::handshake::{Authenticator, Identity, Outcome};
+use crate::protection_space::{Challenger, Origin};
+use crate::service::{
+    Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, Pending, Retry,
+    Sending,
+};
+
+/// `CONNECT` has no content.
+type NoBody = String;
+
+/// How much of a proxy's answer is buffered: its head has to fit.
+const MAX_BUFFERED: usize = 64 * 1024;
+
+/// What all tunnels share.
+pub(super) struct Shared<C> {
+    pub(super) connector: C,
+    pub(super) proxy: Origin,
+    pub(super) authenticator: Authenticator,
+    pub(super) environment: Arc<Environment>,
+    pub(super) timeout: Duration,
+    pub(super) max_restarts: u32,
+}
+
+impl<C> Shared<C> {
+    pub(super) fn proxy(&self) -> &Origin {
+        &self.proxy
+    }
+}
+
+impl<C: Connect> Shared<C> {
+    pub(super) async fn open(self: Arc<Self>, target: Uri) -> Result<TunnelStream<C::Io>, TunnelError> {
+        let failed = |target: &str, kind| TunnelError::new(self.proxy.clone(), target.to_owned(), kind);
+        let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
+        let target = format!("{}:{}", origin.host(), origin.port());
+        let opened = tokio::time::timeout(self.timeout, self.open_to(&target)).await;
+        opened.unwrap_or(Err(TunnelErrorKind::Timeout(self.timeout))).map_err(|kind| failed(&target, kind))
+    }
+
+    /// Asks for the tunnel, on another connection where one does not last.
+    async fn open_to(&self, target: &str) -> Result<TunnelStream<C::Io>, TunnelErrorKind> {
+        let mut pending = Pending {
+            request: connect_to(target).map(Payload::new),
+            // Nobody is logged in anywhere but at the proxy.
+            identity: Identity::None,
+            proxy_identity: self.authenticator.identity(),
+        };
+        let (mut lost, mut restarts) = (0, 0);
+        loop {
+            let mut connector = self.connector.clone();
+            let connecting = connector.connect(self.proxy_uri());
+            let io = connecting.await.map_err(TunnelErrorKind::Unreachable)?;
+            let failure = match self.converse(io, pending).await {
+                Ok(answered) => return answered,
+                Err(failure) => failure,
+            };
+            let Failure { error, retry } = *failure;
+            let Some((grounds, again)) = retry else { return Err(TunnelErrorKind::Failed(error)) };
+            let (tries, limit) = match grounds {
+                Retry::Unsent | Retry::Closed => (&mut lost, 1),
+                Retry::Renew => (&mut restarts, self.max_restarts),
+            };
+            if *tries >= limit {
+                return Err(TunnelErrorKind::Failed(error));
+            }
+            *tries += 1;
+            pending = again;
+        }
+    }
+
+    /// All legs over one connection, up to an answer that is no challenge to be met.
+    async fn converse(
+        &self,
+        io: C::Io,
+        pending: Pending<NoBody>,
+    ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<Failure<NoBody>>> {
+        // The origin of these requests is the proxy itself: nothing is learnt of another one.
+        let mut info = ConnectionInfo::new(self.proxy.clone()).proxy(self.proxy.clone());
+        let mut extras = Extensions::new();
+        io.connected().get_extras(&mut extras);
+        info.channel_bindings = extras.remove::<ChannelBindings>();
+
+        let handshake = http1::Builder::new().max_buf_size(MAX_BUFFERED).handshake(io).await;
+        let (sender, connection) = match handshake {
+            Ok(both) => both,
+            Err(error) => return Ok(Err(lost(error))),
+        };
+        let environment = Arc::clone(&self.environment);
+        let channel = Channel::new(Connection::new(sender), &self.authenticator, environment, &info);
+        let mut line = Line::new(connection);
+        let response = line.carry(pin!(Sending::again(channel, pending))).await?;
+        if !response.status().is_success() {
+            return Ok(Err(answered(&response)));
+        }
+        let Parts { io, read_buf, .. } = match line.end().await {
+            Ok(parts) => parts,
+            Err(error) => return Ok(Err(lost(error))),
+        };
+        Ok(Ok(TunnelStream::new(io, read_buf)))
+    }
+
+    fn proxy_uri(&self) -> Uri {
+        self.proxy.to_string().parse().expect("an origin is a URI")
+    }
+}
+
+/// The port is always written, and `Host` says the same (RFC 9112, section 3.2.3).
+fn connect_to(target: &str) -> Request<NoBody> {
+    let uri: Uri = target.parse().expect("host and port of an origin are an authority");
+    let request = Request::builder().method(Method::CONNECT).uri(uri).header(header::HOST, target);
+    request.body(NoBody::new()).expect("an authority is a field value")
+}
+
+/// The proxy said something else than yes. Its content is not read: the connection ends.
+fn answered(response: &Response<Incoming>) -> TunnelErrorKind {
+    let status = response.status();
+    let reason = match response.extensions().get::<ReasonPhrase>() {
+        Some(reason) if !reason.as_bytes().is_empty() => String::from_utf8_lossy(reason.as_bytes()),
+        _ => status.canonical_reason().unwrap_or("(without a reason)").into(),
+    };
+    let reason = reason.chars().filter(|character| !character.is_control()).take(MAX_REASON).collect();
+    let refusal = match response.extensions().get() {
+        Some(Outcome::Refused(refusal)) if status == Challenger::Proxy.status() => Some(refusal.clone()),
+        _ => None,
+    };
+    TunnelErrorKind::Answered { status, reason, refusal }
+}
+
+/// How many characters of a reason phrase are kept.
+const MAX_REASON: usize = 256;
+
+fn lost(error: hyper::Error) -> TunnelErrorKind {
+    TunnelErrorKind::Failed(Error::from(ErrorKind::Connection(error.into())))
+}
+
+/// HTTP on the connection to the proxy. It moves only while somebody waits for it here, so that a
+/// dropped future takes the connection with it.
+struct Line<T: Read + Write> {
+    open: Option<http1::Connection<T, LegBody<NoBody>>>,
+    /// What is left when HTTP has ended, by a tunnel or by a connection that was closed.
+    ended: Option<Result<Parts<T>, hyper::Error>>,
+}
+
+impl<T: Read + Write + Unpin> Line<T> {
+    fn new(connection: http1::Connection<T, LegBody<NoBody>>) -> Self {
+        Self { open: Some(connection), ended: None }
+    }
+
+    /// Waits for what needs the connection.
+    async fn carry<F: Future>(&mut self, mut work: Pin<&mut F>) -> F::Output {
+        poll_fn(|cx| {
+            // Once HTTP has ended, whoever still waits for it is told so by hyper.
+            let _ = self.poll_end(cx);
+            work.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// The transport, once HTTP has ended on it.
+    async fn end(mut self) -> Result<Parts<T>, hyper::Error> {
+        poll_fn(|cx| self.poll_end(cx)).await;
+        self.ended.expect("it has ended, somehow")
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(connection) = &mut self.open else { return Poll::Ready(()) };
+        let result = ready!(connection.poll_without_shutdown(cx));
+        self.ended = self.open.take().map(|connection| result.map(|()| connection.into_parts()));
+        Poll::Ready(())
+    }
+}

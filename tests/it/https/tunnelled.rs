@@ -1,0 +1,106 @@
+//! The same through a proxy's tunnel, and to a proxy that is spoken to by TLS.
+
+use hyper_util::client::legacy;
+use hyper_util::rt::TokioExecutor;
+use legwork::client::tunnel::Tunnel;
+use legwork::protection_space::Challenger;
+use tower::ServiceExt;
+
+use super::*;
+
+type Http = HttpConnector;
+type Tls<C> = hyper_rustls::HttpsConnector<C>;
+
+fn proxy(offer: Offer) -> Builder {
+    server_of_three([]).offer_as(Challenger::Proxy, offer).tunnels()
+}
+
+/// TLS with the proxy, whose bindings are told.
+fn tls_to_proxy(authenticator: &Authenticator, proxy: &Https) -> Tunnel<ChannelBound<Tls<Http>>> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    let https = ChannelBound::new(Tls::from((http, trusting(CERTIFICATES))));
+    Tunnel::new(https, Origin::from_uri(&proxy.uri("/")).expect("an origin"), authenticator.clone())
+}
+
+#[tokio::test]
+async fn a_login_through_a_tunnel_is_bound_to_the_origins_certificate() {
+    for (outer, inner) in [(Offer::Ntlm, Offer::Ntlm), (Offer::Negotiate, Offer::Negotiate)] {
+        let proxy = proxy(outer).start().await.expect("a server");
+        let https = Https::start(requiring(inner, ECDSA.bindings()), ECDSA).await;
+        let authenticator = https.authenticator().proxy_credentials(proxy.origin(), alice()).build();
+        let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
+        let connector = ChannelBound::new(Tls::from((tunnel, trusting([ECDSA]))));
+        let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, connector);
+        for _ in 0..2 {
+            let response = without_hanging(client.request(https.get())).await.expect("a response");
+            assert_eq!(response.status(), 200, "{}", https.report());
+            text(response).await;
+        }
+        assert!(https.sent()[0].are(&ECDSA.bindings()), "{}", https.report());
+        assert_eq!(statuses(&proxy.report()), [407, 407, 200], "{}", proxy.report());
+        assert_eq!(statuses(&https.report()), [401, 401, 200, 200], "{}", https.report());
+        assert!(https.report().legs().all(|leg| leg.proxy_authorization.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn hyper_utils_own_client_speaks_tls_through_the_tunnel() {
+    let proxy = proxy(Offer::Negotiate).start().await.expect("a server");
+    let https = Https::start(server_of_three([]), ECDSA).await;
+    let authenticator = Authenticator::builder().proxy_credentials(proxy.origin(), alice()).build();
+    let tunnel = Tunnel::builder(proxy.origin(), authenticator).build_http();
+    let client: legacy::Client<_, Full<Bytes>> =
+        legacy::Client::builder(TokioExecutor::new()).build(Tls::from((tunnel, trusting([ECDSA]))));
+    let response = without_hanging(client.request(https.get())).await.expect("a response");
+    assert_eq!(response.status(), 200);
+    assert_eq!(statuses(&proxy.report()), [407, 407, 200], "{}", proxy.report());
+    assert_eq!(https.report().legs().next().expect("a leg").target, "/");
+}
+
+#[tokio::test]
+async fn a_login_at_a_proxy_by_tls_is_bound_to_the_proxys_certificate() {
+    for offer in [Offer::Ntlm, Offer::Negotiate] {
+        let requiring = proxy(offer).ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
+        let proxy = Https::start(requiring, RSA).await;
+        let origin = Origin::from_uri(&proxy.uri("/")).expect("an origin");
+        let authenticator = Authenticator::builder().proxy_credentials(origin, alice());
+
+        // The origin by plain http has no bindings, whatever the proxy has.
+        let plain = server([Offer::Ntlm]).start().await.expect("a server");
+        let both = authenticator.credentials(plain.origin(), carol()).build();
+        let client: Client<_, Full<Bytes>> =
+            Client::with_connector(both.clone(), tls_to_proxy(&both, &proxy));
+        let response = without_hanging(client.request(get(&plain, "/"))).await.expect("a response");
+        assert_eq!(response.status(), 200, "{}", proxy.report());
+        text(response).await;
+        let report = plain.report();
+        let seen = report.legs().last().and_then(|leg| leg.authorization.as_ref()).expect("a proof");
+        assert_eq!(seen.channel_bindings, Some(SentBindings::Absent), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn tls_in_tls_binds_each_login_to_its_own_certificate() {
+    let demanding = proxy(Offer::Ntlm).ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
+    let proxy = Https::start(demanding, RSA).await;
+    let https = Https::start(requiring(Offer::Ntlm, ECDSA.bindings()), ECDSA).await;
+    let origin = Origin::from_uri(&proxy.uri("/")).expect("an origin");
+    let authenticator = https.authenticator().proxy_credentials(origin, alice()).build();
+    let tunnel = tls_to_proxy(&authenticator, &proxy);
+    let connector = ChannelBound::new(Tls::from((tunnel, trusting([ECDSA]))));
+    let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, connector);
+    let response = without_hanging(client.request(https.get())).await.expect("a response");
+    assert_eq!(response.status(), 200, "{}\n{}", proxy.report(), https.report());
+    text(response).await;
+}
+
+#[tokio::test]
+async fn basic_goes_to_a_proxy_by_tls() {
+    let proxy = Https::start(proxy(Offer::basic("the proxy")), RSA).await;
+    let origin = server_of_three([]).start().await.expect("a server");
+    let credentials = Origin::from_uri(&proxy.uri("/")).expect("an origin");
+    let authenticator = Authenticator::builder().proxy_credentials(credentials, alice()).build();
+    without_hanging(tls_to_proxy(&authenticator, &proxy).oneshot(origin.uri("/"))).await.expect("a tunnel");
+    assert_eq!(statuses(&proxy.report()), [407, 200], "{}", proxy.report());
+}
