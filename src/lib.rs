@@ -30,9 +30,9 @@
 //! # }
 //! ```
 //!
-//! [`Client`] pools connections by origin and identity; `client::tunnel` leads it through a proxy. For a client of your own,
-//! [`service::AuthenticateLayer`] wraps any `tower` service that is *one connection*; for another
-//! transport or protocol, [`handshake`] is the same as values, without IO.
+//! [`Client`] pools connections by origin and identity; `client::tunnel` leads it through a proxy.
+//! For a client of your own, [`service::AuthenticateLayer`] wraps any `tower` service that is *one
+//! connection*; for another transport or protocol, [`handshake`] is the same as values, without IO.
 //!
 //! # Words
 //!
