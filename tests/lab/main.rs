@@ -10,5 +10,6 @@ mod digest;
 #[cfg(unix)]
 mod kerberos;
 mod logins;
+mod proxies;
 mod refusals;
 mod support;
