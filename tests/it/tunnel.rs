@@ -327,6 +327,21 @@ async fn dropping_the_connecting_future_closes_the_connection_to_the_proxy() {
 }
 
 #[tokio::test]
+async fn dropping_a_request_whose_tunnel_is_being_opened_frees_its_place() {
+    let gate = Gate::closed();
+    let proxy = proxy(Offer::Ntlm).quirk_when(When::leg(2).connections(..=1), Quirk::HeldBy(gate.clone()));
+    let (proxy, origin) = (proxy.start().await.expect("a server"), open_origin().await);
+    let client = through(&proxy, at(&proxy));
+    let dropped = tokio::spawn(client.request(get(&origin, "/dropped")));
+    without_hanging(gate.held(1)).await;
+    dropped.abort();
+    without_hanging(proxy.wait_for(|report| report.open() == 0)).await;
+    assert_eq!(client.connections(), (0, 0));
+    page(&client, get(&origin, "/")).await;
+    assert_eq!(statuses(&origin.report()), [200], "{}", origin.report());
+}
+
+#[tokio::test]
 async fn a_tunnel_that_is_dropped_closes_both_connections() {
     let (proxy, origin) = (proxy(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
     let client = through(&proxy, at(&proxy));

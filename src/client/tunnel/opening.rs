@@ -51,7 +51,7 @@ impl<C: Connect> Shared<C> {
     pub(super) async fn open(self: Arc<Self>, target: Uri) -> Result<TunnelStream<C::Io>, TunnelError> {
         let failed = |target: &str, kind| TunnelError::new(self.proxy.clone(), target.to_owned(), kind);
         let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
-        let target = format!("{}:{}", origin.host(), origin.port());
+        let target = authority(&origin);
         let opened = tokio::time::timeout(self.timeout, self.open_to(&target)).await;
         opened.unwrap_or(Err(TunnelErrorKind::Timeout(self.timeout))).map_err(|kind| failed(&target, kind))
     }
@@ -123,7 +123,12 @@ impl<C: Connect> Shared<C> {
     }
 }
 
-/// The port is always written, and `Host` says the same (RFC 9112, section 3.2.3).
+/// The port is always written (RFC 9112, section 3.2.3).
+fn authority(origin: &Origin) -> String {
+    format!("{}:{}", origin.host(), origin.port())
+}
+
+/// `Host` says the same as the target.
 fn connect_to(target: &str) -> Request<NoBody> {
     let uri: Uri = target.parse().expect("host and port of an origin are an authority");
     let request = Request::builder().method(Method::CONNECT).uri(uri).header(header::HOST, target);
@@ -186,5 +191,26 @@ impl<T: Read + Write + Unpin> Line<T> {
         let result = ready!(connection.poll_without_shutdown(cx));
         self.ended = self.open.take().map(|connection| result.map(|()| connection.into_parts()));
         Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_names_an_origin_can_be_asked_for() {
+        let odd = (0..=0x7f_u8).map(|octet| format!("http://a{}b", char::from(octet)));
+        let odder =
+            ["http://u:p@h", "http://[::1]", "http://[fe80::1%25eth0]:1/", "https://h:0", "http://h:"];
+        let mut asked = 0;
+        for uri in odd.chain(odder.map(str::to_owned)) {
+            let Ok(origin) = uri.parse::<Origin>() else { continue };
+            let request = connect_to(&authority(&origin));
+            assert_eq!(request.headers()[header::HOST], request.uri().to_string(), "{uri}");
+            assert_eq!(request.uri().port_u16(), Some(origin.port()), "{uri}");
+            asked += 1;
+        }
+        assert!(asked > 60, "{asked}");
     }
 }

@@ -3,6 +3,8 @@
 use std::net::TcpStream;
 
 use legwork::client::hyper::NativeTlsConnector;
+use legwork::client::tunnel::Tunnel;
+use legwork::protection_space::Challenger;
 use native_tls::TlsConnector;
 
 use super::*;
@@ -23,6 +25,20 @@ async fn logins_by_the_systems_tls_are_bound_to_each_kind_of_certificate() {
         text(response).await;
         assert!(https.sent()[0].are(&certificate.bindings()), "{}", certificate.name);
     }
+}
+
+#[tokio::test]
+async fn logins_by_the_systems_tls_through_a_tunnel_are_bound_to_the_origins_certificate() {
+    let proxy = server_of_three([]).offer_as(Challenger::Proxy, Offer::Ntlm).tunnels().start().await;
+    let proxy = proxy.expect("a server");
+    let https = Https::start(requiring(Offer::Ntlm, RSA.bindings()), RSA).await;
+    let authenticator = https.authenticator().proxy_credentials(proxy.origin(), alice()).build();
+    let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
+    let tls = hyper_tls::HttpsConnector::from((tunnel, connector().into()));
+    let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, ChannelBound::new(tls));
+    let response = without_hanging(client.request(https.get())).await.expect("a response");
+    assert_eq!(response.status(), 200, "{}", https.report());
+    text(response).await;
 }
 
 #[tokio::test]
