@@ -509,17 +509,38 @@ async fn other_answers_are_errors_too() {
     }
 }
 
-#[tokio::test]
-async fn a_head_without_end_is_not_read_for_ever() {
+/// A proxy that answers one request with these octets over and over.
+async fn flooding(begin: &'static [u8], more: &'static [u8]) -> Origin {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let proxy = format!("http://{}", listener.local_addr().expect("it listens")).parse().expect("an origin");
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         head(&mut stream).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx: ").await;
-        while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+        let _ = stream.write_all(begin).await;
+        while stream.write_all(more).await.is_ok() {}
     });
-    let tunnel = Tunnel::builder(proxy, Authenticator::builder().build()).build_http();
+    proxy
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_not_read_for_ever() {
+    for (begin, more) in [
+        (&b"HTTP/1.1 200 OK\r\nx: "[..], &[b'x'; 4096][..]),
+        (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n"),
+        (b"HTTP/1.1 200 ", b"OK"),
+    ] {
+        let proxy = flooding(begin, more).await;
+        let tunnel = Tunnel::builder(proxy, Authenticator::builder().build()).build_http();
+        let error = no_tunnel(tunnel, "https://site.example").await;
+        assert!(matches!(error.kind(), TunnelErrorKind::Failed(_)), "{error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interim_answers_without_end_are_given_up_in_time() {
+    let proxy = flooding(b"", b"HTTP/1.1 100 Continue\r\n\r\n").await;
+    let timeout = Duration::from_millis(200);
+    let tunnel = Tunnel::builder(proxy, Authenticator::builder().build()).timeout(timeout).build_http();
     let error = no_tunnel(tunnel, "https://site.example").await;
-    assert!(matches!(error.kind(), TunnelErrorKind::Failed(_)), "{error:?}");
+    assert!(matches!(error.kind(), TunnelErrorKind::Timeout(_)), "{error:?}");
 }
