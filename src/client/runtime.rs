@@ -1,8 +1,19 @@
-//! tokio's timers, for the service's [`Timer`].
+//! What a service gets from its surroundings where they are tokio's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::service::{BoxFuture, Timer};
+use crate::client::blocking::BlockingSteps;
+use crate::service::{BoxFuture, Environment, Timer};
+
+/// Timers, and threads of its own.
+pub(super) fn environment() -> Environment {
+    Environment {
+        timer: Some(Arc::new(TokioTimer)),
+        blocking: Some(Arc::new(BlockingSteps::default())),
+        ..Environment::default()
+    }
+}
 
 /// tokio's timers.
 #[derive(Clone, Copy, Debug, Default)]

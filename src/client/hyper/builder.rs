@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use crate::client::blocking::BlockingSteps;
 use crate::client::hyper::connect::Connect;
 use crate::client::hyper::dispatch::{Client, Shared};
 use crate::client::hyper::pool::{Pool, PoolLimits};
-use crate::client::runtime::TokioTimer;
+use crate::client::runtime::environment;
 use crate::handshake::Authenticator;
 use crate::service::{Blocking, Environment, Limits, Observer};
 
@@ -41,14 +40,9 @@ impl Client<HttpConnector, ()> {
 
 impl ClientBuilder {
     fn new(authenticator: Authenticator) -> Self {
-        let environment = Environment {
-            timer: Some(Arc::new(TokioTimer)),
-            blocking: Some(Arc::new(BlockingSteps::default())),
-            ..Environment::default()
-        };
         Self {
             authenticator,
-            environment,
+            environment: environment(),
             pool: PoolLimits::default(),
             connect_timeout: Duration::from_secs(30),
             max_restarts: 3,
@@ -99,7 +93,7 @@ impl ClientBuilder {
     }
 
     /// Where mechanism steps run that may block, such as those that wait for a KDC. Default:
-    /// [`BlockingSteps`] of this client's own.
+    /// [`BlockingSteps`](crate::client::BlockingSteps) of this client's own.
     #[must_use]
     pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
         self.environment.blocking = Some(Arc::new(blocking));

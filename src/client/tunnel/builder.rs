@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use crate::client::blocking::BlockingSteps;
 use crate::client::hyper::Connect;
 use crate::client::hyper::builder::http_connector;
-use crate::client::runtime::TokioTimer;
+use crate::client::runtime::environment;
 use crate::client::tunnel::Tunnel;
 use crate::client::tunnel::opening::Shared;
 use crate::handshake::Authenticator;
@@ -25,12 +24,13 @@ pub struct TunnelBuilder {
 
 impl TunnelBuilder {
     pub(super) fn new(proxy: Origin, authenticator: Authenticator) -> Self {
-        let environment = Environment {
-            timer: Some(Arc::new(TokioTimer)),
-            blocking: Some(Arc::new(BlockingSteps::default())),
-            ..Environment::default()
-        };
-        Self { proxy, authenticator, environment, timeout: Duration::from_secs(30), max_restarts: 3 }
+        Self {
+            proxy,
+            authenticator,
+            environment: environment(),
+            timeout: Duration::from_secs(30),
+            max_restarts: 3,
+        }
     }
 
     /// How long a tunnel may take: connecting to the proxy, its TLS, every leg, and waiting for
@@ -57,7 +57,8 @@ impl TunnelBuilder {
         self
     }
 
-    /// Where mechanism steps run that may block. Default: [`BlockingSteps`] of this tunnel's own.
+    /// Where mechanism steps run that may block. Default:
+    /// [`BlockingSteps`](crate::client::BlockingSteps) of this tunnel's own.
     #[must_use]
     pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
         self.environment.blocking = Some(Arc::new(blocking));
