@@ -1,6 +1,6 @@
 use std::future::Future;
 
-use http::Uri;
+use http::{Extensions, Uri};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
 use tower_service::Service;
@@ -36,6 +36,13 @@ where
         std::future::poll_fn(|cx| self.poll_ready(cx)).await.map_err(Into::into)?;
         self.call(target).await.map_err(Into::into)
     }
+}
+
+/// What a connection tells of itself beside its protocol, such as the bindings of its TLS.
+pub(in crate::client) fn extra<E: Clone + Send + Sync + 'static>(io: &impl Connection) -> Option<E> {
+    let mut extras = Extensions::new();
+    io.connected().get_extras(&mut extras);
+    extras.remove()
 }
 
 mod sealed {

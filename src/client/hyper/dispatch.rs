@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Extensions, Method, Request, Response, Uri, header};
+use http::{Method, Request, Response, Uri, header};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper_util::client::legacy::connect::Connection as _;
 use tower_service::Service;
 
 use crate::channel_bindings::ChannelBindings;
 use crate::client::hyper::body::ResponseBody;
-use crate::client::hyper::connect::Connect;
+use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
 use crate::client::hyper::pool::{Checkout, Lease, Permit, Pool};
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
@@ -201,10 +200,9 @@ where
         let host = permit.host();
         let connecting = async {
             let io = connector.connect(host.target.clone()).await?;
-            let mut extras = Extensions::new();
-            io.connected().get_extras(&mut extras);
+            let bindings: Option<ChannelBindings> = extra(&io);
             let (sender, connection) = http1::handshake(io).await?;
-            Ok::<_, BoxError>((sender, connection, extras.remove::<ChannelBindings>()))
+            Ok::<_, BoxError>((sender, connection, bindings))
         };
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         let (sender, connection, bindings) = connected

@@ -24,7 +24,7 @@
 mod body;
 pub(super) mod builder;
 mod channel_bound;
-mod connect;
+pub(super) mod connect;
 pub(super) mod connection;
 mod dispatch;
 #[cfg(feature = "native-tls")]

@@ -110,7 +110,7 @@ impl<C> Clone for Tunnel<C> {
 
 impl<C> fmt::Debug for Tunnel<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tunnel").field("proxy", self.shared.proxy()).finish_non_exhaustive()
+        f.debug_struct("Tunnel").field("proxy", &self.shared.proxy).finish_non_exhaustive()
     }
 }
 

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Extensions, Method, Request, Response, Uri, header};
+use http::{Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Parts};
 use hyper::ext::ReasonPhrase;
 use hyper::rt::{Read, Write};
-use hyper_util::client::legacy::connect::Connection as _;
 
-use crate::channel_bindings::ChannelBindings;
-use crate::client::hyper::Connect;
+use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
 use crate::client::tunnel::error::{TunnelError, TunnelErrorKind};
 use crate::client::tunnel::stream::TunnelStream;
@@ -39,12 +37,6 @@ pub(super) struct Shared<C> {
     pub(super) environment: Arc<Environment>,
     pub(super) timeout: Duration,
     pub(super) max_restarts: u32,
-}
-
-impl<C> Shared<C> {
-    pub(super) fn proxy(&self) -> &Origin {
-        &self.proxy
-    }
 }
 
 impl<C: Connect> Shared<C> {
@@ -95,9 +87,7 @@ impl<C: Connect> Shared<C> {
     ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<Failure<NoBody>>> {
         // The origin of these requests is the proxy itself: nothing is learnt of another one.
         let mut info = ConnectionInfo::new(self.proxy.clone()).proxy(self.proxy.clone());
-        let mut extras = Extensions::new();
-        io.connected().get_extras(&mut extras);
-        info.channel_bindings = extras.remove::<ChannelBindings>();
+        info.channel_bindings = extra(&io);
 
         let handshake = http1::Builder::new().max_buf_size(MAX_BUFFERED).handshake(io).await;
         let (sender, connection) = match handshake {

@@ -3,10 +3,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use http::Extensions;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use pin_project_lite::pin_project;
+
+use crate::client::hyper::connect::extra;
 
 pin_project! {
     /// A tunnel: the connection to the proxy, once the origin is at its end.
@@ -30,9 +31,7 @@ impl<T> TunnelStream<T> {
 
 impl<T: Connection> Connection for TunnelStream<T> {
     fn connected(&self) -> Connected {
-        let mut extras = Extensions::new();
-        self.io.connected().get_extras(&mut extras);
-        match extras.remove::<HttpInfo>() {
+        match extra::<HttpInfo>(&self.io) {
             Some(info) => Connected::new().extra(info),
             None => Connected::new(),
         }
