@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::hyper::{ClientBuilder, ResponseBody};
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal};
+use legwork::protection_space::Challenger;
 use legwork::service::{Error, Limits};
 use legwork::testing::{Builder, Connection, Gate, Leg, Offer, Quirk, Report, Server, Verdict, When};
 use legwork::{Authenticator, Client, Credentials};
@@ -96,6 +97,11 @@ pub(crate) fn bob() -> Credentials {
 /// A server that knows alice and bob too.
 pub(crate) fn server_of_three(offers: impl IntoIterator<Item = Offer>) -> Builder {
     server(offers).user("alice", "alice-pw").user("bob", "bob-pw")
+}
+
+/// A proxy that knows three users and opens tunnels to those that it lets in.
+pub(crate) fn tunnelling(offer: Offer) -> Builder {
+    server_of_three([]).offer_as(Challenger::Proxy, offer).tunnels()
 }
 
 /// The default limits with these changes.

@@ -14,7 +14,7 @@ use legwork::handshake::{AuthenticatorBuilder, Refusal, Renewal, Why};
 use legwork::protection_space::Challenger;
 use legwork::service::{BoxError, Error, ErrorKind};
 use legwork::testing::{
-    Builder, Close, DigestAcceptor, Gate, Offer, Quirk, RefusalBody, ScramAcceptor, Server, Users, When,
+    Close, DigestAcceptor, Gate, Offer, Quirk, RefusalBody, ScramAcceptor, Server, Users, When,
 };
 use legwork::{Authenticator, Client, Credentials, Origin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,11 +25,6 @@ use tower::ServiceExt;
 use crate::support::*;
 
 type TunnelClient = Client<Tunnel<HttpConnector>, Full<Bytes>>;
-
-/// A proxy that knows three users and opens tunnels to those that it lets in.
-fn proxy(offer: Offer) -> Builder {
-    server_of_three([]).offer_as(Challenger::Proxy, offer).tunnels()
-}
 
 async fn open_origin() -> Server {
     server_of_three([]).start().await.expect("a server")
@@ -101,7 +96,8 @@ fn schemes() -> [(Offer, &'static [u16], &'static [u16]); 5] {
 #[tokio::test]
 async fn each_scheme_logs_in_on_one_connection_and_a_known_proxy_takes_a_leg_less() {
     for (offer, at_first, then) in schemes() {
-        let (proxy, origin) = (proxy(offer.clone()).start().await.expect("a server"), open_origin().await);
+        let (proxy, origin) =
+            (tunnelling(offer.clone()).start().await.expect("a server"), open_origin().await);
         let client = through(&proxy, at(&proxy).dangerous_secrets_over_plain_http(true));
         for path in ["/1", "/2"] {
             page(&client, get(&origin, path)).await;
@@ -135,7 +131,7 @@ async fn proxy_and_origin_may_both_want_a_login() {
         (Offer::Ntlm, Offer::Negotiate),
         (Offer::Negotiate, Offer::Negotiate),
     ] {
-        let proxy = proxy(outer).start().await.expect("a server");
+        let proxy = tunnelling(outer).start().await.expect("a server");
         let origin = server_of_three([inner]).start().await.expect("a server");
         let client = through(&proxy, at(&proxy).credentials(origin.origin(), bob()));
         assert!(page(&client, get(&origin, "/")).await.starts_with("bob"));
@@ -148,7 +144,7 @@ async fn proxy_and_origin_may_both_want_a_login() {
 
 #[tokio::test]
 async fn hyper_utils_own_client_goes_through_the_tunnel_too() {
-    let (proxy, origin) = (proxy(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
+    let (proxy, origin) = (tunnelling(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
     let tunnel = tunnels(&proxy, at(&proxy)).build_http();
     let client: legacy::Client<_, Full<Bytes>> = legacy::Client::builder(TokioExecutor::new()).build(tunnel);
     for path in ["/1", "/2"] {
@@ -163,7 +159,8 @@ async fn hyper_utils_own_client_goes_through_the_tunnel_too() {
 
 #[tokio::test]
 async fn basic_goes_to_a_proxy_by_plain_http_only_if_asked_for_by_name() {
-    let (proxy, origin) = (proxy(Offer::basic("x")).start().await.expect("a server"), open_origin().await);
+    let (proxy, origin) =
+        (tunnelling(Offer::basic("x")).start().await.expect("a server"), open_origin().await);
     let client = through(&proxy, at(&proxy));
     let error = client.request(get(&origin, "/")).await.expect_err("no tunnel");
     let refusal = refused(of_the_proxy(&error));
@@ -175,7 +172,7 @@ async fn basic_goes_to_a_proxy_by_plain_http_only_if_asked_for_by_name() {
 
 #[tokio::test]
 async fn an_origins_password_is_none_of_the_proxys() {
-    let (proxy, origin) = (proxy(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
+    let (proxy, origin) = (tunnelling(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
     let not_at_the_proxy = Authenticator::builder()
         .credentials(proxy.origin(), carol())
         .credentials(origin.origin(), carol())
@@ -189,7 +186,7 @@ async fn an_origins_password_is_none_of_the_proxys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_tried_once_by_64_tasks() {
     for (offer, ..) in schemes() {
-        let (proxy, origin) = (proxy(offer).start().await.expect("a server"), open_origin().await);
+        let (proxy, origin) = (tunnelling(offer).start().await.expect("a server"), open_origin().await);
         let wrong = Credentials::password("alice", "wrong-pw");
         let authenticator = Authenticator::builder().proxy_credentials(proxy.origin(), wrong);
         let client = through(&proxy, authenticator.dangerous_secrets_over_plain_http(true));
@@ -213,7 +210,7 @@ async fn a_wrong_password_is_tried_once_by_64_tasks() {
 // go-ntlmssp, sonar-golc 109
 #[tokio::test(flavor = "multi_thread")]
 async fn no_leg_of_32_tunnels_goes_astray() {
-    let proxy = proxy(Offer::Ntlm).start().await.expect("a server");
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
     let origin = Arc::new(server([Offer::Ntlm]).start().await.expect("a server"));
     let authenticator = at(&proxy).credentials(origin.origin(), carol()).build();
     let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
@@ -234,7 +231,7 @@ async fn no_leg_of_32_tunnels_goes_astray() {
 // Firefox, Chromium
 #[tokio::test]
 async fn a_407_from_inside_a_tunnel_is_delivered_and_not_answered() {
-    let proxy = proxy(Offer::Ntlm).start().await.expect("a server");
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
     let challenge = HeaderValue::from_static("NTLM");
     let origin = server_of_three([])
         .quirk(Quirk::Field(HeaderName::from_static("proxy-authenticate"), challenge))
@@ -256,7 +253,7 @@ async fn bodies_of_challenges_are_read_up_to_a_limit() {
         [(RefusalBody::Large(32 << 10), 1), (RefusalBody::Large(1 << 20), 2), (RefusalBody::Endless, 2)]
     {
         let odd = Quirk::RefusalBody(body.clone());
-        let proxy = proxy(Offer::Ntlm).quirk_when(When::leg(1).connections(..=1), odd).start().await;
+        let proxy = tunnelling(Offer::Ntlm).quirk_when(When::leg(1).connections(..=1), odd).start().await;
         let (proxy, origin) = (proxy.expect("a server"), open_origin().await);
         page(&through(&proxy, at(&proxy)), get(&origin, "/")).await;
         assert_eq!(proxy.report().connections().len(), connections, "{body:?}: {}", proxy.report());
@@ -266,7 +263,7 @@ async fn bodies_of_challenges_are_read_up_to_a_limit() {
 #[tokio::test]
 async fn a_proxy_whose_challenges_never_end_is_given_up() {
     for body in [RefusalBody::Large(1 << 20), RefusalBody::Endless] {
-        let proxy = proxy(Offer::Ntlm).quirk(Quirk::RefusalBody(body)).start().await.expect("a server");
+        let proxy = tunnelling(Offer::Ntlm).quirk(Quirk::RefusalBody(body)).start().await.expect("a server");
         let error = no_tunnel(tunnels(&proxy, at(&proxy)).build_http(), "http://site.example").await;
         assert_eq!(renewal(&error), Renewal::LongChallenge);
         assert_eq!(proxy.report().connections().len(), 4, "three anew: {}", proxy.report());
@@ -282,7 +279,7 @@ async fn a_connection_that_ends_with_a_leg_is_replaced() {
         Quirk::Http10,
     ] {
         for leg in [1, 2] {
-            let proxy = proxy(Offer::Ntlm).quirk_when(When::leg(leg).connections(..=1), close.clone());
+            let proxy = tunnelling(Offer::Ntlm).quirk_when(When::leg(leg).connections(..=1), close.clone());
             let (proxy, origin) = (proxy.start().await.expect("a server"), open_origin().await);
             let client = through(&proxy, at(&proxy));
             let result = without_hanging(client.request(get(&origin, "/"))).await;
@@ -302,7 +299,7 @@ async fn a_connection_that_ends_with_a_leg_is_replaced() {
 #[tokio::test]
 async fn a_proxy_that_never_keeps_a_connection_is_given_up_with_the_cause() {
     for close in [Quirk::Close(Close::Announced), Quirk::Close(Close::Unannounced), Quirk::Http10] {
-        let proxy = proxy(Offer::Ntlm).quirk(close.clone()).start().await.expect("a server");
+        let proxy = tunnelling(Offer::Ntlm).quirk(close.clone()).start().await.expect("a server");
         let error = no_tunnel(tunnels(&proxy, at(&proxy)).build_http(), "http://site.example").await;
         assert_eq!(renewal(&error), Renewal::ClosedInHandshake, "{close:?}");
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
@@ -315,7 +312,7 @@ async fn a_proxy_that_never_keeps_a_connection_is_given_up_with_the_cause() {
 async fn dropping_the_connecting_future_closes_the_connection_to_the_proxy() {
     for leg in [1, 2, 3] {
         let gate = Gate::closed();
-        let proxy = proxy(Offer::Ntlm).quirk_when(When::leg(leg), Quirk::HeldBy(gate.clone()));
+        let proxy = tunnelling(Offer::Ntlm).quirk_when(When::leg(leg), Quirk::HeldBy(gate.clone()));
         let proxy = proxy.start().await.expect("a server");
         let tunnel = tunnels(&proxy, at(&proxy)).build_http();
         let connecting = tokio::spawn(tunnel.oneshot("http://127.0.0.1:1/".parse::<Uri>().expect("a URI")));
@@ -329,7 +326,8 @@ async fn dropping_the_connecting_future_closes_the_connection_to_the_proxy() {
 #[tokio::test]
 async fn dropping_a_request_whose_tunnel_is_being_opened_frees_its_place() {
     let gate = Gate::closed();
-    let proxy = proxy(Offer::Ntlm).quirk_when(When::leg(2).connections(..=1), Quirk::HeldBy(gate.clone()));
+    let proxy =
+        tunnelling(Offer::Ntlm).quirk_when(When::leg(2).connections(..=1), Quirk::HeldBy(gate.clone()));
     let (proxy, origin) = (proxy.start().await.expect("a server"), open_origin().await);
     let client = through(&proxy, at(&proxy));
     let dropped = tokio::spawn(client.request(get(&origin, "/dropped")));
@@ -343,7 +341,7 @@ async fn dropping_a_request_whose_tunnel_is_being_opened_frees_its_place() {
 
 #[tokio::test]
 async fn a_tunnel_that_is_dropped_closes_both_connections() {
-    let (proxy, origin) = (proxy(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
+    let (proxy, origin) = (tunnelling(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
     let client = through(&proxy, at(&proxy));
     page(&client, get(&origin, "/")).await;
     settled(&client).await;
@@ -357,7 +355,7 @@ async fn a_tunnel_that_is_dropped_closes_both_connections() {
 #[tokio::test]
 async fn a_tunnel_is_given_up_after_its_time() {
     let gate = Gate::closed();
-    let proxy = proxy(Offer::Ntlm).quirk(Quirk::HeldBy(gate.clone())).start().await.expect("a server");
+    let proxy = tunnelling(Offer::Ntlm).quirk(Quirk::HeldBy(gate.clone())).start().await.expect("a server");
     let timeout = Duration::from_millis(50);
     let tunnel = tunnels(&proxy, at(&proxy)).timeout(timeout).build_http();
     let error = no_tunnel(tunnel, "http://site.example").await;
@@ -367,7 +365,7 @@ async fn a_tunnel_is_given_up_after_its_time() {
 
 #[tokio::test]
 async fn an_unreachable_proxy_and_an_unreachable_origin_are_told_apart() {
-    let proxy = proxy(Offer::Ntlm).start().await.expect("a server");
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
     let error = no_tunnel(tunnels(&proxy, at(&proxy)).build_http(), "https://127.0.0.1:1").await;
     let text =
         format!("no tunnel to 127.0.0.1:1 through {}: the proxy answered 502 Bad Gateway", proxy.origin());
@@ -383,7 +381,7 @@ async fn an_unreachable_proxy_and_an_unreachable_origin_are_told_apart() {
 
 #[tokio::test]
 async fn a_target_that_is_no_origin_reaches_no_proxy() {
-    let proxy = proxy(Offer::Ntlm).start().await.expect("a server");
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
     for target in ["/path", "ftp://files.example/"] {
         let error = no_tunnel(tunnels(&proxy, at(&proxy)).build_http(), target).await;
         assert!(matches!(error.kind(), TunnelErrorKind::Target(_)), "{error:?}");

@@ -4,7 +4,6 @@ use std::net::TcpStream;
 
 use legwork::client::hyper::NativeTlsConnector;
 use legwork::client::tunnel::Tunnel;
-use legwork::protection_space::Challenger;
 use native_tls::TlsConnector;
 
 use super::*;
@@ -29,7 +28,7 @@ async fn logins_by_the_systems_tls_are_bound_to_each_kind_of_certificate() {
 
 #[tokio::test]
 async fn logins_by_the_systems_tls_through_a_tunnel_are_bound_to_the_origins_certificate() {
-    let proxy = server_of_three([]).offer_as(Challenger::Proxy, Offer::Ntlm).tunnels().start().await;
+    let proxy = tunnelling(Offer::Ntlm).start().await;
     let proxy = proxy.expect("a server");
     let https = Https::start(requiring(Offer::Ntlm, RSA.bindings()), RSA).await;
     let authenticator = https.authenticator().proxy_credentials(proxy.origin(), alice()).build();

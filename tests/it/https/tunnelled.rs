@@ -3,17 +3,12 @@
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use legwork::client::tunnel::Tunnel;
-use legwork::protection_space::Challenger;
 use tower::ServiceExt;
 
 use super::*;
 
 type Http = HttpConnector;
 type Tls<C> = hyper_rustls::HttpsConnector<C>;
-
-fn proxy(offer: Offer) -> Builder {
-    server_of_three([]).offer_as(Challenger::Proxy, offer).tunnels()
-}
 
 /// TLS with the proxy, whose bindings are told.
 fn tls_to_proxy(authenticator: &Authenticator, proxy: &Https) -> Tunnel<ChannelBound<Tls<Http>>> {
@@ -26,7 +21,7 @@ fn tls_to_proxy(authenticator: &Authenticator, proxy: &Https) -> Tunnel<ChannelB
 #[tokio::test]
 async fn a_login_through_a_tunnel_is_bound_to_the_origins_certificate() {
     for (outer, inner) in [(Offer::Ntlm, Offer::Ntlm), (Offer::Negotiate, Offer::Negotiate)] {
-        let proxy = proxy(outer).start().await.expect("a server");
+        let proxy = tunnelling(outer).start().await.expect("a server");
         let https = Https::start(requiring(inner, ECDSA.bindings()), ECDSA).await;
         let authenticator = https.authenticator().proxy_credentials(proxy.origin(), alice()).build();
         let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
@@ -46,7 +41,7 @@ async fn a_login_through_a_tunnel_is_bound_to_the_origins_certificate() {
 
 #[tokio::test]
 async fn hyper_utils_own_client_speaks_tls_through_the_tunnel() {
-    let proxy = proxy(Offer::Negotiate).start().await.expect("a server");
+    let proxy = tunnelling(Offer::Negotiate).start().await.expect("a server");
     let https = Https::start(server_of_three([]), ECDSA).await;
     let authenticator = Authenticator::builder().proxy_credentials(proxy.origin(), alice()).build();
     let tunnel = Tunnel::builder(proxy.origin(), authenticator).build_http();
@@ -61,7 +56,7 @@ async fn hyper_utils_own_client_speaks_tls_through_the_tunnel() {
 #[tokio::test]
 async fn a_login_at_a_proxy_by_tls_is_bound_to_the_proxys_certificate() {
     for offer in [Offer::Ntlm, Offer::Negotiate] {
-        let requiring = proxy(offer).ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
+        let requiring = tunnelling(offer).ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
         let proxy = Https::start(requiring, RSA).await;
         let origin = Origin::from_uri(&proxy.uri("/")).expect("an origin");
         let authenticator = Authenticator::builder().proxy_credentials(origin, alice());
@@ -82,7 +77,8 @@ async fn a_login_at_a_proxy_by_tls_is_bound_to_the_proxys_certificate() {
 
 #[tokio::test]
 async fn tls_in_tls_binds_each_login_to_its_own_certificate() {
-    let demanding = proxy(Offer::Ntlm).ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
+    let demanding =
+        tunnelling(Offer::Ntlm).ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
     let proxy = Https::start(demanding, RSA).await;
     let https = Https::start(requiring(Offer::Ntlm, ECDSA.bindings()), ECDSA).await;
     let origin = Origin::from_uri(&proxy.uri("/")).expect("an origin");
@@ -97,7 +93,7 @@ async fn tls_in_tls_binds_each_login_to_its_own_certificate() {
 
 #[tokio::test]
 async fn basic_goes_to_a_proxy_by_tls() {
-    let proxy = Https::start(proxy(Offer::basic("the proxy")), RSA).await;
+    let proxy = Https::start(tunnelling(Offer::basic("the proxy")), RSA).await;
     let origin = server_of_three([]).start().await.expect("a server");
     let credentials = Origin::from_uri(&proxy.uri("/")).expect("an origin");
     let authenticator = Authenticator::builder().proxy_credentials(credentials, alice()).build();
