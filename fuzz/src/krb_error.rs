@@ -49,14 +49,8 @@ mod tests {
 
     #[test]
     fn any_octet_may_be_damaged() {
-        for (_, input) in seeds::of("krb_error") {
-            for at in 0..input.len() {
-                for damage in [0x01, 0x80, 0xff] {
-                    let mut damaged = input.clone();
-                    damaged[at] ^= damage;
-                    check(&damaged);
-                }
-            }
+        for input in seeds::damaged("krb_error") {
+            check(&input);
         }
     }
 }

@@ -16,3 +16,15 @@ pub(crate) fn of(target: &str) -> Vec<(String, Vec<u8>)> {
     seeds.sort();
     seeds
 }
+
+/// The seeds with each octet in turn damaged in its lowest bit, its highest, and all.
+pub(crate) fn damaged(target: &str) -> impl Iterator<Item = Vec<u8>> {
+    of(target).into_iter().flat_map(|(_, input)| {
+        let places = (0..input.len()).flat_map(|at| [0x01, 0x80, 0xff].map(|damage| (at, damage)));
+        places.map(move |(at, damage)| {
+            let mut damaged = input.clone();
+            damaged[at] ^= damage;
+            damaged
+        })
+    })
+}
