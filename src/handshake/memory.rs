@@ -117,6 +117,11 @@ impl OriginMemory {
         space.knowledge.clone()
     }
 
+    /// `scheme` is no longer wanted.
+    pub(crate) fn forget(&self, scheme: &'static str, realm: Option<&Realm>) {
+        self.spaces().retain(|space| !space.wants.is(scheme, realm));
+    }
+
     /// What a login came to be tied to.
     pub(crate) fn bind(&self, scheme: &'static str, realm: Option<&Realm>, binding: Binding) {
         let mut spaces = self.spaces();

@@ -12,7 +12,7 @@ use crate::handshake::memory::Wants;
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
 use crate::mechanism::{Binding, Expects, Initiate};
-use crate::protection_space::{ProtectionSpace, Realm};
+use crate::protection_space::ProtectionSpace;
 use crate::scheme::{Acceptance, Exchange, Knowledge, Reply, RequestContext, Scheme, SchemeError};
 
 /// One scheme's exchange under way.
@@ -169,6 +169,13 @@ impl Run {
         self.space.realm.is_some() && self.misses_realms(challenges)
     }
 
+    /// Whether it spoke first, and the server takes other schemes only.
+    pub(super) fn is_out_of_use(&self, challenges: &Challenges) -> bool {
+        self.spoke_first
+            && !challenges.is_empty()
+            && !challenges.iter().any(|challenge| challenge.is(self.scheme.name()))
+    }
+
     /// Where it spoke first without a realm, it is refused in those that challenge, too.
     pub(super) fn refuse_in_realms(&self, guard: &Guard, challenges: &Challenges) {
         if !matches!(self.trust, Trust::OnTrial(_))
@@ -177,7 +184,7 @@ impl Run {
         {
             return;
         }
-        for realm in self.realms(challenges) {
+        for realm in challenges.iter().map(select::realm) {
             guard.refuse(&ProtectionSpace { realm, ..self.space.clone() }, &self.credentials);
         }
     }
@@ -202,13 +209,15 @@ impl Run {
         self.scheme.binding() == Binding::Connection
     }
 
+    /// A realm is one protection space, whichever schemes challenge for it (RFC 9110, 11.5): there,
+    /// what is on trial was refused. What is not may go on by another scheme.
     fn misses_realms(&self, challenges: &Challenges) -> bool {
-        self.spoke_first && self.realms(challenges).all(|realm| realm != self.space.realm)
-    }
-
-    /// The realms of this scheme's challenges.
-    fn realms<'a>(&self, challenges: &'a Challenges) -> impl Iterator<Item = Option<Realm>> + use<'a> {
-        let name = self.scheme.name();
-        challenges.iter().filter(move |challenge| challenge.is(name)).map(select::realm)
+        let on_trial = matches!(self.trust, Trust::OnTrial(_));
+        self.spoke_first
+            && challenges
+                .iter()
+                .filter(|challenge| on_trial || challenge.is(self.scheme.name()))
+                .map(select::realm)
+                .all(|realm| realm != self.space.realm)
     }
 }

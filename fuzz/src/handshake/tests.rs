@@ -8,6 +8,7 @@ fn the_seeds_come_out_as_their_names_say() {
     let expected = [
         ("another-identity", Tally { logins: 2, renewals: 1, ..NONE }),
         ("basic-one-tries-one-waits", Tally { logins: 2, waits: 1, ..NONE }),
+        ("basic-refused-by-another-scheme", Tally { refusals: 1, renewals: 1, ..NONE }),
         ("basic-refused-without-a-challenge", Tally { logins: 1, refusals: 2, ..NONE }),
         ("closed-in-the-handshake", Tally { logins: 1, renewals: 1, ..NONE }),
         ("damaged-challenge", Tally { refusals: 1, ..NONE }),

@@ -284,6 +284,9 @@ impl Handshake {
             }
             _ if !run.started => self.not_taken(run, challenges, request),
             _ => {
+                if run.is_out_of_use(challenges) {
+                    self.memory.forget(name, run.space.realm.as_ref());
+                }
                 if run.is_for_another_realm(challenges) {
                     self.offer(challenges);
                     if self.request.has_candidate_for(run.credentials()) {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::scheme::Digest;
 
 fn is_due(turn: &mut Turn) -> bool {
     Pin::new(turn).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
@@ -245,6 +246,32 @@ fn a_refusal_that_says_nothing_but_401_is_one() {
     assert_eq!(connection.begin().leg().0, "Basic");
     assert!(matches!(connection.receive(&unauthorized(&[])).tried()[..], [(_, Why::Refused(_))]));
     connection.begin().bare();
+}
+
+#[test]
+fn another_schemes_challenge_for_the_same_realm_refuses_what_is_on_trial_alone() {
+    let authenticator = using([basic(), Arc::new(Digest::default())]).build();
+    let goes_ahead = |identity: Identity| {
+        let memory = authenticator.memory(Challenger::Origin, &mail());
+        memory.remember("Basic", Some("a".into()), Binding::Request, None);
+        let mut connection = Connection::new(&authenticator).acting_as(identity);
+        assert_eq!(connection.begin().leg().0, "Basic");
+        connection
+    };
+    let challenge = unauthorized(&["Digest realm=a, nonce=n"]);
+
+    let mut connection = goes_ahead(mistaken());
+    assert!(matches!(connection.receive(&challenge).tried()[..], [(_, Why::Refused(_))]));
+    // Basic is out of use, and the password is refused whatever the scheme.
+    connection.begin().bare();
+    assert_eq!(connection.receive(&challenge).tried(), [("Digest".to_owned(), Why::RefusedBefore)]);
+
+    let mut connection = goes_ahead(Identity::Credentials(carol()));
+    connection.receive(&ok()).login();
+    assert_eq!(connection.begin().leg().0, "Basic");
+    assert_eq!(connection.receive(&challenge).leg().0, "Digest");
+    connection.receive(&ok()).login();
+    assert_eq!(connection.begin().leg().0, "Digest");
 }
 
 #[test]
