@@ -150,6 +150,13 @@ impl<'a> ResponseHead<'a> {
         !matches!(self.status.as_u16(), 400 | 407 | 408 | 413 | 414 | 417 | 421 | 429 | 431 | 502..=504)
     }
 
+    /// Whether a proxy says that logins by connection stay their client's (RFC 4559, section 6).
+    pub(super) fn is_session_based(&self) -> bool {
+        let values = self.headers.get_all("proxy-support").iter();
+        let mut said = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        said.any(|value| value.trim().eq_ignore_ascii_case("Session-Based-Authentication"))
+    }
+
     /// `Persistent-Auth`, as IIS and mod_auth_gssapi send it.
     pub(super) fn persistent_auth(&self) -> Option<bool> {
         let value = self.headers.get("persistent-auth")?.to_str().ok()?.trim();

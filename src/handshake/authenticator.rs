@@ -58,6 +58,7 @@ struct Options {
     channel_bindings: ChannelBindingsUse,
     absent_channel_bindings: AbsentChannelBindings,
     report_established: bool,
+    assume_proxy_support: bool,
     max_legs: u32,
 }
 
@@ -151,6 +152,10 @@ impl Authenticator {
         self.0.options.absent_channel_bindings
     }
 
+    pub(super) fn assumes_proxy_support(&self) -> bool {
+        self.0.options.assume_proxy_support
+    }
+
     pub(super) fn reports_established(&self) -> bool {
         self.0.options.report_established
     }
@@ -201,6 +206,7 @@ impl AuthenticatorBuilder {
                 channel_bindings: ChannelBindingsUse::default(),
                 absent_channel_bindings: AbsentChannelBindings::default(),
                 report_established: false,
+                assume_proxy_support: false,
                 max_legs: 12,
             },
             fixed: FixedCredentials::new(),
@@ -351,6 +357,15 @@ impl AuthenticatorBuilder {
     #[must_use]
     pub fn report_established(mut self, on: bool) -> Self {
         self.options.report_established = on;
+        self
+    }
+
+    /// Takes for granted that every proxy ties a client's connection to the one to the server, though
+    /// it does not say so (`Proxy-Support: Session-Based-Authentication`): for one that is known to.
+    /// Elsewhere others may come to use a connection that you have logged in. Default: no.
+    #[must_use]
+    pub fn assume_proxy_support(mut self, on: bool) -> Self {
+        self.options.assume_proxy_support = on;
         self
     }
 

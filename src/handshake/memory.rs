@@ -1,6 +1,7 @@
 //! What an origin is known to want, shared by all connections to it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::mechanism::Binding;
@@ -26,6 +27,8 @@ pub enum HttpVersion {
 pub struct OriginMemory {
     /// The most recently used last.
     spaces: Mutex<Vec<Space>>,
+    /// Of a proxy: whether it said last that it ties its clients' connections to those to a server.
+    ties_connections: AtomicBool,
 }
 
 /// What is wanted in one protection space.
@@ -70,6 +73,14 @@ impl OriginMemory {
             Some(Binding::Connection) => HttpVersion::Http1,
             Some(Binding::Request) | None => HttpVersion::Any,
         }
+    }
+
+    pub(crate) fn ties_connections(&self) -> bool {
+        self.ties_connections.load(Relaxed)
+    }
+
+    pub(crate) fn set_ties_connections(&self, ties: bool) {
+        self.ties_connections.store(ties, Relaxed);
     }
 
     /// What is wanted for a path: in the protection space that speaks for most of it, of several the

@@ -71,6 +71,9 @@ pub enum Why {
     RevealsSecret,
     /// It cannot authenticate the server, and mutual authentication is required.
     NoMutualAuthentication,
+    /// Its login is the connection's, and the proxy in between does not say that it ties connections
+    /// together (`Proxy-Support: Session-Based-Authentication`, RFC 4559, section 6).
+    NoProxySupport,
     /// It could not start, for this reason.
     CannotStart(String),
     /// Nothing here answers this scheme.
@@ -99,6 +102,9 @@ impl fmt::Display for Why {
             Self::NoCredentials => f.write_str("there are no credentials for it"),
             Self::RevealsSecret => f.write_str("would show the password on a connection without TLS"),
             Self::NoMutualAuthentication => f.write_str("cannot authenticate the server, which is required"),
+            Self::NoProxySupport => f.write_str(
+                "logs the connection in, which the proxy in between is not known to keep apart from others",
+            ),
             Self::CannotStart(reason) => write!(f, "could not start: {reason}"),
             Self::Unsupported => f.write_str("not supported"),
         }

@@ -71,6 +71,12 @@ pub(super) fn candidates(
     (candidates, dismissed)
 }
 
+/// Whether a challenge is for a scheme that is bound to the connection.
+pub(super) fn has_bound(authenticator: &Authenticator, challenges: &Challenges) -> bool {
+    let mut bound = authenticator.schemes().iter().filter(|scheme| scheme.binding() == Binding::Connection);
+    bound.any(|scheme| challenges.iter().any(|challenge| challenge.is(scheme.name())))
+}
+
 /// The scheme with which to speak first.
 pub(super) fn known(
     authenticator: &Authenticator,

@@ -101,8 +101,12 @@ impl<S> Channel<S> {
             Some(_) => (&None, &info.channel_bindings),
             None => (&info.channel_bindings, &None),
         };
+        let origin = handshake(Challenger::Origin, &info.origin, of_origin);
         let state = ChannelState {
-            origin: handshake(Challenger::Origin, &info.origin, of_origin),
+            origin: match &info.proxy {
+                Some(proxy) => origin.relayed_by(proxy),
+                None => origin,
+            },
             proxy: info.proxy.as_ref().map(|proxy| handshake(Challenger::Proxy, proxy, of_proxy)),
             saved: SavedHead::default(),
             identity: Identity::None,

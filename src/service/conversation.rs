@@ -20,7 +20,7 @@ use crate::service::channel::Channel;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind};
 use crate::service::failure::{Failure, Loss};
-use crate::service::head::{declare_empty, declared_length, keep_open, withhold_body};
+use crate::service::head::{declare_empty, declared_length, keep_open, origin_form, withhold_body};
 use crate::service::line::Line;
 use crate::service::observe::{self, LegReport};
 use crate::service::payload::{Payload, Replay};
@@ -65,7 +65,10 @@ pin_project! {
 struct Talk<S, B, R> {
     out: Out<S, B>,
     method: Method,
+    /// The request's target as it is on the wire.
     uri: Uri,
+    /// The same as the origin gets to see it, where a proxy is in between.
+    beyond_proxy: Option<Uri>,
     /// How the leg that is out, or was the last, treated the body.
     sent: BodyUse,
     legs: u32,
@@ -98,10 +101,12 @@ where
         state.identity = identity;
         state.proxy_identity = proxy_identity;
         let (parts, payload) = request.into_parts();
+        let beyond_proxy = state.proxy.as_ref().map(|_| origin_form(&parts.uri));
         let talk = Talk {
             out: Out::new(channel, payload),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
+            beyond_proxy,
             sent: BodyUse::Withheld,
             legs: 0,
             plan: Plan::new(Some(parts)),
@@ -115,7 +120,9 @@ where
         state.identity = state.origin.owner().cloned().unwrap_or(Identity::None);
         state.proxy_identity = Identity::None;
         let Parts { method, uri, .. } = state.saved.restore();
-        let talk = Talk { out, method, uri, sent: BodyUse::Carried, legs: 0, plan: Plan::new(None) };
+        // With a proxy, every request begins as a conversation.
+        let (beyond_proxy, plan) = (None, Plan::new(None));
+        let talk = Talk { out, method, uri, beyond_proxy, sent: BodyUse::Carried, legs: 0, plan };
         Self { stage: Stage::Answered { result: Some(result) }, talk }
     }
 
@@ -226,12 +233,15 @@ where
 
     fn begin_leg(&mut self, challenger: Challenger) -> Action {
         let (channel, payload) = self.out.both_mut();
-        let (state, request) = (&mut *channel.state, payload.context(&self.method, &self.uri));
+        let state = &mut *channel.state;
         match (challenger, &mut state.proxy) {
-            (Challenger::Proxy, Some(proxy)) => proxy.begin(&state.proxy_identity, request),
+            (Challenger::Proxy, Some(proxy)) => {
+                proxy.begin(&state.proxy_identity, payload.context(&self.method, &self.uri))
+            }
             _ => {
                 self.plan.origin_begun = true;
-                state.origin.begin(&state.identity, request)
+                let target = self.beyond_proxy.as_ref().unwrap_or(&self.uri);
+                state.origin.begin(&state.identity, payload.context(&self.method, target))
             }
         }
     }
@@ -519,10 +529,13 @@ where
         act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> T,
     ) -> T {
         let (channel, payload) = self.out.both_mut();
-        let (state, request) = (&mut *channel.state, payload.context(&self.method, &self.uri));
+        let state = &mut *channel.state;
         match (challenger, &mut state.proxy) {
-            (Challenger::Proxy, Some(proxy)) => act(proxy, request),
-            _ => act(&mut state.origin, request),
+            (Challenger::Proxy, Some(proxy)) => act(proxy, payload.context(&self.method, &self.uri)),
+            _ => {
+                let target = self.beyond_proxy.as_ref().unwrap_or(&self.uri);
+                act(&mut state.origin, payload.context(&self.method, target))
+            }
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum ErrorKind {
     Entropy(BoxError),
     /// The request's URI names no origin.
     Origin(InvalidOrigin),
+    /// The proxy for the request cannot be used.
+    Proxy(BoxError),
     /// The challenge stands: what was tried, and why it did not log in. Only where there is no
     /// response to deliver, as in [`Client::authenticate`](crate::Client::authenticate).
     Refused(Refusal),
@@ -95,6 +97,7 @@ impl fmt::Display for Error {
             ErrorKind::Timeout(what, after) => write!(f, "no answer within {after:?} while {what}"),
             ErrorKind::Entropy(_) => f.write_str("the operating system gave no randomness"),
             ErrorKind::Origin(_) => f.write_str("the request names no origin"),
+            ErrorKind::Proxy(_) => f.write_str("the proxy for the request cannot be used"),
             ErrorKind::Refused(refusal) => refusal.fmt(f),
             ErrorKind::ConnectionGone => f.write_str("an earlier request on the connection was dropped"),
             ErrorKind::ShutDown => f.write_str("the client was shut down"),
@@ -105,9 +108,10 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            ErrorKind::Connection(error) | ErrorKind::Credentials(error) | ErrorKind::Entropy(error) => {
-                Some(&**error)
-            }
+            ErrorKind::Connection(error)
+            | ErrorKind::Credentials(error)
+            | ErrorKind::Entropy(error)
+            | ErrorKind::Proxy(error) => Some(&**error),
             ErrorKind::Handshake(error) => Some(error),
             ErrorKind::Origin(error) => Some(error),
             _ => None,

@@ -152,6 +152,11 @@ pub(super) fn is_idempotent(method: &Method) -> bool {
     )
 }
 
+/// A request target without the origin (RFC 9112, section 3.2.1).
+pub(crate) fn origin_form(uri: &Uri) -> Uri {
+    uri.path_and_query().cloned().map(Uri::from).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

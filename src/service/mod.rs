@@ -46,6 +46,8 @@ pub use layer::{AuthenticateLayer, LayerBuilder};
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};
 
+#[cfg(any(feature = "client", feature = "testing"))]
+pub(crate) use head::origin_form;
 #[cfg(feature = "client")]
 pub(crate) use {
     body::Tee,

@@ -1,6 +1,6 @@
 //! The authentication state that one challenger keeps for one connection. No IO happens here.
 
-use http::{HeaderValue, request};
+use http::{HeaderValue, Uri, request};
 
 use super::acceptor::{Accept, Acceptor};
 use super::fault::Fault;
@@ -19,6 +19,8 @@ pub(super) struct Rules<'a> {
     /// Makes the acceptor for a handshake; `None` if the offer has none.
     pub(super) acceptor: &'a dyn Fn(&Offer) -> Option<Box<dyn Acceptor>>,
     pub(super) request: &'a request::Parts,
+    /// The request target as the challenger gets to see it.
+    pub(super) target: &'a Uri,
     pub(super) content: &'a [u8],
 }
 
@@ -132,9 +134,9 @@ impl Guard {
             Offer::Basic { .. } => self.judge_password(&presented.token, rules.users),
             Offer::Verbatim(_) => (Decision::Demand(None), Verdict::Ignored),
             Offer::Judged { judge, .. } => {
-                let Rules { request, content, .. } = rules;
+                let Rules { request, target, content, .. } = rules;
                 let presentation =
-                    Presentation::new(&presented.text, field, &request.method, &request.uri, content);
+                    Presentation::new(&presented.text, field, &request.method, target, content);
                 self.judged(index, judge.judge(&presentation))
             }
             offer => {

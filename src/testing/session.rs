@@ -23,6 +23,7 @@ use super::token::Presented;
 use super::tunnel::Tunnel;
 use super::wire::Trickle;
 use crate::protection_space::Challenger;
+use crate::service::origin_form;
 
 const X_CONNECTION: HeaderName = HeaderName::from_static("x-connection");
 const X_LEG: HeaderName = HeaderName::from_static("x-leg");
@@ -176,6 +177,8 @@ impl Session {
             return Answer::Page { page, user, fields };
         }
 
+        // A proxy passes it on in another form.
+        let passed_on = origin_form(&head.uri);
         let mut guards = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last = None;
         for challenger in self.shared.challengers(&head.uri) {
@@ -187,6 +190,10 @@ impl Session {
                 effects,
                 acceptor: &|offer| self.shared.acceptor(offer),
                 request: head,
+                target: match challenger {
+                    Challenger::Proxy => &head.uri,
+                    Challenger::Origin => &passed_on,
+                },
                 content,
             };
             let Hearing { decision, seen } = guards.of(challenger).hear(field, &rules);

@@ -39,7 +39,7 @@ fn absolute(method: &str, path: &str, body: &'static str) -> Request<Full<bytes:
 }
 
 fn proxying(proxy: Offer) -> Builder {
-    server_of_three([]).offer_as(Challenger::Proxy, proxy)
+    server_of_three([]).offer_as(Challenger::Proxy, proxy).quirk(proxy_support())
 }
 
 #[tokio::test]

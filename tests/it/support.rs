@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -102,6 +102,12 @@ pub(crate) fn server_of_three(offers: impl IntoIterator<Item = Offer>) -> Builde
 /// A proxy that knows three users and opens tunnels to those that it lets in.
 pub(crate) fn tunnelling(offer: Offer) -> Builder {
     server_of_three([]).offer_as(Challenger::Proxy, offer).tunnels()
+}
+
+/// A proxy's word that it ties its client's connection to the origin's (RFC 4559, section 6).
+pub(crate) fn proxy_support() -> Quirk {
+    let value = HeaderValue::from_static("Session-Based-Authentication");
+    Quirk::Field(HeaderName::from_static("proxy-support"), value)
 }
 
 /// The default limits with these changes.

@@ -6,13 +6,13 @@ use crate::handshake::action::{Action, Renewal};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Permission;
 use crate::handshake::identity::Identity;
-use crate::handshake::outcome::Why;
+use crate::handshake::outcome::{Tried, Why};
 use crate::handshake::run::{Run, Trust};
 use crate::handshake::select::{self, Candidate};
 use crate::handshake::state::{Handshake, State};
-use crate::mechanism::Initiate;
+use crate::mechanism::{Binding, Initiate};
 use crate::protection_space::ProtectionSpace;
-use crate::scheme::RequestContext;
+use crate::scheme::{RequestContext, Scheme};
 
 impl Handshake {
     /// Chooses among fresh challenges.
@@ -26,8 +26,24 @@ impl Handshake {
 
     /// What can be tried, now that the server has said what it takes.
     pub(super) fn offer(&mut self, challenges: &Challenges) {
-        let (candidates, dismissed) = select::candidates(&self.authenticator, &self.origin, challenges);
+        let (mut candidates, mut dismissed) =
+            select::candidates(&self.authenticator, &self.origin, challenges);
+        candidates.retain(|candidate| {
+            let may = self.may_carry(&*candidate.scheme);
+            if !may {
+                let scheme = candidate.scheme.name().to_owned();
+                dismissed.push(Tried { scheme, why: Why::NoProxySupport });
+            }
+            may
+        });
         self.request.offer(candidates, dismissed);
+    }
+
+    /// Whether a login by `scheme` stays this connection's on its way to the challenger.
+    pub(super) fn may_carry(&self, scheme: &dyn Scheme) -> bool {
+        scheme.binding() == Binding::Request
+            || self.authenticator.assumes_proxy_support()
+            || self.relay.as_ref().is_none_or(|relay| relay.ties_connections())
     }
 
     pub(super) fn next_candidate(&mut self, request: RequestContext<'_>) -> Action {

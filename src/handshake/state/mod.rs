@@ -33,6 +33,8 @@ pub struct Handshake {
     origin: Origin,
     channel_bindings: Option<ChannelBindings>,
     memory: Arc<OriginMemory>,
+    /// What is known of the proxy that the origin is spoken to through.
+    relay: Option<Arc<OriginMemory>>,
     state: State,
     /// Whose messages this connection has carried: it serves nobody else.
     owner: Option<Identity>,
@@ -75,11 +77,22 @@ impl Handshake {
             origin,
             channel_bindings,
             memory,
+            relay: None,
             state: State::Idle,
             owner: None,
             unasked: false,
             request: Progress::new(Identity::None),
         }
+    }
+
+    /// The same by way of a proxy that sees the requests and passes them on. What is bound to a
+    /// connection is begun only where the proxy says that it ties the client's to the server's
+    /// (`Proxy-Support: Session-Based-Authentication`, RFC 4559, section 6), unless it is
+    /// [taken for granted](crate::handshake::AuthenticatorBuilder::assume_proxy_support).
+    #[must_use]
+    pub fn relayed_by(mut self, proxy: &Origin) -> Self {
+        self.relay = Some(self.authenticator.memory(Challenger::Proxy, proxy));
+        self
     }
 
     /// A request is about to be sent for `identity`.
@@ -124,6 +137,7 @@ impl Handshake {
             None => (self.authenticator.declared(self.challenger, &self.origin), None),
         };
         let known = scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, realm));
+        let known = known.filter(|candidate| self.may_carry(&*candidate.scheme));
         self.request.candidates.extend(known);
         self.next_candidate(request)
     }
@@ -252,6 +266,11 @@ impl Handshake {
         self.request.challenged(head);
         self.unasked = false;
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        if let Some(relay) = &self.relay {
+            if select::has_bound(&self.authenticator, &challenges) {
+                relay.set_ties_connections(head.is_session_based());
+            }
+        }
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Sent(run) => self.challenged_again(run, &challenges, request),
             // On an established connection, too: the login is lost, and another one begins.

@@ -275,3 +275,34 @@ fn a_proxys_challenger_uses_its_own_status_and_fields() {
     let elsewhere = with(status(407), "www-authenticate", "NTLM");
     assert_eq!(refused.receive(&elsewhere).tried(), []);
 }
+
+// RFC 4559, section 6
+#[test]
+fn a_connection_behind_a_proxy_is_logged_in_once_the_proxy_has_said_that_it_ties_it() {
+    let relay: Origin = "http://proxy.example:3128".parse().expect("an origin");
+    let authenticator = using([ntlm(), basic()]).declare(mail(), "NTLM").build();
+    let relayed = || {
+        let mut connection = Connection::new(&authenticator);
+        connection.handshake = connection.handshake.relayed_by(&relay);
+        connection
+    };
+    let mut silent = relayed();
+    silent.begin().bare();
+    assert_eq!(silent.receive(&unauthorized(&["NTLM"])).tried(), [(scheme("NTLM"), Why::NoProxySupport)]);
+
+    let mut tied = relayed();
+    tied.begin().bare();
+    let said = with(unauthorized(&["NTLM"]), "proxy-support", "Other, session-based-authentication");
+    assert_eq!(tied.receive(&said).leg().0, "NTLM");
+    drop(tied);
+
+    // It speaks first from now on, until the proxy has nothing to say for a challenge of the kind.
+    let mut known = relayed();
+    assert_eq!(known.begin().leg().0, "NTLM");
+    known.receive(&unauthorized(&["Hoba"])).refusal();
+    let mut withdrawn = relayed();
+    assert_eq!(withdrawn.begin().leg().0, "NTLM");
+    let refusal = withdrawn.receive(&unauthorized(&["NTLM"])).tried();
+    assert!(refusal.contains(&(scheme("NTLM"), Why::NoProxySupport)), "{refusal:?}");
+    relayed().begin().bare();
+}
