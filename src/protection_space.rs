@@ -103,6 +103,12 @@ impl Origin {
         self.port
     }
 
+    /// The URI of the root.
+    #[cfg(feature = "client")]
+    pub(crate) fn to_uri(&self) -> Uri {
+        self.to_string().parse().expect("an origin is a URI")
+    }
+
     /// Whether the port is the scheme's default.
     pub fn has_default_port(&self) -> bool {
         self.port == if self.secure { 443 } else { 80 }

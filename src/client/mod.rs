@@ -2,6 +2,7 @@
 
 mod blocking;
 pub mod hyper;
+pub mod proxy;
 mod runtime;
 pub mod tunnel;
 

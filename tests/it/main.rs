@@ -14,6 +14,7 @@ mod leaf;
 mod login;
 mod many;
 mod pool;
+mod proxies;
 mod proxy;
 mod scram;
 mod support;

@@ -7,6 +7,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use crate::client::hyper::connect::Connect;
 use crate::client::hyper::dispatch::{Client, Shared};
 use crate::client::hyper::pool::{Pool, PoolLimits};
+use crate::client::hyper::secure::Secure;
+use crate::client::proxy::Proxies;
 use crate::client::runtime::environment;
 use crate::handshake::Authenticator;
 use crate::service::{Blocking, Environment, Limits, Observer};
@@ -14,6 +16,7 @@ use crate::service::{Blocking, Environment, Limits, Observer};
 /// Builds a [`Client`].
 pub struct ClientBuilder {
     authenticator: Authenticator,
+    proxies: Option<Proxies>,
     environment: Environment,
     pool: PoolLimits,
     connect_timeout: Duration,
@@ -42,11 +45,23 @@ impl ClientBuilder {
     fn new(authenticator: Authenticator) -> Self {
         Self {
             authenticator,
+            proxies: None,
             environment: environment(),
             pool: PoolLimits::default(),
             connect_timeout: Duration::from_secs(30),
             max_restarts: 3,
         }
+    }
+
+    /// Which proxies requests go through. Default: none, whatever the environment says;
+    /// [`Proxies::from_env`] is what it says.
+    ///
+    /// A `Proxy-Authorization` that a request's caller set goes to the proxy alone: with a request
+    /// that needs none it goes nowhere.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = Some(proxies);
+        self
     }
 
     /// How many connections there may be to one origin, of all identities. Further requests
@@ -78,7 +93,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How long connecting may take, TLS included.
+    /// How long connecting may take, with TLS and with the login at a proxy that opens a tunnel.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -115,9 +130,25 @@ impl ClientBuilder {
     }
 
     /// A client over this connector.
+    ///
+    /// With [`proxies`](Self::proxies) it connects to the proxies, too; `https` origins cannot be
+    /// reached through them, since a tunnel has to go beneath the connector's TLS. There,
+    /// [`build_https`](Self::build_https) serves, or a connector with a
+    /// [`Tunnel`](crate::client::tunnel::Tunnel) in it.
     pub fn build<C: Connect, B>(self, connector: C) -> Client<C, B> {
+        self.build_securing(connector, None)
+    }
+
+    /// A client over this connector, and what speaks TLS in tunnels as it does.
+    pub(super) fn build_securing<C: Connect, B>(
+        self,
+        connector: C,
+        tls: Option<Arc<dyn Secure>>,
+    ) -> Client<C, B> {
         Client::new(Shared {
             connector,
+            proxies: self.proxies,
+            tls,
             authenticator: self.authenticator,
             environment: Arc::new(self.environment),
             pool: Pool::new(self.pool),

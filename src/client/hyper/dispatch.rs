@@ -8,19 +8,17 @@ use std::time::Duration;
 use http::{Method, Request, Response, Uri, header};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use tower_service::Service;
 
-use crate::channel_bindings::ChannelBindings;
 use crate::client::hyper::body::ResponseBody;
-use crate::client::hyper::connect::{Connect, extra};
+use crate::client::hyper::connect::Connect;
 use crate::client::hyper::connection::Connection;
-use crate::client::hyper::pool::{Checkout, Lease, Permit, Pool};
+use crate::client::hyper::pool::{Checkout, Lease, Permit, Pool, Wanted};
+use crate::client::hyper::secure::Secure;
+use crate::client::proxy::Proxies;
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
-use crate::protection_space::Challenger;
-use crate::service::{
-    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Retry, Sending,
-};
+use crate::protection_space::{Challenger, Origin};
+use crate::service::{BoxError, Channel, Environment, Error, ErrorKind, Failure, Retry, Sending};
 
 /// An HTTP/1.1 client that logs in.
 ///
@@ -35,7 +33,11 @@ pub struct Client<C, B> {
 }
 
 pub(super) struct Shared<C, B> {
+    /// Connects to origins, and to proxies.
     pub(super) connector: C,
+    pub(super) proxies: Option<Proxies>,
+    /// What speaks TLS with the origins behind tunnels.
+    pub(super) tls: Option<Arc<dyn Secure>>,
     pub(super) authenticator: Authenticator,
     pub(super) environment: Arc<Environment>,
     pub(super) pool: Arc<Pool<B>>,
@@ -139,18 +141,24 @@ where
         let identity = Identity::of(&mut request, Challenger::Origin, &self.authenticator);
         let uri = std::mem::take(request.uri_mut());
         async move {
-            *request.uri_mut() = origin_form(&uri);
-            let mut lease = match self.pool.checkout_idle(&uri, &identity)? {
+            let via = self.via(&uri, &mut request)?;
+            let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };
+            let mut lease = match self.pool.checkout_idle(wanted)? {
                 Some(lease) => lease,
-                None => Box::pin(self.lease(&uri, &identity, false)).await?,
+                None => Box::pin(self.lease(wanted, false)).await?,
             };
-            let host = request.headers_mut().entry(header::HOST);
-            host.or_insert_with(|| lease.host().header.clone());
-            let mut sending = pin!(Sending::new(lease.channel(), request, identity, Identity::None));
+            let host = lease.host();
+            *request.uri_mut() = host.target_of(&uri);
+            let header = request.headers_mut().entry(header::HOST);
+            header.or_insert_with(|| host.header.clone());
+            // A tunnel has had its login.
+            let at_proxy = via.as_ref().filter(|_| host.is_forwarded()).map(|via| via.1.clone());
+            let at_proxy = at_proxy.unwrap_or(Identity::None);
+            let mut sending = pin!(Sending::new(lease.channel(), request, identity, at_proxy));
             let result = sending.as_mut().await;
             match settle(lease, sending.take_channel(), result) {
                 Ok(response) => Ok(response),
-                Err(failure) => Box::pin(self.send_again(&uri, failure)).await,
+                Err(failure) => Box::pin(self.send_again(&uri, via.as_deref(), failure)).await,
             }
         }
     }
@@ -159,6 +167,7 @@ where
     async fn send_again(
         &self,
         uri: &Uri,
+        via: Option<&(Origin, Identity)>,
         mut failure: Box<Failure<B>>,
     ) -> Result<Response<ResponseBody>, Error> {
         let (mut unsent, mut closed, mut restarts) = (0, 0, 0);
@@ -176,7 +185,8 @@ where
             *tries += 1;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent;
-            let mut lease = self.lease(uri, &pending.identity, fresh).await?;
+            let wanted = Wanted { uri, identity: &pending.identity, via };
+            let mut lease = self.lease(wanted, fresh).await?;
             let mut sending = pin!(Sending::again(lease.channel(), pending));
             let result = sending.as_mut().await;
             match settle(lease, sending.take_channel(), result) {
@@ -187,8 +197,8 @@ where
     }
 
     /// A connection from the pool, or a new one.
-    async fn lease(&self, uri: &Uri, identity: &Identity, fresh: bool) -> Result<Lease<'_, B>, Error> {
-        match self.pool.checkout(uri, identity, fresh).await? {
+    async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, B>, Error> {
+        match self.pool.checkout(wanted, fresh).await? {
             Checkout::Lease(lease) => Ok(lease),
             Checkout::Connect(permit) => self.connect(permit).await,
         }
@@ -196,26 +206,10 @@ where
 
     async fn connect<'a>(&self, permit: Permit<'a, B>) -> Result<Lease<'a, B>, Error> {
         self.pool.keep_swept();
-        let mut connector = self.connector.clone();
-        let host = permit.host();
-        let connecting = async {
-            let io = connector.connect(host.target.clone()).await?;
-            let bindings: Option<ChannelBindings> = extra(&io);
-            let (sender, connection) = http1::handshake(io).await?;
-            Ok::<_, BoxError>((sender, connection, bindings))
-        };
-        let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
-        let (sender, connection, bindings) = connected
+        let connected = tokio::time::timeout(self.connect_timeout, self.reach(permit.host())).await;
+        let channel = connected
             .map_err(|_| ErrorKind::Timeout("connecting", self.connect_timeout))?
             .map_err(ErrorKind::Connection)?;
-        tokio::spawn(async move {
-            // Its errors reach the requests on it.
-            let _ = connection.with_upgrades().await;
-        });
-        let mut info = ConnectionInfo::new(host.origin.clone());
-        info.channel_bindings = bindings;
-        let environment = Arc::clone(&self.environment);
-        let channel = Channel::new(Connection::new(sender), &self.authenticator, environment, &info);
         Ok(permit.connected(channel))
     }
 }
@@ -234,11 +228,6 @@ fn settle<B: Send + 'static>(
         (Ok(_), None) => unreachable!("a response comes with its connection"),
         (Err(failure), _) => Err(failure),
     }
-}
-
-/// The request target for the origin itself (RFC 9112, section 3.2.1).
-fn origin_form(uri: &Uri) -> Uri {
-    uri.path_and_query().cloned().map(Uri::from).unwrap_or_default()
 }
 
 impl<C, B> Service<Request<B>> for Client<C, B>

@@ -27,9 +27,13 @@ mod channel_bound;
 pub(super) mod connect;
 pub(super) mod connection;
 mod dispatch;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod given;
 #[cfg(feature = "native-tls")]
 mod native;
 mod pool;
+mod route;
+mod secure;
 #[cfg(feature = "rustls")]
 mod tls;
 

@@ -1,11 +1,17 @@
 //! HTTPS by the TLS of the system.
 
+use std::sync::Arc;
+
+use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use native_tls::TlsConnector;
 
 use crate::client::hyper::builder::{ClientBuilder, http_connector};
 use crate::client::hyper::channel_bound::ChannelBound;
 use crate::client::hyper::dispatch::Client;
+use crate::client::hyper::given::{self, Given};
+use crate::client::hyper::secure::{BoxTransport, Secure};
+use crate::service::{BoxError, BoxFuture};
 
 /// The connector for `http` and `https` by the system's TLS, whose connections tell their channel
 /// bindings.
@@ -27,7 +33,22 @@ impl ClientBuilder {
     /// A client for `http` and `https` by the system's TLS, with the caller's settings: roots,
     /// client certificates.
     pub fn build_with_native_tls<B>(self, connector: TlsConnector) -> Client<NativeTlsConnector, B> {
-        let https = hyper_tls::HttpsConnector::from((http_connector(false), connector.into()));
-        self.build(ChannelBound::new(https))
+        let tls = NativeTls(connector);
+        let connector = ChannelBound::new(tls.over(http_connector(false)));
+        self.build_securing(connector, Some(Arc::new(tls)))
+    }
+}
+
+struct NativeTls(TlsConnector);
+
+impl NativeTls {
+    fn over<C>(&self, connector: C) -> hyper_tls::HttpsConnector<C> {
+        hyper_tls::HttpsConnector::from((connector, self.0.clone().into()))
+    }
+}
+
+impl Secure for NativeTls {
+    fn secure(&self, transport: BoxTransport, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>> {
+        given::by(self.over(Given::new(transport)), target)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
@@ -9,6 +10,9 @@ use rustls::crypto::ring;
 use crate::client::hyper::builder::{ClientBuilder, http_connector};
 use crate::client::hyper::channel_bound::ChannelBound;
 use crate::client::hyper::dispatch::Client;
+use crate::client::hyper::given::{self, Given};
+use crate::client::hyper::secure::{BoxTransport, Secure};
+use crate::service::{BoxError, BoxFuture};
 
 /// The connector for `http` and `https`, whose connections by TLS tell their channel bindings.
 pub type HttpsConnector = ChannelBound<hyper_rustls::HttpsConnector<HttpConnector>>;
@@ -28,8 +32,23 @@ impl ClientBuilder {
     /// certificates. Its ALPN protocols are set to `http/1.1`.
     pub fn build_with_tls<B>(self, mut config: ClientConfig) -> Client<HttpsConnector, B> {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let connector = hyper_rustls::HttpsConnector::from((http_connector(false), config));
-        self.build(ChannelBound::new(connector))
+        let tls = Rustls(Arc::new(config));
+        let connector = ChannelBound::new(tls.over(http_connector(false)));
+        self.build_securing(connector, Some(Arc::new(tls)))
+    }
+}
+
+struct Rustls(Arc<ClientConfig>);
+
+impl Rustls {
+    fn over<C>(&self, connector: C) -> hyper_rustls::HttpsConnector<C> {
+        hyper_rustls::HttpsConnector::from((connector, Arc::clone(&self.0)))
+    }
+}
+
+impl Secure for Rustls {
+    fn secure(&self, transport: BoxTransport, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>> {
+        given::by(self.over(Given::new(transport)), target)
     }
 }
 

@@ -36,12 +36,15 @@ pub enum TunnelErrorKind {
         /// Why its challenge was not met, if it is one.
         refusal: Option<Refusal>,
     },
+    /// The client has a connector of the caller's own, whose TLS cannot go through a tunnel. A
+    /// [`Tunnel`](crate::client::tunnel::Tunnel) beneath that connector can.
+    NoTls,
     /// There is no tunnel after this time.
     Timeout(Duration),
 }
 
 impl TunnelError {
-    pub(super) fn new(proxy: Origin, target: String, kind: TunnelErrorKind) -> Self {
+    pub(in crate::client) fn new(proxy: Origin, target: String, kind: TunnelErrorKind) -> Self {
         Self { proxy, target, kind }
     }
 
@@ -76,6 +79,7 @@ impl fmt::Display for TunnelError {
                     None => Ok(()),
                 }
             }
+            TunnelErrorKind::NoTls => f.write_str("the client's own connector cannot speak TLS in it"),
             TunnelErrorKind::Timeout(after) => write!(f, "none within {after:?}"),
         }
     }
@@ -87,7 +91,7 @@ impl std::error::Error for TunnelError {
             TunnelErrorKind::Target(error) => Some(error),
             TunnelErrorKind::Unreachable(error) => Some(&**error),
             TunnelErrorKind::Failed(error) => Some(error),
-            TunnelErrorKind::Answered { .. } | TunnelErrorKind::Timeout(_) => None,
+            TunnelErrorKind::Answered { .. } | TunnelErrorKind::NoTls | TunnelErrorKind::Timeout(_) => None,
         }
     }
 }

@@ -37,7 +37,7 @@
 
 mod builder;
 mod error;
-mod opening;
+pub(super) mod opening;
 mod stream;
 
 use std::fmt;
@@ -45,14 +45,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Uri;
 use tower_service::Service;
 
 use crate::client::hyper::Connect;
-use crate::client::tunnel::opening::Shared;
+use crate::client::tunnel::opening::{Opening, authority};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
+use crate::service::Environment;
 
 pub use builder::TunnelBuilder;
 pub use error::{TunnelError, TunnelErrorKind};
@@ -72,6 +74,16 @@ pub struct Tunnel<C> {
     shared: Arc<Shared<C>>,
 }
 
+/// What all tunnels share.
+struct Shared<C> {
+    connector: C,
+    proxy: Origin,
+    authenticator: Authenticator,
+    environment: Arc<Environment>,
+    timeout: Duration,
+    max_restarts: u32,
+}
+
 impl Tunnel<()> {
     /// Starts from the defaults: 30 s for a tunnel with all its legs, three connections anew where
     /// the proxy closes them in the handshake, and [`Limits`](crate::service::Limits) for it.
@@ -84,6 +96,23 @@ impl<C: Connect> Tunnel<C> {
     /// Tunnels through `proxy`, which `connector` connects to.
     pub fn new(connector: C, proxy: Origin, authenticator: Authenticator) -> Self {
         TunnelBuilder::new(proxy, authenticator).build(connector)
+    }
+}
+
+impl<C: Connect> Shared<C> {
+    async fn open(self: Arc<Self>, target: Uri) -> Result<TunnelStream<C::Io>, TunnelError> {
+        let failed = |target: &str, kind| TunnelError::new(self.proxy.clone(), target.to_owned(), kind);
+        let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
+        let target = authority(&origin);
+        let opening = Opening {
+            connector: &self.connector,
+            authenticator: &self.authenticator,
+            environment: &self.environment,
+            max_restarts: self.max_restarts,
+        };
+        let identity = self.authenticator.identity();
+        let opened = tokio::time::timeout(self.timeout, opening.open(&self.proxy, &identity, &target)).await;
+        opened.unwrap_or(Err(TunnelErrorKind::Timeout(self.timeout))).map_err(|kind| failed(&target, kind))
     }
 }
 

@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use http::{Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
@@ -14,7 +13,7 @@ use hyper::rt::{Read, Write};
 
 use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
-use crate::client::tunnel::error::{TunnelError, TunnelErrorKind};
+use crate::client::tunnel::error::TunnelErrorKind;
 use crate::client::tunnel::stream::TunnelStream;
 use crate::handshake::{Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
@@ -29,39 +28,33 @@ type NoBody = String;
 /// How much of a proxy's answer is buffered: its head has to fit.
 const MAX_BUFFERED: usize = 64 * 1024;
 
-/// What all tunnels share.
-pub(super) struct Shared<C> {
-    pub(super) connector: C,
-    pub(super) proxy: Origin,
-    pub(super) authenticator: Authenticator,
-    pub(super) environment: Arc<Environment>,
-    pub(super) timeout: Duration,
-    pub(super) max_restarts: u32,
+/// What it takes to open tunnels, through whichever proxy.
+pub(in crate::client) struct Opening<'a, C> {
+    pub(in crate::client) connector: &'a C,
+    pub(in crate::client) authenticator: &'a Authenticator,
+    pub(in crate::client) environment: &'a Arc<Environment>,
+    pub(in crate::client) max_restarts: u32,
 }
 
-impl<C: Connect> Shared<C> {
-    pub(super) async fn open(self: Arc<Self>, target: Uri) -> Result<TunnelStream<C::Io>, TunnelError> {
-        let failed = |target: &str, kind| TunnelError::new(self.proxy.clone(), target.to_owned(), kind);
-        let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
-        let target = authority(&origin);
-        let opened = tokio::time::timeout(self.timeout, self.open_to(&target)).await;
-        opened.unwrap_or(Err(TunnelErrorKind::Timeout(self.timeout))).map_err(|kind| failed(&target, kind))
-    }
-
-    /// Asks for the tunnel, on another connection where one does not last.
-    async fn open_to(&self, target: &str) -> Result<TunnelStream<C::Io>, TunnelErrorKind> {
+impl<C: Connect> Opening<'_, C> {
+    /// A tunnel through `proxy` as `identity`: on another connection where one does not last.
+    pub(in crate::client) async fn open(
+        &self,
+        proxy: &Origin,
+        identity: &Identity,
+        target: &str,
+    ) -> Result<TunnelStream<C::Io>, TunnelErrorKind> {
         let mut pending = Pending {
-            request: connect_to(target).map(Payload::new),
+            request: connect_to(target, identity).map(Payload::new),
             // Nobody is logged in anywhere but at the proxy.
             identity: Identity::None,
-            proxy_identity: self.authenticator.identity(),
+            proxy_identity: identity.clone(),
         };
         let (mut lost, mut restarts) = (0, 0);
         loop {
             let mut connector = self.connector.clone();
-            let connecting = connector.connect(self.proxy_uri());
-            let io = connecting.await.map_err(TunnelErrorKind::Unreachable)?;
-            let failure = match self.converse(io, pending).await {
+            let io = connector.connect(proxy.to_uri()).await.map_err(TunnelErrorKind::Unreachable)?;
+            let failure = match self.converse(io, proxy, pending).await {
                 Ok(answered) => return answered,
                 Err(failure) => failure,
             };
@@ -83,10 +76,11 @@ impl<C: Connect> Shared<C> {
     async fn converse(
         &self,
         io: C::Io,
+        proxy: &Origin,
         pending: Pending<NoBody>,
     ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<Failure<NoBody>>> {
         // The origin of these requests is the proxy itself: nothing is learnt of another one.
-        let mut info = ConnectionInfo::new(self.proxy.clone()).proxy(self.proxy.clone());
+        let mut info = ConnectionInfo::new(proxy.clone()).proxy(proxy.clone());
         info.channel_bindings = extra(&io);
 
         let handshake = http1::Builder::new().max_buf_size(MAX_BUFFERED).handshake(io).await;
@@ -94,8 +88,8 @@ impl<C: Connect> Shared<C> {
             Ok(both) => both,
             Err(error) => return Ok(Err(lost(error))),
         };
-        let environment = Arc::clone(&self.environment);
-        let channel = Channel::new(Connection::new(sender), &self.authenticator, environment, &info);
+        let environment = Arc::clone(self.environment);
+        let channel = Channel::new(Connection::new(sender), self.authenticator, environment, &info);
         let mut line = Line::new(connection);
         let response = line.carry(pin!(Sending::again(channel, pending))).await?;
         if !response.status().is_success() {
@@ -107,21 +101,20 @@ impl<C: Connect> Shared<C> {
         };
         Ok(Ok(TunnelStream::new(io, read_buf)))
     }
-
-    fn proxy_uri(&self) -> Uri {
-        self.proxy.to_string().parse().expect("an origin is a URI")
-    }
 }
 
 /// The port is always written (RFC 9112, section 3.2.3).
-fn authority(origin: &Origin) -> String {
+pub(in crate::client) fn authority(origin: &Origin) -> String {
     format!("{}:{}", origin.host(), origin.port())
 }
 
 /// `Host` says the same as the target.
-fn connect_to(target: &str) -> Request<NoBody> {
+fn connect_to(target: &str, identity: &Identity) -> Request<NoBody> {
     let uri: Uri = target.parse().expect("host and port of an origin are an authority");
-    let request = Request::builder().method(Method::CONNECT).uri(uri).header(header::HOST, target);
+    let mut request = Request::builder().method(Method::CONNECT).uri(uri).header(header::HOST, target);
+    if let Identity::CallersOwn(value) = identity {
+        request = request.header(header::PROXY_AUTHORIZATION, value);
+    }
     request.body(NoBody::new()).expect("an authority is a field value")
 }
 
@@ -196,7 +189,7 @@ mod tests {
         let mut asked = 0;
         for uri in odd.chain(odder.map(str::to_owned)) {
             let Ok(origin) = uri.parse::<Origin>() else { continue };
-            let request = connect_to(&authority(&origin));
+            let request = connect_to(&authority(&origin), &Identity::None);
             assert_eq!(request.headers()[header::HOST], request.uri().to_string(), "{uri}");
             assert_eq!(request.uri().port_u16(), Some(origin.port()), "{uri}");
             asked += 1;

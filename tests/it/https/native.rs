@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 
 use legwork::client::hyper::NativeTlsConnector;
+use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use native_tls::TlsConnector;
 
@@ -28,16 +29,21 @@ async fn logins_by_the_systems_tls_are_bound_to_each_kind_of_certificate() {
 
 #[tokio::test]
 async fn logins_by_the_systems_tls_through_a_tunnel_are_bound_to_the_origins_certificate() {
-    let proxy = tunnelling(Offer::Ntlm).start().await;
-    let proxy = proxy.expect("a server");
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
     let https = Https::start(requiring(Offer::Ntlm, RSA.bindings()), RSA).await;
     let authenticator = https.authenticator().proxy_credentials(proxy.origin(), alice()).build();
     let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
     let tls = hyper_tls::HttpsConnector::from((tunnel, connector().into()));
-    let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, ChannelBound::new(tls));
-    let response = without_hanging(client.request(https.get())).await.expect("a response");
-    assert_eq!(response.status(), 200, "{}", https.report());
-    text(response).await;
+    let client: Client<_, Full<Bytes>> =
+        Client::with_connector(authenticator.clone(), ChannelBound::new(tls));
+    let proxies = Proxies::https(Proxy::new(proxy.origin()));
+    let its_own = Client::builder(authenticator).proxies(proxies).build_with_native_tls(connector());
+    for sending in [client.request(https.get()), its_own.request(https.get())] {
+        let response = without_hanging(sending).await.expect("a response");
+        assert_eq!(response.status(), 200, "{}", https.report());
+        text(response).await;
+    }
+    assert_eq!(statuses(&proxy.report()), [407, 407, 200, 407, 200], "{}", proxy.report());
 }
 
 #[tokio::test]

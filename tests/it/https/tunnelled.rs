@@ -1,14 +1,18 @@
 //! The same through a proxy's tunnel, and to a proxy that is spoken to by TLS.
 
+use http::{HeaderValue, header};
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
+use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
+use legwork::credentials::{Credentials, ProxyCredentials};
 use tower::ServiceExt;
 
 use super::*;
 
 type Http = HttpConnector;
 type Tls<C> = hyper_rustls::HttpsConnector<C>;
+type HttpsClient = Client<HttpsConnector, Full<Bytes>>;
 
 /// TLS with the proxy, whose bindings are told.
 fn tls_to_proxy(authenticator: &Authenticator, proxy: &Https) -> Tunnel<ChannelBound<Tls<Http>>> {
@@ -99,4 +103,105 @@ async fn basic_goes_to_a_proxy_by_tls() {
     let authenticator = Authenticator::builder().proxy_credentials(credentials, alice()).build();
     without_hanging(tls_to_proxy(&authenticator, &proxy).oneshot(origin.uri("/"))).await.expect("a tunnel");
     assert_eq!(statuses(&proxy.report()), [407, 200], "{}", proxy.report());
+}
+
+/// A client whose own TLS goes through tunnels.
+fn by_proxies(authenticator: AuthenticatorBuilder, proxies: Proxies) -> HttpsClient {
+    Client::builder(authenticator.build()).proxies(proxies).build_with_tls(trusting(CERTIFICATES))
+}
+
+#[tokio::test]
+async fn a_client_goes_through_a_tunnel_by_its_own_tls_and_logs_in_twice() {
+    for (outer, inner) in [(Offer::Ntlm, Offer::Ntlm), (Offer::Negotiate, Offer::Negotiate)] {
+        let proxy = tunnelling(outer).start().await.expect("a server");
+        let https = Https::start(requiring(inner, ECDSA.bindings()), ECDSA).await;
+        let proxies = Proxies::all(Proxy::new(proxy.origin()).credentials(alice()));
+        let client = by_proxies(https.authenticator(), proxies);
+        for _ in 0..2 {
+            let response = without_hanging(client.request(https.get())).await.expect("a response");
+            assert_eq!(response.status(), 200, "{}", https.report());
+            text(response).await;
+        }
+        assert!(https.sent()[0].are(&ECDSA.bindings()), "{}", https.report());
+        assert_eq!(statuses(&proxy.report()), [407, 407, 200], "{}", proxy.report());
+        assert_eq!(statuses(&https.report()), [401, 401, 200, 200], "{}", https.report());
+    }
+}
+
+#[tokio::test]
+async fn tls_in_tls_and_plain_http_to_one_proxy_are_each_bound_to_the_right_certificate() {
+    let demanding = tunnelling(Offer::Ntlm)
+        .quirk(proxy_support())
+        .ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
+    let proxy = Https::start(demanding, RSA).await;
+    let https = Https::start(requiring(Offer::Ntlm, ECDSA.bindings()), ECDSA).await;
+    let address = Origin::from_uri(&proxy.uri("/")).expect("an origin");
+    let client = by_proxies(https.authenticator(), Proxies::all(Proxy::new(address).credentials(alice())));
+    for request in [https.get(), request("GET", "http://site.example/".parse().expect("a URI"), "")] {
+        let response = without_hanging(client.request(request)).await.expect("a response");
+        assert_eq!(response.status(), 200, "{}\n{}", proxy.report(), https.report());
+        text(response).await;
+    }
+    let report = proxy.report();
+    let targets: Vec<_> = report.legs().filter(|leg| leg.status == Some(http::StatusCode::OK)).collect();
+    assert_eq!((targets[0].method.as_str(), targets[1].target.as_str()), ("CONNECT", "http://site.example/"));
+}
+
+// curl CVE-2016-0755, CVE-2026-3784
+#[tokio::test]
+async fn a_tunnel_is_never_shared_by_two_users_of_the_proxy() {
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
+    let https = Https::start(server_of_three([]), ECDSA).await;
+    let proxies = Proxies::all(Proxy::new(proxy.origin()).credentials(carol()));
+    let client = by_proxies(Authenticator::builder(), proxies);
+    let requests = || {
+        [Some(alice()), Some(bob()), None].map(|who| {
+            let mut request = https.get();
+            if let Some(who) = who {
+                request.extensions_mut().insert(ProxyCredentials(who));
+            }
+            request
+        })
+    };
+    for request in requests().into_iter().chain(requests()) {
+        let response = without_hanging(client.request(request)).await.expect("a response");
+        assert_eq!(response.status(), 200);
+        text(response).await;
+        settled(&client).await;
+    }
+    let (outside, inside) = (proxy.report(), https.report());
+    assert_eq!((outside.handshakes(), outside.connections().len()), (3, 3), "{outside}");
+    let requests: Vec<_> = inside.connections().iter().map(|connection| connection.legs.len()).collect();
+    assert_eq!(requests, [2, 2, 2], "{inside}");
+}
+
+#[tokio::test]
+async fn a_callers_own_proxy_authorization_is_for_the_connect_alone() {
+    let proxy = tunnelling(Offer::basic("the proxy")).start().await.expect("a server");
+    let https = Https::start(server_of_three([]), ECDSA).await;
+    let client = by_proxies(Authenticator::builder(), Proxies::all(Proxy::new(proxy.origin())));
+    let mut request = https.get();
+    let own = HeaderValue::from_static("Basic YWxpY2U6YWxpY2UtcHc=");
+    request.headers_mut().insert(header::PROXY_AUTHORIZATION, own);
+    let response = without_hanging(client.request(request)).await.expect("a response");
+    assert_eq!(response.status(), 200, "{}", proxy.report());
+    text(response).await;
+    assert_eq!(statuses(&proxy.report()), [200], "{}", proxy.report());
+    let inside = https.report();
+    assert!(inside.legs().all(|leg| leg.proxy_authorization.is_none()), "{inside}");
+}
+
+#[tokio::test]
+async fn wrong_credentials_for_the_tunnel_are_an_error_that_says_so_once() {
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
+    let wrong = Proxy::new(proxy.origin()).credentials(Credentials::password("alice", "wrong-pw"));
+    let client = by_proxies(Authenticator::builder(), Proxies::all(wrong));
+    for _ in 0..3 {
+        let site = "https://site.example/".parse().expect("a URI");
+        let error = without_hanging(client.request(request("GET", site, ""))).await.expect_err("no tunnel");
+        let text = whole(&error);
+        assert!(text.contains("407") && text.contains("refused"), "{text}");
+        assert!(!format!("{text} {error:?}").contains("wrong-pw"), "{text}");
+    }
+    assert_eq!(proxy.report().attempts(), 1, "{}", proxy.report());
 }

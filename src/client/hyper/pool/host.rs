@@ -9,8 +9,19 @@ use http::{HeaderValue, Uri};
 
 use crate::handshake::{Identity, IdentityKey};
 use crate::protection_space::{self, InvalidOrigin, Origin};
+use crate::service::origin_form;
 
-/// One origin as one identity: the pool's key, and what every request to it needs.
+/// What a request wants a connection for: all that goes into the pool's key.
+#[derive(Clone, Copy)]
+pub(in crate::client::hyper) struct Wanted<'a> {
+    /// An absolute URI.
+    pub(in crate::client::hyper) uri: &'a Uri,
+    pub(in crate::client::hyper) identity: &'a Identity,
+    /// The proxy in between, and who it sees.
+    pub(in crate::client::hyper) via: Option<&'a (Origin, Identity)>,
+}
+
+/// One origin as one identity, by one way: the pool's key, and what every request to it needs.
 pub(in crate::client::hyper) struct Host {
     pub(super) hash: u64,
     pub(in crate::client::hyper) origin: Origin,
@@ -34,7 +45,7 @@ impl Host {
         hash: u64,
         origin: Origin,
         counts: Arc<Counts>,
-        identity: &Identity,
+        wanted: Wanted<'_>,
     ) -> Result<Self, InvalidOrigin> {
         let default_port = if origin.is_secure() { 443 } else { 80 };
         let host_port = match origin.port() {
@@ -48,25 +59,54 @@ impl Host {
             .build()
             .map_err(|_| InvalidOrigin::Host)?;
         let header = HeaderValue::from_str(&host_port).map_err(|_| InvalidOrigin::Host)?;
-        Ok(Self { hash, origin, counts, key: IdentityKey::new(identity.clone()), header, target })
+        let mut key = IdentityKey::new(wanted.identity.clone());
+        key.proxy = wanted.via.cloned();
+        Ok(Self { hash, origin, counts, key, header, target })
     }
 
     pub(super) fn open(&self) -> usize {
         self.counts.open.load(Relaxed)
     }
 
-    /// Whether this is the host of `uri` and `identity`, to be seen without parsing: the usual
-    /// spelling. If not, it may still be.
-    pub(super) fn is_plainly_of(&self, uri: &Uri, identity: &Identity) -> bool {
+    /// Whether this is the wanted host, to be seen without parsing: the usual spelling. If not, it
+    /// may still be.
+    pub(super) fn is_plainly(&self, wanted: Wanted<'_>) -> bool {
+        let uri = wanted.uri;
         uri.authority().map(Authority::as_str) == self.target.authority().map(Authority::as_str)
             && uri.scheme() == self.target.scheme()
-            && self.key.identity == *identity
+            && self.is_as(wanted)
+    }
+
+    /// Whether this is the wanted host, written in whatever way.
+    pub(super) fn is(&self, wanted: Wanted<'_>) -> bool {
+        self.is_as(wanted) && self.origin.is_origin_of(wanted.uri)
+    }
+
+    /// Whether it is for the same identities, by the same way.
+    fn is_as(&self, wanted: Wanted<'_>) -> bool {
+        self.key.identity == *wanted.identity && self.key.proxy.as_ref() == wanted.via
+    }
+
+    /// The request target for who is spoken to: the origin itself or, at its other side, a proxy
+    /// (RFC 9112, sections 3.2.1 and 3.2.2).
+    pub(in crate::client::hyper) fn target_of(&self, uri: &Uri) -> Uri {
+        if !self.is_forwarded() {
+            return origin_form(uri);
+        }
+        let mut parts = self.target.clone().into_parts();
+        parts.path_and_query = uri.path_and_query().cloned();
+        Uri::from_parts(parts).expect("scheme, authority and path are a URI")
+    }
+
+    /// Whether its requests are sent to a proxy as they are, rather than through a tunnel.
+    pub(in crate::client::hyper) fn is_forwarded(&self) -> bool {
+        self.key.proxy.is_some() && !self.origin.is_secure()
     }
 }
 
-/// A hash of origin and identity, without a copy of either.
-pub(super) fn hash(hasher: &RandomState, uri: &Uri, identity: &Identity) -> Result<u64, InvalidOrigin> {
-    let (secure, host, port) = protection_space::parts(uri)?;
+/// A hash of what goes into the key, without a copy of it.
+pub(super) fn hash(hasher: &RandomState, wanted: Wanted<'_>) -> Result<u64, InvalidOrigin> {
+    let (secure, host, port) = protection_space::parts(wanted.uri)?;
     let mut state = hasher.build_hasher();
     let mut lower = [0; 64];
     for chunk in host.as_bytes().chunks(lower.len()) {
@@ -76,7 +116,10 @@ pub(super) fn hash(hasher: &RandomState, uri: &Uri, identity: &Identity) -> Resu
         state.write(lower);
     }
     state.write_u32(u32::from(port) << 1 | u32::from(secure));
-    Hash::hash(identity, &mut state);
+    Hash::hash(wanted.identity, &mut state);
+    if let Some(via) = wanted.via {
+        Hash::hash(via, &mut state);
+    }
     Ok(state.finish())
 }
 

@@ -5,20 +5,18 @@ mod lease;
 mod state;
 mod waiter;
 
+pub(super) use host::{Host, Wanted};
 pub(super) use lease::{Lease, Parked, Permit};
 
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::Uri;
 use tokio::sync::Notify;
 
-use crate::client::hyper::pool::host::Host;
 use crate::client::hyper::pool::lease::Pooled;
 use crate::client::hyper::pool::state::State;
 use crate::client::hyper::pool::waiter::{Grant, Waiter, Waiting, wake};
-use crate::handshake::Identity;
 use crate::service::ErrorKind;
 
 /// How many connections there are, and for how long.
@@ -67,26 +65,21 @@ impl<B> Pool<B> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection to the origin of `uri` as `identity`, if there is one.
-    pub(super) fn checkout_idle(
-        &self,
-        uri: &Uri,
-        identity: &Identity,
-    ) -> Result<Option<Lease<'_, B>>, ErrorKind> {
+    /// An idle connection, if there is one.
+    pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, B>>, ErrorKind> {
         let mut state = self.lock();
         if state.shut_down {
             return Err(ErrorKind::ShutDown);
         }
-        let host = state.host(&self.hasher, uri, identity).map_err(ErrorKind::Origin)?;
+        let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
         Ok(state.pop_idle(&host).map(|connection| Lease::new(self, connection)))
     }
 
-    /// A connection to the origin of `uri` as `identity`, or the right to make one; resolves in
-    /// the order of asking. `fresh` passes idle connections by.
+    /// A connection, or the right to make one; resolves in the order of asking. `fresh` passes idle
+    /// connections by.
     pub(super) async fn checkout(
         self: &Arc<Self>,
-        uri: &Uri,
-        identity: &Identity,
+        wanted: Wanted<'_>,
         fresh: bool,
     ) -> Result<Checkout<'_, B>, ErrorKind> {
         let waiter = {
@@ -94,7 +87,7 @@ impl<B> Pool<B> {
             if state.shut_down {
                 return Err(ErrorKind::ShutDown);
             }
-            let host = state.host(&self.hasher, uri, identity).map_err(ErrorKind::Origin)?;
+            let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
             if !fresh {
                 if let Some(connection) = state.pop_idle(&host) {
                     drop(state);

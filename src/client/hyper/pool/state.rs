@@ -5,14 +5,12 @@ use std::hash::{BuildHasherDefault, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use http::Uri;
 use tokio::task::JoinHandle;
 
 use crate::client::hyper::pool::PoolLimits;
-use crate::client::hyper::pool::host::{Counts, Hashed, Host, hash};
+use crate::client::hyper::pool::host::{Counts, Hashed, Host, Wanted, hash};
 use crate::client::hyper::pool::lease::Pooled;
 use crate::client::hyper::pool::waiter::Waiter;
-use crate::handshake::Identity;
 use crate::protection_space::{InvalidOrigin, Origin};
 
 /// All that is behind the pool's lock.
@@ -68,24 +66,20 @@ impl<B> State<B> {
     pub(super) fn host(
         &mut self,
         hasher: &RandomState,
-        uri: &Uri,
-        identity: &Identity,
+        wanted: Wanted<'_>,
     ) -> Result<Arc<Host>, InvalidOrigin> {
-        if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly_of(uri, identity)) {
+        if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly(wanted)) {
             return Ok(Arc::clone(recent));
         }
-        let hash = hash(hasher, uri, identity)?;
+        let hash = hash(hasher, wanted)?;
         let bucket = self.hosts.entry(hash).or_default();
-        let known = bucket
-            .iter()
-            .find(|known| known.host.key.identity == *identity && known.host.origin.is_origin_of(uri));
-        if let Some(known) = known {
+        if let Some(known) = bucket.iter().find(|known| known.host.is(wanted)) {
             self.recent = Some(Arc::clone(&known.host));
             return Ok(Arc::clone(&known.host));
         }
-        let origin = Origin::from_uri(uri)?;
+        let origin = Origin::from_uri(wanted.uri)?;
         let counts = Arc::clone(self.origins.entry(origin.clone()).or_default());
-        let host = Arc::new(Host::new(hash, origin, counts, identity)?);
+        let host = Arc::new(Host::new(hash, origin, counts, wanted)?);
         self.recent = Some(Arc::clone(&host));
         bucket.push(HostState { host: Arc::clone(&host), idle: Vec::new() });
         Ok(host)

@@ -1,0 +1,48 @@
+//! A connector by TLS, made to speak it over a transport that is there already.
+
+use std::future::{Ready, ready};
+use std::io;
+use std::task::{Context, Poll};
+
+use http::Uri;
+use tower_service::Service;
+
+use crate::client::hyper::channel_bound::{ChannelBound, ServerCertificate};
+use crate::client::hyper::secure::{BoxTransport, Transport};
+use crate::service::{BoxError, BoxFuture};
+
+/// A connector that has one connection to give.
+pub(super) struct Given(Option<BoxTransport>);
+
+impl Given {
+    pub(super) fn new(transport: BoxTransport) -> Self {
+        Self(Some(transport))
+    }
+}
+
+impl Service<Uri> for Given {
+    type Response = BoxTransport;
+    type Error = io::Error;
+    type Future = Ready<io::Result<BoxTransport>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(self.0.take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
+    }
+}
+
+/// What a connector by TLS makes of the transport that it is given.
+pub(super) fn by<C>(connector: C, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>>
+where
+    C: Service<Uri, Response: ServerCertificate + Transport + 'static, Future: Send + 'static>,
+    C::Error: Into<BoxError>,
+{
+    let connecting = ChannelBound::new(connector).call(target);
+    Box::pin(async move {
+        let io = connecting.await.map_err(Into::into)?;
+        Ok(Box::new(io) as BoxTransport)
+    })
+}

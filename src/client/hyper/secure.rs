@@ -1,0 +1,26 @@
+//! TLS over a transport that is there already, as a tunnel is.
+
+use http::Uri;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+
+use crate::service::{BoxError, BoxFuture};
+
+/// Speaks TLS with an origin.
+pub(super) trait Secure: Send + Sync {
+    /// By TLS with the host of `target`, over `transport`.
+    fn secure(&self, transport: BoxTransport, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>>;
+}
+
+/// What HTTP is spoken over.
+pub(super) trait Transport: Read + Write + Connection + Unpin + Send {}
+
+impl<T: Read + Write + Connection + Unpin + Send> Transport for T {}
+
+pub(super) type BoxTransport = Box<dyn Transport>;
+
+impl Connection for BoxTransport {
+    fn connected(&self) -> Connected {
+        (**self).connected()
+    }
+}
