@@ -12,4 +12,5 @@ mod kerberos;
 mod logins;
 mod proxies;
 mod refusals;
+mod squid;
 mod support;

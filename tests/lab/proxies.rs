@@ -1,225 +1,12 @@
 //! Tunnels through squid, which asks for a login first.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use hyper_util::client::legacy::connect::HttpConnector;
-use legwork::client::hyper::ChannelBound;
-use legwork::client::tunnel::{Tunnel, TunnelError, TunnelErrorKind};
+use legwork::client::tunnel::TunnelErrorKind;
 use legwork::credentials::Credentials;
-use legwork::handshake::{AuthenticatorBuilder, Refusal, Why};
-use legwork::scheme::{Basic, Digest, NtlmScheme, Scheme};
-use legwork::service::{Error, ErrorKind};
-use legwork::{Authenticator, Client, Origin};
+use legwork::handshake::Why;
 use tokio::task::JoinSet;
 
-use crate::support::*;
-
-type Tls<C> = hyper_rustls::HttpsConnector<C>;
-type Squid = Tunnel<ChannelBound<Tls<HttpConnector>>>;
-type SquidClient = Client<ChannelBound<Tls<Squid>>, Body>;
-
-/// A way to log in at squid, and what its log then has of a tunnel.
-struct Way {
-    name: &'static str,
-    port: &'static str,
-    schemes: fn(AuthenticatorBuilder) -> AuthenticatorBuilder,
-    credentials: fn(&Site) -> Credentials,
-    user: &'static str,
-    statuses: &'static [u16],
-}
-
-fn only(builder: AuthenticatorBuilder, scheme: impl Scheme + 'static) -> AuthenticatorBuilder {
-    builder.schemes([Arc::new(scheme) as Arc<dyn Scheme>])
-}
-
-fn ways() -> Vec<Way> {
-    let ways = [
-        Way {
-            name: "Basic",
-            port: "SQUID_BASIC",
-            schemes: |builder| builder.dangerous_secrets_over_plain_http(true),
-            credentials: Site::user,
-            user: "user",
-            statuses: &[407, 200],
-        },
-        Way {
-            name: "Digest",
-            port: "SQUID_DIGEST",
-            schemes: |builder| builder,
-            credentials: Site::user,
-            user: "user",
-            statuses: &[407, 200],
-        },
-        Way {
-            name: "NTLM",
-            port: "SQUID_NTLM",
-            schemes: |builder| builder,
-            credentials: Site::carol,
-            user: "LAB\\carol",
-            statuses: &[407, 407, 200],
-        },
-        Way {
-            name: "NTLM in Negotiate",
-            port: "SQUID_NEGOTIATE",
-            schemes: |builder| builder,
-            credentials: Site::carol,
-            user: "LAB\\carol",
-            statuses: &[407, 407, 200],
-        },
-        Way {
-            name: "the strongest of all",
-            port: "SQUID_ALL",
-            schemes: |builder| builder,
-            credentials: Site::carol,
-            user: "LAB\\carol",
-            statuses: &[407, 407, 200],
-        },
-        Way {
-            name: "NTLM of all",
-            port: "SQUID_ALL",
-            schemes: |builder| only(builder, NtlmScheme::default()),
-            credentials: Site::carol,
-            user: "LAB\\carol",
-            statuses: &[407, 407, 200],
-        },
-        Way {
-            name: "Basic by TLS",
-            port: "SQUID_TLS",
-            schemes: |builder| only(builder, Basic::default()),
-            credentials: Site::user,
-            user: "user",
-            statuses: &[407, 200],
-        },
-        Way {
-            name: "Digest by TLS",
-            port: "SQUID_TLS",
-            schemes: |builder| only(builder, Digest::default()),
-            credentials: Site::user,
-            user: "user",
-            statuses: &[407, 200],
-        },
-        Way {
-            name: "NTLM in Negotiate by TLS",
-            port: "SQUID_TLS",
-            schemes: |builder| builder,
-            credentials: Site::carol,
-            user: "LAB\\carol",
-            statuses: &[407, 407, 200],
-        },
-    ];
-    let mut ways = Vec::from(ways);
-    #[cfg(unix)]
-    ways.extend(kerberos());
-    ways
-}
-
-#[cfg(unix)]
-fn kerberos() -> [Way; 3] {
-    use legwork::credentials::Ambient;
-    use legwork::mechanism::gssapi::Gssapi;
-    use legwork::scheme::Negotiate;
-
-    let way = |name, port, credentials| Way {
-        name,
-        port,
-        schemes: |builder| builder.negotiate(Negotiate::kerberos_or_ntlm(Gssapi::kerberos())),
-        credentials,
-        user: "alice@LAB.TEST",
-        statuses: &[407, 200],
-    };
-    let ticket = |site: &Site| Credentials::ambient(Ambient::new().cache(site.value("CCACHE")).stable());
-    [
-        way("Kerberos by ticket", "SQUID_NEGOTIATE", ticket),
-        way("Kerberos by password", "SQUID_NEGOTIATE", |site| site.credentials("KRB5_USER", "KRB5_PASSWORD")),
-        way("Kerberos by TLS", "SQUID_TLS", ticket),
-    ]
-}
-
-impl Way {
-    fn proxy(&self, site: &Site) -> Origin {
-        site.value(self.port).parse().expect("an origin")
-    }
-
-    fn authenticator(&self, site: &Site, credentials: Credentials) -> AuthenticatorBuilder {
-        (self.schemes)(Authenticator::builder()).proxy_credentials(self.proxy(site), credentials)
-    }
-
-    /// A client that nobody is logged in with at the origin.
-    fn client(&self, site: &Site, at_proxy: AuthenticatorBuilder) -> SquidClient {
-        self.client_with(site, at_proxy, Authenticator::builder())
-    }
-
-    fn client_with(
-        &self,
-        site: &Site,
-        at_proxy: AuthenticatorBuilder,
-        at_origin: AuthenticatorBuilder,
-    ) -> SquidClient {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        let to_proxy = ChannelBound::new(Tls::from((http, site.tls())));
-        let tunnel = Tunnel::new(to_proxy, self.proxy(site), at_proxy.build());
-        Client::with_connector(at_origin.build(), ChannelBound::new(Tls::from((tunnel, site.tls()))))
-    }
-}
-
-/// Apache by a name of each test's own, which only squid knows.
-fn through(name: usize) -> Vec<Site> {
-    let name = format!("through-{name}.lab.test");
-    sites().into_iter().map(|site| site.at_host(&name)).collect()
-}
-
-/// squid's own account of the tunnels to a site.
-struct Log {
-    path: &'static str,
-    began: usize,
-    target: String,
-}
-
-impl Log {
-    fn of(site: &Site) -> Self {
-        let path = site.value("SQUID_ACCESS_LOG");
-        let began = std::fs::metadata(path).map_or(0, |log| log.len() as usize);
-        let origin = site.origin();
-        Self { path, began, target: format!(" CONNECT {}:{} ", origin.host(), origin.port()) }
-    }
-
-    /// Port, status and user of so many legs, once they are there: the last is noted when its
-    /// tunnel ends.
-    async fn legs(&self, count: usize) -> Vec<(String, u16, String)> {
-        let begun = Instant::now();
-        loop {
-            let log = std::fs::read_to_string(self.path).unwrap_or_default();
-            let lines = log[self.began..].lines();
-            let legs: Vec<_> = lines.filter_map(|line| line.split_once(&self.target)).map(leg).collect();
-            if legs.len() >= count {
-                return legs;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(10), "{}: only {legs:?}", self.target);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-}
-
-/// `port=49152` before and `200 user=LAB\carol` behind the target.
-fn leg((port, rest): (&str, &str)) -> (String, u16, String) {
-    let (status, user) = rest.split_once(" user=").expect("a user");
-    (port.to_owned(), status.parse().expect("a status"), user.replace("%5C", "\\"))
-}
-
-fn no_tunnel(error: &Error) -> &TunnelError {
-    let ErrorKind::Connection(error) = error.kind() else { panic!("{error:?}") };
-    error.downcast_ref().expect("the connector's error")
-}
-
-fn refused(error: &Error) -> &Refusal {
-    match no_tunnel(error).kind() {
-        TunnelErrorKind::Answered { status, refusal: Some(refusal), .. } if *status == 407 => refusal,
-        kind => panic!("no refusal: {kind:?}"),
-    }
-}
+use crate::squid::{Log, no_tunnel, refused, statuses, through, ways};
+use crate::support::Page;
 
 #[tokio::test]
 async fn every_scheme_opens_a_tunnel_on_one_connection() {
@@ -231,10 +18,9 @@ async fn every_scheme_opens_a_tunnel_on_one_connection() {
             assert_eq!(page.status, 200, "{}: {page:?}", way.name);
             client.shut_down().await;
             let legs = log.legs(way.statuses.len()).await;
-            let statuses: Vec<_> = legs.iter().map(|(_, status, _)| *status).collect();
-            assert_eq!(statuses, way.statuses, "{}: {legs:?}", way.name);
-            assert!(legs.iter().all(|(port, ..)| *port == legs[0].0), "{}: {legs:?}", way.name);
-            assert_eq!(legs.last().expect("a leg").2, way.user, "{}", way.name);
+            assert_eq!(statuses(&legs), way.statuses, "{}: {legs:?}", way.name);
+            assert!(legs.iter().all(|leg| leg.port == legs[0].port), "{}: {legs:?}", way.name);
+            assert_eq!(legs.last().expect("a leg").user, way.user, "{}", way.name);
         }
     }
 }
@@ -252,8 +38,12 @@ async fn a_known_proxy_takes_a_leg_less() {
                 log.legs(way.statuses.len() * tunnel - (tunnel - 1)).await;
             }
             let legs = log.legs(0).await;
-            let statuses: Vec<_> = legs.iter().map(|(_, status, _)| *status).collect();
-            assert_eq!(statuses, [way.statuses, &way.statuses[1..]].concat(), "{}: {legs:?}", way.name);
+            assert_eq!(
+                statuses(&legs),
+                [way.statuses, &way.statuses[1..]].concat(),
+                "{}: {legs:?}",
+                way.name
+            );
         }
     }
 }
@@ -294,7 +84,7 @@ async fn a_wrong_password_is_tried_once_and_the_error_says_so() {
                 (so(|why| matches!(why, Why::Refused(_))), so(|why| *why == Why::RefusedBefore));
             assert!(refused == 1 && before >= 15, "{}: {tried:?}", way.name);
             let legs = log.legs(16).await;
-            assert!(legs.iter().all(|(_, status, _)| *status == 407), "{}: {legs:?}", way.name);
+            assert!(legs.iter().all(|leg| leg.status == 407), "{}: {legs:?}", way.name);
         }
     }
 }

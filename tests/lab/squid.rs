@@ -1,0 +1,250 @@
+//! squid as a test sees it: the ways to log in, clients through it, and its own account of what came.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper_util::client::legacy::connect::HttpConnector;
+use legwork::client::hyper::ChannelBound;
+use legwork::client::tunnel::{Tunnel, TunnelError, TunnelErrorKind};
+use legwork::credentials::Credentials;
+use legwork::handshake::{AuthenticatorBuilder, Refusal};
+use legwork::scheme::{Basic, Digest, NtlmScheme, Scheme};
+use legwork::service::{Error, ErrorKind};
+use legwork::{Authenticator, Client, Origin};
+
+use crate::support::*;
+
+type Tls<C> = hyper_rustls::HttpsConnector<C>;
+type Squid = Tunnel<ChannelBound<Tls<HttpConnector>>>;
+pub(crate) type SquidClient = Client<ChannelBound<Tls<Squid>>, Body>;
+
+/// A way to log in at squid, and what its log then has of a tunnel.
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
+    port: &'static str,
+    schemes: fn(AuthenticatorBuilder) -> AuthenticatorBuilder,
+    pub(crate) credentials: fn(&Site) -> Credentials,
+    pub(crate) user: &'static str,
+    pub(crate) statuses: &'static [u16],
+}
+
+fn only(builder: AuthenticatorBuilder, scheme: impl Scheme + 'static) -> AuthenticatorBuilder {
+    builder.schemes([Arc::new(scheme) as Arc<dyn Scheme>])
+}
+
+pub(crate) fn ways() -> Vec<Way> {
+    let ways = [
+        Way {
+            name: "Basic",
+            port: "SQUID_BASIC",
+            schemes: |builder| builder.dangerous_secrets_over_plain_http(true),
+            credentials: Site::user,
+            user: "user",
+            statuses: &[407, 200],
+        },
+        Way {
+            name: "Digest",
+            port: "SQUID_DIGEST",
+            schemes: |builder| builder,
+            credentials: Site::user,
+            user: "user",
+            statuses: &[407, 200],
+        },
+        Way {
+            name: "NTLM",
+            port: "SQUID_NTLM",
+            schemes: |builder| builder,
+            credentials: Site::carol,
+            user: "LAB\\carol",
+            statuses: &[407, 407, 200],
+        },
+        Way {
+            name: "NTLM in Negotiate",
+            port: "SQUID_NEGOTIATE",
+            schemes: |builder| builder,
+            credentials: Site::carol,
+            user: "LAB\\carol",
+            statuses: &[407, 407, 200],
+        },
+        Way {
+            name: "the strongest of all",
+            port: "SQUID_ALL",
+            schemes: |builder| builder,
+            credentials: Site::carol,
+            user: "LAB\\carol",
+            statuses: &[407, 407, 200],
+        },
+        Way {
+            name: "NTLM of all",
+            port: "SQUID_ALL",
+            schemes: |builder| only(builder, NtlmScheme::default()),
+            credentials: Site::carol,
+            user: "LAB\\carol",
+            statuses: &[407, 407, 200],
+        },
+        Way {
+            name: "Basic by TLS",
+            port: "SQUID_TLS",
+            schemes: |builder| only(builder, Basic::default()),
+            credentials: Site::user,
+            user: "user",
+            statuses: &[407, 200],
+        },
+        Way {
+            name: "Digest by TLS",
+            port: "SQUID_TLS",
+            schemes: |builder| only(builder, Digest::default()),
+            credentials: Site::user,
+            user: "user",
+            statuses: &[407, 200],
+        },
+        Way {
+            name: "NTLM in Negotiate by TLS",
+            port: "SQUID_TLS",
+            schemes: |builder| builder,
+            credentials: Site::carol,
+            user: "LAB\\carol",
+            statuses: &[407, 407, 200],
+        },
+    ];
+    let mut ways = Vec::from(ways);
+    #[cfg(unix)]
+    ways.extend(kerberos());
+    ways
+}
+
+#[cfg(unix)]
+fn kerberos() -> [Way; 3] {
+    use legwork::credentials::Ambient;
+    use legwork::mechanism::gssapi::Gssapi;
+    use legwork::scheme::Negotiate;
+
+    let way = |name, port, credentials| Way {
+        name,
+        port,
+        schemes: |builder| builder.negotiate(Negotiate::kerberos_or_ntlm(Gssapi::kerberos())),
+        credentials,
+        user: "alice@LAB.TEST",
+        statuses: &[407, 200],
+    };
+    let ticket = |site: &Site| Credentials::ambient(Ambient::new().cache(site.value("CCACHE")).stable());
+    [
+        way("Kerberos by ticket", "SQUID_NEGOTIATE", ticket),
+        way("Kerberos by password", "SQUID_NEGOTIATE", |site| site.credentials("KRB5_USER", "KRB5_PASSWORD")),
+        way("Kerberos by TLS", "SQUID_TLS", ticket),
+    ]
+}
+
+impl Way {
+    fn proxy(&self, site: &Site) -> Origin {
+        site.value(self.port).parse().expect("an origin")
+    }
+
+    pub(crate) fn authenticator(&self, site: &Site, credentials: Credentials) -> AuthenticatorBuilder {
+        (self.schemes)(Authenticator::builder()).proxy_credentials(self.proxy(site), credentials)
+    }
+
+    /// A client that nobody is logged in with at the origin.
+    pub(crate) fn client(&self, site: &Site, at_proxy: AuthenticatorBuilder) -> SquidClient {
+        self.client_with(site, at_proxy, Authenticator::builder())
+    }
+
+    pub(crate) fn client_with(
+        &self,
+        site: &Site,
+        at_proxy: AuthenticatorBuilder,
+        at_origin: AuthenticatorBuilder,
+    ) -> SquidClient {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        let to_proxy = ChannelBound::new(Tls::from((http, site.tls())));
+        let tunnel = Tunnel::new(to_proxy, self.proxy(site), at_proxy.build());
+        Client::with_connector(at_origin.build(), ChannelBound::new(Tls::from((tunnel, site.tls()))))
+    }
+}
+
+/// Apache by a name of each test's own, which only squid knows.
+pub(crate) fn through(name: usize) -> Vec<Site> {
+    let name = format!("through-{name}.lab.test");
+    sites().into_iter().map(|site| site.at_host(&name)).collect()
+}
+
+/// squid's own account of what went to a site, by tunnels or by plain http.
+pub(crate) struct Log {
+    path: &'static str,
+    began: usize,
+    target: String,
+}
+
+impl Log {
+    pub(crate) fn of(site: &Site) -> Self {
+        let path = site.value("SQUID_ACCESS_LOG");
+        let began = std::fs::metadata(path).map_or(0, |log| log.len() as usize);
+        let origin = site.origin();
+        Self { path, began, target: format!("{}:{}", origin.host(), origin.port()) }
+    }
+
+    /// So many legs, once they are there: the last is noted when its tunnel ends.
+    pub(crate) async fn legs(&self, count: usize) -> Vec<Leg> {
+        let begun = Instant::now();
+        loop {
+            let log = std::fs::read_to_string(self.path).unwrap_or_default();
+            let whole = log[self.began..].split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            let legs: Vec<_> = whole.map(Leg::parse).filter(|leg| leg.authority() == self.target).collect();
+            if legs.len() >= count {
+                return legs;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "{}: only {legs:?}", self.target);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// One request, as squid's log has it.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    /// The client's, and so its connection.
+    pub(crate) port: u16,
+    target: String,
+    pub(crate) status: u16,
+    pub(crate) user: String,
+}
+
+impl Leg {
+    /// `port=49152 CONNECT through-1.lab.test:18443 200 user=LAB%5Ccarol`
+    fn parse(line: &str) -> Self {
+        let mut fields = line.split(' ');
+        let mut field = |prefix: &str| {
+            let field = fields.next().and_then(|field| field.strip_prefix(prefix));
+            field.unwrap_or_else(|| panic!("{line:?} has no {prefix}"))
+        };
+        let port = field("port=").parse().expect("a port");
+        field("");
+        let target = field("").to_owned();
+        let status = field("").parse().expect("a status");
+        Self { port, target, status, user: field("user=").replace("%5C", "\\") }
+    }
+
+    /// Where to: a tunnel's target, or what an absolute URI has before its path.
+    fn authority(&self) -> &str {
+        let target = self.target.strip_prefix("http://").unwrap_or(&self.target);
+        target.split('/').next().unwrap_or_default()
+    }
+}
+
+pub(crate) fn statuses(legs: &[Leg]) -> Vec<u16> {
+    legs.iter().map(|leg| leg.status).collect()
+}
+
+pub(crate) fn no_tunnel(error: &Error) -> &TunnelError {
+    let ErrorKind::Connection(error) = error.kind() else { panic!("{error:?}") };
+    error.downcast_ref().expect("the connector's error")
+}
+
+pub(crate) fn refused(error: &Error) -> &Refusal {
+    match no_tunnel(error).kind() {
+        TunnelErrorKind::Answered { status, refusal: Some(refusal), .. } if *status == 407 => refusal,
+        kind => panic!("no refusal: {kind:?}"),
+    }
+}
