@@ -2,10 +2,12 @@
 
 use legwork::client::tunnel::TunnelErrorKind;
 use legwork::credentials::Credentials;
-use legwork::handshake::Why;
+use legwork::handshake::{HandshakeError, Why};
+use legwork::mechanism::MutualAuthentication;
+use legwork::service::ErrorKind;
 use tokio::task::JoinSet;
 
-use crate::squid::{Log, no_tunnel, refused, statuses, through, ways};
+use crate::squid::{Log, closing_ways, failed, no_tunnel, refused, statuses, through, ways};
 use crate::support::Page;
 
 #[tokio::test]
@@ -49,9 +51,30 @@ async fn a_known_proxy_takes_a_leg_less() {
 }
 
 #[tokio::test]
+async fn where_the_first_challenge_ends_the_connection_the_login_takes_another() {
+    for site in through(7) {
+        for way in closing_ways() {
+            let log = Log::of(&site);
+            let client = way.client(&site, way.authenticator(&site, (way.credentials)(&site)));
+            for tunnel in 1..=3 {
+                let page = Page::get(&client, site.uri("/")).await;
+                assert_eq!(page.status, 200, "{}, {tunnel}: {page:?}", way.name);
+                client.close_idle();
+                log.legs(1 + (way.statuses.len() - 1) * tunnel).await;
+            }
+            let legs = log.legs(0).await;
+            let connections: Vec<_> =
+                legs.chunk_by(|one, next| one.port == next.port).map(statuses).collect();
+            let login = &way.statuses[1..];
+            assert_eq!(connections, [&[407], login, login, login], "{}: {legs:?}", way.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn proxy_and_origin_each_get_their_own_login() {
     for site in through(3) {
-        for way in ways() {
+        for way in ways().into_iter().chain(closing_ways()) {
             let at_proxy = way.authenticator(&site, (way.credentials)(&site));
             let client = way.client_with(&site, at_proxy, site.authenticator(site.dave()));
             for path in ["/mixed/", "/mixed/two.html"] {
@@ -65,7 +88,8 @@ async fn proxy_and_origin_each_get_their_own_login() {
 #[tokio::test]
 async fn a_wrong_password_is_tried_once_and_the_error_says_so() {
     for site in through(4) {
-        for way in ways().into_iter().filter(|way| !way.name.starts_with("Kerberos")) {
+        let ways = ways().into_iter().chain(closing_ways());
+        for way in ways.filter(|way| !way.name.starts_with("Kerberos")) {
             let log = Log::of(&site);
             let name = (way.credentials)(&site).username().expect("a name").to_owned();
             let wrong = Credentials::password(name, "not-the-password");
@@ -85,6 +109,53 @@ async fn a_wrong_password_is_tried_once_and_the_error_says_so() {
             assert!(refused == 1 && before >= 15, "{}: {tried:?}", way.name);
             let legs = log.legs(16).await;
             assert!(legs.iter().all(|leg| leg.status == 407), "{}: {legs:?}", way.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_kerberos_password_reaches_the_kdc_once_and_the_error_says_so() {
+    for site in through(8) {
+        let ways = ways().into_iter().chain(closing_ways());
+        for way in ways.filter(|way| way.name.starts_with("Kerberos by password")) {
+            let before = site.passwords_refused("carol@LAB.TEST");
+            let wrong = Credentials::password("carol@LAB.TEST", "not-the-password");
+            let client = way.client(&site, way.authenticator(&site, wrong));
+            let mut tasks = JoinSet::new();
+            for _ in 0..16 {
+                let (client, uri) = (client.clone(), site.uri("/"));
+                tasks.spawn(async move { client.get(uri).await.expect_err("no tunnel") });
+            }
+            let mut told = 0;
+            for error in tasks.join_all().await {
+                let whys: Vec<_> = refused(&error).tried.iter().map(|tried| &tried.why).collect();
+                match whys[0] {
+                    Why::Refused(Some(why)) if why.contains("refused the password") => told += 1,
+                    Why::RefusedBefore => {}
+                    why => panic!("{}: {why:?}", way.name),
+                }
+            }
+            assert_eq!(told, 1, "{}", way.name);
+            assert_eq!(site.passwords_refused("carol@LAB.TEST") - before, 1, "{}", way.name);
+        }
+    }
+}
+
+// squid's own helper hands it the server's token; squid passes no token on.
+#[tokio::test]
+async fn squid_proves_to_nobody_who_it_is() {
+    for site in through(9) {
+        for way in ways().into_iter().chain(closing_ways()) {
+            let authenticator = way.authenticator(&site, (way.credentials)(&site));
+            let required = authenticator.mutual_authentication(MutualAuthentication::Required);
+            let error = way.client(&site, required).get(site.uri("/")).await.expect_err("no tunnel");
+            if ["Kerberos", "Digest"].iter().any(|scheme| way.name.starts_with(scheme)) {
+                let kind = failed(&error).kind();
+                let is_about_the_proof = matches!(kind, ErrorKind::Handshake(HandshakeError::FinalToken(_)));
+                assert!(is_about_the_proof, "{}: {error:?}", way.name);
+            } else {
+                assert_eq!(refused(&error).tried[0].why, Why::NoMutualAuthentication, "{}", way.name);
+            }
         }
     }
 }

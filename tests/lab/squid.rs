@@ -113,8 +113,21 @@ pub(crate) fn ways() -> Vec<Way> {
     ways
 }
 
+/// The same at ports that end the connection with a challenge, up to a token of the login.
+pub(crate) fn closing_ways() -> Vec<Way> {
+    let ways = ways().into_iter().filter_map(|way| {
+        let port = match way.port {
+            "SQUID_NEGOTIATE" => "SQUID_CLOSING_NEGOTIATE",
+            "SQUID_NTLM" => "SQUID_CLOSING_NTLM",
+            _ => return None,
+        };
+        Some(Way { port, ..way })
+    });
+    ways.collect()
+}
+
 #[cfg(unix)]
-fn kerberos() -> [Way; 3] {
+fn kerberos() -> [Way; 5] {
     use legwork::credentials::Ambient;
     use legwork::mechanism::gssapi::Gssapi;
     use legwork::scheme::Negotiate;
@@ -128,10 +141,13 @@ fn kerberos() -> [Way; 3] {
         statuses: &[407, 200],
     };
     let ticket = |site: &Site| Credentials::ambient(Ambient::new().cache(site.value("CCACHE")).stable());
+    let password = |site: &Site| site.credentials("KRB5_USER", "KRB5_PASSWORD");
     [
         way("Kerberos by ticket", "SQUID_NEGOTIATE", ticket),
-        way("Kerberos by password", "SQUID_NEGOTIATE", |site| site.credentials("KRB5_USER", "KRB5_PASSWORD")),
+        way("Kerberos by password", "SQUID_NEGOTIATE", password),
         way("Kerberos by TLS", "SQUID_TLS", ticket),
+        way("Kerberos by ticket, squid's own", "SQUID_KERBEROS", ticket),
+        way("Kerberos by password, squid's own", "SQUID_KERBEROS", password),
     ]
 }
 
@@ -246,5 +262,13 @@ pub(crate) fn refused(error: &Error) -> &Refusal {
     match no_tunnel(error).kind() {
         TunnelErrorKind::Answered { status, refusal: Some(refusal), .. } if *status == 407 => refusal,
         kind => panic!("no refusal: {kind:?}"),
+    }
+}
+
+/// What failed in the conversation with the proxy.
+pub(crate) fn failed(error: &Error) -> &Error {
+    match no_tunnel(error).kind() {
+        TunnelErrorKind::Failed(error) => error,
+        kind => panic!("no failure: {kind:?}"),
     }
 }

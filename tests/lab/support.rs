@@ -110,6 +110,13 @@ impl Site {
         log.lines().filter(|line| line.contains(" ISSUE: ") && line.contains(&user)).count()
     }
 
+    /// How often the KDC has been given a wrong password for this user.
+    pub(crate) fn passwords_refused(&self, user: &str) -> usize {
+        let log = std::fs::read_to_string(self.value("KDC_LOG")).expect("the KDC's log");
+        let refused = format!(" PREAUTH_FAILED: {user} for ");
+        log.lines().filter(|line| line.contains(&refused)).count()
+    }
+
     pub(crate) fn uri(&self, target: &str) -> Uri {
         format!("{}{target}", self.address).parse().expect("an absolute URI")
     }
