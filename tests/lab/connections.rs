@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use http::Uri;
 use legwork::Client;
+use legwork::client::hyper::Connect;
 use legwork::credentials::{Anonymous, Credentials};
 use tokio::task::JoinSet;
 
@@ -81,7 +82,7 @@ async fn two_users_at_once_never_share_a_connection() {
 
 /// Who sends a request, and how the client is told.
 #[derive(Clone)]
-enum Who {
+pub(crate) enum Who {
     /// The client's own user.
     Carol,
     /// The user in the request's extensions.
@@ -90,7 +91,11 @@ enum Who {
 }
 
 /// The connections that the ten requests went over, and whom Apache served on them.
-async fn ten_requests(client: LabClient, uri: Uri, who: Who) -> (Vec<u16>, &'static str) {
+pub(crate) async fn ten_requests<C: Connect>(
+    client: Client<C, Body>,
+    uri: Uri,
+    who: Who,
+) -> (Vec<u16>, &'static str) {
     let (user, status) = match who {
         Who::Carol => ("LAB\\carol", 200),
         Who::Dave(_) => ("LAB\\dave", 200),

@@ -1,5 +1,8 @@
 //! Tunnels through squid, which asks for a login first.
 
+use std::collections::{HashMap, HashSet};
+
+use legwork::Client;
 use legwork::client::tunnel::TunnelErrorKind;
 use legwork::credentials::Credentials;
 use legwork::handshake::{HandshakeError, Why};
@@ -7,7 +10,10 @@ use legwork::mechanism::MutualAuthentication;
 use legwork::service::ErrorKind;
 use tokio::task::JoinSet;
 
-use crate::squid::{Log, closing_ways, failed, no_tunnel, refused, statuses, through, ways};
+use crate::connections::{Who, ten_requests};
+use crate::squid::{
+    Leg, Log, SquidClient, by_connection, closing_ways, failed, no_tunnel, refused, statuses, through, ways,
+};
 use crate::support::Page;
 
 #[tokio::test]
@@ -191,5 +197,83 @@ async fn sixteen_tunnels_at_once_all_get_in() {
             });
         }
         tasks.join_all().await;
+    }
+}
+
+/// An NTLM login, on one connection from its first leg to its last.
+fn is_one_login(legs: &[&Leg], user: &str) -> bool {
+    let statuses: Vec<_> = legs.iter().map(|leg| leg.status).collect();
+    let (last, before) = legs.split_last().expect("a leg");
+    (statuses == [407, 407, 200] || statuses == [407, 200])
+        && last.user == user
+        && before.iter().all(|leg| leg.user == "-")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_and_fifty_six_tasks_share_thirty_two_tunnels() {
+    for site in through(10) {
+        let way = &ways()[2];
+        let log = Log::of(&site);
+        let connector = way.connector(&site, way.authenticator(&site, site.carol()));
+        let at_origin = site.authenticator(site.dave()).build();
+        let client: SquidClient = Client::builder(at_origin).max_per_origin(32).build(connector);
+        let mut tasks = JoinSet::new();
+        for _ in 0..256 {
+            let (client, uri) = (client.clone(), site.uri("/ntlm/"));
+            tasks.spawn(async move {
+                let mut ports = Vec::new();
+                for _ in 0..4 {
+                    let page = Page::get(&client, uri.clone()).await;
+                    assert_eq!((page.status, page.user.as_str()), (200, "LAB\\dave"), "{page:?}");
+                    ports.push(page.port);
+                }
+                ports
+            });
+        }
+        let ports: HashSet<_> = tasks.join_all().await.into_iter().flatten().collect();
+        client.shut_down().await;
+        let legs = log.tunnels(ports.len()).await;
+        assert!(ports.len() <= 32, "{}: {ports:?}", site.scheme);
+        for legs in by_connection(&legs) {
+            assert!(is_one_login(&legs, "LAB\\carol"), "{}: {legs:?}", site.scheme);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_users_at_once_never_share_a_tunnel() {
+    for site in through(11) {
+        let way = &ways()[2];
+        let log = Log::of(&site);
+        // Each with far fewer tunnels than tasks, so that one user's must give way to another's.
+        let clients = [site.carol(), site.dave()].map(|user| {
+            let connector = way.connector(&site, way.authenticator(&site, user.clone()));
+            let at_origin = site.authenticator(site.carol()).build();
+            let client: SquidClient = Client::builder(at_origin).max_per_origin(6).build(connector);
+            (user.username().expect("a name").to_owned(), client)
+        });
+        let mut tasks = JoinSet::new();
+        for i in 0..48 {
+            let (at_proxy, client) = clients[i % 2].clone();
+            let who = [Who::Carol, Who::Dave(site.dave()), Who::Nobody][i % 3].clone();
+            let requests = ten_requests(client, site.uri("/ntlm/"), who);
+            tasks.spawn(async move { (at_proxy, requests.await) });
+        }
+        let mut owners = HashMap::new();
+        for (at_proxy, (ports, at_origin)) in tasks.join_all().await {
+            for port in ports {
+                let owner = owners.entry(port).or_insert_with(|| (at_proxy.clone(), at_origin));
+                assert_eq!(*owner, (at_proxy.clone(), at_origin), "{}: {port} carried both", site.scheme);
+            }
+        }
+        for (_, client) in &clients {
+            client.shut_down().await;
+        }
+        let legs = log.tunnels(owners.len()).await;
+        for legs in by_connection(&legs) {
+            let out = legs.last().and_then(|leg| leg.out).expect("a tunnel");
+            let Some((user, _)) = owners.get(&out) else { panic!("{legs:?}") };
+            assert!(is_one_login(&legs, user), "{}: {legs:?}", site.scheme);
+        }
     }
 }

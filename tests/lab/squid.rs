@@ -1,5 +1,6 @@
 //! squid as a test sees it: the ways to log in, clients through it, and its own account of what came.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,8 @@ use crate::support::*;
 
 type Tls<C> = hyper_rustls::HttpsConnector<C>;
 type Squid = Tunnel<ChannelBound<Tls<HttpConnector>>>;
-pub(crate) type SquidClient = Client<ChannelBound<Tls<Squid>>, Body>;
+type ThroughSquid = ChannelBound<Tls<Squid>>;
+pub(crate) type SquidClient = Client<ThroughSquid, Body>;
 
 /// A way to log in at squid, and what its log then has of a tunnel.
 pub(crate) struct Way {
@@ -171,12 +173,16 @@ impl Way {
         at_proxy: AuthenticatorBuilder,
         at_origin: AuthenticatorBuilder,
     ) -> SquidClient {
+        Client::with_connector(at_origin.build(), self.connector(site, at_proxy))
+    }
+
+    pub(crate) fn connector(&self, site: &Site, at_proxy: AuthenticatorBuilder) -> ThroughSquid {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
         let to_proxy = ChannelBound::new(Tls::from((http, site.tls())));
         let tunnel = Tunnel::new(to_proxy, self.proxy(site), at_proxy.build());
-        Client::with_connector(at_origin.build(), ChannelBound::new(Tls::from((tunnel, site.tls()))))
+        ChannelBound::new(Tls::from((tunnel, site.tls())))
     }
 }
 
@@ -196,19 +202,30 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn of(site: &Site) -> Self {
         let path = site.value("SQUID_ACCESS_LOG");
-        let began = std::fs::metadata(path).map_or(0, |log| log.len() as usize);
+        // A line that crosses a page of the file is there by halves for a moment.
+        let log = std::fs::read_to_string(path).unwrap_or_default();
+        let began = log.rfind('\n').map_or(0, |end| end + 1);
         let origin = site.origin();
         Self { path, began, target: format!("{}:{}", origin.host(), origin.port()) }
     }
 
     /// So many legs, once they are there: the last is noted when its tunnel ends.
     pub(crate) async fn legs(&self, count: usize) -> Vec<Leg> {
+        self.legs_where(|legs| legs.len() >= count).await
+    }
+
+    /// All legs, once so many tunnels have ended.
+    pub(crate) async fn tunnels(&self, count: usize) -> Vec<Leg> {
+        self.legs_where(|legs| legs.iter().filter(|leg| leg.status == 200).count() >= count).await
+    }
+
+    async fn legs_where(&self, complete: impl Fn(&[Leg]) -> bool) -> Vec<Leg> {
         let begun = Instant::now();
         loop {
             let log = std::fs::read_to_string(self.path).unwrap_or_default();
             let whole = log[self.began..].split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
             let legs: Vec<_> = whole.map(Leg::parse).filter(|leg| leg.authority() == self.target).collect();
-            if legs.len() >= count {
+            if complete(&legs) {
                 return legs;
             }
             assert!(begun.elapsed() < Duration::from_secs(10), "{}: only {legs:?}", self.target);
@@ -225,10 +242,12 @@ pub(crate) struct Leg {
     target: String,
     pub(crate) status: u16,
     pub(crate) user: String,
+    /// squid's own port towards the origin; none where it did not go there.
+    pub(crate) out: Option<u16>,
 }
 
 impl Leg {
-    /// `port=49152 CONNECT through-1.lab.test:18443 200 user=LAB%5Ccarol`
+    /// `port=49152 CONNECT through-1.lab.test:18443 200 user=LAB%5Ccarol out=49153`
     fn parse(line: &str) -> Self {
         let mut fields = line.split(' ');
         let mut field = |prefix: &str| {
@@ -239,7 +258,8 @@ impl Leg {
         field("");
         let target = field("").to_owned();
         let status = field("").parse().expect("a status");
-        Self { port, target, status, user: field("user=").replace("%5C", "\\") }
+        let user = field("user=").replace("%5C", "\\");
+        Self { port, target, status, user, out: field("out=").parse().ok() }
     }
 
     /// Where to: a tunnel's target, or what an absolute URI has before its path.
@@ -247,6 +267,16 @@ impl Leg {
         let target = self.target.strip_prefix("http://").unwrap_or(&self.target);
         target.split('/').next().unwrap_or_default()
     }
+}
+
+/// The legs of each connection, in their order. It ends with a tunnel; its port may then be another's.
+pub(crate) fn by_connection(legs: &[Leg]) -> Vec<Vec<&Leg>> {
+    let mut ports = HashMap::<_, Vec<_>>::new();
+    for leg in legs {
+        ports.entry(leg.port).or_default().push(leg);
+    }
+    let connections = ports.values().flat_map(|legs| legs.split_inclusive(|leg| leg.status == 200));
+    connections.map(<[_]>::to_vec).collect()
 }
 
 pub(crate) fn statuses(legs: &[Leg]) -> Vec<u16> {
