@@ -493,7 +493,9 @@ impl Handshake {
             }
             return Action::Deliver(None);
         }
-        match head.persistent_auth() {
+        // What a proxy passes on is the origin's word, and no word makes Basic the connection's.
+        let is_of_origin = self.challenger == Challenger::Origin && run.is_bound();
+        match head.persistent_auth().filter(|_| is_of_origin) {
             Some(true) => run.persists = true,
             Some(false) => self.request.closing = true,
             None => {}
