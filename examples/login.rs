@@ -12,6 +12,7 @@ use std::time::Instant;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use legwork::client::hyper::{ClientBuilder, HttpsConnector};
+use legwork::client::proxy::Proxies;
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Scheme, Scram};
 use legwork::service::LegReport;
@@ -108,7 +109,12 @@ fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, F
     if let Some(scheme) = arguments.scheme {
         authenticator = authenticator.schemes([the_scheme(scheme)]);
     }
-    let builder = Client::builder(authenticator.build()).observer(legs);
+    let mut builder = Client::builder(authenticator.build()).observer(legs);
+    builder = match arguments.proxy.as_deref() {
+        None => builder,
+        Some("env") => builder.proxies(Proxies::from_env()),
+        Some(proxy) => builder.proxies(Proxies::all(proxy.parse().map_err(Failure::Proxy)?)),
+    };
     match &arguments.ca {
         Some(file) => with_authority(builder, file).map_err(Failure::Authority),
         None => builder.build_https().map_err(|error| Failure::Authority(error.into())),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use legwork::client::proxy::InvalidProxy;
 use legwork::handshake::{HandshakeError, Refusal, Renewal, Tried, Why};
 use legwork::service::{BoxError, Error, ErrorKind};
 
@@ -10,6 +11,7 @@ use legwork::service::{BoxError, Error, ErrorKind};
 #[derive(Debug)]
 pub(crate) enum Failure {
     NotAUrl,
+    Proxy(InvalidProxy),
     /// The embedded server did not start.
     Embedded(io::Error),
     /// The password could not be read.
@@ -41,6 +43,7 @@ impl fmt::Display for Failure {
             Self::NotAUrl => f.write_str(
                 "That is no http or https URL. Write it in full, such as https://mail.example/ews/.",
             ),
+            Self::Proxy(error) => write!(f, "--proxy: {error}."),
             Self::Embedded(error) => write!(f, "The embedded server did not start: {error}."),
             Self::Password(error) => {
                 write!(f, "The password could not be read: {error}. Try the variable LEGWORK_PASSWORD.")
@@ -104,7 +107,7 @@ fn weight(why: &Why) -> u8 {
         Why::Refused(_) => 6,
         Why::RefusedBefore => 5,
         Why::NoCredentials => 4,
-        Why::CannotStart(_) => 3,
+        Why::CannotStart(_) | Why::NoProxySupport => 3,
         Why::RevealsSecret => 2,
         _ => 1,
     }

@@ -18,6 +18,8 @@ Without a URL the server is one inside the program, which knows LAB\\carol.
     --upload FILE      a POST of this file, streamed, in place of a GET
     -n REQUESTS        how many requests (1)
     --concurrency N    how many of them at a time (1)
+    --proxy URL        go through this proxy, as the user that the URL may name
+                       (http://DOMAIN%5Cuser:password@host:port); `env` is what http_proxy and its like say
     --ca FILE.pem      trust these certificate authorities, and not those of the system
     --insecure-basic   send Basic's password over plain http too
     --help             this text
@@ -32,6 +34,7 @@ pub(crate) struct Arguments {
     pub(crate) upload: Option<String>,
     pub(crate) requests: usize,
     pub(crate) concurrency: usize,
+    pub(crate) proxy: Option<String>,
     pub(crate) ca: Option<String>,
     pub(crate) insecure_basic: bool,
 }
@@ -55,6 +58,7 @@ impl Arguments {
             upload: None,
             requests: 1,
             concurrency: 1,
+            proxy: None,
             ca: None,
             insecure_basic: false,
         };
@@ -67,6 +71,7 @@ impl Arguments {
                 "--upload" => arguments.upload = Some(value()?),
                 "-n" => arguments.requests = number(&value()?)?,
                 "--concurrency" => arguments.concurrency = number(&value()?)?,
+                "--proxy" => arguments.proxy = Some(value()?),
                 "--ca" => arguments.ca = Some(value()?),
                 "--insecure-basic" => arguments.insecure_basic = true,
                 option if option.starts_with('-') => return Err(format!("{option} is not known")),
