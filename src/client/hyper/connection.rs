@@ -12,6 +12,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 use pin_project_lite::pin_project;
 
+use crate::client::pool::Leaf;
 use crate::service::{BoxError, LegBody, Line, Tee, Unsent};
 
 /// hyper's response future cannot be named; it lives in this cell, made once per connection and
@@ -97,14 +98,17 @@ where
     }
 }
 
-impl<B> Connection<B> {
-    /// Whether another request can be sent now.
-    pub(super) fn is_ready(&self) -> bool {
+impl<B> Leaf for Connection<B> {
+    fn is_ready(&self) -> bool {
         self.cell.is_ready()
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    fn is_closed(&self) -> bool {
         self.cell.is_closed()
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.cell.as_mut().poll_ready(cx).map_err(Into::into)
     }
 }
 
@@ -115,7 +119,7 @@ impl<B> Line<B> for Connection<B> {
     type Error = BoxError;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.cell.as_mut().poll_ready(cx).map_err(Into::into)
+        Leaf::poll_ready(self, cx)
     }
 
     fn send(&mut self, request: Request<LegBody<B>>) {

@@ -21,33 +21,31 @@
 //! # }
 //! ```
 
-mod body;
 pub(super) mod builder;
 mod channel_bound;
+mod client;
 pub(super) mod connect;
 pub(super) mod connection;
-mod dispatch;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod given;
 #[cfg(feature = "native-tls")]
 mod native;
-mod pool;
 mod route;
 mod secure;
 #[cfg(feature = "rustls")]
 mod tls;
 
+pub use crate::client::builder::ClientBuilder;
+pub use crate::client::response_body::ResponseBody;
 /// The native-tls whose `TlsConnector` [`ClientBuilder::build_with_native_tls`] takes.
 #[cfg(feature = "native-tls")]
 pub use ::native_tls;
 /// The rustls whose `ClientConfig` [`ClientBuilder::build_with_tls`] takes.
 #[cfg(feature = "rustls")]
 pub use ::rustls;
-pub use body::ResponseBody;
-pub use builder::ClientBuilder;
 pub use channel_bound::{BoundFuture, BoundStream, ChannelBound, ServerCertificate};
+pub use client::{Client, ClientFuture};
 pub use connect::Connect;
-pub use dispatch::{Client, ClientFuture};
 #[cfg(feature = "native-tls")]
 pub use native::NativeTlsConnector;
 #[cfg(feature = "rustls")]

@@ -7,9 +7,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 
-use crate::client::hyper::builder::{ClientBuilder, http_connector};
+use crate::client::builder::ClientBuilder;
+use crate::client::hyper::builder::http_connector;
 use crate::client::hyper::channel_bound::ChannelBound;
-use crate::client::hyper::dispatch::Client;
+use crate::client::hyper::client::Client;
 use crate::client::hyper::given::{self, Given};
 use crate::client::hyper::secure::{BoxTransport, Secure};
 use crate::service::{BoxError, BoxFuture};

@@ -7,20 +7,20 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::task::JoinHandle;
 
-use crate::client::hyper::pool::PoolLimits;
-use crate::client::hyper::pool::host::{Counts, Hashed, Host, Wanted, hash};
-use crate::client::hyper::pool::lease::Pooled;
-use crate::client::hyper::pool::waiter::Waiter;
+use crate::client::pool::host::{Counts, Hashed, Host, Wanted, hash};
+use crate::client::pool::lease::Pooled;
+use crate::client::pool::waiter::Waiter;
+use crate::client::pool::{Leaf, PoolLimits};
 use crate::protection_space::{InvalidOrigin, Origin};
 
 /// All that is behind the pool's lock.
-pub(super) struct State<B> {
-    pub(super) hosts: HashMap<u64, Vec<HostState<B>>, BuildHasherDefault<Hashed>>,
+pub(super) struct State<L> {
+    pub(super) hosts: HashMap<u64, Vec<HostState<L>>, BuildHasherDefault<Hashed>>,
     pub(super) origins: HashMap<Origin, Arc<Counts>>,
     /// The host of the last request, which the next is likely to be for.
     pub(super) recent: Option<Arc<Host>>,
     pub(super) open: usize,
-    pub(super) waiters: VecDeque<Arc<Waiter<B>>>,
+    pub(super) waiters: VecDeque<Arc<Waiter<L>>>,
     /// Counts the sweeps; an idle connection remembers the one before it was put back.
     pub(super) sweep: u64,
     /// Counts the connections put back: between two sweeps, it tells which is the oldest.
@@ -30,20 +30,20 @@ pub(super) struct State<B> {
 }
 
 /// A host and its idle connections.
-pub(super) struct HostState<B> {
+pub(super) struct HostState<L> {
     host: Arc<Host>,
     /// The most recently used last.
-    idle: Vec<Idle<B>>,
+    idle: Vec<Idle<L>>,
 }
 
 /// A connection that nobody uses; since which sweep, and its turn among those put back.
-pub(super) struct Idle<B> {
-    pub(super) connection: Box<Pooled<B>>,
+pub(super) struct Idle<L> {
+    pub(super) connection: Box<Pooled<L>>,
     pub(super) since: u64,
     turn: u64,
 }
 
-impl<B> State<B> {
+impl<L> State<L> {
     pub(super) fn new() -> Self {
         Self {
             hosts: HashMap::default(),
@@ -85,11 +85,14 @@ impl<B> State<B> {
         Ok(host)
     }
 
-    fn of(&mut self, host: &Host) -> Option<&mut HostState<B>> {
+    fn of(&mut self, host: &Host) -> Option<&mut HostState<L>> {
         self.hosts.get_mut(&host.hash)?.iter_mut().find(|known| std::ptr::eq(&*known.host, host))
     }
 
-    pub(super) fn pop_idle(&mut self, host: &Host) -> Option<Box<Pooled<B>>> {
+    pub(super) fn pop_idle(&mut self, host: &Host) -> Option<Box<Pooled<L>>>
+    where
+        L: Leaf,
+    {
         loop {
             let mut idle = self.of(host)?.idle.pop()?;
             host.counts.idle.fetch_sub(1, Relaxed);
@@ -103,9 +106,9 @@ impl<B> State<B> {
     /// Returns the connection that had to go instead, if one had to.
     pub(super) fn put_idle(
         &mut self,
-        connection: Box<Pooled<B>>,
+        connection: Box<Pooled<L>>,
         limits: &PoolLimits,
-    ) -> Option<Box<Pooled<B>>> {
+    ) -> Option<Box<Pooled<L>>> {
         self.put_back += 1;
         let (since, turn) = (self.sweep, self.put_back);
         let Some(known) = self.of(&connection.host) else {
@@ -127,7 +130,7 @@ impl<B> State<B> {
 
     /// Whether there is room for a connection to `host`, after closing an idle one if need be,
     /// which is returned.
-    pub(super) fn make_room(&mut self, host: &Host, limits: &PoolLimits) -> Option<Option<Box<Pooled<B>>>> {
+    pub(super) fn make_room(&mut self, host: &Host, limits: &PoolLimits) -> Option<Option<Box<Pooled<L>>>> {
         if self.may_open(host, limits) {
             return Some(None);
         }
@@ -138,7 +141,7 @@ impl<B> State<B> {
         Some(Some(closed))
     }
 
-    fn take_oldest_idle(&mut self, which: impl Fn(&Host) -> bool) -> Option<Box<Pooled<B>>> {
+    fn take_oldest_idle(&mut self, which: impl Fn(&Host) -> bool) -> Option<Box<Pooled<L>>> {
         let oldest = self
             .hosts
             .values_mut()
@@ -152,7 +155,7 @@ impl<B> State<B> {
         Some(idle.connection)
     }
 
-    pub(super) fn take_idle(&mut self, mut which: impl FnMut(&mut Idle<B>) -> bool) -> Vec<Idle<B>> {
+    pub(super) fn take_idle(&mut self, mut which: impl FnMut(&mut Idle<L>) -> bool) -> Vec<Idle<L>> {
         let mut taken = Vec::new();
         for known in self.hosts.values_mut().flatten() {
             for mut idle in std::mem::take(&mut known.idle) {

@@ -13,24 +13,24 @@ use crate::service::origin_form;
 
 /// What a request wants a connection for: all that goes into the pool's key.
 #[derive(Clone, Copy)]
-pub(in crate::client::hyper) struct Wanted<'a> {
+pub(in crate::client) struct Wanted<'a> {
     /// An absolute URI.
-    pub(in crate::client::hyper) uri: &'a Uri,
-    pub(in crate::client::hyper) identity: &'a Identity,
+    pub(in crate::client) uri: &'a Uri,
+    pub(in crate::client) identity: &'a Identity,
     /// The proxy in between, and who it sees.
-    pub(in crate::client::hyper) via: Option<&'a (Origin, Identity)>,
+    pub(in crate::client) via: Option<&'a (Origin, Identity)>,
 }
 
 /// One origin as one identity, by one way: the pool's key, and what every request to it needs.
-pub(in crate::client::hyper) struct Host {
+pub(in crate::client) struct Host {
     pub(super) hash: u64,
-    pub(in crate::client::hyper) origin: Origin,
+    pub(in crate::client) origin: Origin,
     pub(super) counts: Arc<Counts>,
-    pub(in crate::client::hyper) key: IdentityKey,
+    pub(in crate::client) key: IdentityKey,
     /// `Host` as it is sent (RFC 9110, section 7.2).
-    pub(in crate::client::hyper) header: HeaderValue,
+    pub(in crate::client) header: HeaderValue,
     /// What the connector is given.
-    pub(in crate::client::hyper) target: Uri,
+    pub(in crate::client) target: Uri,
 }
 
 /// An origin's connections, of all identities. Changed under the pool's lock alone.
@@ -89,7 +89,7 @@ impl Host {
 
     /// The request target for who is spoken to: the origin itself or, at its other side, a proxy
     /// (RFC 9112, sections 3.2.1 and 3.2.2).
-    pub(in crate::client::hyper) fn target_of(&self, uri: &Uri) -> Uri {
+    pub(in crate::client) fn target_of(&self, uri: &Uri) -> Uri {
         if !self.is_forwarded() {
             return origin_form(uri);
         }
@@ -99,7 +99,7 @@ impl Host {
     }
 
     /// Whether its requests are sent to a proxy as they are, rather than through a tunnel.
-    pub(in crate::client::hyper) fn is_forwarded(&self) -> bool {
+    pub(in crate::client) fn is_forwarded(&self) -> bool {
         self.key.proxy.is_some() && !self.origin.is_secure()
     }
 }

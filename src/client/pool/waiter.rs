@@ -5,36 +5,36 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::client::hyper::pool::host::Host;
-use crate::client::hyper::pool::lease::Pooled;
-use crate::client::hyper::pool::{Checkout, Pool};
+use crate::client::pool::host::Host;
+use crate::client::pool::lease::Pooled;
+use crate::client::pool::{Checkout, Pool};
 use crate::service::ErrorKind;
 
 /// What a waiter is given.
-pub(super) enum Grant<B> {
+pub(super) enum Grant<L> {
     /// An idle connection of its own host.
-    Connection(Box<Pooled<B>>),
+    Connection(Box<Pooled<L>>),
     /// Room for a new one, counted already.
     Place,
     ShutDown,
 }
 
 /// A request in the queue.
-pub(super) struct Waiter<B> {
+pub(super) struct Waiter<L> {
     pub(super) host: Arc<Host>,
     /// Wants a connection that has seen no other request.
     pub(super) fresh: bool,
-    grant: Mutex<(Option<Grant<B>>, Option<Waker>)>,
+    grant: Mutex<(Option<Grant<L>>, Option<Waker>)>,
 }
 
-impl<B> Waiter<B> {
+impl<L> Waiter<L> {
     pub(super) fn new(host: Arc<Host>, fresh: bool) -> Arc<Self> {
         Arc::new(Self { host, fresh, grant: Mutex::default() })
     }
 
     /// Under the pool's lock, as is the giving up of a waiter: a grant never goes to one that has
     /// given up, where it would be lost. Who calls wakes the waiter after that.
-    pub(super) fn give(&self, grant: Grant<B>) -> Option<Waker> {
+    pub(super) fn give(&self, grant: Grant<L>) -> Option<Waker> {
         let mut slot = self.grant.lock().unwrap_or_else(PoisonError::into_inner);
         slot.0 = Some(grant);
         slot.1.take()
@@ -48,19 +48,19 @@ pub(super) fn wake(waker: Option<Waker>) {
 }
 
 /// Resolves when the waiter is given something; dropped before, it leaves the queue.
-pub(super) struct Waiting<'a, B> {
-    pool: &'a Arc<Pool<B>>,
-    waiter: Option<Arc<Waiter<B>>>,
+pub(super) struct Waiting<'a, L> {
+    pool: &'a Arc<Pool<L>>,
+    waiter: Option<Arc<Waiter<L>>>,
 }
 
-impl<'a, B> Waiting<'a, B> {
-    pub(super) fn new(pool: &'a Arc<Pool<B>>, waiter: Arc<Waiter<B>>) -> Self {
+impl<'a, L> Waiting<'a, L> {
+    pub(super) fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
         Self { pool, waiter: Some(waiter) }
     }
 }
 
-impl<'a, B> Future for Waiting<'a, B> {
-    type Output = Result<Checkout<'a, B>, ErrorKind>;
+impl<'a, L> Future for Waiting<'a, L> {
+    type Output = Result<Checkout<'a, L>, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waiter = self.waiter.as_ref().expect("not polled after it was ready");
@@ -76,7 +76,7 @@ impl<'a, B> Future for Waiting<'a, B> {
     }
 }
 
-impl<B> Drop for Waiting<'_, B> {
+impl<L> Drop for Waiting<'_, L> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
         self.pool.lock().waiters.retain(|other| !Arc::ptr_eq(other, &waiter));

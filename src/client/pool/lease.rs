@@ -2,54 +2,56 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::client::hyper::connection::Connection;
-use crate::client::hyper::pool::Pool;
-use crate::client::hyper::pool::host::Host;
-use crate::service::{Channel, Line};
+use crate::client::pool::host::Host;
+use crate::client::pool::{Leaf, Pool};
+use crate::service::Channel;
 
 /// A connection that belongs to the pool: idle in it, leased, or held by a response's body. Made
 /// once per connection, it has one owner at a time.
-pub(in crate::client::hyper) struct Pooled<B> {
-    pool: Weak<Pool<B>>,
+pub(in crate::client) struct Pooled<L> {
+    pool: Weak<Pool<L>>,
     pub(super) host: Arc<Host>,
     /// Out while a request is on it. The lock is never taken; it lets a body that holds the
     /// connection be `Sync`.
-    channel: Mutex<Option<Channel<Connection<B>>>>,
+    channel: Mutex<Option<Channel<L>>>,
 }
 
 /// A place in the pool's limits, without a connection in it. Dropped, it is free again.
-pub(in crate::client::hyper) struct Permit<'a, B> {
-    pool: &'a Arc<Pool<B>>,
+pub(in crate::client) struct Permit<'a, L> {
+    pool: &'a Arc<Pool<L>>,
     host: Option<Arc<Host>>,
 }
 
 /// A connection checked out for one request. Dropped, it is closed and its place is free again.
-pub(in crate::client::hyper) struct Lease<'a, B> {
-    pool: &'a Pool<B>,
-    connection: Option<Box<Pooled<B>>>,
+pub(in crate::client) struct Lease<'a, L> {
+    pool: &'a Pool<L>,
+    connection: Option<Box<Pooled<L>>>,
 }
 
-impl<B> Pooled<B> {
-    fn channel(&mut self) -> &mut Option<Channel<Connection<B>>> {
+impl<L> Pooled<L> {
+    fn channel(&mut self) -> &mut Option<Channel<L>> {
         self.channel.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn is_closed(&mut self) -> bool {
+    pub(super) fn is_closed(&mut self) -> bool
+    where
+        L: Leaf,
+    {
         self.channel().as_ref().is_none_or(|channel| channel.service.is_closed())
     }
 }
 
-impl<'a, B> Permit<'a, B> {
-    pub(super) fn new(pool: &'a Arc<Pool<B>>, host: Arc<Host>) -> Self {
+impl<'a, L> Permit<'a, L> {
+    pub(super) fn new(pool: &'a Arc<Pool<L>>, host: Arc<Host>) -> Self {
         Self { pool, host: Some(host) }
     }
 
-    pub(in crate::client::hyper) fn host(&self) -> &Host {
+    pub(in crate::client) fn host(&self) -> &Host {
         self.host.as_ref().expect("it is spent by value")
     }
 
     /// The connection that was made on this permit.
-    pub(in crate::client::hyper) fn connected(mut self, channel: Channel<Connection<B>>) -> Lease<'a, B> {
+    pub(in crate::client) fn connected(mut self, channel: Channel<L>) -> Lease<'a, L> {
         let connection = Pooled {
             pool: Arc::downgrade(self.pool),
             host: self.host.take().expect("it is spent by value"),
@@ -59,7 +61,7 @@ impl<'a, B> Permit<'a, B> {
     }
 }
 
-impl<B> Drop for Permit<'_, B> {
+impl<L> Drop for Permit<'_, L> {
     fn drop(&mut self) {
         if let Some(host) = &self.host {
             self.pool.free(host);
@@ -67,37 +69,37 @@ impl<B> Drop for Permit<'_, B> {
     }
 }
 
-impl<'a, B> Lease<'a, B> {
-    pub(super) fn new(pool: &'a Pool<B>, connection: Box<Pooled<B>>) -> Self {
+impl<'a, L> Lease<'a, L> {
+    pub(super) fn new(pool: &'a Pool<L>, connection: Box<Pooled<L>>) -> Self {
         Self { pool, connection: Some(connection) }
     }
 
     /// Takes the channel out for a request; the rest keeps the place.
-    pub(in crate::client::hyper) fn channel(&mut self) -> Channel<Connection<B>> {
+    pub(in crate::client) fn channel(&mut self) -> Channel<L> {
         let connection = self.connection.as_mut().expect("it is given back by value");
         connection.channel().take().expect("a connection is whole until a request is on it")
     }
 
-    pub(in crate::client::hyper) fn host(&self) -> &Host {
+    pub(in crate::client) fn host(&self) -> &Host {
         &self.connection.as_ref().expect("it is given back by value").host
     }
 
     /// Puts the channel back in.
-    fn whole(mut self, channel: Channel<Connection<B>>) -> Box<Pooled<B>> {
+    fn whole(mut self, channel: Channel<L>) -> Box<Pooled<L>> {
         let mut connection = self.connection.take().expect("it is given back by value");
         *connection.channel() = Some(channel);
         connection
     }
 }
 
-impl<B: Send + 'static> Lease<'_, B> {
+impl<L: Leaf + Send + 'static> Lease<'_, L> {
     /// Parks the channel until the response's body has ended.
-    pub(in crate::client::hyper) fn park(self, channel: Channel<Connection<B>>) -> Box<dyn Parked> {
+    pub(in crate::client) fn park(self, channel: Channel<L>) -> Box<dyn Parked> {
         self.whole(channel)
     }
 }
 
-impl<B> Drop for Lease<'_, B> {
+impl<L> Drop for Lease<'_, L> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             self.pool.free(&connection.host);
@@ -106,14 +108,14 @@ impl<B> Drop for Lease<'_, B> {
 }
 
 /// A leased connection, as a response's body sees it.
-pub(in crate::client::hyper) trait Parked: Send + Sync {
+pub(in crate::client) trait Parked: Send + Sync {
     /// The response has been read to its end: the connection can go on.
     fn release(self: Box<Self>);
     /// It has not: the connection is closed.
     fn discard(self: Box<Self>);
 }
 
-impl<B: Send + 'static> Parked for Pooled<B> {
+impl<L: Leaf + Send + 'static> Parked for Pooled<L> {
     fn release(mut self: Box<Self>) {
         let Some(pool) = self.pool.upgrade() else { return };
         let Some(channel) = self.channel() else { return };

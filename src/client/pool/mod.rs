@@ -10,14 +10,15 @@ pub(super) use lease::{Lease, Parked, Permit};
 
 use std::hash::RandomState;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::client::hyper::pool::lease::Pooled;
-use crate::client::hyper::pool::state::State;
-use crate::client::hyper::pool::waiter::{Grant, Waiter, Waiting, wake};
-use crate::service::ErrorKind;
+use crate::client::pool::lease::Pooled;
+use crate::client::pool::state::State;
+use crate::client::pool::waiter::{Grant, Waiter, Waiting, wake};
+use crate::service::{BoxError, ErrorKind};
 
 /// How many connections there are, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +35,23 @@ impl Default for PoolLimits {
     }
 }
 
+/// What the pool has to know of a connection.
+pub(super) trait Leaf {
+    /// Whether another request can be sent now.
+    fn is_ready(&self) -> bool;
+
+    /// Whether no other request can ever be sent.
+    fn is_closed(&self) -> bool;
+
+    /// Resolves when another request can be sent.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
+}
+
 /// How often within the idle timeout idle connections are looked through.
 const SWEEPS_PER_TIMEOUT: u32 = 4;
 
-pub(super) struct Pool<B> {
-    state: Mutex<State<B>>,
+pub(super) struct Pool<L> {
+    state: Mutex<State<L>>,
     limits: PoolLimits,
     hasher: RandomState,
     /// Told whenever the last connection is gone.
@@ -46,12 +59,12 @@ pub(super) struct Pool<B> {
 }
 
 /// What a request gets from the pool.
-pub(super) enum Checkout<'a, B> {
-    Lease(Lease<'a, B>),
-    Connect(Permit<'a, B>),
+pub(super) enum Checkout<'a, L> {
+    Lease(Lease<'a, L>),
+    Connect(Permit<'a, L>),
 }
 
-impl<B> Pool<B> {
+impl<L> Pool<L> {
     pub(super) fn new(limits: PoolLimits) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::new()),
@@ -61,12 +74,15 @@ impl<B> Pool<B> {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<B>> {
+    fn lock(&self) -> MutexGuard<'_, State<L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An idle connection, if there is one.
-    pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, B>>, ErrorKind> {
+    pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, L>>, ErrorKind>
+    where
+        L: Leaf,
+    {
         let mut state = self.lock();
         if state.shut_down {
             return Err(ErrorKind::ShutDown);
@@ -81,7 +97,10 @@ impl<B> Pool<B> {
         self: &Arc<Self>,
         wanted: Wanted<'_>,
         fresh: bool,
-    ) -> Result<Checkout<'_, B>, ErrorKind> {
+    ) -> Result<Checkout<'_, L>, ErrorKind>
+    where
+        L: Leaf,
+    {
         let waiter = {
             let mut state = self.lock();
             if state.shut_down {
@@ -107,7 +126,7 @@ impl<B> Pool<B> {
         Waiting::new(self, waiter).await
     }
 
-    fn grant(self: &Arc<Self>, grant: Grant<B>, host: Arc<Host>) -> Result<Checkout<'_, B>, ErrorKind> {
+    fn grant(self: &Arc<Self>, grant: Grant<L>, host: Arc<Host>) -> Result<Checkout<'_, L>, ErrorKind> {
         match grant {
             Grant::Connection(connection) => Ok(Checkout::Lease(Lease::new(self, connection))),
             Grant::Place => Ok(Checkout::Connect(Permit::new(self, host))),
@@ -116,7 +135,7 @@ impl<B> Pool<B> {
     }
 
     /// Takes a connection back: for the first waiter that it serves, else as idle.
-    fn put_back(&self, connection: Box<Pooled<B>>) {
+    fn put_back(&self, connection: Box<Pooled<L>>) {
         let mut state = self.lock();
         let host = &connection.host;
         if state.shut_down {
@@ -167,7 +186,7 @@ impl<B> Pool<B> {
         }
     }
 
-    fn wake_if_empty(&self, state: &State<B>) {
+    fn wake_if_empty(&self, state: &State<L>) {
         if state.open == 0 {
             self.empty.notify_waiters();
         }
@@ -183,7 +202,10 @@ impl<B> Pool<B> {
     }
 
     /// Closes idle connections that have outlived the timeout, or that the server has closed.
-    fn sweep(&self) {
+    fn sweep(&self)
+    where
+        L: Leaf,
+    {
         let mut state = self.lock();
         state.sweep += 1;
         let now = state.sweep;
@@ -199,7 +221,7 @@ impl<B> Pool<B> {
     /// Sweeps from now on, until the pool is dropped; anew where the runtime that did it has ended.
     pub(super) fn keep_swept(self: &Arc<Self>)
     where
-        B: Send + 'static,
+        L: Leaf + Send + 'static,
     {
         let mut state = self.lock();
         if state.sweeping.as_ref().is_some_and(|task| !task.is_finished()) {

@@ -1,0 +1,132 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::dispatch::{Dispatcher, Settings};
+use crate::client::pool::{Pool, PoolLimits};
+use crate::client::proxy::Proxies;
+use crate::client::runtime::environment;
+use crate::handshake::Authenticator;
+use crate::service::{Blocking, Environment, Limits, Observer};
+
+/// Builds a client: [`Client`](crate::Client), or one of those beside it.
+pub struct ClientBuilder {
+    authenticator: Authenticator,
+    pub(super) proxies: Option<Proxies>,
+    environment: Environment,
+    pool: PoolLimits,
+    connect_timeout: Duration,
+    max_restarts: u32,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(authenticator: Authenticator) -> Self {
+        Self {
+            authenticator,
+            proxies: None,
+            environment: environment(),
+            pool: PoolLimits::default(),
+            connect_timeout: Duration::from_secs(30),
+            max_restarts: 3,
+        }
+    }
+
+    /// Which proxies requests go through. Default: none, whatever the environment says;
+    /// [`Proxies::from_env`] is what it says.
+    ///
+    /// A `Proxy-Authorization` that a request's caller set goes to the proxy alone: with a request
+    /// that needs none it goes nowhere.
+    #[must_use]
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = Some(proxies);
+        self
+    }
+
+    /// How many connections there may be to one origin, of all identities. Further requests
+    /// wait, first come, first served.
+    #[must_use]
+    pub fn max_per_origin(mut self, connections: usize) -> Self {
+        self.pool.per_origin = connections.max(1);
+        self
+    }
+
+    /// How many connections there may be in total.
+    #[must_use]
+    pub fn max_total(mut self, connections: usize) -> Self {
+        self.pool.total = connections.max(1);
+        self
+    }
+
+    /// How many of an origin's connections may be idle; past it the oldest are closed.
+    #[must_use]
+    pub fn max_idle_per_origin(mut self, connections: usize) -> Self {
+        self.pool.idle_per_origin = connections;
+        self
+    }
+
+    /// For how long a connection may be idle. It is closed within a quarter more than that.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.pool.idle_timeout = timeout;
+        self
+    }
+
+    /// How long connecting may take, with TLS and with the login at a proxy that opens a tunnel.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Bounds on each handshake.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.environment.limits = limits;
+        self
+    }
+
+    /// Where mechanism steps run that may block, such as those that wait for a KDC. Default:
+    /// [`BlockingSteps`](crate::client::BlockingSteps) of this client's own.
+    #[must_use]
+    pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
+        self.environment.blocking = Some(Arc::new(blocking));
+        self
+    }
+
+    /// How often one request's handshake may begin anew on another connection. Default: 3.
+    #[must_use]
+    pub fn max_restarts(mut self, restarts: u32) -> Self {
+        self.max_restarts = restarts;
+        self
+    }
+
+    /// Who is told of the legs of handshakes.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.environment.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// What a client shares among its clones, over connections that `transport` makes.
+    pub(super) fn dispatcher<T, L>(self, transport: T) -> Dispatcher<T, L> {
+        Dispatcher {
+            transport,
+            settings: Settings {
+                authenticator: self.authenticator,
+                environment: Arc::new(self.environment),
+                connect_timeout: self.connect_timeout,
+                max_restarts: self.max_restarts,
+            },
+            pool: Pool::new(self.pool),
+        }
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("authenticator", &self.authenticator)
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}

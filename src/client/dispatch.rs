@@ -1,0 +1,171 @@
+//! Requests on leased connections, whatever makes the connections.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response, Uri, header};
+use http_body::Body;
+
+use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
+use crate::client::response_body::ResponseBody;
+use crate::handshake::{Authenticator, Identity};
+use crate::protection_space::{Challenger, Origin};
+use crate::service::{
+    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Line, Retry, Sending,
+};
+
+/// Makes the connections of a client.
+pub(super) trait Reach<L>: Send + Sync {
+    /// A new connection on the way to `host`.
+    fn reach(
+        &self,
+        settings: &Settings,
+        host: &Host,
+    ) -> impl Future<Output = Result<(L, ConnectionInfo), BoxError>> + Send;
+
+    /// The proxy that sees a request, and who logs in there.
+    fn via<B>(
+        &self,
+        _: &Authenticator,
+        _: &Uri,
+        _: &mut Request<B>,
+    ) -> Result<Option<Box<(Origin, Identity)>>, ErrorKind> {
+        Ok(None)
+    }
+}
+
+/// What all requests of a client have in common.
+pub(super) struct Settings {
+    pub(super) authenticator: Authenticator,
+    pub(super) environment: Arc<Environment>,
+    pub(super) connect_timeout: Duration,
+    pub(super) max_restarts: u32,
+}
+
+/// What the clones of a client share. `T` makes the connections `L`.
+pub(super) struct Dispatcher<T, L> {
+    pub(super) transport: T,
+    pub(super) settings: Settings,
+    pub(super) pool: Arc<Pool<L>>,
+}
+
+/// How often a request moves on from connections that were found dead before it was sent.
+const MAX_UNSENT: u32 = 64;
+
+impl<T, L> Dispatcher<T, L>
+where
+    T: Reach<L>,
+    L: Leaf + Send + 'static,
+{
+    /// The future is small enough for the allocator's fast path: nothing in it is there twice.
+    pub(super) fn send<B>(
+        self: Arc<Self>,
+        mut request: Request<B>,
+    ) -> impl Future<Output = Result<Response<ResponseBody<L::Received>>, Error>> + Send
+    where
+        T: 'static,
+        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        B: Body + Send,
+        B::Error: Into<BoxError>,
+    {
+        let identity = Identity::of(&mut request, Challenger::Origin, &self.settings.authenticator);
+        let uri = std::mem::take(request.uri_mut());
+        async move {
+            let via = self.transport.via(&self.settings.authenticator, &uri, &mut request)?;
+            let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };
+            let mut lease = match self.pool.checkout_idle(wanted)? {
+                Some(lease) => lease,
+                None => Box::pin(self.lease(wanted, false)).await?,
+            };
+            let host = lease.host();
+            *request.uri_mut() = host.target_of(&uri);
+            let header = request.headers_mut().entry(header::HOST);
+            header.or_insert_with(|| host.header.clone());
+            // A tunnel has had its login.
+            let at_proxy = via.as_ref().filter(|_| host.is_forwarded()).map(|via| via.1.clone());
+            let at_proxy = at_proxy.unwrap_or(Identity::None);
+            let mut sending = pin!(Sending::new(lease.channel(), request, identity, at_proxy));
+            let result = sending.as_mut().await;
+            match settle(lease, sending.take_channel(), result) {
+                Ok(response) => Ok(response),
+                Err(failure) => Box::pin(self.send_again(&uri, via.as_deref(), failure)).await,
+            }
+        }
+    }
+
+    /// Sends a request on other connections, as long as there are grounds for it.
+    async fn send_again<B>(
+        &self,
+        uri: &Uri,
+        via: Option<&(Origin, Identity)>,
+        mut failure: Box<Failure<B>>,
+    ) -> Result<Response<ResponseBody<L::Received>>, Error>
+    where
+        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        B: Body + Send,
+        B::Error: Into<BoxError>,
+    {
+        let (mut unsent, mut closed, mut restarts) = (0, 0, 0);
+        loop {
+            let Failure { error, retry } = *failure;
+            let Some((grounds, pending)) = retry else { return Err(error) };
+            let (tries, limit) = match grounds {
+                Retry::Unsent => (&mut unsent, MAX_UNSENT),
+                Retry::Closed => (&mut closed, 1),
+                Retry::Renew => (&mut restarts, self.settings.max_restarts),
+            };
+            if *tries >= limit {
+                return Err(error);
+            }
+            *tries += 1;
+            // Whatever closed this connection may have closed the other idle ones too.
+            let fresh = grounds != Retry::Unsent;
+            let wanted = Wanted { uri, identity: &pending.identity, via };
+            let mut lease = self.lease(wanted, fresh).await?;
+            let mut sending = pin!(Sending::again(lease.channel(), pending));
+            let result = sending.as_mut().await;
+            match settle(lease, sending.take_channel(), result) {
+                Ok(response) => return Ok(response),
+                Err(next) => failure = next,
+            }
+        }
+    }
+
+    /// A connection from the pool, or a new one.
+    async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, Error> {
+        match self.pool.checkout(wanted, fresh).await? {
+            Checkout::Lease(lease) => Ok(lease),
+            Checkout::Connect(permit) => self.connect(permit).await,
+        }
+    }
+
+    async fn connect<'a>(&self, permit: Permit<'a, L>) -> Result<Lease<'a, L>, Error> {
+        self.pool.keep_swept();
+        let Settings { authenticator, environment, connect_timeout, .. } = &self.settings;
+        let reaching = self.transport.reach(&self.settings, permit.host());
+        let (line, info) = tokio::time::timeout(*connect_timeout, reaching)
+            .await
+            .map_err(|_| ErrorKind::Timeout("connecting", *connect_timeout))?
+            .map_err(ErrorKind::Connection)?;
+        let channel = Channel::new(line, authenticator, Arc::clone(environment), &info);
+        Ok(permit.connected(channel))
+    }
+}
+
+/// The response with its connection, or why there is none; then the connection's place is free.
+fn settle<L: Leaf + Send + 'static, R: Body, B>(
+    lease: Lease<'_, L>,
+    channel: Option<Channel<L>>,
+    result: Result<Response<R>, Box<Failure<B>>>,
+) -> Result<Response<ResponseBody<R>>, Box<Failure<B>>> {
+    match (result, channel) {
+        (Ok(response), Some(channel)) => {
+            let connection = lease.park(channel);
+            Ok(response.map(|received| ResponseBody::new(received, connection)))
+        }
+        (Ok(_), None) => unreachable!("a response comes with its connection"),
+        (Err(failure), _) => Err(failure),
+    }
+}

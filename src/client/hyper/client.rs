@@ -1,0 +1,159 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Request, Response, Uri};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::client::dispatch::Dispatcher;
+use crate::client::hyper::connect::Connect;
+use crate::client::hyper::connection::Connection;
+use crate::client::hyper::route::Ways;
+use crate::client::response_body::ResponseBody;
+use crate::handshake::{Authenticator, Login, Outcome};
+use crate::service::{BoxError, Error, ErrorKind};
+
+/// An HTTP/1.1 client that logs in.
+///
+/// `C` is the connector and `B` the body of its requests. A clone shares the connections. Who a
+/// request acts as is, first found: the `Authorization` that its caller set (the request then
+/// passes untouched), the [`Credentials`](crate::Credentials) in its extensions, nobody if
+/// [`Anonymous`](crate::credentials::Anonymous) is there, and the authenticator's own credentials.
+///
+/// Dropping a response's body before its end, or a request's future, closes that one connection.
+pub struct Client<C, B> {
+    shared: Arc<Dispatcher<Ways<C>, Connection<B>>>,
+}
+
+impl<C, B> Client<C, B> {
+    pub(super) fn new(dispatcher: Dispatcher<Ways<C>, Connection<B>>) -> Self {
+        Self { shared: Arc::new(dispatcher) }
+    }
+
+    /// Closes all idle connections.
+    pub fn close_idle(&self) {
+        self.shared.pool.close_idle();
+    }
+
+    /// Refuses further requests ([`ErrorKind::ShutDown`]), closes idle connections, and resolves
+    /// when those under way have ended. Holds for all clones.
+    pub async fn shut_down(&self) {
+        self.shared.pool.shut_down().await;
+    }
+
+    /// How many connections are open or being opened, and how many of them are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        self.shared.pool.counts()
+    }
+
+    /// What the client logs in with.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.shared.settings.authenticator
+    }
+}
+
+impl<C, B> Client<C, B>
+where
+    C: Connect,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    /// Sends a request to the origin of its absolute URI.
+    ///
+    /// # Errors
+    ///
+    /// The future resolves to an [`Error`] if there is no response. A refused login is a response.
+    pub fn request(&self, request: Request<B>) -> ClientFuture {
+        ClientFuture(Box::pin(Arc::clone(&self.shared).send(request)))
+    }
+
+    /// A `GET` of `uri` without a body.
+    pub fn get(&self, uri: Uri) -> ClientFuture
+    where
+        B: Default,
+    {
+        let mut request = Request::new(B::default());
+        *request.uri_mut() = uri;
+        self.request(request)
+    }
+
+    /// Logs in at the origin of `uri` ahead of the first real request, by a `HEAD`: so that a
+    /// large upload is not sent in vain. What the server answers once the login stands, a `404`
+    /// or `405` for instance, does not matter.
+    ///
+    /// `None` if the origin asked for no login, or one stood already.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if the challenge stands; else as [`request`](Self::request).
+    pub async fn authenticate(&self, uri: Uri) -> Result<Option<Login>, Error>
+    where
+        B: Default,
+    {
+        let mut request = Request::new(B::default());
+        *request.method_mut() = Method::HEAD;
+        *request.uri_mut() = uri;
+        let mut response = self.request(request).await?;
+        match response.extensions_mut().remove::<Outcome>() {
+            Some(Outcome::LoggedIn(login)) => Ok(Some(login)),
+            Some(Outcome::Refused(refusal)) => Err(ErrorKind::Refused(refusal).into()),
+            None => Ok(None),
+        }
+    }
+}
+
+impl<C, B> Service<Request<B>> for Client<C, B>
+where
+    C: Connect,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Error;
+    type Future = ClientFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ClientFuture {
+        self.request(request)
+    }
+}
+
+impl<C, B> Clone for Client<C, B> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<C, B> fmt::Debug for Client<C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("authenticator", &self.shared.settings.authenticator)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Resolves to the response that ends the handshake.
+#[must_use = "futures do nothing unless polled"]
+pub struct ClientFuture(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>);
+
+impl Future for ClientFuture {
+    type Output = Result<Response<ResponseBody>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ClientFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientFuture").finish_non_exhaustive()
+    }
+}
