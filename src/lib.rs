@@ -63,6 +63,7 @@
 //! | `client` | yes | [`Client`]: hyper, the pool, tokio's timers |
 //! | `rustls` | yes | https for `Client`, trusting what the operating system trusts, or your `ClientConfig` |
 //! | `native-tls` | | https for `Client` by the system's TLS; on Linux OpenSSL (`libssl-dev` and `pkg-config` to build) |
+//! | `reqwest` | | a client over reqwest (`client::reqwest`) |
 //! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |
 //! | `saslprep` | | names and passwords outside ASCII in SCRAM |
 //! | `testing` | | an embedded server that demands authentication, for tests of your own |

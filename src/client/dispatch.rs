@@ -121,7 +121,7 @@ where
             }
             *tries += 1;
             // Whatever closed this connection may have closed the other idle ones too.
-            let fresh = grounds != Retry::Unsent;
+            let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
             let wanted = Wanted { uri, identity: &pending.identity, via };
             let mut lease = self.lease(wanted, fresh).await?;
             let mut sending = pin!(Sending::again(lease.channel(), pending));

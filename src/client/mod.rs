@@ -3,9 +3,13 @@
 mod blocking;
 mod builder;
 mod dispatch;
+#[cfg(feature = "reqwest")]
+mod gate;
 pub mod hyper;
 mod pool;
 pub mod proxy;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
 mod response_body;
 mod runtime;
 pub mod tunnel;

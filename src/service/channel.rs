@@ -20,12 +20,15 @@ pub struct ConnectionInfo {
     pub proxy: Option<Origin>,
     /// The bindings of the connection's TLS, which ends at the proxy where there is one.
     pub channel_bindings: Option<ChannelBindings>,
+    /// Whether the connection tells its channel bindings with its first response instead, in the
+    /// extensions.
+    pub channel_bindings_follow: bool,
 }
 
 impl ConnectionInfo {
     /// A direct connection without channel bindings.
     pub fn new(origin: Origin) -> Self {
-        Self { origin, proxy: None, channel_bindings: None }
+        Self { origin, proxy: None, channel_bindings: None, channel_bindings_follow: false }
     }
 
     /// The same by way of a proxy, which may challenge too.
@@ -39,6 +42,15 @@ impl ConnectionInfo {
     #[must_use]
     pub fn channel_bindings(mut self, bindings: ChannelBindings) -> Self {
         self.channel_bindings = Some(bindings);
+        self
+    }
+
+    /// The same where the service tells them with its first response: [`ChannelBindings`] in the
+    /// response's extensions, or none there. A login that may be tied to the connection then takes
+    /// a leg more on it.
+    #[must_use]
+    pub fn channel_bindings_follow(mut self) -> Self {
+        self.channel_bindings_follow = true;
         self
     }
 }
@@ -101,7 +113,10 @@ impl<S> Channel<S> {
             Some(_) => (&None, &info.channel_bindings),
             None => (&info.channel_bindings, &None),
         };
-        let origin = handshake(Challenger::Origin, &info.origin, of_origin);
+        let mut origin = handshake(Challenger::Origin, &info.origin, of_origin);
+        if info.channel_bindings_follow {
+            origin = origin.awaiting_channel_bindings();
+        }
         let state = ChannelState {
             origin: match &info.proxy {
                 Some(proxy) => origin.relayed_by(proxy),

@@ -270,6 +270,9 @@ where
         self.report(response, withheld);
         let (channel, payload) = self.out.both_mut();
         let (state, request) = (&mut *channel.state, payload.context(&self.method, &self.uri));
+        if state.origin.awaits_channel_bindings() {
+            state.origin.learn_channel_bindings(response.extensions().get().cloned());
+        }
         let head = ResponseHead::of(response);
         let by_proxy = head.status == Challenger::Proxy.status();
         self.plan.answered(by_proxy && state.proxy.is_some());

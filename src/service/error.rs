@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Timeout(&'static str, Duration),
     /// The operating system gave no randomness.
     Entropy(BoxError),
+    /// The request cannot be made: what the client beneath says of it.
+    Request(BoxError),
     /// The request's URI names no origin.
     Origin(InvalidOrigin),
     /// The proxy for the request cannot be used.
@@ -97,6 +99,7 @@ impl fmt::Display for Error {
             ErrorKind::Timeout(what, after) => write!(f, "no answer within {after:?} while {what}"),
             ErrorKind::Entropy(_) => f.write_str("the operating system gave no randomness"),
             ErrorKind::Origin(_) => f.write_str("the request names no origin"),
+            ErrorKind::Request(_) => f.write_str("the request cannot be made"),
             ErrorKind::Proxy(_) => f.write_str("the proxy for the request cannot be used"),
             ErrorKind::Refused(refusal) => refusal.fmt(f),
             ErrorKind::ConnectionGone => f.write_str("an earlier request on the connection was dropped"),
@@ -111,7 +114,8 @@ impl std::error::Error for Error {
             ErrorKind::Connection(error)
             | ErrorKind::Credentials(error)
             | ErrorKind::Entropy(error)
-            | ErrorKind::Proxy(error) => Some(&**error),
+            | ErrorKind::Proxy(error)
+            | ErrorKind::Request(error) => Some(&**error),
             ErrorKind::Handshake(error) => Some(error),
             ErrorKind::Origin(error) => Some(error),
             _ => None,

@@ -9,6 +9,7 @@ mod digest;
 mod hostile;
 mod https;
 mod identity;
+mod lanes;
 mod layer;
 mod leaf;
 mod login;

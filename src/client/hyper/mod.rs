@@ -33,7 +33,7 @@ mod native;
 mod route;
 mod secure;
 #[cfg(feature = "rustls")]
-mod tls;
+pub(super) mod tls;
 
 pub use crate::client::builder::ClientBuilder;
 pub use crate::client::response_body::ResponseBody;

@@ -53,7 +53,8 @@ impl Secure for Rustls {
     }
 }
 
-fn platform_config() -> Result<ClientConfig, rustls::Error> {
+/// TLS that trusts what the operating system trusts.
+pub(in crate::client) fn platform_config() -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider))?;
     Ok(ClientConfig::builder_with_provider(provider)

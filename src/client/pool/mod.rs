@@ -37,6 +37,10 @@ impl Default for PoolLimits {
 
 /// What the pool has to know of a connection.
 pub(super) trait Leaf {
+    /// Whether it is told when the server closes it. Where it is not, that shows with the next
+    /// request.
+    const SEES_ITS_END: bool = true;
+
     /// Whether another request can be sent now.
     fn is_ready(&self) -> bool;
 

@@ -32,6 +32,8 @@ pub struct Handshake {
     challenger: Challenger,
     origin: Origin,
     channel_bindings: Option<ChannelBindings>,
+    /// They are not known before the first response.
+    awaits_bindings: bool,
     memory: Arc<OriginMemory>,
     /// What is known of the proxy that the origin is spoken to through.
     relay: Option<Arc<OriginMemory>>,
@@ -76,6 +78,7 @@ impl Handshake {
             challenger,
             origin,
             channel_bindings,
+            awaits_bindings: false,
             memory,
             relay: None,
             state: State::Idle,
@@ -93,6 +96,26 @@ impl Handshake {
     pub fn relayed_by(mut self, proxy: &Origin) -> Self {
         self.relay = Some(self.authenticator.memory(Challenger::Proxy, proxy));
         self
+    }
+
+    /// The same where the channel bindings are not known before there is a response. What may be
+    /// tied to the connection does not speak first there.
+    #[must_use]
+    pub fn awaiting_channel_bindings(mut self) -> Self {
+        self.awaits_bindings = true;
+        self
+    }
+
+    /// Whether the channel bindings are still to be told.
+    #[inline]
+    pub fn awaits_channel_bindings(&self) -> bool {
+        self.awaits_bindings
+    }
+
+    /// Tells the channel bindings of the connection, now that it has carried a response.
+    pub fn learn_channel_bindings(&mut self, bindings: Option<ChannelBindings>) {
+        self.channel_bindings = bindings;
+        self.awaits_bindings = false;
     }
 
     /// A request is about to be sent for `identity`.
@@ -138,6 +161,11 @@ impl Handshake {
         };
         let known = scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, realm));
         let known = known.filter(|candidate| self.may_carry(&*candidate.scheme));
+        let is_bound = |candidate: &Candidate| candidate.scheme.binding() == Binding::Connection;
+        if self.awaits_bindings && known.as_ref().is_some_and(is_bound) {
+            let body = if request.has_body { BodyUse::Withheld } else { BodyUse::Carried };
+            return Action::Send { authorization: None, body };
+        }
         self.request.candidates.extend(known);
         self.next_candidate(request)
     }

@@ -68,3 +68,26 @@ fn a_server_that_requires_bindings_refuses_the_login_without_them() {
     bound(&off).converse(&mut server()).refusal();
     Connection::new(&authenticator()).converse(&mut server()).refusal();
 }
+
+#[test]
+fn what_may_be_tied_to_a_connection_waits_for_its_bindings() {
+    let authenticator = using([negotiate(), basic()]).declare(mail(), "Negotiate").build();
+    let mut connection = Connection::new(&authenticator).with_body();
+    connection.handshake = connection.handshake.awaiting_channel_bindings();
+    // The body waits for the leg that will succeed.
+    assert!(matches!(connection.begin(), Said::Send(None, BodyUse::Withheld)));
+    connection.handshake.learn_channel_bindings(Some(bindings()));
+    assert_eq!(connection.receive(&unauthorized(&["Negotiate"])).leg().0, "Negotiate");
+
+    // Where the server wants no login, the body follows.
+    let mut connection = Connection::new(&authenticator).with_body();
+    connection.handshake = connection.handshake.awaiting_channel_bindings();
+    connection.begin();
+    connection.receive(&ok()).bare();
+
+    // Basic is tied to nothing.
+    let authenticator = using([basic()]).declare(mail(), "Basic").build();
+    let mut connection = Connection::new(&authenticator);
+    connection.handshake = connection.handshake.awaiting_channel_bindings();
+    assert_eq!(connection.begin().leg().0, "Basic");
+}

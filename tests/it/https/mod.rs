@@ -1,5 +1,6 @@
 //! Logins over TLS that are tied to it: to a server that looks at channel bindings.
 
+mod lanes;
 #[cfg(feature = "native-tls")]
 mod native;
 mod tunnelled;

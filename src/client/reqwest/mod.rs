@@ -1,0 +1,240 @@
+//! The reqwest client: requests and responses as reqwest has them, with logins.
+//!
+//! reqwest gives nobody a connection of its own. So each connection here is a reqwest client of its
+//! own, a *lane*, that is let connect once: no leg of a handshake can go astray, and no request goes
+//! over another identity's connection. Lanes are leased and kept as the [hyper
+//! client](crate::client::hyper)'s connections are. The settings are those of the closure that
+//! makes the builder of each lane.
+//!
+//! ```no_run
+//! use legwork::{Authenticator, Client, Credentials};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let authenticator = Authenticator::builder()
+//!     .credentials("http://wiki.example".parse()?, Credentials::password("LAB\\carol", "carol-pw"))
+//!     .build();
+//! # #[cfg(feature = "rustls")] {
+//! let tls = legwork::client::reqwest::platform_tls()?;
+//! let client = Client::builder(authenticator)
+//!     .build_reqwest(move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone()))?;
+//! let page = client.get("http://wiki.example/page").send().await?.text().await?;
+//! # let _ = page; }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is different in a lane
+//!
+//! - The closure is called for each connection, so what is costly to make is made before it: TLS
+//!   above all. With `tls_backend_preconfigured(tls.clone())` in the closure a lane costs
+//!   microseconds, without it milliseconds. What connections are to share has to be shared by it,
+//!   such as cookies: `cookie_provider(Arc::clone(&jar))`, where `cookie_store(true)` would give
+//!   each lane a jar of its own.
+//! - HTTP/1.1, no redirects, no retries, one connection: these settings are the lane's. Redirects
+//!   belong above the login.
+//! - reqwest's `timeout` is one leg's; [`Limits`](crate::service::Limits) bounds the handshake.
+//! - `Authorization` among the `default_headers` would be sent with legs that carry none.
+//! - A proxy of reqwest's takes the login that reqwest can make there, which is Basic.
+//! - Over https, NTLM and Negotiate take a leg more on a new connection to an origin that is known:
+//!   the certificate is told with the first response, and they are tied to it. That takes
+//!   legwork's feature `rustls` or `native-tls`, whichever TLS reqwest uses.
+//!
+//! # reqwest-middleware
+//!
+//! A middleware is called once per request and hands it to the one client beneath it: it has no say
+//! over the connection. As the *last* middleware, in place of that client, this one works: it ignores
+//! what is next and sends by [`execute`](Client::execute).
+
+mod lane;
+mod request;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Method, Response};
+use reqwest::{Body, IntoUrl, ResponseBuilderExt};
+use tower_service::Service;
+
+use crate::client::builder::ClientBuilder;
+use crate::client::dispatch::Dispatcher;
+use crate::client::reqwest::lane::{Lane, Lanes};
+use crate::handshake::{Authenticator, Login, Outcome};
+use crate::service::{BoxFuture, Error, ErrorKind};
+
+pub use request::RequestBuilder;
+
+/// A client over reqwest that logs in.
+///
+/// A clone shares the connections. Who a request acts as is, first found: the `Authorization` that
+/// its caller set (the request then passes untouched), its [`credentials`](RequestBuilder::credentials),
+/// and the authenticator's own.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Dispatcher<Lanes, Lane>>,
+    /// Makes requests.
+    template: reqwest::Client,
+}
+
+/// TLS that trusts what the operating system trusts: to be made once and to be handed to each lane
+/// by `tls_backend_preconfigured(tls.clone())`.
+///
+/// # Errors
+///
+/// [`rustls::Error`] if the operating system's roots cannot be read.
+#[cfg(feature = "rustls")]
+pub fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
+    crate::client::hyper::tls::platform_config()
+}
+
+impl ClientBuilder {
+    /// A client over reqwest. `make` gives the settings of each connection, anew each time.
+    /// [`connect_timeout`](Self::connect_timeout) and [`proxies`](Self::proxies) have no part in
+    /// it: reqwest has its own.
+    ///
+    /// # Errors
+    ///
+    /// [`reqwest::Error`] if no client can be built of these settings.
+    pub fn build_reqwest<F>(self, make: F) -> Result<Client, reqwest::Error>
+    where
+        F: Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
+    {
+        let template = make().build()?;
+        let shared = Arc::new(self.dispatcher(Lanes { make: Box::new(make) }));
+        Ok(Client { shared, template })
+    }
+}
+
+impl Client {
+    /// A `GET` of `url`.
+    pub fn get<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A `POST` to `url`.
+    pub fn post<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A `PUT` to `url`.
+    pub fn put<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// A `PATCH` to `url`.
+    pub fn patch<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A `DELETE` of `url`.
+    pub fn delete<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// A `HEAD` of `url`.
+    pub fn head<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// A request to `url`.
+    pub fn request<U: IntoUrl>(&self, method: Method, url: U) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), self.template.request(method, url))
+    }
+
+    /// Sends a request that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// The future resolves to an [`Error`] if there is no response, with reqwest's own behind it
+    /// where there is one. A refused login is a response.
+    pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
+        let shared = Arc::clone(&self.shared);
+        ResponseFuture(Box::pin(async move {
+            let url = request.url().clone();
+            let request =
+                http::Request::try_from(request).map_err(|error| ErrorKind::Request(error.into()))?;
+            let response = shared.send(request).await?;
+            let (mut parts, body) = response.into_parts();
+            let told = Response::builder().url(url).body(()).expect("a URL is no field");
+            parts.extensions.extend(told.into_parts().0.extensions);
+            Ok(Response::from_parts(parts, Body::wrap(body)).into())
+        }))
+    }
+
+    /// Logs in at the origin of `url` ahead of the first real request, by a `HEAD`: so that a
+    /// large upload is not sent in vain. What the server answers once the login stands does not
+    /// matter. `None` if the origin asked for no login, or one stood already.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`] if the challenge stands; else as [`execute`](Self::execute).
+    pub async fn authenticate<U: IntoUrl>(&self, url: U) -> Result<Option<Login>, Error> {
+        let mut response = self.head(url).send().await?;
+        match response.extensions_mut().remove::<Outcome>() {
+            Some(Outcome::LoggedIn(login)) => Ok(Some(login)),
+            Some(Outcome::Refused(refusal)) => Err(ErrorKind::Refused(refusal).into()),
+            None => Ok(None),
+        }
+    }
+
+    /// Closes all idle connections.
+    pub fn close_idle(&self) {
+        self.shared.pool.close_idle();
+    }
+
+    /// Refuses further requests ([`ErrorKind::ShutDown`]), closes idle connections, and resolves
+    /// when those under way have ended. Holds for all clones.
+    pub async fn shut_down(&self) {
+        self.shared.pool.shut_down().await;
+    }
+
+    /// How many connections are open or being opened, and how many of them are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        self.shared.pool.counts()
+    }
+
+    /// What the client logs in with.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.shared.settings.authenticator
+    }
+}
+
+impl Service<reqwest::Request> for Client {
+    type Response = reqwest::Response;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: reqwest::Request) -> ResponseFuture {
+        self.execute(request)
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("authenticator", self.authenticator()).finish_non_exhaustive()
+    }
+}
+
+/// Resolves to the response that ends the handshake.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture(BoxFuture<Result<reqwest::Response, Error>>);
+
+impl Future for ResponseFuture {
+    type Output = Result<reqwest::Response, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

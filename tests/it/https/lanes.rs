@@ -1,0 +1,48 @@
+//! The same through reqwest, which tells the certificate with a response.
+
+use legwork::client::reqwest::Client as ReqwestClient;
+
+use super::*;
+
+fn client(https: &Https, tls: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static) -> ReqwestClient {
+    Client::builder(https.authenticator().build()).build_reqwest(tls).expect("settings that fit")
+}
+
+async fn is_bound(https: &Https, client: &ReqwestClient, certificate: Certificate) {
+    for (body, legs) in [("", vec![401, 401, 200]), ("twelve bytes", vec![401, 401, 200])] {
+        let before = https.report().legs().count();
+        let response = without_hanging(client.post(https.uri("/").to_string()).body(body).send()).await;
+        let text = response.expect("a response").text().await.expect("a text");
+        assert!(text.ends_with(&format!("{} octets\n", body.len())), "{text}");
+        assert_eq!(statuses(&https.report())[before..], legs, "{}", https.report());
+        // A connection to an origin that is known: its bindings are not.
+        client.close_idle();
+    }
+    let sent = https.sent();
+    assert!(sent.iter().all(|sent| sent.are(&certificate.bindings())), "{sent:?}");
+    assert_eq!(https.report().body_octets(), 12, "{}", https.report());
+}
+
+#[tokio::test]
+async fn logins_by_reqwest_over_rustls_are_bound_to_the_certificate() {
+    let tls = trusting(CERTIFICATES);
+    for offer in [Offer::Ntlm, Offer::Negotiate] {
+        for certificate in [RSA, ECDSA] {
+            let https = Https::start(requiring(offer.clone(), certificate.bindings()), certificate).await;
+            let tls = tls.clone();
+            let client =
+                client(&https, move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone()));
+            is_bound(&https, &client, certificate).await;
+        }
+    }
+}
+
+#[cfg(feature = "native-tls")]
+#[tokio::test]
+async fn logins_by_reqwest_over_the_systems_tls_are_bound_to_the_certificate() {
+    let https = Https::start(requiring(Offer::Ntlm, RSA.bindings()), RSA).await;
+    let client = client(&https, || {
+        reqwest::Client::builder().tls_backend_native().tls_danger_accept_invalid_certs(true)
+    });
+    is_bound(&https, &client, RSA).await;
+}

@@ -1,0 +1,329 @@
+//! The client over reqwest: what reqwest's users have, with every leg on its connection.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode, header};
+use legwork::Client as AnyClient;
+use legwork::client::reqwest::Client;
+use legwork::handshake::{AuthenticatorBuilder, Outcome, Why};
+use legwork::service::{Error, ErrorKind};
+use legwork::testing::{
+    Builder, Close, DigestAcceptor, Gate, Offer, Persistence, Quirk, RefusalBody, Server, When,
+};
+use legwork::{Authenticator, Credentials};
+use reqwest::Body;
+use reqwest::cookie::{CookieStore, Jar};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::support::{
+    PASSWORD, USER, Upload, alice, authenticator, bob, server, server_of_three, statuses, statuses_on, users,
+    whole, without_hanging,
+};
+
+/// A lane's settings. What is costly in them is made once.
+fn settings() -> reqwest::ClientBuilder {
+    static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring knows them")
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth()
+    });
+    reqwest::Client::builder().tls_backend_preconfigured(TLS.clone())
+}
+
+fn over_reqwest(authenticator: AuthenticatorBuilder) -> Client {
+    by(authenticator, settings)
+}
+
+fn by(
+    authenticator: AuthenticatorBuilder,
+    make: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
+) -> Client {
+    AnyClient::builder(authenticator.build()).build_reqwest(make).expect("settings that fit")
+}
+
+fn url(server: &Server, path: &str) -> String {
+    server.uri(path).to_string()
+}
+
+/// A `GET` whose answer is a 200, and its text.
+async fn fetch(client: &Client, server: &Server, path: &str) -> String {
+    let response = without_hanging(client.get(url(server, path)).send()).await.expect("a response");
+    assert_eq!(response.status(), 200, "{:?}", response.extensions().get::<Outcome>());
+    response.text().await.expect("a text")
+}
+
+#[tokio::test]
+async fn each_scheme_logs_in_on_one_connection() {
+    let digest = DigestAcceptor::new("a realm").user(USER, PASSWORD);
+    let cases: [(Offer, &[u16]); 4] = [
+        (Offer::Ntlm, &[401, 401, 200, 200]),
+        (Offer::Negotiate, &[401, 401, 200, 200]),
+        (Offer::judged("Digest", digest), &[401, 200, 200]),
+        (Offer::basic("a realm"), &[401, 200, 200]),
+    ];
+    for (offer, expected) in cases {
+        let server = server([offer.clone()]).start().await.expect("a server");
+        let client = over_reqwest(authenticator(&server).dangerous_secrets_over_plain_http(true));
+        for target in ["/", "/?a=b%20c"] {
+            let response = client.get(url(&server, target)).send().await.expect("a response");
+            assert_eq!((response.status().as_u16(), response.url().as_str()), (200, &*url(&server, target)));
+            assert_eq!(response.remote_addr(), Some(server.address()));
+            response.text().await.expect("a text");
+        }
+        let report = server.report();
+        assert_eq!(statuses(&report), expected, "{offer:?}: {report}");
+        assert_eq!((report.connections().len(), report.misplaced()), (1, 0), "{offer:?}: {report}");
+    }
+}
+
+/// A server where every request takes a whole handshake, and whose challenges end late.
+fn tiring() -> Builder {
+    server([Offer::Ntlm])
+        .quirk(Quirk::Persistence(Persistence::Denied))
+        .quirk(Quirk::RefusalBody(RefusalBody::Late(Duration::from_millis(2))))
+}
+
+async fn all_succeed(server: Server, tasks: usize, requests: usize) {
+    let server = Arc::new(server);
+    let client = over_reqwest(authenticator(&server));
+    let mut set = JoinSet::new();
+    for _ in 0..tasks {
+        let (client, server) = (client.clone(), Arc::clone(&server));
+        set.spawn(async move {
+            for _ in 0..requests {
+                fetch(&client, &server, "/").await;
+            }
+        });
+    }
+    while let Some(done) = set.join_next().await {
+        done.expect("no task fails");
+    }
+    let report = server.report();
+    assert_eq!((report.misplaced(), report.refused()), (0, 0));
+    let served = report.legs().filter(|leg| leg.status == Some(StatusCode::OK)).count();
+    assert_eq!(served, tasks * requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_for_each_request_of_64_tasks_succeeds() {
+    all_succeed(tiring().start().await.expect("a server"), 64, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_for_each_request_of_256_tasks_succeeds() {
+    all_succeed(tiring().start().await.expect("a server"), 256, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn established_connections_serve_256_tasks() {
+    all_succeed(server([Offer::Negotiate]).start().await.expect("a server"), 256, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_connection_serves_two_users() {
+    let server = Arc::new(server_of_three([Offer::Ntlm]).start().await.expect("a server"));
+    let client = AnyClient::builder(authenticator(&server).build()).max_per_origin(6);
+    let client = client.build_reqwest(settings).expect("settings that fit");
+    let mut set = JoinSet::new();
+    for task in 0..48 {
+        let (client, server) = (client.clone(), Arc::clone(&server));
+        set.spawn(async move {
+            for _ in 0..5 {
+                let request = client.get(url(&server, "/"));
+                let (request, name) = match task % 3 {
+                    0 => (request.credentials(alice()), "alice"),
+                    1 => (request.credentials(bob()), "bob"),
+                    _ => (request, USER),
+                };
+                let text = request.send().await.expect("a response").text().await.expect("a text");
+                assert!(text.starts_with(name), "{name}: {text}");
+            }
+        });
+    }
+    without_hanging(set.join_all()).await;
+    let report = server.report();
+    assert_eq!(report.misplaced(), 0, "{report}");
+    assert!(report.connections().iter().all(|connection| users(connection).len() <= 1), "{report}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_response_and_a_wrong_password_is_tried_once() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let wrong = Credentials::password(USER, "wrong-pw");
+    let client = over_reqwest(Authenticator::builder().credentials(server.origin(), wrong));
+    for expected in [Why::Refused(None), Why::RefusedBefore] {
+        let response = client.get(url(&server, "/")).send().await.expect("a response");
+        assert_eq!(response.status(), 401);
+        let Some(Outcome::Refused(refusal)) = response.extensions().get() else { panic!("{response:?}") };
+        assert_eq!(refusal.tried[0].why, expected);
+        response.text().await.expect("a text");
+    }
+    let error = client.authenticate(url(&server, "/")).await.expect_err("a refusal");
+    assert!(matches!(error.kind(), ErrorKind::Refused(_)), "{error:?}");
+    assert_eq!(server.report().attempts(), 1);
+}
+
+#[tokio::test]
+async fn nobody_and_the_callers_own_have_connections_of_their_own() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    fetch(&client, &server, "/").await;
+    let anonymous = client.get(url(&server, "/")).anonymous().send().await.expect("a response");
+    assert_eq!(anonymous.status(), 401);
+    anonymous.text().await.expect("a text");
+    let own = client.get(url(&server, "/")).with(|request| request.bearer_auth("own")).send().await;
+    let own = own.expect("a response");
+    assert!(own.status() == 401 && own.extensions().get::<Outcome>().is_none());
+    own.text().await.expect("a text");
+    let report = server.report();
+    let legs: Vec<_> = report.connections().iter().map(statuses_on).collect();
+    assert_eq!(legs, [vec![401, 401, 200], vec![401], vec![401]], "{report}");
+}
+
+#[tokio::test]
+async fn a_body_goes_over_the_wire_once_when_the_origin_is_known() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server).declare(server.origin(), "NTLM"));
+    let upload = Upload::of(64, 64 << 10);
+    let alive = Arc::clone(&upload.alive);
+    let response = client.post(url(&server, "/")).body(Body::wrap(upload)).send().await.expect("a response");
+    assert_eq!(response.status(), 200);
+    response.text().await.expect("a text");
+    let report = server.report();
+    assert_eq!((report.body_octets(), statuses(&report)), (4 << 20, vec![401, 200]), "{report}");
+    assert!(alive.most.load(std::sync::atomic::Ordering::SeqCst) < 64, "it was not held as a whole");
+
+    let client = over_reqwest(authenticator(&server));
+    let json = serde_json::json!({ "a": [1, 2] });
+    let response = client.post(url(&server, "/")).with(|request| request.json(&json)).send().await;
+    assert!(response.expect("a response").text().await.expect("a text").ends_with("11 octets\n"));
+}
+
+#[tokio::test]
+async fn a_lane_whose_connection_is_closed_makes_room_for_another() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    fetch(&client, &server, "/").await;
+    server.close_idle();
+    server.wait_for(|report| report.open() == 0).await;
+    fetch(&client, &server, "/").await;
+    let report = server.report();
+    let [_, second] = report.connections() else { panic!("{report}") };
+    assert_eq!(statuses_on(second), [401, 200], "{report}");
+    assert_eq!(client.connections(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_with_a_leg_is_replaced() {
+    for close in [Close::Announced, Close::Unannounced] {
+        for leg in [1, 2] {
+            let server = server([Offer::Ntlm])
+                .quirk_when(When::leg(leg).connections(..=1), Quirk::Close(close))
+                .start()
+                .await
+                .expect("a server");
+            let client = over_reqwest(authenticator(&server));
+            fetch(&client, &server, "/").await;
+            let report = server.report();
+            assert_eq!((report.connections().len(), report.misplaced()), (2, 0), "{close:?} {leg}: {report}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_request_costs_its_connection_alone() {
+    for leg in 1..=3 {
+        let gate = Gate::closed();
+        let server = server([Offer::Ntlm])
+            .quirk_when(When::leg(leg).connections(..=1), Quirk::HeldBy(gate.clone()))
+            .start()
+            .await
+            .expect("a server");
+        let client = over_reqwest(authenticator(&server));
+        let request = tokio::spawn(client.get(url(&server, "/")).send());
+        without_hanging(gate.held(1)).await;
+        request.abort();
+        fetch(&client, &server, "/").await;
+        let report = server.report();
+        assert_eq!((report.connections().len(), report.misplaced()), (2, 0), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_reqwests_error() {
+    let client = over_reqwest(Authenticator::builder());
+    let error: Error = client.get("http://127.0.0.1:1/").send().await.expect_err("nobody is there");
+    let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
+    assert!(cause.downcast_ref::<reqwest::Error>().expect("reqwest's").is_connect(), "{}", whole(&error));
+    let error = client.get("no URL").send().await.expect_err("it is none");
+    assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn reqwests_timeout_is_a_legs() {
+    let gate = Gate::closed();
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::leg(2), Quirk::HeldBy(gate.clone()))
+        .start()
+        .await
+        .expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    let request = client.post(url(&server, "/")).timeout(Duration::from_millis(200)).send();
+    let error = without_hanging(request).await.expect_err("it is late");
+    let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
+    assert!(cause.downcast_ref::<reqwest::Error>().expect("reqwest's").is_timeout(), "{}", whole(&error));
+}
+
+#[tokio::test]
+async fn cookies_are_shared_by_lanes_that_share_a_jar() {
+    let cookie = Quirk::Field(header::SET_COOKIE, HeaderValue::from_static("session=1; Path=/"));
+    let server = server([Offer::Ntlm]).quirk_when(When::leg(1).connections(..=1), cookie).start().await;
+    let server = server.expect("a server");
+    let jar = Arc::new(Jar::default());
+    let shared = Arc::clone(&jar);
+    let client = by(authenticator(&server), move || settings().cookie_provider(Arc::clone(&shared)));
+    fetch(&client, &server, "/").await;
+    client.close_idle();
+    fetch(&client, &server, "/").await;
+    let report = server.report();
+    let cookies: Vec<_> = report.legs().map(|leg| leg.headers.contains_key("cookie")).collect();
+    assert_eq!(cookies, [false, true, true, true, true], "{report}");
+    assert!(jar.cookies(&url(&server, "/").parse().expect("a URL")).is_some());
+}
+
+#[tokio::test]
+async fn settings_hold_in_every_lane_and_redirects_are_not_followed() {
+    let to = Quirk::Field(header::LOCATION, HeaderValue::from_static("/elsewhere"));
+    let server = server([Offer::Ntlm]).quirk_when(When::path("/status/302"), to).start().await;
+    let server = server.expect("a server");
+    let client = by(authenticator(&server), || settings().user_agent("tests").gzip(true));
+    let response = client.get(url(&server, "/status/302")).send().await.expect("a response");
+    assert_eq!(response.status(), 302);
+    response.text().await.expect("a text");
+    let report = server.report();
+    assert_eq!(statuses(&report), [401, 401, 302], "{report}");
+    for leg in report.legs() {
+        assert_eq!(leg.headers["user-agent"], "tests");
+        assert_eq!(leg.headers["accept-encoding"], "gzip");
+    }
+}
+
+#[tokio::test]
+async fn a_request_made_elsewhere_is_executed_as_a_service_too() {
+    let server = server([Offer::Negotiate]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    let made =
+        settings().build().expect("settings that fit").get(url(&server, "/x")).build().expect("a request");
+    let response = client.clone().oneshot(made).await.expect("a response");
+    let Some(Outcome::LoggedIn(login)) = response.extensions().get() else { panic!("{response:?}") };
+    assert_eq!((login.scheme, login.legs), ("Negotiate", 3));
+    drop(response);
+    client.shut_down().await;
+    let error = client.get(url(&server, "/")).send().await.expect_err("it was shut down");
+    assert!(matches!(error.kind(), ErrorKind::ShutDown), "{error:?}");
+}
