@@ -7,6 +7,7 @@ mod bindings;
 mod bodies;
 mod connections;
 mod digest;
+mod forwarding;
 #[cfg(unix)]
 mod kerberos;
 mod logins;

@@ -97,9 +97,7 @@ async fn a_wrong_password_is_tried_once_and_the_error_says_so() {
         let ways = ways().into_iter().chain(closing_ways());
         for way in ways.filter(|way| !way.name.starts_with("Kerberos")) {
             let log = Log::of(&site);
-            let name = (way.credentials)(&site).username().expect("a name").to_owned();
-            let wrong = Credentials::password(name, "not-the-password");
-            let client = way.client(&site, way.authenticator(&site, wrong));
+            let client = way.client(&site, way.authenticator(&site, way.wrong_password(&site)));
             let mut tasks = JoinSet::new();
             for _ in 0..16 {
                 let (client, uri) = (client.clone(), site.uri("/"));
@@ -232,7 +230,7 @@ async fn two_hundred_and_fifty_six_tasks_share_thirty_two_tunnels() {
         }
         let ports: HashSet<_> = tasks.join_all().await.into_iter().flatten().collect();
         client.shut_down().await;
-        let legs = log.tunnels(ports.len()).await;
+        let legs = log.served(ports.len()).await;
         assert!(ports.len() <= 32, "{}: {ports:?}", site.scheme);
         for legs in by_connection(&legs) {
             assert!(is_one_login(&legs, "LAB\\carol"), "{}: {legs:?}", site.scheme);
@@ -269,7 +267,7 @@ async fn two_users_at_once_never_share_a_tunnel() {
         for (_, client) in &clients {
             client.shut_down().await;
         }
-        let legs = log.tunnels(owners.len()).await;
+        let legs = log.served(owners.len()).await;
         for legs in by_connection(&legs) {
             let out = legs.last().and_then(|leg| leg.out).expect("a tunnel");
             let Some((user, _)) = owners.get(&out) else { panic!("{legs:?}") };

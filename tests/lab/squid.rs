@@ -154,8 +154,26 @@ fn kerberos() -> [Way; 5] {
 }
 
 impl Way {
-    fn proxy(&self, site: &Site) -> Origin {
+    pub(crate) fn proxy(&self, site: &Site) -> Origin {
         site.value(self.port).parse().expect("an origin")
+    }
+
+    /// Squid keeps one password in mind for each name of Basic: with a name that somebody logs in by
+    /// at the same time, a wrong one may pass.
+    pub(crate) fn wrong_password(&self, site: &Site) -> Credentials {
+        let credentials = (self.credentials)(site);
+        let name = credentials.username().filter(|name| *name != "user").unwrap_or("nobody");
+        Credentials::password(name, "not-the-password")
+    }
+
+    /// Its schemes, for squid and for the origin.
+    pub(crate) fn schemes(&self, builder: AuthenticatorBuilder) -> AuthenticatorBuilder {
+        (self.schemes)(builder)
+    }
+
+    /// Whether its schemes are more than the one for squid.
+    pub(crate) fn has_all_schemes(&self) -> bool {
+        !["NTLM of all", "Basic by TLS", "Digest by TLS"].contains(&self.name)
     }
 
     pub(crate) fn authenticator(&self, site: &Site, credentials: Credentials) -> AuthenticatorBuilder {
@@ -214,8 +232,8 @@ impl Log {
         self.legs_where(|legs| legs.len() >= count).await
     }
 
-    /// All legs, once so many tunnels have ended.
-    pub(crate) async fn tunnels(&self, count: usize) -> Vec<Leg> {
+    /// All legs, once so many of them were let pass. A tunnel is there when it has ended.
+    pub(crate) async fn served(&self, count: usize) -> Vec<Leg> {
         self.legs_where(|legs| legs.iter().filter(|leg| leg.status == 200).count() >= count).await
     }
 
