@@ -1,0 +1,127 @@
+//! A proxy on loopback that wants no login and goes by way of one that does, so that programs which
+//! cannot log in there work behind it: cargo, uv, pip, apt, git, npm, curl.
+//!
+//! `cargo run --example forward_proxy -- --user 'DOMAIN\name' http://proxy.corp.example:3128`;
+//! `-- --help` lists what else there is.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use legwork::{Authenticator, Credentials};
+use tokio::net::TcpListener;
+
+use crate::arguments::Arguments;
+use crate::proxy::{Counts, ForwardProxy, Limits};
+use crate::signals::Signals;
+
+mod arguments;
+mod files;
+mod proxy;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => {
+            print!("{}", arguments::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(misuse) => {
+            eprintln!("{misuse} (--help lists what there is)");
+            return ExitCode::from(2);
+        }
+    };
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(mut arguments: Arguments) -> Result<(), String> {
+    keep_to_the_files(&mut arguments.limits);
+    let authenticator = authenticator(&arguments)
+        .map_err(|error| format!("The password could not be read: {error}. Try FORWARD_PROXY_PASSWORD."))?;
+    let proxy = ForwardProxy::new(arguments.upstream, authenticator, arguments.limits);
+    let cannot_listen = |error| format!("There is no listening on {}: {error}.", arguments.listen);
+    let listener = TcpListener::bind(arguments.listen).await.map_err(cannot_listen)?;
+    let address = listener.local_addr().map_err(cannot_listen)?;
+    let no_signals = |error: io::Error| format!("There are no signals to stop by: {error}.");
+    let (mut first, mut again) = (Signals::new().map_err(no_signals)?, Signals::new().map_err(no_signals)?);
+
+    println!("listening on {address}");
+    println!("export http_proxy=http://{address}");
+    println!("export https_proxy=http://{address}");
+    let counts = proxy.counts();
+    tokio::select! {
+        () = proxy.serve(listener, first.stop()) => {}
+        () = async { again.stop().await; again.stop().await } => {}
+        () = show(&counts) => {}
+    }
+    tell(&counts);
+    eprintln!("{counts}");
+    Ok(())
+}
+
+/// A connection that there is no descriptor for would be refused; one past the limit waits.
+fn keep_to_the_files(limits: &mut Limits) {
+    let Some(files) = files::limit() else { return };
+    let allowed = (files.saturating_sub(files::OWN) / 2).max(1);
+    if allowed < limits.connections {
+        eprintln!(
+            "{allowed} connections at a time, since there may be {files} open files: ulimit -n {} for {}",
+            2 * limits.connections + files::OWN,
+            limits.connections
+        );
+        limits.connections = allowed;
+    }
+}
+
+fn authenticator(arguments: &Arguments) -> io::Result<Authenticator> {
+    let builder = Authenticator::builder().dangerous_secrets_over_plain_http(arguments.insecure_basic);
+    let upstream = arguments.upstream.clone();
+    if let Some(user) = &arguments.user {
+        let credentials = Credentials::password(user, arguments::password(user)?);
+        return Ok(builder.proxy_credentials(upstream, credentials).build());
+    }
+    #[cfg(unix)]
+    if arguments.ticket {
+        use legwork::credentials::Ambient;
+        use legwork::mechanism::gssapi::Gssapi;
+        use legwork::scheme::Negotiate;
+
+        let tickets = Credentials::ambient(Ambient::new());
+        let builder = builder.negotiate(Negotiate::kerberos(Gssapi::kerberos()));
+        return Ok(builder.proxy_credentials(upstream, tickets).build());
+    }
+    Ok(builder.build())
+}
+
+/// Keeps one line on a terminal up to date.
+async fn show(counts: &Counts) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        tell(counts);
+        if io::stderr().is_terminal() {
+            eprint!("{counts}");
+        }
+    }
+}
+
+/// Clears a terminal's line, and says why something was refused: once, since programs seldom show
+/// what a proxy says.
+fn tell(counts: &Counts) {
+    if io::stderr().is_terminal() {
+        eprint!("\r\x1b[K");
+    }
+    if let Some(why) = counts.news() {
+        eprintln!("refused: {why}");
+    }
+}
