@@ -25,7 +25,7 @@ pin_project! {
 
 impl<T> TunnelStream<T> {
     pub(super) fn new(io: T, early: Bytes) -> Self {
-        Self { io, early }
+        Self { io, early: held(early) }
     }
 }
 
@@ -51,8 +51,15 @@ impl<T: Read> Read for TunnelStream<T> {
         let octets = this.early.len().min(buffer.remaining());
         buffer.put_slice(&this.early[..octets]);
         this.early.advance(octets);
+        *this.early = held(std::mem::take(this.early));
         Poll::Ready(Ok(()))
     }
+}
+
+/// None of the buffer that the proxy's answer was read into, once there are no octets in it: a tunnel
+/// may be open for long.
+fn held(early: Bytes) -> Bytes {
+    if early.is_empty() { Bytes::new() } else { early }
 }
 
 impl<T: Write> Write for TunnelStream<T> {
@@ -78,5 +85,55 @@ impl<T: Write> Write for TunnelStream<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.project().io.poll_write_vectored(cx, slices)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use hyper::rt::ReadBuf;
+
+    use super::*;
+
+    struct Buffer(&'static [u8], #[allow(dead_code)] Arc<()>);
+
+    impl AsRef<[u8]> for Buffer {
+        fn as_ref(&self) -> &[u8] {
+            self.0
+        }
+    }
+
+    struct Silent;
+
+    impl Read for Silent {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn the_buffer_of_the_answer_is_kept_no_longer_than_its_octets() {
+        for early in [&b""[..], b"early"] {
+            let alive = Arc::new(());
+            let buffer = Bytes::from_owner(Buffer(early, Arc::clone(&alive)));
+            let mut tunnel = TunnelStream::new(Silent, buffer);
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut room = [0; 3];
+            let mut read = Vec::new();
+            loop {
+                let mut free = ReadBuf::new(&mut room);
+                let polled = Pin::new(&mut tunnel).poll_read(&mut cx, free.unfilled());
+                if polled.is_pending() {
+                    break;
+                }
+                read.extend_from_slice(free.filled());
+            }
+            assert_eq!((&read[..], Arc::strong_count(&alive)), (early, 1));
+        }
     }
 }
