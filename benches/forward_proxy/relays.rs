@@ -1,0 +1,89 @@
+//! What stands between client and upstream proxy.
+
+use std::io;
+use std::net::SocketAddr;
+
+use legwork::protection_space::Challenger;
+use legwork::testing::{Offer, Server};
+use legwork::{Authenticator, Credentials, Origin};
+use tokio::io::copy_bidirectional_with_sizes;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::proxy::{ForwardProxy, Limits};
+use crate::until_the_parent_ends;
+
+const USER: &str = "LAB\\carol";
+const PASSWORD: &str = "carol-pw";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relay {
+    /// `tokio::io::copy_bidirectional` with its own buffers of 8 KiB.
+    Copy,
+    /// The same with the forward proxy's size of buffers.
+    LargeCopy,
+    ForwardProxy,
+}
+
+impl Relay {
+    pub(crate) const ALL: [Self; 3] = [Self::Copy, Self::LargeCopy, Self::ForwardProxy];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Copy => "copying",
+            Self::LargeCopy => "copying-64-KiB",
+            Self::ForwardProxy => "forward-proxy",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|relay| relay.name() == name)
+    }
+
+    /// Serves until the parent ends.
+    #[tokio::main]
+    pub(crate) async fn run(self, upstream: SocketAddr) -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        println!("{}", listener.local_addr()?);
+        match self {
+            Self::Copy => drop(tokio::spawn(copy(listener, upstream, 8 * 1024))),
+            Self::LargeCopy => drop(tokio::spawn(copy(listener, upstream, 64 * 1024))),
+            Self::ForwardProxy => {
+                let upstream: Origin = format!("http://{upstream}").parse().map_err(io::Error::other)?;
+                let carol = Credentials::password(USER, PASSWORD);
+                let authenticator =
+                    Authenticator::builder().proxy_credentials(upstream.clone(), carol).build();
+                let proxy = ForwardProxy::new(upstream, authenticator, Limits::default());
+                drop(tokio::spawn(proxy.serve(listener, std::future::pending())));
+            }
+        }
+        tokio::task::spawn_blocking(until_the_parent_ends).await?
+    }
+}
+
+/// Passes each connection on to the upstream proxy, which itself answers `CONNECT`.
+async fn copy(listener: TcpListener, upstream: SocketAddr, buffer: usize) -> io::Result<()> {
+    loop {
+        let (mut local, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            let mut upstream = TcpStream::connect(upstream).await?;
+            for stream in [&local, &upstream] {
+                stream.set_nodelay(true)?;
+            }
+            copy_bidirectional_with_sizes(&mut local, &mut upstream, buffer, buffer).await
+        });
+    }
+}
+
+/// Two upstream proxies: one that wants no login, and one that wants one by NTLM.
+#[tokio::main]
+pub(crate) async fn upstream() -> io::Result<()> {
+    let open = Server::builder().tunnels().start().await?;
+    let ntlm = Server::builder()
+        .user(USER, PASSWORD)
+        .offer_as(Challenger::Proxy, Offer::Ntlm)
+        .tunnels()
+        .start()
+        .await?;
+    println!("{} {}", open.address(), ntlm.address());
+    tokio::task::spawn_blocking(until_the_parent_ends).await?
+}
