@@ -9,7 +9,7 @@
 //! two, which share one. Ratios are medians over rounds in which the relays take turns. Memory is
 //! told by Linux alone.
 
-#[allow(dead_code)] // It is the example's own, and not all of it is wanted here.
+#[allow(dead_code, unused_imports)] // It is the example's own, with its tests, and not all of it is wanted here.
 #[path = "../../examples/forward_proxy/proxy/mod.rs"]
 mod proxy;
 mod relays;

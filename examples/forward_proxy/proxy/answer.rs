@@ -1,25 +1,22 @@
 //! What the proxy itself answers. Nothing of the upstream proxy's own pages is in it.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
+use std::io;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Full};
+use legwork::Outcome;
 use legwork::client::tunnel::{TunnelError, TunnelErrorKind};
 use legwork::handshake::{Refusal, Why};
-use legwork::service::{BoxError, ErrorKind};
+use legwork::service::{BoxError, Error, ErrorKind};
 
 pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
-/// The tunnel is open.
-pub(super) fn opened() -> Response<Body> {
-    Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())
-}
-
 /// Plain text; the connection ends behind it, since what follows may be octets for a tunnel.
-pub(super) fn text(status: StatusCode, text: String) -> Response<Body> {
-    let body = Full::from(text).map_err(|never| match never {}).boxed_unsync();
+pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
+    let body = Full::from(text.into()).map_err(|never| match never {}).boxed_unsync();
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let fields = response.headers_mut();
@@ -28,51 +25,70 @@ pub(super) fn text(status: StatusCode, text: String) -> Response<Body> {
     response
 }
 
-/// Why there is no tunnel. A `407` would be no use to a program that knows of no upstream proxy.
-pub(super) fn no_tunnel(error: &TunnelError) -> Response<Body> {
-    let status = match error.kind() {
-        TunnelErrorKind::Target(_) => StatusCode::BAD_REQUEST,
-        TunnelErrorKind::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-        TunnelErrorKind::Failed(error) if matches!(error.kind(), ErrorKind::Timeout(..)) => {
-            StatusCode::GATEWAY_TIMEOUT
+/// Why there is no tunnel; then the same in a few words, without its target.
+pub(super) fn no_tunnel(error: &TunnelError) -> (Response<Body>, String) {
+    let (status, why) = match error.kind() {
+        TunnelErrorKind::Target(invalid) => (StatusCode::BAD_REQUEST, invalid.to_string()),
+        TunnelErrorKind::Timeout(after) => {
+            (StatusCode::GATEWAY_TIMEOUT, format!("no tunnel within {after:?}"))
         }
-        _ => StatusCode::BAD_GATEWAY,
-    };
-    let mut said = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        said = format!("{said}: {error}");
-        source = error.source();
-    }
-    text(status, format!("forward_proxy: {said}.\n{}", advice(error)))
-}
-
-/// The same for all targets.
-pub(super) fn why(error: &TunnelError) -> String {
-    match error.kind() {
-        TunnelErrorKind::Answered { refusal: Some(refusal), .. } => refusal.to_string(),
+        TunnelErrorKind::Failed(error) => (status_of(error), chain(error)),
+        TunnelErrorKind::Unreachable(error) => {
+            (StatusCode::BAD_GATEWAY, format!("the proxy cannot be reached: {}", chain(&**error)))
+        }
+        TunnelErrorKind::Answered { refusal: Some(refusal), .. } => {
+            (StatusCode::BAD_GATEWAY, refusal.to_string())
+        }
         TunnelErrorKind::Answered { status, reason, .. } => {
-            format!("the proxy answered {} {reason}", status.as_u16())
+            (StatusCode::BAD_GATEWAY, format!("the proxy answered {} {reason}", status.as_u16()))
         }
-        TunnelErrorKind::Unreachable(error) => format!("the proxy cannot be reached: {error}"),
-        TunnelErrorKind::Failed(error) => format!("the conversation with the proxy failed: {error}"),
-        TunnelErrorKind::Timeout(after) => format!("no tunnel within {after:?}"),
-        _ => error.to_string(),
-    }
+        _ => (StatusCode::BAD_GATEWAY, chain(error)),
+    };
+    let refusal = match error.kind() {
+        TunnelErrorKind::Answered { refusal, .. } => refusal.as_ref(),
+        _ => None,
+    };
+    (text(status, format!("forward_proxy: {}.\n{}", chain(error), advice(refusal))), why)
 }
 
-fn advice(error: &TunnelError) -> &'static str {
+/// The upstream proxy's challenge stands. It would be no use to a program that knows of no proxy
+/// but this.
+pub(super) fn no_login<B>(challenge: &Response<B>) -> (Response<Body>, String) {
+    let refusal = match challenge.extensions().get() {
+        Some(Outcome::Refused(refusal)) => Some(refusal),
+        _ => None,
+    };
+    let status = challenge.status();
+    let why = match refusal {
+        Some(refusal) => refusal.to_string(),
+        None => "its challenge could not be read".to_owned(),
+    };
+    let said = format!("forward_proxy: the proxy answered {status}: {why}.\n{}", advice(refusal));
+    (text(StatusCode::BAD_GATEWAY, said), why)
+}
+
+/// Why there is no response.
+pub(super) fn no_response(error: &Error) -> (Response<Body>, String) {
+    let why = chain(error);
+    (text(status_of(error), format!("forward_proxy: no response through the proxy: {why}.\n")), why)
+}
+
+fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
-        TunnelErrorKind::Answered { refusal: Some(refusal), .. } => advice_on(refusal),
-        _ => "",
+        ErrorKind::Timeout(..) => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Origin(_) => StatusCode::BAD_REQUEST,
+        ErrorKind::ShutDown => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_GATEWAY,
     }
 }
 
 /// What whoever has started this proxy can do about it.
-fn advice_on(refusal: &Refusal) -> &'static str {
-    let is_why = |wanted: fn(&Why) -> bool| refusal.tried.iter().any(|tried| wanted(&tried.why));
+fn advice(refusal: Option<&Refusal>) -> &'static str {
+    let is_why = |wanted: fn(&Why) -> bool| {
+        refusal.is_some_and(|refusal| refusal.tried.iter().any(|tried| wanted(&tried.why)))
+    };
     if is_why(|why| matches!(why, Why::Refused(_) | Why::RefusedBefore)) {
-        "The password was sent once and is not sent again, lest the account is locked: start forward_proxy \
+        "The login was tried once and is not tried again, lest the account is locked: start forward_proxy \
          anew with the right user and password.\n"
     } else if is_why(|why| *why == Why::NoCredentials) {
         "Start forward_proxy with --user, or with --ticket.\n"
@@ -81,4 +97,23 @@ fn advice_on(refusal: &Refusal) -> &'static str {
     } else {
         ""
     }
+}
+
+/// An error with what lies behind it, in one line.
+fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut said = error.to_string();
+    for error in std::iter::successors(behind(error), |error| behind(*error)) {
+        let part = error.to_string();
+        // Some errors repeat what lies behind them.
+        if !said.contains(&part) {
+            said = format!("{said}: {part}");
+        }
+    }
+    said
+}
+
+/// An `io::Error` hides its own from `source`.
+fn behind<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    hidden.map(|error| error as &(dyn StdError + 'static)).or_else(|| error.source())
 }

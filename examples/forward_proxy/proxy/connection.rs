@@ -85,17 +85,26 @@ async fn answer(
     request: Request<Incoming>,
     tunnels: &mpsc::Sender<Tunnel>,
 ) -> Response<Body> {
-    if request.method() == Method::CONNECT {
-        return match connect(proxy, request.uri()).await {
+    match request.uri().scheme_str() {
+        _ if request.method() == Method::CONNECT => match connect(proxy, request.uri()).await {
             Ok(tunnel) => {
                 // There is one CONNECT at the most: HTTP ends with it.
                 let _ = tunnels.try_send(tunnel);
-                answer::opened()
+                Response::new(Body::default())
             }
             Err(response) => response,
-        };
+        },
+        Some("http") => proxy.plain.forward(request).await,
+        Some(_) => answer::text(
+            StatusCode::BAD_REQUEST,
+            "forward_proxy: what is not http goes through a tunnel, which CONNECT asks for\n",
+        ),
+        None => answer::text(
+            StatusCode::BAD_REQUEST,
+            "forward_proxy: this is a proxy and no server; the variables http_proxy and https_proxy, or a \
+             program's own settings, lead requests through it\n",
+        ),
     }
-    answer::text(StatusCode::NOT_IMPLEMENTED, "forward_proxy: not there yet\n".to_owned())
 }
 
 /// Opens a tunnel to host and port.
@@ -104,13 +113,14 @@ async fn connect(proxy: &ForwardProxy, target: &Uri) -> Result<Tunnel, Response<
     let target: Option<Uri> = target.and_then(|authority| format!("http://{authority}/").parse().ok());
     let Some(target) = target else {
         let text = "forward_proxy: CONNECT wants host and port, such as site.example:443\n";
-        return Err(answer::text(StatusCode::BAD_REQUEST, text.to_owned()));
+        return Err(answer::text(StatusCode::BAD_REQUEST, text));
     };
     match proxy.tunnel.clone().oneshot(target).await {
         Ok(tunnel) => Ok(Tunnel { upstream: TokioIo::new(tunnel), _open: proxy.counts.tunnel() }),
         Err(error) => {
-            proxy.counts.refused(&answer::why(&error));
-            Err(answer::no_tunnel(&error))
+            let (response, why) = answer::no_tunnel(&error);
+            proxy.counts.refused(&why);
+            Err(response)
         }
     }
 }

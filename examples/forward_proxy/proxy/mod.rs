@@ -3,6 +3,7 @@
 mod answer;
 mod connection;
 mod counts;
+mod plain;
 mod relay;
 
 use std::io;
@@ -17,7 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(crate) use counts::Counts;
+use self::plain::Plain;
+
+pub(crate) use self::counts::Counts;
 
 /// How much, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +52,7 @@ impl Default for Limits {
 /// A proxy in front of another.
 pub(crate) struct ForwardProxy {
     tunnel: Tunnel<HttpConnector>,
+    plain: Plain,
     limits: Limits,
     counts: Arc<Counts>,
 }
@@ -56,8 +60,10 @@ pub(crate) struct ForwardProxy {
 impl ForwardProxy {
     /// Goes by way of `upstream`, where `authenticator` logs in.
     pub(crate) fn new(upstream: Origin, authenticator: Authenticator, limits: Limits) -> Self {
+        let counts = Arc::default();
+        let plain = Plain::new(upstream.clone(), authenticator.clone(), &limits, Arc::clone(&counts));
         let tunnel = Tunnel::builder(upstream, authenticator).timeout(limits.tunnel_timeout).build_http();
-        Self { tunnel, limits, counts: Arc::default() }
+        Self { tunnel, plain, limits, counts }
     }
 
     /// What it does, while it does it.

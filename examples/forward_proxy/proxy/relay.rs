@@ -211,3 +211,88 @@ impl Drop for Buffer {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn whatever_moves_starts_the_time_anew() {
+        let mut idle = Idle::default();
+        let ticks = [1, 1, 1, 1, 2, 2, 2, 2, 2].map(|octets| idle.tick(octets));
+        assert_eq!(ticks, [false, false, false, false, false, false, false, false, true]);
+    }
+
+    /// Sends octets that tell where they belong, while it hears as many.
+    async fn talk(end: tokio::io::DuplexStream, octets: usize, seed: u8) -> Vec<u8> {
+        let (mut read, mut write) = split(end);
+        let sending = tokio::spawn(async move {
+            let octets: Vec<u8> = (0..octets).map(|place| (place / 7) as u8 ^ seed).collect();
+            write.write_all(&octets).await.expect("sent");
+            write.shutdown().await.expect("ended");
+            octets
+        });
+        let mut heard = Vec::new();
+        read.read_to_end(&mut heard).await.expect("heard");
+        assert_eq!(heard.len(), octets);
+        let sent = sending.await.expect("no panic");
+        assert!(heard.iter().zip(&sent).all(|(heard, sent)| heard ^ sent == 0xff), "in order");
+        heard
+    }
+
+    #[tokio::test]
+    async fn nothing_is_lost_where_the_receiver_is_slow() {
+        for room in [1, 1000, 3 * BUFFER] {
+            let ((local, near), (far, origin)) = (duplex(room), duplex(room));
+            let octets = if room == 1 { 5_000 } else { 500_000 };
+            let counts = Counts::default();
+            let (end, ..) = tokio::join!(
+                relay(near, far, Bytes::new(), LONG, &counts),
+                talk(local, octets, 0x00),
+                talk(origin, octets, 0xff),
+            );
+            assert_eq!(end.expect("no error"), End::Said);
+            for counter in [&counts.to_upstream, &counts.to_local] {
+                assert_eq!(counter.load(Ordering::Relaxed), octets as u64);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_came_early_goes_first() {
+        let ((mut local, near), (far, mut origin)) = (duplex(8), duplex(8));
+        let counts = Counts::default();
+        let relaying = relay(near, far, Bytes::from_static(b"early and long, "), LONG, &counts);
+        let both = async {
+            local.write_all(b"late").await.expect("sent");
+            drop(local);
+            let mut heard = String::new();
+            origin.read_to_string(&mut heard).await.expect("heard");
+            drop(origin);
+            heard
+        };
+        let (end, heard) = tokio::join!(relaying, both);
+        assert_eq!((end.expect("no error"), heard.as_str()), (End::Said, "early and long, late"));
+    }
+
+    #[tokio::test]
+    async fn a_tunnel_that_waits_has_no_buffer() {
+        let ((mut local, near), (far, mut origin)) = (duplex(64), duplex(64));
+        let counts = Counts::default();
+        let mut relaying = pin!(relay(near, far, Bytes::new(), LONG, &counts));
+        let mut octet = [0];
+        tokio::select! {
+            end = &mut relaying => panic!("{end:?}"),
+            heard = async {
+                local.write_all(b"x").await?;
+                origin.read_exact(&mut octet).await
+            } => drop(heard.expect("heard")),
+        }
+        let spare = BUFFERS.with_borrow(Vec::len);
+        assert_eq!(spare, 1, "the one that there has been is free");
+    }
+}

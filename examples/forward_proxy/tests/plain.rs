@@ -1,0 +1,223 @@
+//! Requests to `http` origins.
+
+use http::{HeaderName, HeaderValue};
+use legwork::testing::Quirk;
+use tokio::task::JoinSet;
+
+use super::*;
+
+/// A request for a page of the upstream server, which is the origin too.
+fn get(path: &str) -> String {
+    format!("GET http://site.example{path} HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n")
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+#[tokio::test]
+async fn a_page_comes_through_by_each_scheme() {
+    for (offer, legs) in [(Offer::basic("the proxy"), 2), (Offer::Ntlm, 3), (Offer::Negotiate, 3)] {
+        let upstream = upstream(offer.clone()).page("a page").start().await.expect("a server");
+        let authenticator = carol_at(&upstream).dangerous_secrets_over_plain_http(true);
+        let proxy = Running::new(&upstream, authenticator, Limits::default()).await;
+        let answer = proxy.answer(&get("/a/page?of=it")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && body(&answer) == "a page", "{answer}");
+        let report = upstream.report();
+        assert_eq!((report.connections().len(), report.legs().count()), (1, legs), "{offer:?}: {report}");
+        for leg in report.legs() {
+            assert_eq!(leg.target, "http://site.example/a/page?of=it");
+            assert_eq!(leg.headers["host"], "site.example", "the target says it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_local_connection_is_kept_for_more_requests() {
+    let upstream = upstream(Offer::Ntlm).page("a page").start().await.expect("a server");
+    let proxy = Running::in_front_of(&upstream).await;
+    let request = get("/").replace("Connection: close\r\n", "");
+    let mut local = proxy.send(&request).await;
+    for _ in 0..3 {
+        assert!(head(&mut local).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        let mut page = [0; 6];
+        without_hanging(local.read_exact(&mut page)).await.expect("a page");
+        assert_eq!(&page, b"a page");
+        local.write_all(request.as_bytes()).await.expect("sent");
+    }
+    assert!(head(&mut local).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    let report = upstream.report();
+    assert_eq!((report.connections().len(), report.handshakes()), (1, 1), "{report}");
+}
+
+#[tokio::test]
+async fn a_head_tells_the_length_and_has_no_body() {
+    let upstream = upstream(Offer::Ntlm).page("a page").start().await.expect("a server");
+    let answer = Running::in_front_of(&upstream).await.answer(&get("/").replace("GET", "HEAD")).await;
+    assert!(answer.contains("content-length: 6\r\n") && body(&answer).is_empty(), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_meant_for_one_hop_ends_there() {
+    let field = |name: &'static str, value: &'static str| {
+        Quirk::Field(HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    let upstream = upstream(Offer::Ntlm)
+        .quirk(field("keep-alive", "timeout=5"))
+        .quirk(field("proxy-support", "Session-Based-Authentication"))
+        .quirk(field("proxy-authenticate", "Basic realm=\"x\""))
+        .quirk(field("upgrade", "h2c"))
+        .quirk(field("x-end-to-end", "kept"))
+        .start()
+        .await
+        .expect("a server");
+    let proxy = Running::in_front_of(&upstream).await;
+    let fields = "Connection: close, X-Hop ,\r\nconnection: x-other-hop\r\nX-Hop: 1\r\nX-Other-Hop: 1\r\n\
+         Keep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic bG9jYWw6cHc=\r\n\
+         TE: trailers\r\nTrailer: X\r\nUpgrade: websocket\r\nX-End-To-End: kept\r\n";
+    let answer = proxy.answer(&get("/").replace("Connection: close\r\n", fields)).await.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ok\r\n") && answer.contains("x-end-to-end: kept"), "{answer}");
+    for name in ["keep-alive", "proxy-", "upgrade"] {
+        assert!(!answer.contains(&format!("\r\n{name}")), "{name}: {answer}");
+    }
+    let report = upstream.report();
+    for leg in report.legs() {
+        assert_eq!(leg.headers["x-end-to-end"], "kept");
+        assert_eq!(leg.headers["via"], "1.1 forward_proxy");
+        for name in [
+            "connection",
+            "x-hop",
+            "x-other-hop",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "upgrade",
+        ] {
+            assert!(!leg.headers.contains_key(name), "{name}: {:?}", leg.headers);
+        }
+        let by = leg.proxy_authorization.as_ref().map(|seen| seen.scheme.as_str());
+        assert_ne!(by, Some("Basic"), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_at_the_origin_is_the_local_programs_own() {
+    let upstream = upstream(Offer::Ntlm).offer(Offer::basic("the origin")).start().await.expect("a server");
+    let proxy = Running::in_front_of(&upstream).await;
+    let answer = proxy.answer(&get("/")).await;
+    assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer}");
+    assert!(answer.contains("www-authenticate: Basic realm=\"the origin\"\r\n"), "{answer}");
+    assert!(upstream.report().legs().all(|leg| leg.authorization.is_none()), "{}", upstream.report());
+
+    let with_login =
+        get("/").replace("Connection", "Authorization: Basic YWxpY2U6YWxpY2UtcHc=\r\nConnection");
+    let answer = proxy.answer(&with_login).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("x-user: alice\r\n"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_tried_once_by_requests_and_tunnels_together() {
+    let upstream = upstream(Offer::Ntlm).start().await.expect("a server");
+    let wrong = Credentials::password(USER, "wrong-pw");
+    let authenticator = Authenticator::builder().proxy_credentials(upstream.origin(), wrong);
+    let proxy = Arc::new(Running::new(&upstream, authenticator, Limits::default()).await);
+    let mut tasks = JoinSet::new();
+    for number in 0..32 {
+        let proxy = Arc::clone(&proxy);
+        tasks.spawn(async move {
+            let request = match number % 2 {
+                0 => get("/"),
+                _ => connect(proxy.address),
+            };
+            let answer = proxy.answer(&request).await;
+            assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+            for part in ["407 Proxy Authentication Required", "NTLM: ", "not tried again"] {
+                assert!(answer.contains(part), "{part} is missing: {answer}");
+            }
+            assert!(!answer.to_ascii_lowercase().contains("proxy-authenticate"), "{answer}");
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(upstream.report().attempts(), 1, "{}", upstream.report());
+}
+
+#[tokio::test]
+async fn a_body_goes_up_while_it_comes_in_and_goes_once() {
+    for (framing, close) in [("Transfer-Encoding: chunked", true), ("Content-Length: 300000", false)] {
+        let upstream = upstream(Offer::Ntlm).start().await.expect("a server");
+        let proxy = Running::in_front_of(&upstream).await;
+        let head = format!("POST http://site.example/ HTTP/1.1\r\n{framing}\r\nConnection: close\r\n\r\n");
+        let mut local = proxy.send(&head).await;
+        let part = "x".repeat(100_000);
+        for parts in 1..=3 {
+            let chunk = if close { format!("186a0\r\n{part}\r\n") } else { part.clone() };
+            local.write_all(chunk.as_bytes()).await.expect("sent");
+            without_hanging(upstream.wait_for(|report| report.body_octets() == parts * 100_000)).await;
+        }
+        if close {
+            local.write_all(b"0\r\n\r\n").await.expect("sent");
+        }
+        let mut answer = String::new();
+        without_hanging(local.read_to_string(&mut answer)).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.contains("x-body-octets: 300000\r\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_comes_down_while_the_origin_makes_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let upstream = format!("http://{}", listener.local_addr().expect("it listens"));
+    let proxy =
+        Running::at(upstream.parse().expect("an origin"), Authenticator::builder(), Limits::default());
+    let proxy = proxy.await;
+    let mut local = proxy.send(&get("/")).await;
+    let (mut origin, _) = listener.accept().await.expect("a connection");
+    assert!(head(&mut origin).await.starts_with("GET http://site.example/ HTTP/1.1\r\n"));
+    origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").await.expect("sent");
+    assert!(head(&mut local).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    for part in ["one", "two", "end"] {
+        origin.write_all(part.as_bytes()).await.expect("sent");
+        let mut octets = [0; 3];
+        without_hanging(local.read_exact(&mut octets)).await.expect("octets");
+        assert_eq!(&octets, part.as_bytes());
+    }
+
+    // What breaks off must not look whole.
+    let mut local = proxy.send(&get("/")).await;
+    let mut answer = String::new();
+    assert!(head(&mut origin).await.starts_with("GET "));
+    origin.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none").await.expect("sent");
+    drop(origin);
+    let _ = without_hanging(local.read_to_string(&mut answer)).await;
+    assert!(answer.contains("content-length: 9\r\n") && body(&answer).len() < 9, "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_for_a_proxy_is_explained() {
+    let upstream = upstream(Offer::Ntlm).start().await.expect("a server");
+    let proxy = Running::in_front_of(&upstream).await;
+    for (target, says) in [
+        ("/", "http_proxy"),
+        ("https://site.example/", "CONNECT"),
+        ("ftp://site.example/", "CONNECT"),
+        ("*", "proxy"),
+    ] {
+        let answer = proxy.answer(&format!("OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{target}: {answer}");
+        assert!(body(&answer).contains(says), "{target}: {answer}");
+    }
+    assert_eq!(upstream.report().connections().len(), 0);
+}
+
+#[tokio::test]
+async fn an_upstream_that_cannot_be_reached_is_a_502() {
+    let nobody = "http://127.0.0.1:1".parse().expect("an origin");
+    let proxy = Running::at(nobody, Authenticator::builder(), Limits::default()).await;
+    for request in [get("/"), connect(proxy.address)] {
+        let answer = proxy.answer(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer}");
+        assert!(answer.contains("onnection refused"), "{answer}");
+    }
+}
