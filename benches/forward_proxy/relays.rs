@@ -9,7 +9,7 @@ use legwork::{Authenticator, Credentials, Origin};
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::proxy::{ForwardProxy, Limits};
+use crate::proxy::{ForwardProxy, Limits, Upstream};
 use crate::until_the_parent_ends;
 
 const USER: &str = "LAB\\carol";
@@ -52,7 +52,7 @@ impl Relay {
                 let carol = Credentials::password(USER, PASSWORD);
                 let authenticator =
                     Authenticator::builder().proxy_credentials(upstream.clone(), carol).build();
-                let proxy = ForwardProxy::new(upstream, authenticator, Limits::default());
+                let proxy = ForwardProxy::new(Upstream::new(upstream, authenticator), Limits::default());
                 drop(tokio::spawn(proxy.serve(listener, std::future::pending())));
             }
         }

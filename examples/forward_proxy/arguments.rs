@@ -19,6 +19,7 @@ UPSTREAM is the proxy that wants the login, such as http://proxy.corp.example:31
     --user NAME            user, DOMAIN\\user or user@domain; the password is in the environment
                            variable FORWARD_PROXY_PASSWORD, or is asked for, or is the first line of stdin
     --ticket               log in by Kerberos, with the tickets of whoever has run kinit (unix)
+    --ca FILE.pem          to an https proxy: trust these certificate authorities, not the system's
     --insecure-basic       send Basic's password, which whoever listens on the network can read
     --listen ADDRESS       where to listen (127.0.0.1:3128); port 0 is any free one
     --dangerous-listen-on-network
@@ -41,6 +42,7 @@ pub(crate) struct Arguments {
     pub(crate) listen: SocketAddr,
     pub(crate) user: Option<String>,
     pub(crate) ticket: bool,
+    pub(crate) ca: Option<String>,
     pub(crate) insecure_basic: bool,
     pub(crate) limits: Limits,
 }
@@ -48,7 +50,8 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// `None` is a call for help; an error says which argument is not understood, and why.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
-        let (mut upstream, mut user, mut ticket, mut insecure_basic) = (None, None, false, false);
+        let (mut upstream, mut user, mut ca) = (None, None, None);
+        let (mut ticket, mut insecure_basic) = (false, false);
         let mut listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 3128));
         let mut on_network = false;
         let mut limits = Limits::default();
@@ -58,6 +61,7 @@ impl Arguments {
                 "--help" | "-h" => return Ok(None),
                 "--user" => user = Some(value()?),
                 "--ticket" if cfg!(unix) => ticket = true,
+                "--ca" => ca = Some(value()?),
                 "--insecure-basic" => insecure_basic = true,
                 "--listen" => listen = address(&value()?)?,
                 "--dangerous-listen-on-network" => on_network = true,
@@ -81,7 +85,7 @@ impl Arguments {
                  on 127.0.0.1, or say --dangerous-listen-on-network"
             ));
         }
-        Ok(Some(Self { upstream, listen, user, ticket, insecure_basic, limits }))
+        Ok(Some(Self { upstream, listen, user, ticket, ca, insecure_basic, limits }))
     }
 }
 
@@ -91,10 +95,7 @@ fn proxy(url: &str) -> Result<Origin, String> {
     if url.contains('@') {
         return Err("the URL of UPSTREAM has a user in it: --user is for that".to_owned());
     }
-    match origin.is_secure() {
-        true => Err(format!("{origin} is spoken to by TLS, which forward_proxy does not do")),
-        false => Ok(origin),
-    }
+    Ok(origin)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -161,7 +162,6 @@ mod tests {
         for (line, named) in [
             ("--user carol", "UPSTREAM"),
             ("proxy.example", "http://"),
-            ("https://proxy.example:3129", "TLS"),
             ("http://carol:pw@proxy.example:3128", "--user"),
             ("http://one.example http://two.example", "more than one"),
             ("--listen", "--listen"),

@@ -12,7 +12,7 @@ use legwork::{Authenticator, Credentials};
 use tokio::net::TcpListener;
 
 use crate::arguments::Arguments;
-use crate::proxy::{Counts, ForwardProxy, Limits};
+use crate::proxy::{Counts, ForwardProxy, Limits, Upstream};
 use crate::signals::Signals;
 
 mod arguments;
@@ -21,6 +21,7 @@ mod proxy;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -48,7 +49,12 @@ async fn run(mut arguments: Arguments) -> Result<(), String> {
     keep_to_the_files(&mut arguments.limits);
     let authenticator = authenticator(&arguments)
         .map_err(|error| format!("The password could not be read: {error}. Try FORWARD_PROXY_PASSWORD."))?;
-    let proxy = ForwardProxy::new(arguments.upstream, authenticator, arguments.limits);
+    let mut upstream = Upstream::new(arguments.upstream, authenticator);
+    if upstream.is_secure() {
+        let tls = tls::trusting(arguments.ca.as_deref());
+        upstream = upstream.tls(tls.map_err(|error| format!("There is nobody to trust: {error}."))?);
+    }
+    let proxy = ForwardProxy::new(upstream, arguments.limits);
     let cannot_listen = |error| format!("There is no listening on {}: {error}.", arguments.listen);
     let listener = TcpListener::bind(arguments.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;

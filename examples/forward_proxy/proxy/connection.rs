@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use legwork::client::tunnel::TunnelStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -23,10 +22,11 @@ use super::ForwardProxy;
 use super::answer::{self, Body};
 use super::counts::OpenTunnel;
 use super::relay::relay;
+use super::upstream::UpstreamTunnel;
 
 /// A tunnel through the upstream proxy. It counts as open before the local program hears of it.
 struct Tunnel {
-    upstream: TokioIo<TunnelStream<TokioIo<TcpStream>>>,
+    upstream: UpstreamTunnel,
     _open: OpenTunnel,
 }
 

@@ -5,15 +5,15 @@ mod connection;
 mod counts;
 mod plain;
 mod relay;
+mod upstream;
 
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::client::legacy::connect::HttpConnector;
+use legwork::client::hyper::HttpsConnector;
 use legwork::client::tunnel::Tunnel;
-use legwork::{Authenticator, Origin};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use self::plain::Plain;
 
 pub(crate) use self::counts::Counts;
+pub(crate) use self::upstream::Upstream;
 
 /// How much, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,19 +52,21 @@ impl Default for Limits {
 
 /// A proxy in front of another.
 pub(crate) struct ForwardProxy {
-    tunnel: Tunnel<HttpConnector>,
+    tunnel: Tunnel<HttpsConnector>,
     plain: Plain,
     limits: Limits,
     counts: Arc<Counts>,
 }
 
 impl ForwardProxy {
-    /// Goes by way of `upstream`, where `authenticator` logs in.
-    pub(crate) fn new(upstream: Origin, authenticator: Authenticator, limits: Limits) -> Self {
+    /// Goes by way of `upstream`.
+    pub(crate) fn new(upstream: Upstream, limits: Limits) -> Self {
         let counts = Arc::default();
-        let plain = Plain::new(upstream.clone(), authenticator.clone(), &limits, Arc::clone(&counts));
-        let tunnel = Tunnel::builder(upstream, authenticator).timeout(limits.tunnel_timeout).build_http();
-        Self { tunnel, plain, limits, counts }
+        let connector = upstream.connector();
+        let tunnel = Tunnel::builder(upstream.origin.clone(), upstream.authenticator.clone())
+            .timeout(limits.tunnel_timeout)
+            .build(connector);
+        Self { tunnel, plain: Plain::new(upstream, &limits, Arc::clone(&counts)), limits, counts }
     }
 
     /// What it does, while it does it.

@@ -8,41 +8,37 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Incoming};
-use hyper_util::client::legacy::connect::HttpConnector;
+use legwork::Client;
+use legwork::client::hyper::HttpsConnector;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Anonymous;
 use legwork::service::BoxError;
-use legwork::{Authenticator, Client, Origin};
 
 use super::Limits;
 use super::answer::{self, Body};
 use super::counts::Counts;
+use super::upstream::Upstream;
 
 /// How many octets of a body the client keeps, in case that it has to be sent again.
 const KEPT: u64 = 64 * 1024;
 
 /// Forwards requests to the upstream proxy, whose login is the client's business.
 pub(super) struct Plain {
-    client: Client<HttpConnector, Body>,
+    client: Client<HttpsConnector, Body>,
     /// Whether the client knows what the upstream proxy wants.
     is_known: AtomicBool,
     counts: Arc<Counts>,
 }
 
 impl Plain {
-    pub(super) fn new(
-        upstream: Origin,
-        authenticator: Authenticator,
-        limits: &Limits,
-        counts: Arc<Counts>,
-    ) -> Self {
-        let client = Client::builder(authenticator)
-            .proxies(Proxies::all(Proxy::new(upstream)))
+    pub(super) fn new(upstream: Upstream, limits: &Limits, counts: Arc<Counts>) -> Self {
+        let client = Client::builder(upstream.authenticator)
+            .proxies(Proxies::all(Proxy::new(upstream.origin)))
             .max_per_origin(limits.connections)
             .max_total(limits.connections)
             .max_idle_per_origin(8)
             .connect_timeout(limits.tunnel_timeout)
-            .build_http();
+            .build_with_tls(upstream.tls);
         Self { client, is_known: AtomicBool::new(false), counts }
     }
 

@@ -13,8 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::proxy::{Counts, ForwardProxy, Limits};
+use crate::proxy::{Counts, ForwardProxy, Limits, Upstream};
 
+mod by_tls;
 mod plain;
 mod tunnels;
 
@@ -52,7 +53,10 @@ impl Running {
     }
 
     async fn at(upstream: Origin, authenticator: AuthenticatorBuilder, limits: Limits) -> Self {
-        let proxy = ForwardProxy::new(upstream, authenticator.build(), limits);
+        Self::serving(ForwardProxy::new(Upstream::new(upstream, authenticator.build()), limits)).await
+    }
+
+    async fn serving(proxy: ForwardProxy) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let (address, counts) = (listener.local_addr().expect("it listens"), proxy.counts());
         let (stop, stopped) = oneshot::channel();

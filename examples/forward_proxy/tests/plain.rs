@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::*;
 
 /// A request for a page of the upstream server, which is the origin too.
-fn get(path: &str) -> String {
+pub(super) fn get(path: &str) -> String {
     format!("GET http://site.example{path} HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n")
 }
 

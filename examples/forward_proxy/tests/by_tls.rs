@@ -1,0 +1,69 @@
+//! An upstream proxy that is spoken to by TLS.
+
+use legwork::testing::SentBindings;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+const CERTIFICATE: &[u8] = include_bytes!("../../../tests/vectors/certificates/ecdsa-sha256.der");
+const KEY: &[u8] = include_bytes!("../../../tests/vectors/certificates/ecdsa.key.der");
+
+/// TLS in front of a server.
+async fn behind_tls(server: Arc<Server>) -> Origin {
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the usual versions")
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(CERTIFICATE)],
+            PrivateKeyDer::try_from(KEY).expect("a key"),
+        )
+        .expect("a certificate");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("https://{}", listener.local_addr().expect("it listens"));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Whoever does not trust it has gone.
+            let Ok(stream) = acceptor.accept(stream).await else { continue };
+            server.serve_connection(stream);
+        }
+    });
+    origin.parse().expect("an origin")
+}
+
+#[tokio::test]
+async fn the_login_at_a_trusted_one_is_tied_to_its_tls() {
+    let builder = upstream(Offer::Ntlm).page("a page");
+    let (server, echo) = (Arc::new(builder.start().await.expect("a server")), echo().await);
+    let origin = behind_tls(Arc::clone(&server)).await;
+    let carol = Credentials::password(USER, PASSWORD);
+    let authenticator = Authenticator::builder().proxy_credentials(origin.clone(), carol).build();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(CERTIFICATE)).expect("a certificate");
+    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the usual versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let upstream = Upstream::new(origin.clone(), authenticator.clone()).tls(tls);
+    let proxy = Running::serving(ForwardProxy::new(upstream, Limits::default())).await;
+
+    let mut tunnel = proxy.tunnel(echo).await;
+    echoes(&mut tunnel, "hello").await;
+    tunnel.shutdown().await.expect("ended");
+    assert_eq!(without_hanging(tunnel.read(&mut [0])).await.expect("no error"), 0);
+    let page = proxy.answer(&plain::get("/")).await;
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.ends_with("a page"), "{page}");
+    let report = server.report();
+    let bindings: Vec<_> =
+        report.legs().filter_map(|leg| leg.proxy_authorization.as_ref()?.channel_bindings).collect();
+    assert!(matches!(bindings[..], [SentBindings::Hash(_), SentBindings::Hash(_)]), "{bindings:?}");
+
+    let untrusting = ForwardProxy::new(Upstream::new(origin, authenticator), Limits::default());
+    let answer = Running::serving(untrusting).await.answer(&connect(echo)).await;
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("certificate"), "{answer}");
+}
