@@ -50,6 +50,19 @@ async fn a_local_connection_is_kept_for_more_requests() {
     assert_eq!((report.connections().len(), report.handshakes()), (1, 1), "{report}");
 }
 
+// apt
+#[tokio::test]
+async fn requests_that_do_not_wait_for_answers_are_answered_in_order() {
+    let upstream = upstream(Offer::Ntlm).start().await.expect("a server");
+    let proxy = Running::in_front_of(&upstream).await;
+    let statuses = [200, 404, 418, 204];
+    let requests: String = statuses.map(|status| get(&format!("/status/{status}"))).concat();
+    let (requests, last) = requests.split_at(requests.rfind("Connection").expect("a field"));
+    let answers = proxy.answer(&(requests.replace("Connection: close\r\n", "") + last)).await;
+    let lines = answers.match_indices("HTTP/1.1 ").map(|(place, _)| &answers[place + 9..place + 12]);
+    assert_eq!(lines.collect::<Vec<_>>(), statuses.map(|status| status.to_string()), "{answers}");
+}
+
 #[tokio::test]
 async fn a_head_tells_the_length_and_has_no_body() {
     let upstream = upstream(Offer::Ntlm).page("a page").start().await.expect("a server");
