@@ -31,7 +31,7 @@ struct Tunnel {
 }
 
 /// How much of a request's head is read.
-pub(super) const MAX_HEAD: usize = 64 * 1024;
+const MAX_HEAD: usize = 64 * 1024;
 
 /// Serves requests, and then the tunnel, if one of them asks for it.
 pub(super) async fn serve(
@@ -67,13 +67,13 @@ async fn requests(
         // Whoever has said all may still want to hear the answer.
         .half_close(true)
         .serve_connection(TokioIo::new(local), service);
-    let ended = tokio::select! {
-        ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => Some(ended),
-        _ = draining.wait_for(|draining| *draining) => None,
+    // Its errors have been answered, as far as they can be.
+    let is_draining = tokio::select! {
+        _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => false,
+        _ = draining.wait_for(|draining| *draining) => true,
     };
-    if ended.is_none() {
+    if is_draining {
         Pin::new(&mut connection).graceful_shutdown();
-        // Its errors were answered, as far as they can be.
         let _ = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     }
     let parts = connection.into_parts();

@@ -230,6 +230,26 @@ async fn when_it_stops_a_tunnel_under_way_may_end() {
 }
 
 #[tokio::test]
+async fn when_it_stops_a_tunnel_that_is_being_opened_still_opens() {
+    let gate = Gate::closed();
+    let held = upstream(Offer::Ntlm).quirk(Quirk::HeldBy(gate.clone()));
+    let (upstream, origin) = (held.start().await.expect("a server"), echo().await);
+    let proxy = Running::in_front_of(&upstream).await;
+    let mut waiting = proxy.send("").await;
+    let mut local = proxy.send(&connect(origin)).await;
+    without_hanging(gate.held(1)).await;
+    proxy.stop.send(()).expect("it runs");
+    without_hanging(async { while TcpStream::connect(proxy.address).await.is_ok() {} }).await;
+    gate.open();
+    assert!(head(&mut local).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    echoes(&mut local, "late, and in time").await;
+    drop(local);
+    // Without a request it is not under way.
+    assert_eq!(without_hanging(waiting.read(&mut [0])).await.expect("no error"), 0);
+    without_hanging(proxy.ended).await.expect("no panic");
+}
+
+#[tokio::test]
 async fn after_the_time_of_grace_it_stops_whatever_is_under_way() {
     let (upstream, origin) = (upstream(Offer::Ntlm).start().await.expect("a server"), echo().await);
     let limits = Limits { grace: Duration::from_millis(50), ..Limits::default() };
