@@ -16,18 +16,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tower::ServiceExt;
 
 use super::ForwardProxy;
 use super::answer::{self, Body};
-use super::counts::OpenTunnel;
+use super::counts::Counted;
 use super::relay::relay;
-use super::upstream::UpstreamTunnel;
+use super::upstream::OpenTunnel;
 
 /// A tunnel through the upstream proxy. It counts as open before the local program hears of it.
 struct Tunnel {
-    upstream: UpstreamTunnel,
-    _open: OpenTunnel,
+    upstream: OpenTunnel,
+    _counted: Counted,
 }
 
 /// How much of a request's head is read.
@@ -42,7 +41,7 @@ pub(super) async fn serve(
     local.set_nodelay(true)?;
     // What HTTP takes is freed before the tunnel begins.
     let (local, early, tunnel) = Box::pin(requests(&proxy, local, draining)).await;
-    let Some(Tunnel { upstream, _open }) = tunnel else { return linger(local).await };
+    let Some(Tunnel { upstream, _counted }) = tunnel else { return linger(local).await };
     relay(local, upstream, early, proxy.limits.idle_timeout, &proxy.counts).await?;
     Ok(())
 }
@@ -115,8 +114,8 @@ async fn connect(proxy: &ForwardProxy, target: &Uri) -> Result<Tunnel, Response<
         let text = "forward_proxy: CONNECT wants host and port, such as site.example:443\n";
         return Err(answer::text(StatusCode::BAD_REQUEST, text));
     };
-    match proxy.tunnel.clone().oneshot(target).await {
-        Ok(tunnel) => Ok(Tunnel { upstream: TokioIo::new(tunnel), _open: proxy.counts.tunnel() }),
+    match proxy.tunnels.open(target).await {
+        Ok(upstream) => Ok(Tunnel { upstream, _counted: proxy.counts.tunnel() }),
         Err(error) => {
             let (response, why) = answer::no_tunnel(&error);
             proxy.counts.refused(&why);

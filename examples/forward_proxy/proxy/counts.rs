@@ -24,9 +24,9 @@ struct News {
 
 impl Counts {
     /// A tunnel that is open until the guard is dropped.
-    pub(super) fn tunnel(self: &Arc<Self>) -> OpenTunnel {
+    pub(super) fn tunnel(self: &Arc<Self>) -> Counted {
         self.tunnels.fetch_add(1, Ordering::Relaxed);
-        OpenTunnel(Arc::clone(self))
+        Counted(Arc::clone(self))
     }
 
     pub(super) fn refused(&self, why: &str) {
@@ -62,9 +62,9 @@ impl fmt::Display for Counts {
 }
 
 /// One tunnel in the counters.
-pub(super) struct OpenTunnel(Arc<Counts>);
+pub(super) struct Counted(Arc<Counts>);
 
-impl Drop for OpenTunnel {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.tunnels_closed.fetch_add(1, Ordering::Relaxed);
     }

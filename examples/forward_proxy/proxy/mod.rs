@@ -12,13 +12,12 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use legwork::client::hyper::HttpsConnector;
-use legwork::client::tunnel::Tunnel;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use self::plain::Plain;
+use self::upstream::Tunnels;
 
 pub(crate) use self::counts::Counts;
 pub(crate) use self::upstream::Upstream;
@@ -52,7 +51,7 @@ impl Default for Limits {
 
 /// A proxy in front of another.
 pub(crate) struct ForwardProxy {
-    tunnel: Tunnel<HttpsConnector>,
+    tunnels: Tunnels,
     plain: Plain,
     limits: Limits,
     counts: Arc<Counts>,
@@ -62,11 +61,8 @@ impl ForwardProxy {
     /// Goes by way of `upstream`.
     pub(crate) fn new(upstream: Upstream, limits: Limits) -> Self {
         let counts = Arc::default();
-        let connector = upstream.connector();
-        let tunnel = Tunnel::builder(upstream.origin.clone(), upstream.authenticator.clone())
-            .timeout(limits.tunnel_timeout)
-            .build(connector);
-        Self { tunnel, plain: Plain::new(upstream, &limits, Arc::clone(&counts)), limits, counts }
+        let tunnels = upstream.tunnels(limits.tunnel_timeout);
+        Self { tunnels, plain: Plain::new(upstream, &limits, Arc::clone(&counts)), limits, counts }
     }
 
     /// What it does, while it does it.

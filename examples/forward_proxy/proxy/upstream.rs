@@ -1,17 +1,18 @@
 //! The way to the upstream proxy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use legwork::client::hyper::{ChannelBound, Connect, HttpsConnector};
-use legwork::client::tunnel::TunnelStream;
+use legwork::client::hyper::{ChannelBound, HttpsConnector};
+use legwork::client::tunnel::{Tunnel, TunnelError};
 use legwork::{Authenticator, Origin};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
-
-/// A tunnel through it.
-pub(super) type UpstreamTunnel = TokioIo<TunnelStream<<HttpsConnector as Connect>::Io>>;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tower::ServiceExt;
 
 /// The proxy that wants a login, and what is needed to log in there.
 pub(crate) struct Upstream {
@@ -43,10 +44,40 @@ impl Upstream {
         self
     }
 
-    pub(super) fn connector(&self) -> HttpsConnector {
+    /// What opens tunnels through it.
+    pub(super) fn tunnels(&self, timeout: Duration) -> Tunnels {
+        let builder = Tunnel::builder(self.origin.clone(), self.authenticator.clone()).timeout(timeout);
+        if !self.is_secure() {
+            return Tunnels::Http(builder.build_http());
+        }
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
-        ChannelBound::new(hyper_rustls::HttpsConnector::from((http, self.tls.clone())))
+        let https = hyper_rustls::HttpsConnector::from((http, self.tls.clone()));
+        Tunnels::Https(builder.build(ChannelBound::new(https)))
+    }
+}
+
+/// Opens tunnels. A type for each transport, since one for both would have room for TLS in every
+/// tunnel: 4 KiB.
+pub(super) enum Tunnels {
+    Http(Tunnel<HttpConnector>),
+    Https(Tunnel<HttpsConnector>),
+}
+
+/// A tunnel through the upstream proxy.
+pub(super) type OpenTunnel = Box<dyn Octets>;
+
+pub(super) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Octets for T {}
+
+impl Tunnels {
+    /// A tunnel to the host and port of an absolute URI.
+    pub(super) async fn open(&self, target: Uri) -> Result<OpenTunnel, TunnelError> {
+        Ok(match self {
+            Self::Http(tunnel) => Box::new(TokioIo::new(tunnel.clone().oneshot(target).await?)),
+            Self::Https(tunnel) => Box::new(TokioIo::new(tunnel.clone().oneshot(target).await?)),
+        })
     }
 }
