@@ -9,6 +9,8 @@ mod connections;
 mod digest;
 mod forwarding;
 #[cfg(unix)]
+mod forward_proxy;
+#[cfg(unix)]
 mod kerberos;
 mod logins;
 mod proxies;
