@@ -1,6 +1,6 @@
 //! Many requests over few connections.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use http::Uri;
 use legwork::Client;
@@ -64,18 +64,16 @@ async fn two_users_at_once_never_share_a_connection() {
         let authenticator = site.authenticator(site.carol()).build();
         // Far fewer places than tasks: one user's idle connections must give way to the other's.
         let client = site.build(Client::builder(authenticator).max_per_origin(6));
+        let mark = format!("two-users-{}", site.scheme);
         let mut tasks = JoinSet::new();
         for i in 0..48 {
-            let who = [Who::Carol, Who::Dave(site.dave()), Who::Nobody][i % 3].clone();
-            tasks.spawn(ten_requests(client.clone(), site.uri("/ntlm/"), who));
+            let who = Who::each(&site)[i % 3].clone();
+            let uri = site.uri(&format!("/ntlm/?{mark}-{}", who.name()));
+            tasks.spawn(ten_requests(client.clone(), uri, who));
         }
-        let mut owners = HashMap::new();
-        while let Some(ports) = tasks.join_next().await {
-            let (ports, user) = ports.expect("no task fails");
-            for port in ports {
-                let owner = owners.entry(port).or_insert(user);
-                assert_eq!(*owner, user, "{}: connection {port} carried both", site.scheme);
-            }
+        tasks.join_all().await;
+        for connection in site.connections(&mark, 48 * 10).await {
+            assert!(connection.iter().all(|request| request.mark == connection[0].mark), "{connection:?}");
         }
     }
 }
@@ -90,17 +88,33 @@ pub(crate) enum Who {
     Nobody,
 }
 
-/// The connections that the ten requests went over, and whom Apache served on them.
-pub(crate) async fn ten_requests<C: Connect>(
-    client: Client<C, Body>,
-    uri: Uri,
-    who: Who,
-) -> (Vec<u16>, &'static str) {
-    let (user, status) = match who {
-        Who::Carol => ("LAB\\carol", 200),
-        Who::Dave(_) => ("LAB\\dave", 200),
-        Who::Nobody => ("", 401),
-    };
+impl Who {
+    pub(crate) fn each(site: &Site) -> [Self; 3] {
+        [Self::Carol, Self::Dave(site.dave()), Self::Nobody]
+    }
+
+    /// In a mark.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Carol => "carol",
+            Self::Dave(_) => "dave",
+            Self::Nobody => "nobody",
+        }
+    }
+
+    /// Whom Apache serves.
+    fn user(&self) -> &'static str {
+        match self {
+            Self::Carol => "LAB\\carol",
+            Self::Dave(_) => "LAB\\dave",
+            Self::Nobody => "",
+        }
+    }
+}
+
+/// Gives the ports that the ten requests came to Apache by.
+pub(crate) async fn ten_requests<C: Connect>(client: Client<C, Body>, uri: Uri, who: Who) -> Vec<u16> {
+    let status = if matches!(who, Who::Nobody) { 401 } else { 200 };
     let mut ports = Vec::new();
     for _ in 0..10 {
         let mut request = get(uri.clone());
@@ -110,10 +124,10 @@ pub(crate) async fn ten_requests<C: Connect>(
             Who::Nobody => drop(request.extensions_mut().insert(Anonymous)),
         }
         let page = Page::of(&client, request).await;
-        assert_eq!((page.user.as_str(), page.status), (user, status), "{page:?}");
+        assert_eq!((page.user.as_str(), page.status), (who.user(), status), "{page:?}");
         ports.push(page.port);
     }
-    (ports, user)
+    ports
 }
 
 #[tokio::test]

@@ -202,7 +202,7 @@ async fn behind_squid(host: &str, upstreams: &[Upstream], programs: impl Fn(&Pro
             let (tunnel, request) = (format!("connect {host}:"), format!(" http://{host}:"));
             let asked = sent.matches(&tunnel).count() + sent.matches(&request).count();
             assert!(asked > 0, "{upstream}: {sent}");
-            let legs = log.served(asked).await;
+            let legs = log.got_through(asked).await;
             let mut beyond_login = legs.iter().filter(|leg| leg.status != 407);
             assert!(beyond_login.all(|leg| leg.user == user), "{upstream}: {legs:?}");
         }

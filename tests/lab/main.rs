@@ -7,9 +7,9 @@ mod bindings;
 mod bodies;
 mod connections;
 mod digest;
-mod forwarding;
 #[cfg(unix)]
 mod forward_proxy;
+mod forwarding;
 #[cfg(unix)]
 mod kerberos;
 mod logins;

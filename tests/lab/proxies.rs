@@ -1,6 +1,6 @@
 //! Tunnels through squid, which asks for a login first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use legwork::Client;
 use legwork::client::tunnel::TunnelErrorKind;
@@ -244,6 +244,7 @@ async fn two_users_at_once_never_share_a_tunnel() {
     for site in through(11) {
         let way = &ways()[2];
         let log = Log::of(&site);
+        let mark = format!("two-tunnelled-{}", site.scheme);
         // Each with far fewer tunnels than tasks, so that one user's must give way to another's.
         let clients = [site.carol(), site.dave()].map(|user| {
             let connector = way.connector(&site, way.authenticator(&site, user.clone()));
@@ -254,24 +255,29 @@ async fn two_users_at_once_never_share_a_tunnel() {
         let mut tasks = JoinSet::new();
         for i in 0..48 {
             let (at_proxy, client) = clients[i % 2].clone();
-            let who = [Who::Carol, Who::Dave(site.dave()), Who::Nobody][i % 3].clone();
-            let requests = ten_requests(client, site.uri("/ntlm/"), who);
-            tasks.spawn(async move { (at_proxy, requests.await) });
+            let who = Who::each(&site)[i % 3].clone();
+            let uri = site.uri(&format!("/ntlm/?{mark}-{}-{}", i % 2, who.name()));
+            tasks.spawn(async move { (at_proxy, ten_requests(client, uri, who).await) });
         }
-        let mut owners = HashMap::new();
-        for (at_proxy, (ports, at_origin)) in tasks.join_all().await {
-            for port in ports {
-                let owner = owners.entry(port).or_insert_with(|| (at_proxy.clone(), at_origin));
-                assert_eq!(*owner, (at_proxy.clone(), at_origin), "{}: {port} carried both", site.scheme);
-            }
-        }
+        let users: HashSet<_> = tasks
+            .join_all()
+            .await
+            .into_iter()
+            .flat_map(|(at_proxy, ports)| ports.into_iter().map(move |port| (port, at_proxy.clone())))
+            .collect();
         for (_, client) in &clients {
             client.shut_down().await;
         }
-        let legs = log.served(owners.len()).await;
+        for connection in site.connections(&mark, 48 * 10).await {
+            assert!(connection.iter().all(|request| request.mark == connection[0].mark), "{connection:?}");
+        }
+        // Each user's requests came by tunnels of this user's.
+        let theirs =
+            |legs: &[Leg], port, user: &str| legs.iter().any(|leg| leg.out == Some(port) && leg.user == user);
+        let complete = |legs: &[Leg]| users.iter().all(|(port, user)| theirs(legs, *port, user));
+        let legs = log.legs_where(complete).await;
         for legs in by_connection(&legs) {
-            let out = legs.last().and_then(|leg| leg.out).expect("a tunnel");
-            let Some((user, _)) = owners.get(&out) else { panic!("{legs:?}") };
+            let user = &legs.last().expect("a leg").user;
             assert!(is_one_login(&legs, user), "{}: {legs:?}", site.scheme);
         }
     }

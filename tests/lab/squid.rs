@@ -237,7 +237,13 @@ impl Log {
         self.legs_where(|legs| legs.iter().filter(|leg| leg.status == 200).count() >= count).await
     }
 
-    async fn legs_where(&self, complete: impl Fn(&[Leg]) -> bool) -> Vec<Leg> {
+    /// All legs, once so many have an answer from beyond the login.
+    pub(crate) async fn got_through(&self, count: usize) -> Vec<Leg> {
+        self.legs_where(|legs| legs.iter().filter(|leg| leg.status != 407).count() >= count).await
+    }
+
+    /// All legs, once they are complete.
+    pub(crate) async fn legs_where(&self, complete: impl Fn(&[Leg]) -> bool) -> Vec<Leg> {
         let begun = Instant::now();
         loop {
             let log = std::fs::read_to_string(self.path).unwrap_or_default();

@@ -202,6 +202,22 @@ impl Site {
         versions.with_root_certificates(roots).with_no_client_auth()
     }
 
+    /// What Apache's access log says of the connections whose requests' targets end in `?mark` and
+    /// something else, once there are `at_least` so many requests. The same port may have served
+    /// several of them in turn.
+    pub(crate) async fn connections(&self, mark: &str, at_least: usize) -> Vec<Vec<Logged>> {
+        let log = self.log_of(|line| line.mark.starts_with(mark), |log| log.len() >= at_least).await;
+        let mut ports = HashMap::<_, Vec<Vec<_>>>::new();
+        for line in log {
+            let connections = ports.entry(line.port).or_default();
+            match connections.last_mut() {
+                Some(connection) if !line.is_first => connection.push(line),
+                _ => connections.push(vec![line]),
+            }
+        }
+        ports.into_values().flatten().collect()
+    }
+
     /// What Apache's access log says of the requests whose target ends in `?mark`, once there are
     /// `at_least` so many.
     pub(crate) async fn log(&self, mark: &str, at_least: usize) -> Vec<Logged> {
@@ -210,20 +226,25 @@ impl Site {
 
     /// The same, once it is `complete`: a line is written a moment after its response.
     pub(crate) async fn log_where(&self, mark: &str, complete: impl Fn(&[Logged]) -> bool) -> Vec<Logged> {
+        self.log_of(|line| line.mark == mark, complete).await
+    }
+
+    async fn log_of(
+        &self,
+        is_wanted: impl Fn(&Logged) -> bool,
+        complete: impl Fn(&[Logged]) -> bool,
+    ) -> Vec<Logged> {
         let begun = Instant::now();
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let log = std::fs::read_to_string(self.lab.value("APACHE_ACCESS_LOG")).expect("an access log");
             // Behind what earlier runs have left there.
-            let logged: Vec<_> = log[self.lab.log_began..]
-                .lines()
-                .map(Logged::parse)
-                .filter(|line| line.mark == mark)
-                .collect();
+            let logged: Vec<_> =
+                log[self.lab.log_began..].lines().map(Logged::parse).filter(&is_wanted).collect();
             if complete(&logged) {
                 return logged;
             }
-            assert!(begun.elapsed() < Duration::from_secs(10), "{mark}: only {logged:?}");
+            assert!(begun.elapsed() < Duration::from_secs(10), "only {logged:?}");
         }
     }
 }
@@ -274,7 +295,9 @@ pub(crate) struct Logged {
     pub(crate) port: u16,
     /// The octets that came over the wire for it, TLS and all.
     pub(crate) octets: u64,
-    mark: String,
+    /// Whether it is its connection's first.
+    is_first: bool,
+    pub(crate) mark: String,
     pub(crate) status: u16,
 }
 
@@ -287,11 +310,11 @@ impl Logged {
             field.unwrap_or_else(|| panic!("{line:?} has no {prefix}"))
         };
         let port = field("port=").parse().expect("a port");
-        field("reused=");
+        let is_first = field("reused=") == "0";
         let octets = field("in=").parse().expect("a number of octets");
         field("");
         let mark = field("").split_once('?').map_or("", |(_, mark)| mark).to_owned();
-        Self { port, octets, mark, status: field("").parse().expect("a status") }
+        Self { port, octets, is_first, mark, status: field("").parse().expect("a status") }
     }
 }
 
