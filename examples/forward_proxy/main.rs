@@ -4,7 +4,7 @@
 //! `cargo run --example forward_proxy -- --user 'DOMAIN\name' http://proxy.corp.example:3128`;
 //! `-- --help` lists what else there is.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -61,9 +61,11 @@ async fn run(mut arguments: Arguments) -> Result<(), String> {
     let no_signals = |error: io::Error| format!("There are no signals to stop by: {error}.");
     let (mut first, mut again) = (Signals::new().map_err(no_signals)?, Signals::new().map_err(no_signals)?);
 
-    println!("listening on {address}");
-    println!("export http_proxy=http://{address}");
-    println!("export https_proxy=http://{address}");
+    // Nobody may want to read it.
+    let _ = write!(
+        io::stdout(),
+        "listening on {address}\nexport http_proxy=http://{address}\nexport https_proxy=http://{address}\n"
+    );
     let counts = proxy.counts();
     tokio::select! {
         () = proxy.serve(listener, first.stop()) => {}
@@ -71,7 +73,7 @@ async fn run(mut arguments: Arguments) -> Result<(), String> {
         () = show(&counts) => {}
     }
     tell(&counts);
-    eprintln!("{counts}");
+    let _ = writeln!(io::stderr(), "{counts}");
     Ok(())
 }
 
@@ -116,18 +118,19 @@ async fn show(counts: &Counts) {
         ticks.tick().await;
         tell(counts);
         if io::stderr().is_terminal() {
-            eprint!("{counts}");
+            let _ = write!(io::stderr(), "{counts}");
         }
     }
 }
 
-/// Clears a terminal's line, and says why something was refused: once, since programs seldom show
-/// what a proxy says.
+/// Clears a terminal's line, and says why something was refused: each reason once, since programs
+/// seldom show what a proxy says. There may be nobody to hear it.
 fn tell(counts: &Counts) {
-    if io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
+    let mut stderr = io::stderr();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r\x1b[K");
     }
-    if let Some(why) = counts.news() {
-        eprintln!("refused: {why}");
+    for why in counts.news() {
+        let _ = writeln!(stderr, "refused: {why}");
     }
 }

@@ -12,15 +12,18 @@ pub(crate) struct Counts {
     refused: AtomicU64,
     pub(super) to_upstream: AtomicU64,
     pub(super) to_local: AtomicU64,
-    /// What the last refusal said, until somebody has read it.
     news: Mutex<News>,
 }
 
+/// What refusals have said, each reason once.
 #[derive(Debug, Default)]
 struct News {
-    last: String,
-    unread: bool,
+    unread: Vec<String>,
+    read: Vec<String>,
 }
+
+/// How many reasons are kept. Past it, all count as new.
+const REASONS: usize = 16;
 
 impl Counts {
     /// A tunnel that is open until the guard is dropped.
@@ -32,15 +35,21 @@ impl Counts {
     pub(super) fn refused(&self, why: &str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        if news.last != why {
-            *news = News { last: why.to_owned(), unread: true };
+        let is_known = news.unread.iter().chain(&news.read).any(|known| known == why);
+        if !is_known && news.unread.len() < REASONS {
+            news.unread.push(why.to_owned());
         }
     }
 
-    /// Why the last request was refused, if nobody has been told that yet.
-    pub(crate) fn news(&self) -> Option<String> {
+    /// Why requests were refused, as far as nobody has been told that yet.
+    pub(crate) fn news(&self) -> Vec<String> {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut news.unread).then(|| news.last.clone())
+        let unread = std::mem::take(&mut news.unread);
+        if news.read.len() + unread.len() > REASONS {
+            news.read.clear();
+        }
+        news.read.extend_from_slice(&unread);
+        unread
     }
 }
 

@@ -58,6 +58,10 @@ async fn a_wrong_password_is_tried_once_and_the_answer_says_why() {
     assert_eq!(tasks.join_all().await.len(), 64);
     assert_eq!(upstream.report().attempts(), 1, "{}", upstream.report());
     assert!(proxy.counts.to_string().ends_with("64 refused"), "{}", proxy.counts);
+    // Each reason is told once.
+    let news = proxy.counts.news();
+    assert!(news.len() == 2 && news[0] != news[1], "{news:?}");
+    assert!(proxy.counts.news().is_empty());
 }
 
 #[tokio::test]
