@@ -3,9 +3,9 @@
 mod blocking;
 mod builder;
 mod dispatch;
-#[cfg(feature = "reqwest")]
-mod gate;
 pub mod hyper;
+mod lane;
+pub mod legacy;
 mod pool;
 pub mod proxy;
 #[cfg(feature = "reqwest")]

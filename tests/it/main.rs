@@ -12,6 +12,7 @@ mod identity;
 mod lanes;
 mod layer;
 mod leaf;
+mod legacy;
 mod login;
 mod many;
 mod pool;

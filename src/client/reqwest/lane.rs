@@ -9,8 +9,9 @@ use reqwest::Body;
 use tower_service::Service;
 
 use crate::client::dispatch::{Reach, Settings};
-use crate::client::gate::{Gate, Gone};
+use crate::client::lane::{Gone, absolute};
 use crate::client::pool::{Host, Leaf};
+use crate::client::reqwest::gate::Gate;
 use crate::service::{BoxError, ConnectionInfo, LegBody, Line, Unsent};
 
 /// Makes lanes.
@@ -133,11 +134,4 @@ fn with_bindings(mut response: Response<Body>) -> Response<Body> {
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
 fn with_bindings(response: Response<Body>) -> Response<Body> {
     response
-}
-
-/// reqwest wants whole URIs.
-fn absolute(origin: &Uri, target: &Uri) -> Uri {
-    let mut parts = origin.clone().into_parts();
-    parts.path_and_query = target.path_and_query().cloned();
-    Uri::from_parts(parts).expect("scheme, authority and path are a URI")
 }

@@ -45,6 +45,7 @@
 //! over the connection. As the *last* middleware, in place of that client, this one works: it ignores
 //! what is next and sends by [`execute`](Client::execute).
 
+mod gate;
 mod lane;
 mod request;
 

@@ -4,7 +4,6 @@
 //! A client whose connection has been closed would open another one, in the middle of a handshake
 //! too. Behind the gate it fails instead, before anything was sent, and the request moves on.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use tokio::time::Sleep;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::client::lane::Gone;
 use crate::service::BoxError;
 
 /// How long a second connection is held off before it is refused. A pool gets its connection back
@@ -92,22 +92,3 @@ where
         }
     }
 }
-
-/// The connection behind the gate is no more, and there is to be no other.
-#[derive(Debug)]
-pub(super) struct Gone;
-
-impl Gone {
-    /// Whether it is what lies behind an error.
-    pub(super) fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Self>())
-    }
-}
-
-impl fmt::Display for Gone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection was closed")
-    }
-}
-
-impl std::error::Error for Gone {}

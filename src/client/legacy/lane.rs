@@ -1,0 +1,117 @@
+//! One connection by hyper-util's legacy client: a client of its own, over that connection.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{Request, Response, Uri};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::Connection;
+
+use crate::client::dispatch::{Reach, Settings};
+use crate::client::hyper::connect::{Connect, extra};
+use crate::client::lane::{Gone, absolute};
+use crate::client::legacy::connector::{Life, OneConnection};
+use crate::client::pool::{Host, Leaf};
+use crate::service::{BoxError, ConnectionInfo, LegBody, Line, Unsent};
+
+/// Makes lanes.
+pub(super) struct Lanes<C> {
+    pub(super) connector: C,
+    pub(super) builder: legacy::Builder,
+}
+
+impl<C, B> Reach<Lane<C::Io, B>> for Lanes<C>
+where
+    C: Connect,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    async fn reach(&self, _: &Settings, host: &Host) -> Result<(Lane<C::Io, B>, ConnectionInfo), BoxError> {
+        let transport = self.connector.clone().connect(host.target.clone()).await?;
+        if transport.connected().is_negotiated_h2() {
+            return Err(NegotiatedH2.into());
+        }
+        let mut info = ConnectionInfo::new(host.origin.clone());
+        info.channel_bindings = extra(&transport);
+        let (connector, life) = OneConnection::new(transport);
+        // The connection's life is the leases' business, as is sending a request again.
+        let client = self
+            .builder
+            .clone()
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(None)
+            .retry_canceled_requests(false)
+            .build(connector);
+        Ok((Lane { client, target: host.target.clone(), life }, info))
+    }
+}
+
+/// One connection.
+pub(super) struct Lane<T, B> {
+    client: legacy::Client<OneConnection<T>, LegBody<B>>,
+    /// The root of its origin.
+    target: Uri,
+    life: Life,
+}
+
+impl<T, B> Leaf for Lane<T, B> {
+    fn is_ready(&self) -> bool {
+        !self.life.is_over()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.life.is_over()
+    }
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(if self.life.is_over() { Err(Gone.into()) } else { Ok(()) })
+    }
+}
+
+impl<T, B> Line<B> for Lane<T, B>
+where
+    T: hyper::rt::Read + hyper::rt::Write + Connection + Unpin + Send + 'static,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Leg = legacy::ResponseFuture;
+    type Received = Incoming;
+    type Error = BoxError;
+
+    /// A dead connection shows with the leg, which is then unsent.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn send(&mut self, mut request: Request<LegBody<B>>) -> legacy::ResponseFuture {
+        *request.uri_mut() = absolute(&self.target, request.uri());
+        self.client.request(request)
+    }
+
+    fn poll_response(
+        &mut self,
+        leg: Pin<&mut legacy::ResponseFuture>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, BoxError>> {
+        leg.poll(cx).map_err(|error| match Gone::is_behind(&error) {
+            true => Unsent::new(error).into(),
+            false => error.into(),
+        })
+    }
+}
+
+/// The caller's connector speaks of HTTP/2 to servers.
+#[derive(Debug)]
+struct NegotiatedH2;
+
+impl fmt::Display for NegotiatedH2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connector has settled on HTTP/2: leave h2 out of its ALPN protocols")
+    }
+}
+
+impl std::error::Error for NegotiatedH2 {}

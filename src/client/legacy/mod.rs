@@ -1,0 +1,157 @@
+//! hyper-util's legacy client with logins, for programs that have one: its builder, its connector
+//! and its settings stay.
+//!
+//! The legacy client pools its connections and tells nobody which one a request takes. So each
+//! connection here is a legacy client of its own, a *lane*, whose connector has that connection to
+//! give and no other: no leg can go astray. Lanes are leased and kept as the [hyper
+//! client](crate::client::hyper)'s connections are, which does the same with less.
+//!
+//! ```no_run
+//! use http_body_util::Empty;
+//! use hyper_util::client::legacy::{self, connect::HttpConnector};
+//! use hyper_util::rt::TokioExecutor;
+//! use legwork::{Authenticator, Client, Credentials};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut settings = legacy::Client::builder(TokioExecutor::new());
+//! settings.http1_title_case_headers(true);
+//! // Before: let client = settings.build(HttpConnector::new());
+//! let authenticator = Authenticator::builder()
+//!     .credentials("http://wiki.example".parse()?, Credentials::password("LAB\\carol", "carol-pw"))
+//!     .build();
+//! let client = Client::builder(authenticator).build_legacy(settings, HttpConnector::new());
+//! let response = client.request(http::Request::get("http://wiki.example/").body(Empty::<&[u8]>::new())?).await?;
+//! # let _ = response;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It speaks HTTP/1.1: `http2_only` is not for these settings. A connector by TLS has to leave `h2` out
+//! of its ALPN protocols, and belongs in
+//! [`ChannelBound`](crate::client::hyper::ChannelBound), so that logins are tied to it. For a proxy,
+//! a [`Tunnel`](crate::client::tunnel::Tunnel) goes into the connector.
+
+mod connector;
+mod lane;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper_util::client::legacy;
+use tower_service::Service;
+
+use crate::client::builder::ClientBuilder;
+use crate::client::dispatch::Dispatcher;
+use crate::client::hyper::connect::Connect;
+use crate::client::legacy::lane::{Lane, Lanes};
+use crate::client::response_body::ResponseBody;
+use crate::handshake::Authenticator;
+use crate::service::{BoxError, BoxFuture, Error};
+
+/// A client over hyper-util's legacy client. A clone shares the connections.
+pub struct Client<C: Connect, B> {
+    shared: Arc<Shared<C, B>>,
+}
+
+type Shared<C, B> = Dispatcher<Lanes<C>, Lane<<C as Connect>::Io, B>>;
+
+impl ClientBuilder {
+    /// A client over hyper-util's legacy client of these settings, whose pool they have no part in.
+    /// [`proxies`](Self::proxies) have none either: a proxy is the connector's business.
+    pub fn build_legacy<C: Connect, B>(self, settings: legacy::Builder, connector: C) -> Client<C, B> {
+        Client { shared: Arc::new(self.dispatcher(Lanes { connector, builder: settings })) }
+    }
+}
+
+impl<C, B> Client<C, B>
+where
+    C: Connect,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Sends a request to the origin of its absolute URI.
+    ///
+    /// # Errors
+    ///
+    /// The future resolves to an [`Error`] if there is no response. A refused login is a response.
+    pub fn request(&self, request: Request<B>) -> ResponseFuture {
+        ResponseFuture(Box::pin(Arc::clone(&self.shared).send(request)))
+    }
+}
+
+impl<C: Connect, B> Client<C, B> {
+    /// Closes all idle connections.
+    pub fn close_idle(&self) {
+        self.shared.pool.close_idle();
+    }
+
+    /// Refuses further requests ([`ErrorKind::ShutDown`](crate::service::ErrorKind::ShutDown)),
+    /// closes idle connections, and resolves when those under way have ended.
+    pub async fn shut_down(&self) {
+        self.shared.pool.shut_down().await;
+    }
+
+    /// How many connections are open or being opened, and how many of them are idle.
+    pub fn connections(&self) -> (usize, usize) {
+        self.shared.pool.counts()
+    }
+
+    /// What the client logs in with.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.shared.settings.authenticator
+    }
+}
+
+impl<C, B> Service<Request<B>> for Client<C, B>
+where
+    C: Connect,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody>;
+    type Error = Error;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        self.request(request)
+    }
+}
+
+impl<C: Connect, B> Clone for Client<C, B> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<C: Connect, B> fmt::Debug for Client<C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("authenticator", self.authenticator()).finish_non_exhaustive()
+    }
+}
+
+/// Resolves to the response that ends the handshake.
+#[must_use = "futures do nothing unless polled"]
+pub struct ResponseFuture(BoxFuture<Result<Response<ResponseBody>, Error>>);
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<ResponseBody>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

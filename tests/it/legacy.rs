@@ -1,0 +1,173 @@
+//! The client over hyper-util's legacy client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body_util::Full;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use legwork::client::legacy::Client as LegacyClient;
+use legwork::handshake::AuthenticatorBuilder;
+use legwork::testing::{
+    Builder, Close, DigestAcceptor, Gate, Offer, Persistence, Quirk, RefusalBody, Server, When,
+};
+use legwork::{Client, Credentials};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+use crate::support::*;
+
+type OverLegacy = LegacyClient<HttpConnector, Full<Bytes>>;
+
+fn over_legacy(authenticator: AuthenticatorBuilder) -> OverLegacy {
+    let mut settings = legacy::Client::builder(TokioExecutor::new());
+    settings.http1_title_case_headers(true);
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    Client::builder(authenticator.build()).max_per_origin(64).build_legacy(settings, connector)
+}
+
+/// A request whose answer is a 200, and its text.
+async fn page(client: &OverLegacy, request: http::Request<Full<Bytes>>) -> String {
+    let response = without_hanging(client.request(request)).await.expect("a response");
+    assert_eq!(response.status(), 200, "{:?}", response.extensions().get::<legwork::Outcome>());
+    text(response).await
+}
+
+#[tokio::test]
+async fn each_scheme_logs_in_on_one_connection() {
+    let digest = DigestAcceptor::new("a realm").user(USER, PASSWORD);
+    let cases: [(Offer, &[u16]); 4] = [
+        (Offer::Ntlm, &[401, 401, 200, 200]),
+        (Offer::Negotiate, &[401, 401, 200, 200]),
+        (Offer::judged("Digest", digest), &[401, 200, 200]),
+        (Offer::basic("a realm"), &[401, 200, 200]),
+    ];
+    for (offer, expected) in cases {
+        let server = server([offer.clone()]).start().await.expect("a server");
+        let client = over_legacy(authenticator(&server).dangerous_secrets_over_plain_http(true));
+        for target in ["/", "/?a=b%20c"] {
+            let text = page(&client, request("POST", server.uri(target), "twelve bytes")).await;
+            assert!(text.ends_with("12 octets\n"), "{text}");
+        }
+        let report = server.report();
+        assert_eq!(statuses(&report), expected, "{offer:?}: {report}");
+        assert_eq!((report.connections().len(), report.misplaced()), (1, 0), "{offer:?}: {report}");
+    }
+}
+
+/// A server where every request takes a whole handshake, and whose challenges end late.
+fn tiring() -> Builder {
+    server([Offer::Ntlm])
+        .quirk(Quirk::Persistence(Persistence::Denied))
+        .quirk(Quirk::RefusalBody(RefusalBody::Late(Duration::from_millis(2))))
+}
+
+async fn all_succeed(server: Server, tasks: usize, requests: usize) {
+    let server = Arc::new(server);
+    let client = over_legacy(authenticator(&server));
+    let mut set = JoinSet::new();
+    for _ in 0..tasks {
+        let (client, server) = (client.clone(), Arc::clone(&server));
+        set.spawn(async move {
+            for _ in 0..requests {
+                page(&client, get(&server, "/")).await;
+            }
+        });
+    }
+    while let Some(done) = set.join_next().await {
+        done.expect("no task fails");
+    }
+    let report = server.report();
+    assert_eq!((report.misplaced(), report.refused()), (0, 0));
+    let served = report.legs().filter(|leg| leg.status == Some(StatusCode::OK)).count();
+    assert_eq!(served, tasks * requests);
+    assert!(report.connections().len() <= 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_for_each_request_of_64_tasks_succeeds() {
+    all_succeed(tiring().start().await.expect("a server"), 64, 10).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_for_each_request_of_256_tasks_succeeds() {
+    all_succeed(tiring().start().await.expect("a server"), 256, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn established_connections_serve_256_tasks() {
+    all_succeed(server([Offer::Negotiate]).start().await.expect("a server"), 256, 10).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_gone_is_noticed_before_a_request_takes_it() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_legacy(authenticator(&server));
+    page(&client, get(&server, "/")).await;
+    server.close_idle();
+    server.wait_for(|report| report.open() == 0).await;
+    page(&client, get(&server, "/")).await;
+    let report = server.report();
+    let [_, second] = report.connections() else { panic!("{report}") };
+    assert_eq!(statuses_on(second), [401, 200], "{report}");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_with_a_leg_is_replaced() {
+    for close in [Close::Announced, Close::Unannounced] {
+        for leg in [1, 2] {
+            let server = server([Offer::Ntlm])
+                .quirk_when(When::leg(leg).connections(..=1), Quirk::Close(close))
+                .start()
+                .await
+                .expect("a server");
+            page(&over_legacy(authenticator(&server)), get(&server, "/")).await;
+            let report = server.report();
+            assert_eq!((report.connections().len(), report.misplaced()), (2, 0), "{close:?} {leg}: {report}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_request_costs_its_connection_alone() {
+    for leg in 1..=3 {
+        let gate = Gate::closed();
+        let server = server([Offer::Ntlm])
+            .quirk_when(When::leg(leg).connections(..=1), Quirk::HeldBy(gate.clone()))
+            .start()
+            .await
+            .expect("a server");
+        let client = over_legacy(authenticator(&server));
+        let request = tokio::spawn(client.request(get(&server, "/")));
+        without_hanging(gate.held(1)).await;
+        request.abort();
+        page(&client, get(&server, "/")).await;
+        let report = server.report();
+        assert_eq!((report.connections().len(), report.misplaced()), (2, 0), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn users_have_connections_of_their_own_and_a_wrong_password_is_tried_once() {
+    let server = server_of_three([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_legacy(authenticator(&server));
+    for who in [alice(), bob(), alice(), bob()] {
+        page(&client, acting_as(get(&server, "/"), who)).await;
+    }
+    let wrong = Credentials::password("alice", "wrong-pw");
+    for _ in 0..3 {
+        let response = client.clone().oneshot(acting_as(get(&server, "/"), wrong.clone())).await;
+        let response = response.expect("a response");
+        assert_eq!(response.status(), 401);
+        text(response).await;
+    }
+    let report = server.report();
+    assert!(report.connections().iter().all(|connection| users(connection).len() <= 1), "{report}");
+    assert_eq!((report.attempts(), report.misplaced()), (3, 0), "{report}");
+    client.shut_down().await;
+    assert_eq!(client.connections(), (0, 0));
+}
