@@ -313,6 +313,30 @@ async fn settings_hold_in_every_lane_and_redirects_are_not_followed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_client_built_elsewhere_a_leg_that_went_astray_is_noticed() {
+    let server = Arc::new(tiring().start().await.expect("a server"));
+    let built = settings().build().expect("settings that fit");
+    let builder = AnyClient::builder(authenticator(&server).build()).max_restarts(8);
+    let client = builder.build_over_reqwest(built);
+    for _ in 0..4 {
+        fetch(&client, &server, "/").await;
+    }
+    let mut set = JoinSet::new();
+    for _ in 0..8 {
+        let (client, server) = (client.clone(), Arc::clone(&server));
+        set.spawn(async move {
+            match client.get(url(&server, "/")).send().await {
+                Ok(response) => assert_eq!(response.status(), 200),
+                Err(error) => assert!(matches!(error.kind(), ErrorKind::NewConnectionNeeded(_)), "{error:?}"),
+            }
+        });
+    }
+    without_hanging(set.join_all()).await;
+    let error = client.get(url(&server, "/")).credentials(alice()).send().await.expect_err("another user");
+    assert!(whole(&error).contains("the authenticator's own user's"), "{}", whole(&error));
+}
+
 #[tokio::test]
 async fn a_request_made_elsewhere_is_executed_as_a_service_too() {
     let server = server([Offer::Negotiate]).start().await.expect("a server");

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod bodies;
+mod clients;
 mod connections;
 mod digest;
 #[cfg(unix)]

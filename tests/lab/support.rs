@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use legwork::client::hyper::{ClientBuilder, Connect, HttpsConnector, ResponseBody};
+use legwork::client::hyper::{ClientBuilder, Connect, HttpsConnector};
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal, Why};
 use legwork::scheme::{NtlmScheme, Scheme};
 use legwork::service::BoxError;
@@ -356,7 +356,10 @@ impl Page {
         Self::of(client, get(uri)).await
     }
 
-    async fn read(mut response: Response<ResponseBody>) -> Self {
+    pub(crate) async fn read<B>(mut response: Response<B>) -> Self
+    where
+        B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
+    {
         let field = |name| response.headers().get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("UTF-8");
         let user = text(field("x-remote-user"));

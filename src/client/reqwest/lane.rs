@@ -1,33 +1,47 @@
 //! One connection by reqwest: a client of its own, which can have no other.
 
+use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use http::{Request, Response, Uri};
-use reqwest::Body;
+use http::{HeaderValue, Request, Response, header};
+use http_body::Body as _;
+use hyper_util::client::legacy::connect::HttpInfo;
+use reqwest::{Body, Url};
 use tower_service::Service;
 
 use crate::client::dispatch::{Reach, Settings};
-use crate::client::lane::{Gone, absolute};
+use crate::client::lane::Gone;
 use crate::client::pool::{Host, Leaf};
 use crate::client::reqwest::gate::Gate;
 use crate::service::{BoxError, ConnectionInfo, LegBody, Line, Unsent};
 
 /// Makes lanes.
-pub(super) struct Lanes {
-    pub(super) make: Box<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>,
+pub(super) enum Lanes {
+    /// Each with a client of its own.
+    Apart(Box<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>),
+    /// All over one client that was built elsewhere.
+    Shared(reqwest::Client),
 }
 
 impl Reach<Lane> for Lanes {
     /// The lane connects with its first leg.
-    async fn reach(&self, _: &Settings, host: &Host) -> Result<(Lane, ConnectionInfo), BoxError> {
-        let client = one_connection((self.make)()).build()?;
+    async fn reach(&self, settings: &Settings, host: &Host) -> Result<(Lane, ConnectionInfo), BoxError> {
+        let (client, way) = match self {
+            Self::Apart(make) => (one_connection(make()).build()?, Way::Apart),
+            Self::Shared(_) if host.key.identity != settings.authenticator.identity() => {
+                return Err(OneUserAlone.into());
+            }
+            Self::Shared(client) => (client.clone(), Way::Shared { by: None, carries: false }),
+        };
         let mut info = ConnectionInfo::new(host.origin.clone());
         if host.origin.is_secure() {
             info = info.channel_bindings_follow();
         }
-        Ok((Lane { client, target: host.target.clone(), is_gone: false }, info))
+        Ok((Lane { client, way, is_gone: false, has_told: false }, info))
     }
 }
 
@@ -45,12 +59,33 @@ fn one_connection(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
         .retry(reqwest::retry::never())
 }
 
+/// In a request's extensions: what reqwest has that HTTP's own request has not, and the URL, which
+/// is not to be parsed for each leg.
+#[derive(Clone)]
+pub(super) struct Original {
+    pub(super) url: Url,
+    pub(super) timeout: Option<Duration>,
+}
+
 /// One connection.
 pub(super) struct Lane {
     client: reqwest::Client,
-    /// The root of its origin.
-    target: Uri,
+    way: Way,
     is_gone: bool,
+    /// The bindings of the connection are known above.
+    has_told: bool,
+}
+
+/// How legs come to be on one connection.
+enum Way {
+    /// The client has no other.
+    Apart,
+    /// They are seen to be: by its address on this side.
+    Shared {
+        by: Option<SocketAddr>,
+        /// The leg that is out is part of a login of the whole connection.
+        carries: bool,
+    },
 }
 
 impl Leaf for Lane {
@@ -69,11 +104,8 @@ impl Leaf for Lane {
     }
 }
 
-/// A leg that is out, or why it could not be sent.
-pub(super) enum Leg {
-    Out(<reqwest::Client as Service<reqwest::Request>>::Future),
-    Unsent(Option<reqwest::Error>),
-}
+/// A leg that is out.
+type Leg = <reqwest::Client as Service<reqwest::Request>>::Future;
 
 impl Line<Body> for Lane {
     type Leg = Leg;
@@ -86,11 +118,18 @@ impl Line<Body> for Lane {
 
     fn send(&mut self, request: Request<LegBody<Body>>) -> Leg {
         let (mut parts, body) = request.into_parts();
-        parts.uri = absolute(&self.target, &parts.uri);
-        match reqwest::Request::try_from(Request::from_parts(parts, Body::wrap(body))) {
-            Ok(request) => Leg::Out(self.client.call(request)),
-            Err(error) => Leg::Unsent(Some(error)),
+        let Original { url, timeout } = parts.extensions.remove().expect("what the request was made of");
+        if let Way::Shared { carries, .. } = &mut self.way {
+            *carries = parts.headers.get(header::AUTHORIZATION).is_some_and(is_bound);
         }
+        let mut leg = reqwest::Request::new(parts.method, url);
+        *leg.timeout_mut() = timeout;
+        *leg.version_mut() = parts.version;
+        *leg.headers_mut() = parts.headers;
+        if !body.is_end_stream() {
+            *leg.body_mut() = Some(Body::wrap(body));
+        }
+        self.client.call(leg)
     }
 
     fn poll_response(
@@ -98,15 +137,8 @@ impl Line<Body> for Lane {
         leg: Pin<&mut Leg>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Body>, BoxError>> {
-        let polled = match leg.get_mut() {
-            Leg::Out(pending) => Pin::new(pending).poll(cx),
-            Leg::Unsent(error) => match error.take() {
-                Some(error) => Poll::Ready(Err(error)),
-                None => Poll::Pending,
-            },
-        };
-        polled.map(|result| match result {
-            Ok(response) => Ok(with_bindings(response.into())),
+        leg.poll(cx).map(|result| match result {
+            Ok(response) => self.answered(response.into()),
             Err(error) if Gone::is_behind(&error) => {
                 self.is_gone = true;
                 Err(Unsent::new(error).into())
@@ -116,9 +148,57 @@ impl Line<Body> for Lane {
     }
 }
 
+impl Lane {
+    fn answered(&mut self, mut response: Response<Body>) -> Result<Response<Body>, BoxError> {
+        if !self.has_told {
+            self.has_told = true;
+            tell_bindings(&mut response);
+        }
+        if let Way::Shared { by, carries } = &mut self.way {
+            let now = response.extensions().get().map(HttpInfo::local_addr);
+            if *carries && by.is_some() && now != *by {
+                self.is_gone = true;
+                return Err(Astray.into());
+            }
+            *by = now;
+        }
+        Ok(response)
+    }
+}
+
+/// Whether a field's value is part of a login of the whole connection.
+fn is_bound(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|octet| *octet == b' ').next().unwrap_or_default();
+    [&b"NTLM"[..], b"Negotiate"].iter().any(|bound| bound.eq_ignore_ascii_case(scheme))
+}
+
+/// A client that was built elsewhere may have put a leg on another connection.
+#[derive(Debug)]
+struct Astray;
+
+impl fmt::Display for Astray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the client beneath sent a leg of the handshake over another connection")
+    }
+}
+
+impl std::error::Error for Astray {}
+
+/// Users cannot be kept apart on a client that was built elsewhere.
+#[derive(Debug)]
+struct OneUserAlone;
+
+impl fmt::Display for OneUserAlone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("over a client that was built elsewhere, all requests are the authenticator's own user's")
+    }
+}
+
+impl std::error::Error for OneUserAlone {}
+
 /// The channel bindings of the connection by which a response came, where it had TLS.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
-fn with_bindings(mut response: Response<Body>) -> Response<Body> {
+fn tell_bindings(response: &mut Response<Body>) {
     use crate::channel_bindings::ChannelBindings;
 
     let tls = response.extensions().get::<reqwest::tls::TlsInfo>();
@@ -128,10 +208,7 @@ fn with_bindings(mut response: Response<Body>) -> Response<Body> {
     if let Some(bindings) = bindings {
         response.extensions_mut().insert(bindings);
     }
-    response
 }
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-fn with_bindings(response: Response<Body>) -> Response<Body> {
-    response
-}
+fn tell_bindings(_: &mut Response<Body>) {}

@@ -61,7 +61,7 @@ use tower_service::Service;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::dispatch::Dispatcher;
-use crate::client::reqwest::lane::{Lane, Lanes};
+use crate::client::reqwest::lane::{Lane, Lanes, Original};
 use crate::handshake::{Authenticator, Login, Outcome};
 use crate::service::{BoxFuture, Error, ErrorKind};
 
@@ -103,8 +103,19 @@ impl ClientBuilder {
         F: Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
     {
         let template = make().build()?;
-        let shared = Arc::new(self.dispatcher(Lanes { make: Box::new(make) }));
+        let shared = Arc::new(self.dispatcher(Lanes::Apart(Box::new(make))));
         Ok(Client { shared, template })
+    }
+
+    /// A client over a reqwest client that was built elsewhere, as well as that can be done: it puts
+    /// each leg on whatever connection it likes. Where a leg of a handshake turns out to have gone
+    /// over another connection (by its local address), the handshake begins anew, so often as
+    /// [`max_restarts`](Self::max_restarts) says; with many requests at once, some fail. All requests
+    /// are the authenticator's own user's: others would come to use their connections. Its redirects
+    /// happen beneath the login. Prefer [`build_reqwest`](Self::build_reqwest).
+    pub fn build_over_reqwest(self, client: reqwest::Client) -> Client {
+        let shared = Arc::new(self.dispatcher(Lanes::Shared(client.clone())));
+        Client { shared, template: client }
     }
 }
 
@@ -153,9 +164,13 @@ impl Client {
     pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
         let shared = Arc::clone(&self.shared);
         ResponseFuture(Box::pin(async move {
-            let url = request.url().clone();
-            let request =
+            let (mut url, timeout) = (request.url().clone(), request.timeout().copied());
+            // Of a user in it, reqwest's own builder has made an `Authorization`. Where it cannot be
+            // taken out, there is none.
+            let _ = url.set_username("").and_then(|()| url.set_password(None));
+            let mut request =
                 http::Request::try_from(request).map_err(|error| ErrorKind::Request(error.into()))?;
+            request.extensions_mut().insert(Original { url: url.clone(), timeout });
             let response = shared.send(request).await?;
             let (mut parts, body) = response.into_parts();
             let told = Response::builder().url(url).body(()).expect("a URL is no field");
