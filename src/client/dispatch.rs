@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, Uri, header};
+use http::{Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 
 use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
@@ -162,7 +162,10 @@ fn settle<L: Leaf + Send + 'static, R: Body, B>(
 ) -> Result<Response<ResponseBody<R>>, Box<Failure<B>>> {
     match (result, channel) {
         (Ok(response), Some(channel)) => {
-            let connection = lease.park(channel);
+            let connection = match response.status() {
+                StatusCode::SWITCHING_PROTOCOLS => lease.park_place(),
+                _ => lease.park(channel),
+            };
             Ok(response.map(|received| ResponseBody::new(received, connection)))
         }
         (Ok(_), None) => unreachable!("a response comes with its connection"),

@@ -63,6 +63,7 @@ pub(crate) mod spnego;
 mod tests;
 mod token;
 mod tunnel;
+mod upgraded;
 mod users;
 mod wire;
 

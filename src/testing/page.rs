@@ -13,6 +13,8 @@ pub(super) enum Page {
     Denied,
     /// A tunnel by `CONNECT`.
     Tunnel,
+    /// `/upgrade`: another protocol, in which the server sends back what comes.
+    Upgrade,
     /// `/status/NNN`, and `/method-not-allowed` for all but `GET`.
     Status(StatusCode),
 }
@@ -30,6 +32,7 @@ impl Page {
         match path {
             _ if path.starts_with("/public") => Self::Public,
             _ if path.starts_with("/denied") => Self::Denied,
+            "/upgrade" => Self::Upgrade,
             "/method-not-allowed" if method != Method::GET => Self::Status(StatusCode::METHOD_NOT_ALLOWED),
             _ => Self::Plain,
         }
@@ -39,6 +42,7 @@ impl Page {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Public | Self::Plain | Self::Tunnel => StatusCode::OK,
+            Self::Upgrade => StatusCode::SWITCHING_PROTOCOLS,
             Self::Denied => StatusCode::UNAUTHORIZED,
             Self::Status(status) => status,
         }

@@ -34,6 +34,7 @@ use crate::protection_space::{Challenger, Origin};
 /// | `/denied…` | `401` even for users who have proven who they are |
 /// | `/status/NNN` | that status, after authentication |
 /// | `/method-not-allowed` | `405` for all but `GET`, after authentication |
+/// | `/upgrade` | `101` to the protocol asked for, after authentication; what comes is sent back |
 /// | any other | `200`, after authentication |
 ///
 /// `X-User`, `X-Connection`, `X-Leg` and `X-Body-Octets` in the answer tell who was served, on

@@ -21,6 +21,7 @@ use super::report::{Leg, SeenAuthorization, Verdict};
 use super::server::{Command, Shared};
 use super::token::Presented;
 use super::tunnel::Tunnel;
+use super::upgraded::{echo, leave_to};
 use super::wire::Trickle;
 use crate::protection_space::Challenger;
 use crate::service::origin_form;
@@ -92,14 +93,22 @@ impl Session {
         });
 
         let (mut answer, body_octets) = self.receive(&head, body, &effects, leg).await;
-        if let Answer::Page { page: page @ Page::Tunnel, .. } = &mut answer {
-            match self.tunnel(&head.uri).await {
+        match &mut answer {
+            Answer::Page { page: page @ Page::Tunnel, .. } => match self.tunnel(&head.uri).await {
                 Ok(tunnel) => {
                     let upgrade = upgrade.expect("hyper lets every CONNECT upgrade");
                     tunnel.carry(upgrade, self.open.clone(), self.commands.clone());
                 }
                 Err(status) => *page = Page::Status(status),
-            }
+            },
+            Answer::Page { page: page @ Page::Upgrade, fields, .. } => match upgrade {
+                Some(upgrade) => {
+                    fields.extend(switching(&head));
+                    leave_to(upgrade, self.open.clone(), self.commands.clone(), echo);
+                }
+                None => *page = Page::Status(StatusCode::UPGRADE_REQUIRED),
+            },
+            Answer::Page { .. } | Answer::Refusal { .. } => {}
         }
         for gate in &effects.gates {
             gate.pass().await;
@@ -119,8 +128,8 @@ impl Session {
                 let body = AnswerBody::refusal(effects.refusal_body.clone(), text, answering);
                 refusal(challenger, &challenges, effects.challenges, body)
             }
-            Answer::Page { page: Page::Tunnel, user, fields } => {
-                served(StatusCode::OK, user, fields, AnswerBody::whole("", answering))
+            Answer::Page { page: page @ (Page::Tunnel | Page::Upgrade), user, fields } => {
+                served(page.status(), user, fields, AnswerBody::whole("", answering))
             }
             Answer::Page { page, user, fields } => {
                 let text = self.shared.page.clone();
@@ -259,6 +268,12 @@ impl Session {
             (leg.status, leg.challenges) = (Some(response.status()), challenges);
         });
     }
+}
+
+/// The fields that name the protocol which the connection changes to: the one asked for.
+fn switching(head: &request::Parts) -> [(HeaderName, String); 2] {
+    let protocol = head.headers.get(header::UPGRADE).and_then(|value| value.to_str().ok());
+    [(header::CONNECTION, "upgrade".to_owned()), (header::UPGRADE, protocol.unwrap_or_default().to_owned())]
 }
 
 /// A request as the report has it, without what is secret in it.

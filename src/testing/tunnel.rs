@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use http::{StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::connection::Open;
 use super::server::Command;
+use super::upgraded::leave_to;
 
 /// A connection to where a `CONNECT` wants to.
 pub(super) struct Tunnel {
@@ -26,22 +26,10 @@ impl Tunnel {
         Ok(Self { origin })
     }
 
-    /// Carries octets in both directions once the client has its answer. Until the end, the
-    /// connection counts as open.
-    pub(super) fn carry(
-        mut self,
-        client: OnUpgrade,
-        open: Arc<Open>,
-        mut commands: watch::Receiver<Command>,
-    ) {
-        tokio::spawn(async move {
-            let Ok(client) = client.await else { return };
-            let mut client = TokioIo::new(client);
-            tokio::select! {
-                _ = copy_bidirectional(&mut client, &mut self.origin) => {}
-                _ = commands.wait_for(|command| *command == Command::Stop) => {}
-            }
-            drop(open);
+    /// Carries octets in both directions once the client has its answer.
+    pub(super) fn carry(mut self, client: OnUpgrade, open: Arc<Open>, commands: watch::Receiver<Command>) {
+        leave_to(client, open, commands, |mut client| async move {
+            let _ = copy_bidirectional(&mut client, &mut self.origin).await;
         });
     }
 }

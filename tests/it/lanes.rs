@@ -1,12 +1,12 @@
 //! The client over reqwest: what reqwest's users have, with every leg on its connection.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 use legwork::Client as AnyClient;
 use legwork::client::reqwest::Client;
-use legwork::handshake::{AuthenticatorBuilder, Outcome, Why};
+use legwork::handshake::{Outcome, Why};
 use legwork::service::{Error, ErrorKind};
 use legwork::testing::{
     Builder, Close, DigestAcceptor, Gate, Offer, Persistence, Quirk, RefusalBody, Server, When,
@@ -14,41 +14,13 @@ use legwork::testing::{
 use legwork::{Authenticator, Credentials};
 use reqwest::Body;
 use reqwest::cookie::{CookieStore, Jar};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::{
-    PASSWORD, USER, Upload, alice, authenticator, bob, server, server_of_three, statuses, statuses_on, users,
-    whole, without_hanging,
+    PASSWORD, USER, Upload, alice, authenticator, bob, by, over_reqwest, server, server_of_three, settings,
+    statuses, statuses_on, url, users, whole, without_hanging,
 };
-
-/// A lane's settings. What is costly in them is made once.
-fn settings() -> reqwest::ClientBuilder {
-    static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("ring knows them")
-            .with_root_certificates(RootCertStore::empty())
-            .with_no_client_auth()
-    });
-    reqwest::Client::builder().tls_backend_preconfigured(TLS.clone())
-}
-
-fn over_reqwest(authenticator: AuthenticatorBuilder) -> Client {
-    by(authenticator, settings)
-}
-
-fn by(
-    authenticator: AuthenticatorBuilder,
-    make: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
-) -> Client {
-    AnyClient::builder(authenticator.build()).build_reqwest(make).expect("settings that fit")
-}
-
-fn url(server: &Server, path: &str) -> String {
-    server.uri(path).to_string()
-}
 
 /// A `GET` whose answer is a 200, and its text.
 async fn fetch(client: &Client, server: &Server, path: &str) -> String {

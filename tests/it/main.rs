@@ -24,3 +24,4 @@ mod tickets;
 mod timeouts;
 mod tokens;
 mod tunnel;
+mod upgrades;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,11 +13,13 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::hyper::{ClientBuilder, ResponseBody};
+use legwork::client::reqwest as reqwest_client;
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal};
 use legwork::protection_space::Challenger;
 use legwork::service::{Error, Limits};
 use legwork::testing::{Builder, Connection, Gate, Leg, Offer, Quirk, Report, Server, Verdict, When};
 use legwork::{Authenticator, Client, Credentials};
+use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinSet;
 
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
@@ -137,6 +139,33 @@ pub(crate) async fn all_refused(client: &HttpClient, server: &Server, requests: 
         });
     }
     assert_eq!(without_hanging(tasks.join_all()).await.len(), requests);
+}
+
+/// A lane's settings. What is costly in them is made once.
+pub(crate) fn settings() -> reqwest::ClientBuilder {
+    static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring knows them")
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth()
+    });
+    reqwest::Client::builder().tls_backend_preconfigured(TLS.clone())
+}
+
+pub(crate) fn over_reqwest(authenticator: AuthenticatorBuilder) -> reqwest_client::Client {
+    by(authenticator, settings)
+}
+
+pub(crate) fn by(
+    authenticator: AuthenticatorBuilder,
+    make: impl Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
+) -> reqwest_client::Client {
+    Client::builder(authenticator.build()).build_reqwest(make).expect("settings that fit")
+}
+
+pub(crate) fn url(server: &Server, path: &str) -> String {
+    server.uri(path).to_string()
 }
 
 /// A safety net, never a measure: what takes longer hangs.

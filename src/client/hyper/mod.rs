@@ -5,6 +5,10 @@
 //! *and* identity, and a connection whose request was dropped half-way is closed. Connections by TLS
 //! tell their channel bindings; around a connector of your own, [`ChannelBound`] makes them.
 //!
+//! A connection that changes its protocol by a `101` (a WebSocket) leaves the pool: it is its
+//! caller's, by [`hyper::upgrade::on`]. Its place in the limits is free once
+//! the response is dropped; who wants it to count for longer keeps the response.
+//!
 //! ```no_run
 //! use bytes::Bytes;
 //! use http_body_util::{BodyExt, Full};

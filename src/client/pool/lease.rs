@@ -97,6 +97,11 @@ impl<L: Leaf + Send + 'static> Lease<'_, L> {
     pub(in crate::client) fn park(self, channel: Channel<L>) -> Box<dyn Parked> {
         self.whole(channel)
     }
+
+    /// Parks the place alone until then: the connection is its caller's from now on.
+    pub(in crate::client) fn park_place(mut self) -> Box<dyn Parked> {
+        self.connection.take().expect("it is given back by value")
+    }
 }
 
 impl<L> Drop for Lease<'_, L> {
@@ -118,7 +123,7 @@ pub(in crate::client) trait Parked: Send + Sync {
 impl<L: Leaf + Send + 'static> Parked for Pooled<L> {
     fn release(mut self: Box<Self>) {
         let Some(pool) = self.pool.upgrade() else { return };
-        let Some(channel) = self.channel() else { return };
+        let Some(channel) = self.channel() else { return self.discard() };
         if channel.is_reusable() && channel.service.is_ready() {
             channel.state.ready = true;
             pool.put_back(self);

@@ -33,6 +33,8 @@
 //! - HTTP/1.1, no redirects, no retries, one connection: these settings are the lane's. Redirects
 //!   belong above the login.
 //! - reqwest's `timeout` is one leg's; [`Limits`](crate::service::Limits) bounds the handshake.
+//! - A connection that is [upgraded](::reqwest::Response::upgrade) leaves the pool, and counts no
+//!   more.
 //! - `Authorization` among the `default_headers` would be sent with legs that carry none.
 //! - A proxy of reqwest's takes the login that reqwest can make there, which is Basic.
 //! - Over https, NTLM and Negotiate take a leg more on a new connection to an origin that is known:
