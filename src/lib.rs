@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! [`Client`] pools connections by origin and identity; `client::proxy` leads them through proxies.
-//! For a client of your own, [`service::AuthenticateLayer`] wraps any `tower` service that is *one
+//! [`Client`] pools connections by origin and identity; `client::proxy` leads them through proxies,
+//! and `client::redirect` follows redirects. For a client of your own, [`service::AuthenticateLayer`] wraps any `tower` service that is *one
 //! connection*; for another transport or protocol, [`handshake`] is the same as values, without IO.
 //!
 //! # Words

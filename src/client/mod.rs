@@ -8,6 +8,7 @@ mod lane;
 pub mod legacy;
 mod pool;
 pub mod proxy;
+pub mod redirect;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 mod response_body;

@@ -18,6 +18,7 @@ mod many;
 mod pool;
 mod proxies;
 mod proxy;
+mod redirects;
 mod scram;
 mod support;
 mod tickets;

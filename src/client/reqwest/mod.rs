@@ -1,8 +1,8 @@
 //! The reqwest client: requests and responses as reqwest has them, with logins.
 //!
 //! reqwest gives nobody a connection of its own. So each connection here is a reqwest client of its
-//! own, a *lane*, that is let connect once: no leg of a handshake can go astray, and no request goes
-//! over another identity's connection. Lanes are leased and kept as the [hyper
+//! own, a *lane*, that is let connect once: no leg of a handshake can go astray, and no request
+//! goes over another identity's connection. Lanes are leased and kept as the [hyper
 //! client](crate::client::hyper)'s connections are. The settings are those of the closure that
 //! makes the builder of each lane.
 //!
@@ -31,7 +31,7 @@
 //!   such as cookies: `cookie_provider(Arc::clone(&jar))`, where `cookie_store(true)` would give
 //!   each lane a jar of its own.
 //! - HTTP/1.1, no redirects, no retries, one connection: these settings are the lane's. Redirects
-//!   belong above the login.
+//!   belong above the login: [`Client::follow_redirects`].
 //! - reqwest's `timeout` is one leg's; [`Limits`](crate::service::Limits) bounds the handshake.
 //! - A connection that is [upgraded](::reqwest::Response::upgrade) leaves the pool, and counts no
 //!   more.
@@ -44,26 +44,28 @@
 //! # reqwest-middleware
 //!
 //! A middleware is called once per request and hands it to the one client beneath it: it has no say
-//! over the connection. As the *last* middleware, in place of that client, this one works: it ignores
-//! what is next and sends by [`execute`](Client::execute).
+//! over the connection. As the *last* middleware, in place of that client, this one works: it
+//! ignores what is next and sends by [`execute`](Client::execute).
 
 mod gate;
 mod lane;
 mod request;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Method, Response};
-use reqwest::{Body, IntoUrl, ResponseBuilderExt};
+use reqwest::{Body, IntoUrl, ResponseBuilderExt, Url};
 use tower_service::Service;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::dispatch::Dispatcher;
+use crate::client::redirect::{Redirected, Redirects, follow};
 use crate::client::reqwest::lane::{Lane, Lanes, Original};
+use crate::client::response_body::ResponseBody;
 use crate::handshake::{Authenticator, Login, Outcome};
 use crate::service::{BoxFuture, Error, ErrorKind};
 
@@ -72,13 +74,14 @@ pub use request::RequestBuilder;
 /// A client over reqwest that logs in.
 ///
 /// A clone shares the connections. Who a request acts as is, first found: the `Authorization` that
-/// its caller set (the request then passes untouched), its [`credentials`](RequestBuilder::credentials),
-/// and the authenticator's own.
+/// its caller set (the request then passes untouched), its
+/// [`credentials`](RequestBuilder::credentials), and the authenticator's own.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Dispatcher<Lanes, Lane>>,
     /// Makes requests.
     template: reqwest::Client,
+    redirects: Option<Redirects>,
 }
 
 /// TLS that trusts what the operating system trusts: to be made once and to be handed to each lane
@@ -106,7 +109,7 @@ impl ClientBuilder {
     {
         let template = make().build()?;
         let shared = Arc::new(self.dispatcher(Lanes::Apart(Box::new(make))));
-        Ok(Client { shared, template })
+        Ok(Client { shared, template, redirects: None })
     }
 
     /// A client over a reqwest client that was built elsewhere, as well as that can be done: it puts
@@ -117,11 +120,20 @@ impl ClientBuilder {
     /// happen beneath the login. Prefer [`build_reqwest`](Self::build_reqwest).
     pub fn build_over_reqwest(self, client: reqwest::Client) -> Client {
         let shared = Arc::new(self.dispatcher(Lanes::Shared(client.clone())));
-        Client { shared, template: client }
+        Client { shared, template: client, redirects: None }
     }
 }
 
 impl Client {
+    /// The same client, over the same connections, following redirects by the rules of
+    /// [`client::redirect`](crate::client::redirect). Content that reqwest holds as a whole goes
+    /// out again where it has to. `Response::url` is the last request's.
+    #[must_use]
+    pub fn follow_redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = Some(redirects);
+        self
+    }
+
     /// A `GET` of `url`.
     pub fn get<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::GET, url)
@@ -164,7 +176,8 @@ impl Client {
     /// The future resolves to an [`Error`] if there is no response, with reqwest's own behind it
     /// where there is one. A refused login is a response.
     pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
-        let shared = Arc::clone(&self.shared);
+        let (origins, redirects) =
+            (Origins { shared: Arc::clone(&self.shared), is_redirected: false }, self.redirects);
         ResponseFuture(Box::pin(async move {
             let (mut url, timeout) = (request.url().clone(), request.timeout().copied());
             // Of a user in it, reqwest's own builder has made an `Authorization`. Where it cannot be
@@ -173,8 +186,16 @@ impl Client {
             let mut request =
                 http::Request::try_from(request).map_err(|error| ErrorKind::Request(error.into()))?;
             request.extensions_mut().insert(Original { url: url.clone(), timeout });
-            let response = shared.send(request).await?;
+            let response = match redirects {
+                Some(redirects) => {
+                    Box::pin(follow(origins, request, redirects, |body| again(body, &url))).await?
+                }
+                None => origins.shared.send(request).await?,
+            };
             let (mut parts, body) = response.into_parts();
+            if let Some(Redirected { uri, hops: 1.., .. }) = parts.extensions.get() {
+                url = Url::parse(&uri.to_string()).map_err(|error| ErrorKind::Request(error.into()))?;
+            }
             let told = Response::builder().url(url).body(()).expect("a URL is no field");
             parts.extensions.extend(told.into_parts().0.extensions);
             Ok(Response::from_parts(parts, Body::wrap(body)).into())
@@ -189,8 +210,13 @@ impl Client {
     ///
     /// [`ErrorKind::Refused`] if the challenge stands; else as [`execute`](Self::execute).
     pub async fn authenticate<U: IntoUrl>(&self, url: U) -> Result<Option<Login>, Error> {
-        let mut response = self.head(url).send().await?;
-        match response.extensions_mut().remove::<Outcome>() {
+        let unredirected = Self { redirects: None, ..self.clone() };
+        let mut response = unredirected.head(url).send().await?;
+        let outcome = response.extensions_mut().remove::<Outcome>();
+        // Not even of an empty body reqwest knows that it has ended: dropped, it would cost the
+        // connection.
+        let _ = response.bytes().await;
+        match outcome {
             Some(Outcome::LoggedIn(login)) => Ok(Some(login)),
             Some(Outcome::Refused(refusal)) => Err(ErrorKind::Refused(refusal).into()),
             None => Ok(None),
@@ -237,6 +263,45 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("authenticator", self.authenticator()).finish_non_exhaustive()
     }
+}
+
+/// The requests to all origins, without the ones that redirects make of them.
+struct Origins {
+    shared: Arc<Dispatcher<Lanes, Lane>>,
+    /// The next request is what a redirect made of the one before.
+    is_redirected: bool,
+}
+
+impl Service<http::Request<Body>> for Origins {
+    type Response = Response<ResponseBody<Body>>;
+    type Error = Error;
+    type Future = BoxFuture<Result<Self::Response, Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        if std::mem::replace(&mut self.is_redirected, true) {
+            let url = match Url::parse(&request.uri().to_string()) {
+                Ok(url) => url,
+                Err(error) => return Box::pin(ready(Err(ErrorKind::Request(error.into()).into()))),
+            };
+            if let Some(original) = request.extensions_mut().get_mut::<Original>() {
+                original.url = url;
+            }
+        }
+        Box::pin(Arc::clone(&self.shared).send(request))
+    }
+}
+
+/// The same body once more, without a copy, if reqwest can have it: as part of a request.
+fn again(body: &mut Body, url: &Url) -> Option<Body> {
+    let mut request = reqwest::Request::new(Method::GET, url.clone());
+    *request.body_mut() = Some(std::mem::take(body));
+    let twin = request.try_clone();
+    *body = request.body_mut().take()?;
+    twin?.body_mut().take()
 }
 
 /// Resolves to the response that ends the handshake.

@@ -3,6 +3,7 @@
 mod lanes;
 #[cfg(feature = "native-tls")]
 mod native;
+mod redirected;
 mod tunnelled;
 
 use std::net::SocketAddr;
