@@ -18,6 +18,22 @@
 //! # let _ = service; Ok(())
 //! # }
 //! ```
+//!
+//! # The order of layers
+//!
+//! What is above the login sees requests and what is delivered; what is beneath it sees every leg.
+//! From the caller down to the connection:
+//!
+//! 1. what turns one request into others: redirects (`client::redirect`), retries;
+//! 2. the pool, which gives each request a connection to itself;
+//! 3. [`Authenticate`];
+//! 4. what belongs to each leg: cookies, a trace of what the wire carries;
+//! 5. the connection.
+//!
+//! Cookies above the login are lost on a server that ties its nonce, or a load balancer that ties
+//! its backend, to a cookie set with the challenge: the next leg has to bring it. A jar may be
+//! shared by the cookie layers of all connections; in `client::reqwest` it is given to each lane by
+//! `cookie_provider`.
 
 mod authenticate;
 mod body;

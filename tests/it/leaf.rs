@@ -1,5 +1,6 @@
 //! A connection of the tests' own under the layer, which notes what was sent over it.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -39,7 +40,11 @@ impl Sent {
 
 impl Leaf {
     pub(crate) async fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).await.expect("a connection");
+        Self::to(server.address()).await
+    }
+
+    pub(crate) async fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
         stream.set_nodelay(true).expect("no delay");
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
         tokio::spawn(connection);

@@ -4,6 +4,7 @@
 mod bodies;
 mod cancel;
 mod closing;
+mod cookies;
 mod credentials;
 mod digest;
 mod hostile;

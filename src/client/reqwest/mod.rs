@@ -29,7 +29,8 @@
 //!   above all. With `tls_backend_preconfigured(tls.clone())` in the closure a lane costs
 //!   microseconds, without it milliseconds. What connections are to share has to be shared by it,
 //!   such as cookies: `cookie_provider(Arc::clone(&jar))`, where `cookie_store(true)` would give
-//!   each lane a jar of its own.
+//!   each lane a jar of its own. Lanes are beneath the login: a cookie that comes with a challenge is
+//!   sent with the next leg.
 //! - HTTP/1.1, no redirects, no retries, one connection: these settings are the lane's. Redirects
 //!   belong above the login: [`Client::follow_redirects`].
 //! - reqwest's `timeout` is one leg's; [`Limits`](crate::service::Limits) bounds the handshake.
