@@ -14,30 +14,8 @@ use crate::service::layer::AuthenticateLayer;
 /// (tower's `MakeService`).
 ///
 /// `describe` says what each new connection is to, from the target and the connection: its
-/// origin, and the channel bindings where it has TLS.
-///
-/// ```
-/// use http::Uri;
-/// use legwork::handshake::Authenticator;
-/// use legwork::protection_space::Origin;
-/// use legwork::service::{AuthenticateLayer, ConnectionInfo, MakeAuthenticate};
-/// # struct Connection;
-/// # fn connector() -> impl tower_service::Service<Uri, Response = Connection> { Nothing }
-/// # struct Nothing;
-/// # impl tower_service::Service<Uri> for Nothing {
-/// #     type Response = Connection; type Error = std::io::Error;
-/// #     type Future = std::future::Ready<Result<Connection, std::io::Error>>;
-/// #     fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), std::io::Error>> { Ok(()).into() }
-/// #     fn call(&mut self, _: Uri) -> Self::Future { std::future::ready(Ok(Connection)) }
-/// # }
-///
-/// let nowhere = "http://localhost".parse().expect("an origin");
-/// let layer = AuthenticateLayer::new(Authenticator::builder().build(), ConnectionInfo::new(nowhere));
-/// let make = MakeAuthenticate::new(layer, connector(), |target: &Uri, _: &Connection| {
-///     Origin::from_uri(target).map(ConnectionInfo::new)
-/// });
-/// # let _ = make;
-/// ```
+/// origin, and the channel bindings where it has TLS. There is an example in the [module's
+/// documentation](crate::service#any-other-client).
 pub struct MakeAuthenticate<M, D> {
     layer: AuthenticateLayer,
     make: M,

@@ -19,6 +19,95 @@
 //! # }
 //! ```
 //!
+//! # Any other client
+//!
+//! What a client has to give is one connection at a time, by tower's traits:
+//!
+//! - its connector is a `Service<Target>` whose responses are connections (tower's `MakeService`);
+//! - a connection is a `Service<Request<LegBody<B>>, Response = Response<R>>` whose requests all go
+//!   over it. It neither connects anew nor sends anything twice, is not ready while it is busy, and
+//!   fails once it is closed: with [`Unsent`] where it knows that nothing was sent.
+//!
+//! [`MakeAuthenticate`] makes connections that log in of such a connector. What hands them out, a
+//! pool as a rule, keeps to this:
+//!
+//! - a connection has one user at a time, until the response's body has been read to its end;
+//! - one whose future or body was dropped, or that failed, is dropped too;
+//! - after [`NewConnectionNeeded`](ErrorKind::NewConnectionNeeded) the request can be made again on
+//!   a new one. So says a connection that has logged another identity in: keep them apart by who
+//!   requests act as.
+//!
+//! A client that cannot hand out a connection, as reqwest cannot, is given one client for each
+//! (`client::reqwest`). Here it is done with hyper's connections:
+//!
+//! ```
+//! use std::net::SocketAddr;
+//! use std::pin::Pin;
+//! use std::task::{Context, Poll};
+//!
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use hyper::body::Incoming;
+//! use hyper::client::conn::http1::{self, SendRequest};
+//! use hyper_util::rt::TokioIo;
+//! use legwork::service::{AuthenticateLayer, BoxError, ConnectionInfo, LegBody, MakeAuthenticate};
+//! use legwork::testing::{Offer, Server};
+//! use legwork::{Authenticator, Credentials};
+//! use tokio::net::TcpStream;
+//! use tower::{Service, ServiceExt, service_fn};
+//!
+//! /// One connection.
+//! struct Connection(SendRequest<Leg>);
+//!
+//! type Leg = LegBody<Full<Bytes>>;
+//!
+//! impl Service<Request<Leg>> for Connection {
+//!     type Response = Response<Incoming>;
+//!     type Error = hyper::Error;
+//!     type Future = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+//!
+//!     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+//!         self.0.poll_ready(cx)
+//!     }
+//!
+//!     fn call(&mut self, leg: Request<Leg>) -> Self::Future {
+//!         Box::pin(self.0.send_request(leg))
+//!     }
+//! }
+//!
+//! async fn connect(address: SocketAddr) -> Result<Connection, BoxError> {
+//!     let stream = TcpStream::connect(address).await?;
+//!     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+//!     tokio::spawn(connection);
+//!     Ok(Connection(sender))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let server = Server::builder().user("carol", "carol-pw").offer(Offer::Ntlm).start().await?;
+//! let carol = Credentials::password("carol", "carol-pw");
+//! let authenticator = Authenticator::builder().credentials(server.origin(), carol).build();
+//!
+//! let layer = AuthenticateLayer::new(authenticator, ConnectionInfo::new(server.origin()));
+//! let origin = |address: &SocketAddr| format!("http://{address}").parse();
+//! let describe = |address: &SocketAddr, _: &Connection| Ok(ConnectionInfo::new(origin(address)?));
+//! let mut connector = MakeAuthenticate::new(layer, service_fn(connect), describe);
+//!
+//! let mut connection = connector.ready().await?.call(server.address()).await?;
+//! for _ in 0..2 {
+//!     let request = Request::get("/").header("host", "lab").body(Full::<Bytes>::default())?;
+//!     let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut connection).await?;
+//!     let response = ready.call(request).await?;
+//!     assert_eq!(response.status(), 200);
+//!     response.into_body().collect().await?;
+//! }
+//! let report = server.report();
+//! assert_eq!((report.connections().len(), report.legs().count()), (1, 4));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The order of layers
 //!
 //! What is above the login sees requests and what is delivered; what is beneath it sees every leg.
