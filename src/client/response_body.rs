@@ -17,6 +17,11 @@ impl<R: Body> ResponseBody<R> {
     pub(super) fn new(received: R, connection: Box<dyn Parked>) -> Self {
         Self { received, connection: Some(connection) }
     }
+
+    /// Whether nothing is to come. What may decompress, as in reqwest, tells it by the size alone.
+    fn has_ended(&self) -> bool {
+        self.received.is_end_stream() || self.received.size_hint().exact() == Some(0)
+    }
 }
 
 impl<R: Body + Unpin> Body for ResponseBody<R> {
@@ -48,7 +53,7 @@ impl<R: Body + Unpin> Body for ResponseBody<R> {
 impl<R: Body> Drop for ResponseBody<R> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            if self.received.is_end_stream() { connection.release() } else { connection.discard() }
+            if self.has_ended() { connection.release() } else { connection.discard() }
         }
     }
 }

@@ -310,6 +310,21 @@ async fn over_a_client_built_elsewhere_a_leg_that_went_astray_is_noticed() {
 }
 
 #[tokio::test]
+async fn an_empty_response_that_is_dropped_unread_keeps_its_connection() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    assert!(client.authenticate(url(&server, "/")).await.expect("a login").is_some());
+    drop(client.head(url(&server, "/")).send().await.expect("a response"));
+    fetch(&client, &server, "/").await;
+    let report = server.report();
+    assert_eq!(
+        (report.connections().len(), statuses(&report)),
+        (1, vec![401, 401, 200, 200, 200]),
+        "{report}"
+    );
+}
+
+#[tokio::test]
 async fn a_request_made_elsewhere_is_executed_as_a_service_too() {
     let server = server([Offer::Negotiate]).start().await.expect("a server");
     let client = over_reqwest(authenticator(&server));

@@ -213,11 +213,7 @@ impl Client {
     pub async fn authenticate<U: IntoUrl>(&self, url: U) -> Result<Option<Login>, Error> {
         let unredirected = Self { redirects: None, ..self.clone() };
         let mut response = unredirected.head(url).send().await?;
-        let outcome = response.extensions_mut().remove::<Outcome>();
-        // Not even of an empty body reqwest knows that it has ended: dropped, it would cost the
-        // connection.
-        let _ = response.bytes().await;
-        match outcome {
+        match response.extensions_mut().remove::<Outcome>() {
             Some(Outcome::LoggedIn(login)) => Ok(Some(login)),
             Some(Outcome::Refused(refusal)) => Err(ErrorKind::Refused(refusal).into()),
             None => Ok(None),
