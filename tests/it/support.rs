@@ -20,6 +20,7 @@ use legwork::service::{Error, Limits};
 use legwork::testing::{Builder, Connection, Gate, Leg, Offer, Quirk, Report, Server, Verdict, When};
 use legwork::{Authenticator, Client, Credentials};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
 pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
@@ -184,6 +185,18 @@ pub(crate) async fn settled<C, B>(client: &legwork::Client<C, B>) -> usize {
         }
     })
     .await
+}
+
+/// Sends something to a server that sends it back.
+pub(crate) async fn converses(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
+    let mut echo = [0; 5];
+    without_hanging(async {
+        io.write_all(b"hello").await.expect("it is written");
+        io.flush().await.expect("it is sent");
+        io.read_exact(&mut echo).await.expect("it is read");
+    })
+    .await;
+    assert_eq!(&echo, b"hello");
 }
 
 /// Starts a future and stops when it waits for the first time.

@@ -5,7 +5,6 @@ use hyper_util::rt::TokioIo;
 use legwork::Client;
 use legwork::client::hyper::ResponseBody;
 use legwork::testing::{Offer, Server};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::support::*;
 
@@ -21,16 +20,6 @@ async fn upgraded(client: &HttpClient, server: &Server) -> Response<ResponseBody
     assert_eq!(response.status(), 101);
     assert_eq!(response.headers()["upgrade"], "websocket");
     response
-}
-
-async fn converses(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
-    let mut echo = [0; 5];
-    without_hanging(async {
-        io.write_all(b"hello").await.expect("it is written");
-        io.read_exact(&mut echo).await.expect("it is read");
-    })
-    .await;
-    assert_eq!(&echo, b"hello");
 }
 
 #[tokio::test]

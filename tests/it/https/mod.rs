@@ -5,6 +5,7 @@ mod lanes;
 mod native;
 mod redirected;
 mod tunnelled;
+mod upgraded;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
