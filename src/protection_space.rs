@@ -133,8 +133,21 @@ pub(crate) fn parts(uri: &Uri) -> Result<(bool, &str, u16), InvalidOrigin> {
         Some(_) => return Err(InvalidOrigin::Scheme),
         None => return Err(InvalidOrigin::Relative),
     };
-    let host = uri.host().filter(|host| !host.is_empty()).ok_or(InvalidOrigin::Host)?;
-    Ok((secure, host, uri.port_u16().unwrap_or(if secure { 443 } else { 80 })))
+    let authority = uri.authority().ok_or(InvalidOrigin::Relative)?;
+    let host = Some(authority.host()).filter(|host| !host.is_empty()).ok_or(InvalidOrigin::Host)?;
+    let default = if secure { 443 } else { 80 };
+    let port = match authority.port_u16() {
+        Some(port) => port,
+        None => {
+            let from_host = authority.as_str().rsplit('@').next().unwrap_or_default();
+            // A port that is none would else lead to the default one.
+            match from_host.strip_prefix(host) {
+                Some("" | ":") => default,
+                _ => return Err(InvalidOrigin::Port),
+            }
+        }
+    };
+    Ok((secure, host, port))
 }
 
 impl fmt::Display for Origin {
@@ -163,6 +176,8 @@ pub enum InvalidOrigin {
     Scheme,
     /// There is no host.
     Host,
+    /// The port is no number below 65,536.
+    Port,
 }
 
 impl fmt::Display for InvalidOrigin {
@@ -172,6 +187,7 @@ impl fmt::Display for InvalidOrigin {
             Self::Relative => "the URI is relative; an absolute one names the origin",
             Self::Scheme => "the URI's scheme is neither http nor https",
             Self::Host => "the URI has no host",
+            Self::Port => "the URI's port is no number below 65536",
         })
     }
 }
@@ -305,5 +321,11 @@ mod tests {
     fn what_is_no_origin_says_why() {
         assert_eq!(origin("/owa"), Err(InvalidOrigin::Relative));
         assert_eq!(origin("ftp://files.example/"), Err(InvalidOrigin::Scheme));
+        for uri in ["http://h:99999/", "https://u:p@9:99999/", "http://[::1]:65536"] {
+            assert_eq!(origin(uri), Err(InvalidOrigin::Port), "{uri}");
+        }
+        for uri in ["http://h:", "http://u:1@h/", "http://[::1]/"] {
+            assert_eq!(origin(uri).map(|origin| origin.port()), Ok(80), "{uri}");
+        }
     }
 }
