@@ -8,9 +8,7 @@ use legwork::Client as AnyClient;
 use legwork::client::reqwest::Client;
 use legwork::handshake::{Outcome, Why};
 use legwork::service::{Error, ErrorKind};
-use legwork::testing::{
-    Builder, Close, DigestAcceptor, Gate, Offer, Persistence, Quirk, RefusalBody, Server, When,
-};
+use legwork::testing::{Close, DigestAcceptor, Gate, Offer, Quirk, Server, When};
 use legwork::{Authenticator, Credentials};
 use reqwest::Body;
 use reqwest::cookie::{CookieStore, Jar};
@@ -19,7 +17,7 @@ use tower::ServiceExt;
 
 use crate::support::{
     PASSWORD, USER, Upload, alice, authenticator, bob, by, over_reqwest, server, server_of_three, settings,
-    statuses, statuses_on, url, users, whole, without_hanging,
+    statuses, statuses_on, tiring, url, users, whole, without_hanging,
 };
 
 /// A `GET` whose answer is a 200, and its text.
@@ -51,13 +49,6 @@ async fn each_scheme_logs_in_on_one_connection() {
         assert_eq!(statuses(&report), expected, "{offer:?}: {report}");
         assert_eq!((report.connections().len(), report.misplaced()), (1, 0), "{offer:?}: {report}");
     }
-}
-
-/// A server where every request takes a whole handshake, and whose challenges end late.
-fn tiring() -> Builder {
-    server([Offer::Ntlm])
-        .quirk(Quirk::Persistence(Persistence::Denied))
-        .quirk(Quirk::RefusalBody(RefusalBody::Late(Duration::from_millis(2))))
 }
 
 async fn all_succeed(server: Server, tasks: usize, requests: usize) {

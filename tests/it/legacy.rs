@@ -1,7 +1,6 @@
 //! The client over hyper-util's legacy client.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,9 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use legwork::client::legacy::Client as LegacyClient;
 use legwork::handshake::AuthenticatorBuilder;
-use legwork::testing::{
-    Builder, Close, DigestAcceptor, Gate, Offer, Persistence, Quirk, RefusalBody, Server, When,
-};
+use legwork::testing::{Close, DigestAcceptor, Gate, Offer, Quirk, Server, When};
 use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
@@ -57,13 +54,6 @@ async fn each_scheme_logs_in_on_one_connection() {
         assert_eq!(statuses(&report), expected, "{offer:?}: {report}");
         assert_eq!((report.connections().len(), report.misplaced()), (1, 0), "{offer:?}: {report}");
     }
-}
-
-/// A server where every request takes a whole handshake, and whose challenges end late.
-fn tiring() -> Builder {
-    server([Offer::Ntlm])
-        .quirk(Quirk::Persistence(Persistence::Denied))
-        .quirk(Quirk::RefusalBody(RefusalBody::Late(Duration::from_millis(2))))
 }
 
 async fn all_succeed(server: Server, tasks: usize, requests: usize) {

@@ -17,7 +17,9 @@ use legwork::client::reqwest as reqwest_client;
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal};
 use legwork::protection_space::Challenger;
 use legwork::service::{Error, Limits};
-use legwork::testing::{Builder, Connection, Gate, Leg, Offer, Quirk, Report, Server, Verdict, When};
+use legwork::testing::{
+    Builder, Connection, Gate, Leg, Offer, Persistence, Quirk, RefusalBody, Report, Server, Verdict, When,
+};
 use legwork::{Authenticator, Client, Credentials};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -105,6 +107,13 @@ pub(crate) fn server_of_three(offers: impl IntoIterator<Item = Offer>) -> Builde
 /// A proxy that knows three users and opens tunnels to those that it lets in.
 pub(crate) fn tunnelling(offer: Offer) -> Builder {
     server_of_three([]).offer_as(Challenger::Proxy, offer).tunnels()
+}
+
+/// A server where every request takes a whole handshake, and whose challenges end late.
+pub(crate) fn tiring() -> Builder {
+    server([Offer::Ntlm])
+        .quirk(Quirk::Persistence(Persistence::Denied))
+        .quirk(Quirk::RefusalBody(RefusalBody::Late(Duration::from_millis(2))))
 }
 
 /// A proxy's word that it ties its client's connection to the origin's (RFC 4559, section 6).
