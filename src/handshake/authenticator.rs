@@ -268,12 +268,21 @@ impl AuthenticatorBuilder {
     /// Negotiate over other mechanisms, in the place that Negotiate has among the
     /// [`schemes`](Self::schemes), or before all of them. Default: SPNEGO with NTLM inside.
     #[must_use]
-    pub fn negotiate(mut self, negotiate: Negotiate) -> Self {
+    pub fn negotiate(self, negotiate: Negotiate) -> Self {
+        self.in_its_place(negotiate)
+    }
+
+    /// The scheme NTLM by another mechanism, in the same way. Default: our own.
+    #[must_use]
+    pub fn ntlm(self, ntlm: NtlmScheme) -> Self {
+        self.in_its_place(ntlm)
+    }
+
+    fn in_its_place(mut self, scheme: impl Scheme + 'static) -> Self {
         let schemes = &mut self.options.schemes;
-        let place = schemes.iter().position(|scheme| scheme.name() == negotiate.name());
-        match place {
-            Some(place) => schemes[place] = Arc::new(negotiate),
-            None => schemes.insert(0, Arc::new(negotiate)),
+        match schemes.iter().position(|other| other.name() == scheme.name()) {
+            Some(place) => schemes[place] = Arc::new(scheme),
+            None => schemes.insert(0, Arc::new(scheme)),
         }
         self
     }

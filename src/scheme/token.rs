@@ -21,13 +21,14 @@ pub struct NtlmScheme {
 }
 
 impl NtlmScheme {
-    /// NTLM as [`Ntlm`] speaks it.
-    pub fn new(ntlm: Ntlm) -> Self {
+    /// NTLM as this mechanism speaks it: [`Ntlm`], or the system's.
+    pub fn new(ntlm: impl Mechanism + 'static) -> Self {
         Self { mechanism: Arc::new(ntlm) }
     }
 }
 
 impl Default for NtlmScheme {
+    /// Over [`Ntlm`].
     fn default() -> Self {
         Self::new(Ntlm::default())
     }
@@ -42,9 +43,19 @@ impl Scheme for NtlmScheme {
         Binding::Connection
     }
 
+    fn takes(&self, credentials: &Credentials) -> bool {
+        takes(self.mechanism.as_ref(), credentials)
+    }
+
     fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
         Box::new(TokenExchange::new(self.name(), Arc::clone(&self.mechanism), arguments))
     }
+}
+
+/// Every mechanism takes a password; those of the system take its credentials as well.
+fn takes(mechanism: &dyn Mechanism, credentials: &Credentials) -> bool {
+    let ambient = credentials.as_ambient().is_some() && mechanism.takes_ambient_credentials();
+    ambient || credentials.as_password().is_some()
 }
 
 /// The Negotiate scheme: SPNEGO, or any other mechanism that stands in its place (RFC 4559).
@@ -57,6 +68,11 @@ impl Negotiate {
     /// Negotiate over this mechanism.
     pub fn new(mechanism: impl Mechanism + 'static) -> Self {
         Self { mechanism: Arc::new(mechanism) }
+    }
+
+    /// SPNEGO with NTLM inside, both our own.
+    pub fn ntlm() -> Self {
+        Self::new(Spnego::new(vec![Arc::new(Ntlm::default())]))
     }
 }
 
@@ -75,9 +91,9 @@ impl Negotiate {
 }
 
 impl Default for Negotiate {
-    /// SPNEGO with NTLM inside.
+    /// [`ntlm`](Self::ntlm).
     fn default() -> Self {
-        Self::new(Spnego::new(vec![Arc::new(Ntlm::default())]))
+        Self::ntlm()
     }
 }
 
@@ -96,8 +112,7 @@ impl Scheme for Negotiate {
     }
 
     fn takes(&self, credentials: &Credentials) -> bool {
-        let ambient = credentials.as_ambient().is_some() && self.mechanism.takes_ambient_credentials();
-        ambient || credentials.as_password().is_some()
+        takes(self.mechanism.as_ref(), credentials)
     }
 
     fn begin(&self, arguments: Initiate, _: &Knowledge) -> Box<dyn Exchange> {

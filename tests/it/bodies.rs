@@ -96,7 +96,7 @@ async fn authenticate_takes_404_and_405_for_success() {
 async fn authenticate_tells_why_it_was_refused() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
     let wrong = legwork::Credentials::password(USER, "wrong-pw");
-    let authenticator = legwork::Authenticator::builder().credentials(server.origin(), wrong).build();
+    let authenticator = builder().credentials(server.origin(), wrong).build();
     let client = build(Client::builder(authenticator));
     let error = client.authenticate(server.uri("/")).await.expect_err("a refusal");
     assert!(matches!(error.kind(), ErrorKind::Refused(_)), "{error:?}");

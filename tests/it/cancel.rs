@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
+use legwork::Client;
 use legwork::service::{LegReport, Observer};
 use legwork::testing::{Gate, Offer, Quirk, Server, When};
-use legwork::{Authenticator, Client};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -85,9 +85,8 @@ async fn limits_hold_for_many_origins_and_identities_whatever_is_dropped() {
         servers.push(server_of_three([offer]).start().await.expect("a server"));
     }
     let servers = Arc::new(servers);
-    let authenticator = servers
-        .iter()
-        .fold(Authenticator::builder(), |builder, server| builder.credentials(server.origin(), carol()));
+    let authenticator =
+        servers.iter().fold(builder(), |builder, server| builder.credentials(server.origin(), carol()));
     let builder = Client::builder(authenticator.build());
     let client = build(builder.max_per_origin(2).max_total(TOTAL).max_idle_per_origin(1));
     let mut set = JoinSet::new();

@@ -3,7 +3,7 @@
 use legwork::handshake::Renewal;
 use legwork::service::ErrorKind;
 use legwork::testing::{Close, Offer, Persistence, Quirk, When};
-use legwork::{Authenticator, Client, Credentials};
+use legwork::{Client, Credentials};
 
 use crate::support::*;
 
@@ -97,7 +97,7 @@ async fn a_wrong_password_is_tried_once_more_at_the_most_where_the_server_hangs_
             .await
             .expect("a server");
         let wrong = Credentials::password(USER, "wrong-pw");
-        let authenticator = Authenticator::builder().credentials(server.origin(), wrong).build();
+        let authenticator = builder().credentials(server.origin(), wrong).build();
         let client = build(Client::builder(authenticator));
         let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("no answer");
         assert!(server.report().attempts() <= 2, "{}", server.report());

@@ -7,13 +7,14 @@ use http::HeaderValue;
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE};
 use legwork::credentials::{Anonymous, CredentialsFuture, CredentialsProvider, CredentialsQuery};
 use legwork::handshake::{Outcome, Why};
+use legwork::mechanism::ntlm::Ntlm;
 use legwork::mechanism::{
     Binding, Established, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step,
 };
 use legwork::scheme::{Negotiate, NtlmScheme, Scheme};
 use legwork::service::ErrorKind;
 use legwork::testing::{Accept, Acceptor, Close, Gate, Offer, Quirk, Server, When};
-use legwork::{Authenticator, Client, Credentials};
+use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -23,7 +24,7 @@ fn wrong() -> Credentials {
 }
 
 fn client_with(server: &Server, credentials: Credentials) -> HttpClient {
-    build(Client::builder(Authenticator::builder().credentials(server.origin(), credentials).build()))
+    build(Client::builder(builder().credentials(server.origin(), credentials).build()))
 }
 
 // curl CVE-2018-1000007, 2022-27774, 2022-27776, 2025-14524, 2026-3783
@@ -64,10 +65,8 @@ async fn basic_goes_over_plain_http_only_when_asked_for_by_name() {
 async fn no_further_scheme_gets_a_password_that_was_refused() {
     let offers = [Offer::Negotiate, Offer::Ntlm, Offer::basic("lab")];
     let server = server(offers).start().await.expect("a server");
-    let authenticator = Authenticator::builder()
-        .credentials(server.origin(), wrong())
-        .dangerous_secrets_over_plain_http(true)
-        .build();
+    let authenticator =
+        builder().credentials(server.origin(), wrong()).dangerous_secrets_over_plain_http(true).build();
     let client = build(Client::builder(authenticator));
     for turn in 0..3 {
         let response = client.request(get(&server, "/")).await.expect("a response");
@@ -94,7 +93,7 @@ async fn one_wrong_password_is_tried_once_whatever_the_concurrency() {
     for offers in offers {
         for tasks in [1, 8, 64] {
             let server = Arc::new(server(offers.clone()).start().await.expect("a server"));
-            let authenticator = Authenticator::builder()
+            let authenticator = builder()
                 .credentials(server.origin(), wrong())
                 .dangerous_secrets_over_plain_http(true)
                 .build();
@@ -129,8 +128,7 @@ async fn a_refused_password_is_tried_again_when_it_changes_or_is_forgiven() {
 #[tokio::test]
 async fn without_the_guard_every_request_tries_for_itself() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
-    let authenticator =
-        Authenticator::builder().credentials(server.origin(), wrong()).lockout_guard(false).build();
+    let authenticator = builder().credentials(server.origin(), wrong()).lockout_guard(false).build();
     let client = build(Client::builder(authenticator));
     for _ in 0..3 {
         text(client.request(get(&server, "/")).await.expect("a response")).await;
@@ -198,7 +196,8 @@ async fn when_a_mechanism_cannot_even_start_the_next_scheme_is_tried() {
         }
     }
     let server = server([Offer::Negotiate, Offer::Ntlm]).start().await.expect("a server");
-    let schemes: [Arc<dyn Scheme>; 2] = [Arc::new(Negotiate::new(NoTicket)), Arc::new(NtlmScheme::default())];
+    let schemes: [Arc<dyn Scheme>; 2] =
+        [Arc::new(Negotiate::new(NoTicket)), Arc::new(NtlmScheme::new(Ntlm::new()))];
     let client = build(Client::builder(authenticator(&server).schemes(schemes.clone()).build()));
     let response = client.request(get(&server, "/")).await.expect("a response");
     assert_eq!((response.status().as_u16(), login(&response).scheme), (200, "NTLM"));
@@ -259,7 +258,7 @@ async fn a_callers_own_authorization_passes_untouched() {
 async fn a_provider_is_an_identity_whoever_it_names() {
     let server = server_of_three([Offer::Negotiate]).start().await.expect("a server");
     let asked = Arc::new(AtomicUsize::new(0));
-    let authenticator = Authenticator::builder().provider(Counting(Arc::clone(&asked))).build();
+    let authenticator = builder().provider(Counting(Arc::clone(&asked))).build();
     let client = build(Client::builder(authenticator));
     for _ in 0..3 {
         fetch(&client, get(&server, "/")).await;
@@ -293,7 +292,7 @@ async fn a_provider_that_fails_is_the_requests_error() {
         }
     }
     let server = server([Offer::Ntlm]).start().await.expect("a server");
-    let client = build(Client::builder(Authenticator::builder().provider(Broken).build()));
+    let client = build(Client::builder(builder().provider(Broken).build()));
     let error = client.request(get(&server, "/")).await.expect_err("the vault's error");
     assert!(matches!(error.kind(), ErrorKind::Credentials(_)));
     assert!(whole(&error).contains("the vault is sealed"), "{}", whole(&error));
@@ -305,7 +304,7 @@ async fn a_provider_that_fails_is_the_requests_error() {
 fn the_target_name_is_the_host_without_its_port_unless_it_is_overridden() {
     let [plain, port, alias] = ["http://host.example", "http://host.example:8080", "https://alias.example"]
         .map(|origin| origin.parse::<legwork::Origin>().expect("an origin"));
-    let authenticator = Authenticator::builder().target_name(alias.clone(), "HTTP/real.example").build();
+    let authenticator = builder().target_name(alias.clone(), "HTTP/real.example").build();
     assert_eq!(&*authenticator.target_name(&plain), "HTTP/host.example");
     assert_eq!(&*authenticator.target_name(&port), "HTTP/host.example");
     assert_eq!(&*authenticator.target_name(&alias), "HTTP/real.example");
@@ -318,7 +317,7 @@ async fn an_oversized_name_or_password_is_a_clear_error() {
     for offer in [Offer::Ntlm, Offer::Negotiate, Offer::basic("lab")] {
         for credentials in [Credentials::password(USER, &*huge), Credentials::password(&*huge, "pw")] {
             let server = server([offer.clone()]).start().await.expect("a server");
-            let authenticator = Authenticator::builder()
+            let authenticator = builder()
                 .credentials(server.origin(), credentials)
                 .dangerous_secrets_over_plain_http(true)
                 .build();

@@ -284,7 +284,7 @@ async fn what_one_server_said_is_never_used_at_another() {
 async fn a_wrong_password_is_tried_once_whatever_the_number_of_requests() {
     let server = serving(acceptor()).await;
     let wrong = legwork::Credentials::password(USER, "not-the-pw");
-    let client = client_by(legwork::Authenticator::builder().credentials(server.origin(), wrong));
+    let client = client_by(builder().credentials(server.origin(), wrong));
     all_refused(&client, &server, 256).await;
     let report = server.report();
     let sent = report.legs().filter_map(|leg| leg.authorization.as_ref());

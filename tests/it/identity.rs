@@ -9,14 +9,14 @@ use legwork::credentials::Anonymous;
 use legwork::handshake::{Identity, IdentityKey, TlsSettings};
 use legwork::mechanism::Delegation;
 use legwork::testing::{Gate, Offer, Quirk, When};
-use legwork::{Authenticator, Client, Credentials, Origin};
+use legwork::{Client, Credentials, Origin};
 use tokio::task::JoinSet;
 
 use crate::support::*;
 
 /// A client that dares Basic over plain http and holds no credentials of its own.
 fn daring() -> HttpClient {
-    build(Client::builder(Authenticator::builder().dangerous_secrets_over_plain_http(true).build()))
+    build(Client::builder(builder().dangerous_secrets_over_plain_http(true).build()))
 }
 
 // curl CVE-2014-0015, CVE-2026-1965
@@ -204,7 +204,7 @@ async fn a_connection_in_mid_handshake_is_not_released_to_others() {
 async fn alice_bob_and_nobody_at_once_never_share_a_connection() {
     for offer in [Offer::Negotiate, Offer::Ntlm] {
         let server = Arc::new(server_of_three([offer]).start().await.expect("a server"));
-        let client = build(Client::builder(Authenticator::builder().build()).max_per_origin(12));
+        let client = build(Client::builder(builder().build()).max_per_origin(12));
         let mut set = JoinSet::new();
         for task in 0..48 {
             let (client, server) = (client.clone(), Arc::clone(&server));

@@ -33,7 +33,7 @@ async fn over(server: &Server, authenticator: Authenticator) -> Authenticate<Lea
 
 /// A connection for requests that bring their own credentials.
 async fn nobodys(server: &Server) -> Authenticate<Leaf> {
-    over(server, Authenticator::builder().dangerous_secrets_over_plain_http(true).build()).await
+    over(server, builder().dangerous_secrets_over_plain_http(true).build()).await
 }
 
 fn as_user(path: &str, who: Credentials) -> Request<http_body_util::Full<bytes::Bytes>> {
@@ -111,7 +111,7 @@ async fn a_body_whose_request_has_failed_is_read_no_further() {
         }
     };
     let origin: Origin = "http://mail.example".parse().expect("an origin");
-    let authenticator = Authenticator::builder().credentials(origin.clone(), carol()).build();
+    let authenticator = builder().credentials(origin.clone(), carol()).build();
     let layer = AuthenticateLayer::new(authenticator, ConnectionInfo::new(origin));
     let mut service = layer.layer(tower::service_fn(refuse));
     let upload = Request::post("/").body(Upload::of(3, 64 << 10)).expect("a request");
@@ -183,7 +183,7 @@ async fn bob_is_kept_off_alices_connection_and_alice_goes_on() {
 #[tokio::test]
 async fn a_negotiate_connection_counts_as_bound_until_the_server_has_shown_otherwise() {
     let server = server_of_three([Offer::Negotiate]).start().await.expect("a server");
-    let authenticator = Authenticator::builder().declare(server.origin(), "Negotiate").build();
+    let authenticator = builder().declare(server.origin(), "Negotiate").build();
     let mut service = over(&server, authenticator).await;
     // The page is open to everyone: alice's token was sent, and nobody says what became of it.
     page(send(&mut service, as_user("/public", alice())).await.expect("a response")).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use legwork::testing::{Offer, Quirk, RefusalBody, Server};
-use legwork::{Authenticator, Client, Credentials};
+use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -74,7 +74,7 @@ async fn every_request_succeeds_where_401_bodies_end_late() {
 async fn a_wrong_password_is_tried_once_by_256_tasks() {
     let server = Arc::new(server([Offer::Negotiate, Offer::Ntlm]).start().await.expect("a server"));
     let wrong = Credentials::password(USER, "wrong-pw");
-    let authenticator = Authenticator::builder().credentials(server.origin(), wrong).build();
+    let authenticator = builder().credentials(server.origin(), wrong).build();
     let client = build(Client::builder(authenticator));
     all_are_refused(&client, &server, 256, 1).await;
     assert_eq!(server.report().attempts(), 1);

@@ -12,7 +12,7 @@ use legwork::handshake::{Outcome, Why};
 use legwork::protection_space::Challenger;
 use legwork::service::ErrorKind;
 use legwork::testing::{Builder, DigestAcceptor, Gate, Offer, Quirk, Server, When};
-use legwork::{Authenticator, Client, Credentials, Origin};
+use legwork::{Client, Credentials, Origin};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -38,7 +38,7 @@ fn proxy(server: &Server) -> Proxy {
 }
 
 fn with(proxies: Proxies) -> HttpClient {
-    Client::builder(Authenticator::builder().build()).proxies(proxies).build_http()
+    Client::builder(builder().build()).proxies(proxies).build_http()
 }
 
 /// The same request as another user of the proxy.
@@ -58,7 +58,7 @@ async fn each_scheme_logs_in_at_the_proxy_and_the_origin_sees_nothing_of_it() {
     ];
     for (offer, at_first, then) in cases {
         let server = forwarding(offer.clone()).start().await.expect("a server");
-        let open = Authenticator::builder().dangerous_secrets_over_plain_http(true).build();
+        let open = builder().dangerous_secrets_over_plain_http(true).build();
         let proxies = Proxies::all(proxy(&server).credentials(alice()));
         let client: HttpClient = Client::builder(open).proxies(proxies).build_http();
         for (path, body) in [("/", "twelve bytes"), ("/dir/?a=b%20c", "")] {
@@ -96,7 +96,7 @@ async fn proxy_and_origin_both_log_in_and_the_second_request_takes_one_leg() {
             Quirk::Field(HeaderName::from_static("persistent-auth"), HeaderValue::from_static("true"));
         let server = forwarding(offer.clone()).offer(Offer::Negotiate).quirk(lasting).start().await;
         let server = server.expect("a server");
-        let authenticator = Authenticator::builder()
+        let authenticator = builder()
             .credentials(site(), bob())
             .proxy_credentials(server.origin(), alice())
             .dangerous_secrets_over_plain_http(true);
@@ -145,7 +145,7 @@ async fn a_connection_never_changes_its_user_at_the_proxy() {
 #[tokio::test]
 async fn credentials_of_the_proxy_that_are_taken_away_leave_none_behind() {
     let server = forwarding(Offer::basic("the proxy")).start().await.expect("a server");
-    let open = Authenticator::builder().dangerous_secrets_over_plain_http(true).build();
+    let open = builder().dangerous_secrets_over_plain_http(true).build();
     let client: HttpClient = Client::builder(open).proxies(Proxies::all(proxy(&server))).build_http();
     fetch(&client, at_proxy_as(to_site("GET", "/", ""), alice())).await;
     let response = client.request(to_site("GET", "/", "")).await.expect("a response");
@@ -178,7 +178,7 @@ async fn digest_of_one_proxy_is_never_sent_to_another_one() {
 // RFC 4559, section 6
 #[tokio::test]
 async fn a_connection_is_logged_in_at_the_origin_only_where_the_proxy_ties_it() {
-    let origins = || Authenticator::builder().credentials(site(), carol());
+    let origins = || builder().credentials(site(), carol());
     for (supports, assumes, expected) in
         [(false, false, vec![401]), (false, true, vec![401, 401, 200]), (true, false, vec![401, 401, 200])]
     {
@@ -201,7 +201,7 @@ async fn a_connection_is_logged_in_at_the_origin_only_where_the_proxy_ties_it() 
 async fn what_is_not_bound_to_a_connection_needs_no_word_of_the_proxy() {
     let digest = DigestAcceptor::new("a realm").user(USER, PASSWORD);
     let server = server([Offer::Ntlm, Offer::judged("Digest", digest)]).start().await.expect("a server");
-    let authenticator = Authenticator::builder().credentials(site(), carol()).declare(site(), "NTLM").build();
+    let authenticator = builder().credentials(site(), carol()).declare(site(), "NTLM").build();
     let client: HttpClient =
         Client::builder(authenticator).proxies(Proxies::all(proxy(&server))).build_http();
     let response = client.request(to_site("GET", "/dir?q", "")).await.expect("a response");
@@ -259,7 +259,7 @@ async fn a_connector_that_speaks_tls_by_itself_cannot_do_so_in_a_tunnel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_leg_of_256_tasks_as_two_users_goes_astray() {
     let server = forwarding(Offer::Ntlm).offer(Offer::Ntlm).start().await.expect("a server");
-    let authenticator = Authenticator::builder().credentials(site(), carol()).build();
+    let authenticator = builder().credentials(site(), carol()).build();
     let client: HttpClient = Client::builder(authenticator)
         .max_per_origin(32)
         .proxies(Proxies::all(proxy(&server).credentials(alice())))

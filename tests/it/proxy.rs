@@ -3,7 +3,7 @@
 use http::Request;
 use http_body_util::Full;
 use legwork::credentials::ProxyCredentials;
-use legwork::handshake::{Authenticator, AuthenticatorBuilder, Outcome, Renewal};
+use legwork::handshake::{AuthenticatorBuilder, Outcome, Renewal};
 use legwork::protection_space::Challenger;
 use legwork::service::{Authenticate, AuthenticateLayer, ConnectionInfo, ErrorKind};
 use legwork::testing::{Builder, DigestAcceptor, Offer, Persistence, Quirk, Server, When};
@@ -25,7 +25,7 @@ async fn through(server: &Server, authenticator: AuthenticatorBuilder) -> Authen
 
 /// Carol's password for both.
 fn both(server: &Server) -> AuthenticatorBuilder {
-    Authenticator::builder().credentials(site(), carol()).proxy_credentials(server.origin(), carol())
+    builder().credentials(site(), carol()).proxy_credentials(server.origin(), carol())
 }
 
 fn absolute(method: &str, path: &str, body: &'static str) -> Request<Full<bytes::Bytes>> {
@@ -132,7 +132,7 @@ async fn bobs_proxy_credentials_never_ride_on_alices_login_at_the_proxy() {
     };
     for other in [by(bob()), absolute("GET", "/", "")] {
         let server = proxying(Offer::Ntlm).start().await.expect("a server");
-        let mut service = through(&server, Authenticator::builder()).await;
+        let mut service = through(&server, builder()).await;
         for _ in 0..2 {
             let response = send(&mut service, by(alice())).await.expect("a response");
             assert_eq!(response.status(), 200);
@@ -147,13 +147,13 @@ async fn bobs_proxy_credentials_never_ride_on_alices_login_at_the_proxy() {
 #[tokio::test]
 async fn an_origins_password_does_not_go_to_the_proxy_nor_the_other_way_round() {
     let server = proxying(Offer::Ntlm).offer(Offer::Ntlm).start().await.expect("a server");
-    let origins_alone = Authenticator::builder().credentials(site(), carol());
+    let origins_alone = builder().credentials(site(), carol());
     let mut service = through(&server, origins_alone).await;
     let response = send(&mut service, absolute("GET", "/", "")).await.expect("a response");
     assert_eq!((response.status().as_u16(), refusal(&response).challenger), (407, Challenger::Proxy));
     page(response).await;
 
-    let proxys_alone = Authenticator::builder().proxy_credentials(server.origin(), carol());
+    let proxys_alone = builder().proxy_credentials(server.origin(), carol());
     let mut service = through(&server, proxys_alone).await;
     let response = send(&mut service, absolute("GET", "/", "")).await.expect("a response");
     assert_eq!((response.status().as_u16(), refusal(&response).challenger), (401, Challenger::Origin));

@@ -8,7 +8,7 @@ use legwork::scheme::Scram;
 use legwork::scheme::scram::ScramHash;
 use legwork::service::ErrorKind;
 use legwork::testing::{Offer, ScramAcceptor, ScramQuirk, Server, Users, Verdict};
-use legwork::{Authenticator, Client, Credentials};
+use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -22,7 +22,7 @@ async fn serving(acceptor: &ScramAcceptor) -> Server {
 }
 
 fn user(server: &Server) -> AuthenticatorBuilder {
-    Authenticator::builder().credentials(server.origin(), Credentials::password("user", "pencil"))
+    builder().credentials(server.origin(), Credentials::password("user", "pencil"))
 }
 
 fn client_by(builder: AuthenticatorBuilder) -> HttpClient {
@@ -145,7 +145,7 @@ async fn hostile_first_messages_get_no_proof_and_a_reason() {
 async fn a_wrong_password_is_tried_once_whatever_the_number_of_requests() {
     let server = serving(&acceptor()).await;
     let wrong = Credentials::password("user", "not-the-pw");
-    let client = client_by(Authenticator::builder().credentials(server.origin(), wrong));
+    let client = client_by(builder().credentials(server.origin(), wrong));
     all_refused(&client, &server, 256).await;
     let report = server.report();
     let proofs = report.legs().filter_map(|leg| leg.authorization.as_ref());

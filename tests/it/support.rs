@@ -15,7 +15,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::hyper::{ClientBuilder, ResponseBody};
 use legwork::client::reqwest as reqwest_client;
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal};
+use legwork::mechanism::ntlm::Ntlm;
 use legwork::protection_space::Challenger;
+use legwork::scheme::{Negotiate, NtlmScheme};
 use legwork::service::{Error, Limits};
 use legwork::testing::{
     Builder, Connection, Gate, Leg, Offer, Persistence, Quirk, RefusalBody, Report, Server, Verdict, When,
@@ -39,9 +41,14 @@ pub(crate) fn carol() -> Credentials {
     Credentials::password(USER, PASSWORD)
 }
 
+/// Starts an authenticator with our own mechanisms, on Windows too.
+pub(crate) fn builder() -> AuthenticatorBuilder {
+    Authenticator::builder().negotiate(Negotiate::ntlm()).ntlm(NtlmScheme::new(Ntlm::new()))
+}
+
 /// An authenticator that holds carol's password for the server.
 pub(crate) fn authenticator(server: &Server) -> AuthenticatorBuilder {
-    Authenticator::builder().credentials(server.origin(), carol())
+    builder().credentials(server.origin(), carol())
 }
 
 pub(crate) fn client(server: &Server) -> HttpClient {

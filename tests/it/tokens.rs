@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use legwork::credentials::{BearerTokens, Secret};
 use legwork::testing::{Judge, Judgement, Offer, Presentation, Server};
-use legwork::{Authenticator, Client, Credentials};
+use legwork::{Client, Credentials};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -62,7 +62,7 @@ async fn many_requests_with_an_expired_token_fetch_one_and_none_fails() {
             }
         }
     });
-    let authenticator = Authenticator::builder().provider(tokens).dangerous_secrets_over_plain_http(true);
+    let authenticator = builder().provider(tokens).dangerous_secrets_over_plain_http(true);
     let client: HttpClient = build(Client::builder(authenticator.build()));
     fetch(&client, get(&server, "/")).await;
     assert_eq!(fetches.load(Ordering::SeqCst), 1);
@@ -97,9 +97,8 @@ async fn a_wrong_token_or_password_is_tried_once_whatever_the_number_of_requests
     ] {
         let scheme = offer.scheme().to_owned();
         let server = server([offer]).start().await.expect("a server");
-        let authenticator = Authenticator::builder()
-            .credentials(server.origin(), credentials)
-            .dangerous_secrets_over_plain_http(true);
+        let authenticator =
+            builder().credentials(server.origin(), credentials).dangerous_secrets_over_plain_http(true);
         let client: HttpClient = build(Client::builder(authenticator.build()));
         all_refused(&client, &server, 256).await;
         assert_eq!(server.report().attempts(), 1, "{scheme}: {}", server.report());

@@ -16,7 +16,7 @@ use legwork::service::{BoxError, Error, ErrorKind};
 use legwork::testing::{
     Close, DigestAcceptor, Gate, Offer, Quirk, RefusalBody, ScramAcceptor, Server, Users, When,
 };
-use legwork::{Authenticator, Client, Credentials, Origin};
+use legwork::{Client, Credentials, Origin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ async fn open_origin() -> Server {
 
 /// Alice's password for the proxy.
 fn at(proxy: &Server) -> AuthenticatorBuilder {
-    Authenticator::builder().proxy_credentials(proxy.origin(), alice())
+    builder().proxy_credentials(proxy.origin(), alice())
 }
 
 fn tunnels(proxy: &Server, authenticator: AuthenticatorBuilder) -> TunnelBuilder {
@@ -173,7 +173,7 @@ async fn basic_goes_to_a_proxy_by_plain_http_only_if_asked_for_by_name() {
 #[tokio::test]
 async fn an_origins_password_is_none_of_the_proxys() {
     let (proxy, origin) = (tunnelling(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
-    let not_at_the_proxy = Authenticator::builder()
+    let not_at_the_proxy = builder()
         .credentials(proxy.origin(), carol())
         .credentials(origin.origin(), carol())
         .proxy_credentials(origin.origin(), carol());
@@ -188,7 +188,7 @@ async fn a_wrong_password_is_tried_once_by_64_tasks() {
     for (offer, ..) in schemes() {
         let (proxy, origin) = (tunnelling(offer).start().await.expect("a server"), open_origin().await);
         let wrong = Credentials::password("alice", "wrong-pw");
-        let authenticator = Authenticator::builder().proxy_credentials(proxy.origin(), wrong);
+        let authenticator = builder().proxy_credentials(proxy.origin(), wrong);
         let client = through(&proxy, authenticator.dangerous_secrets_over_plain_http(true));
         let mut tasks = JoinSet::new();
         for _ in 0..64 {
@@ -372,7 +372,7 @@ async fn an_unreachable_proxy_and_an_unreachable_origin_are_told_apart() {
     assert_eq!(error.to_string(), text);
 
     let nobody: Origin = "http://127.0.0.1:1".parse().expect("an origin");
-    let tunnel = Tunnel::builder(nobody, Authenticator::builder().build()).build_http();
+    let tunnel = Tunnel::builder(nobody, builder().build()).build_http();
     let error = no_tunnel(tunnel, "https://site.example").await;
     assert!(matches!(error.kind(), TunnelErrorKind::Unreachable(_)), "{error:?}");
     let text = "no tunnel to site.example:443 through http://127.0.0.1:1: the proxy cannot be reached";
@@ -425,7 +425,7 @@ async fn tunnel_by(
     proxy: Origin,
     target: &str,
 ) -> Result<impl AsyncReadExt + AsyncWriteExt + Unpin, BoxError> {
-    let tunnel = Tunnel::builder(proxy, Authenticator::builder().build()).build_http();
+    let tunnel = Tunnel::builder(proxy, builder().build()).build_http();
     let target: Uri = target.parse().expect("a URI");
     Ok(hyper_util::rt::TokioIo::new(without_hanging(tunnel.oneshot(target)).await?))
 }
@@ -468,7 +468,7 @@ async fn octets_behind_the_answer_belong_to_the_tunnel() {
 #[tokio::test]
 async fn an_error_page_of_the_proxy_is_an_error_and_never_the_origins_page() {
     let (proxy, _heads) = scripted(b"HTTP/1.1 503 No route\r\nContent-Length: 9\r\n\r\nsome page").await;
-    let authenticator = Authenticator::builder().build();
+    let authenticator = builder().build();
     let tunnel = Tunnel::builder(proxy, authenticator.clone()).build_http();
     let client: TunnelClient = Client::with_connector(authenticator, tunnel);
     let uri = "http://site.example/".parse().expect("a URI");
@@ -495,7 +495,7 @@ async fn other_answers_are_errors_too() {
         (b"HTTP/1.1 2000 OK\r\n\r\n", ""),
     ] {
         let (proxy, _heads) = scripted(answer).await;
-        let authenticator = Authenticator::builder()
+        let authenticator = builder()
             .credentials(proxy.clone(), carol())
             .proxy_credentials(proxy.clone(), carol())
             .credentials("https://site.example".parse().expect("an origin"), carol());
@@ -528,7 +528,7 @@ async fn a_head_without_end_is_not_read_for_ever() {
         (b"HTTP/1.1 200 ", b"OK"),
     ] {
         let proxy = flooding(begin, more).await;
-        let tunnel = Tunnel::builder(proxy, Authenticator::builder().build()).build_http();
+        let tunnel = Tunnel::builder(proxy, builder().build()).build_http();
         let error = no_tunnel(tunnel, "https://site.example").await;
         assert!(matches!(error.kind(), TunnelErrorKind::Failed(_)), "{error:?}");
     }
@@ -538,7 +538,7 @@ async fn a_head_without_end_is_not_read_for_ever() {
 async fn interim_answers_without_end_are_given_up_in_time() {
     let proxy = flooding(b"", b"HTTP/1.1 100 Continue\r\n\r\n").await;
     let timeout = Duration::from_millis(200);
-    let tunnel = Tunnel::builder(proxy, Authenticator::builder().build()).timeout(timeout).build_http();
+    let tunnel = Tunnel::builder(proxy, builder().build()).timeout(timeout).build_http();
     let error = no_tunnel(tunnel, "https://site.example").await;
     assert!(matches!(error.kind(), TunnelErrorKind::Timeout(_)), "{error:?}");
 }

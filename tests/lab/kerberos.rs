@@ -1,5 +1,7 @@
 //! Logins by Kerberos: with tickets, keytabs and passwords, and when there are none.
 
+use std::process::Command;
+
 use legwork::credentials::{Ambient, Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery};
 use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Outcome, Why};
 use legwork::mechanism::gssapi::{Canonicalization, Gssapi};
@@ -11,6 +13,21 @@ use legwork::{Authenticator, Client, Origin};
 use tokio::task::JoinSet;
 
 use crate::support::*;
+
+impl Site {
+    /// What the KDC's administrator is told.
+    pub(crate) fn kadmin(&self, question: &str) -> String {
+        let kadmin = Command::new(self.value("KADMIN")).args(["-q", question]).output().expect("kadmin runs");
+        String::from_utf8(kadmin.stdout).expect("UTF-8")
+    }
+
+    /// How many tickets the KDC has granted this user.
+    pub(crate) fn tickets_granted(&self, user: &str) -> usize {
+        let log = std::fs::read_to_string(self.value("KDC_LOG")).expect("the KDC's log");
+        let user = format!(" {user} for ");
+        log.lines().filter(|line| line.contains(" ISSUE: ") && line.contains(&user)).count()
+    }
+}
 
 /// Alice with her tickets, as a user who stays who she is.
 fn alice(site: &Site) -> Credentials {

@@ -9,9 +9,10 @@ use legwork::client::hyper::ChannelBound;
 use legwork::client::tunnel::{Tunnel, TunnelError, TunnelErrorKind};
 use legwork::credentials::Credentials;
 use legwork::handshake::{AuthenticatorBuilder, Refusal};
+use legwork::mechanism::ntlm::Ntlm;
 use legwork::scheme::{Basic, Digest, NtlmScheme, Scheme};
 use legwork::service::{Error, ErrorKind};
-use legwork::{Authenticator, Client, Origin};
+use legwork::{Client, Origin};
 
 use crate::support::*;
 
@@ -79,7 +80,7 @@ pub(crate) fn ways() -> Vec<Way> {
         Way {
             name: "NTLM of all",
             port: "SQUID_ALL",
-            schemes: |builder| only(builder, NtlmScheme::default()),
+            schemes: |builder| only(builder, NtlmScheme::new(Ntlm::new())),
             credentials: Site::carol,
             user: "LAB\\carol",
             statuses: &[407, 407, 200],
@@ -109,6 +110,7 @@ pub(crate) fn ways() -> Vec<Way> {
             statuses: &[407, 407, 200],
         },
     ];
+    #[allow(unused_mut, reason = "there is no Kerberos but on unix")]
     let mut ways = Vec::from(ways);
     #[cfg(unix)]
     ways.extend(kerberos());
@@ -177,12 +179,12 @@ impl Way {
     }
 
     pub(crate) fn authenticator(&self, site: &Site, credentials: Credentials) -> AuthenticatorBuilder {
-        (self.schemes)(Authenticator::builder()).proxy_credentials(self.proxy(site), credentials)
+        (self.schemes)(builder()).proxy_credentials(self.proxy(site), credentials)
     }
 
     /// A client that nobody is logged in with at the origin.
     pub(crate) fn client(&self, site: &Site, at_proxy: AuthenticatorBuilder) -> SquidClient {
-        self.client_with(site, at_proxy, Authenticator::builder())
+        self.client_with(site, at_proxy, builder())
     }
 
     pub(crate) fn client_with(

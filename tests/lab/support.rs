@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use legwork::client::hyper::{ClientBuilder, Connect, HttpsConnector};
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal, Why};
-use legwork::scheme::{NtlmScheme, Scheme};
+use legwork::mechanism::ntlm::Ntlm;
+use legwork::scheme::{Negotiate, NtlmScheme, Scheme};
 use legwork::service::BoxError;
 use legwork::{Authenticator, Client, Credentials, Origin};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -97,19 +97,6 @@ impl Site {
         self.lab.value(key)
     }
 
-    /// What the KDC's administrator is told.
-    pub(crate) fn kadmin(&self, question: &str) -> String {
-        let kadmin = Command::new(self.value("KADMIN")).args(["-q", question]).output().expect("kadmin runs");
-        String::from_utf8(kadmin.stdout).expect("UTF-8")
-    }
-
-    /// How many tickets the KDC has granted this user.
-    pub(crate) fn tickets_granted(&self, user: &str) -> usize {
-        let log = std::fs::read_to_string(self.value("KDC_LOG")).expect("the KDC's log");
-        let user = format!(" {user} for ");
-        log.lines().filter(|line| line.contains(" ISSUE: ") && line.contains(&user)).count()
-    }
-
     /// How often the KDC has been given a wrong password for this user.
     pub(crate) fn passwords_refused(&self, user: &str) -> usize {
         let log = std::fs::read_to_string(self.value("KDC_LOG")).expect("the KDC's log");
@@ -157,16 +144,16 @@ impl Site {
 
     /// Starts an authenticator that holds these credentials for the site.
     pub(crate) fn authenticator(&self, credentials: Credentials) -> AuthenticatorBuilder {
-        Authenticator::builder().credentials(self.origin(), credentials)
+        builder().credentials(self.origin(), credentials)
     }
 
-    /// The same twice: by the default schemes, which is NTLM inside Negotiate here, and by NTLM
+    /// The same twice: by all schemes, of which Negotiate is answered, with NTLM inside, and by NTLM
     /// alone.
     pub(crate) fn by_each_scheme(
         &self,
         credentials: Credentials,
     ) -> [(&'static str, AuthenticatorBuilder); 2] {
-        let ntlm: Arc<dyn Scheme> = Arc::new(NtlmScheme::default());
+        let ntlm: Arc<dyn Scheme> = Arc::new(NtlmScheme::new(Ntlm::new()));
         let authenticator = || self.authenticator(credentials.clone());
         [("Negotiate", authenticator()), ("NTLM", authenticator().schemes([ntlm]))]
     }
@@ -247,6 +234,11 @@ impl Site {
             assert!(begun.elapsed() < Duration::from_secs(10), "only {logged:?}");
         }
     }
+}
+
+/// Starts an authenticator with our own mechanisms, on Windows too.
+pub(crate) fn builder() -> AuthenticatorBuilder {
+    Authenticator::builder().negotiate(Negotiate::ntlm()).ntlm(NtlmScheme::new(Ntlm::new()))
 }
 
 /// Takes a certificate that is signed by SHA-1, which rustls does not verify; what the server signs
@@ -344,6 +336,7 @@ pub(crate) struct Page {
     /// `X-Peer-Port`: the connection; 0 at lighttpd, which does not say it.
     pub(crate) port: u16,
     /// `X-Delegated`: whether the user's tickets came along.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no Kerberos but on unix"))]
     pub(crate) delegated: bool,
     /// `X-Channel-Bindings`: whether the login was `bound`.
     pub(crate) bindings: String,

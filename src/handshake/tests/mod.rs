@@ -24,6 +24,7 @@ use crate::handshake::{
     Action, Answer, Authenticator, AuthenticatorBuilder, BodyUse, Handshake, HandshakeError, Identity, Login,
     Outcome, Question, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
 };
+use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{Binding, Expects, Initiate, Moment, Stepped};
 use crate::protection_space::{Challenger, Origin};
@@ -326,8 +327,9 @@ fn proof() -> Proof {
     Proof { mechanism: "Fake", principal: None, mutual: false, binding: Binding::Connection }
 }
 
+/// By our own mechanisms, on Windows too.
 fn builder() -> AuthenticatorBuilder {
-    Authenticator::builder()
+    Authenticator::builder().negotiate(Negotiate::ntlm()).ntlm(NtlmScheme::new(Ntlm::new()))
 }
 
 fn authenticator() -> Authenticator {
@@ -340,11 +342,11 @@ fn using<const N: usize>(schemes: [Arc<dyn Scheme>; N]) -> AuthenticatorBuilder 
 }
 
 fn ntlm() -> Arc<dyn Scheme> {
-    Arc::new(NtlmScheme::default())
+    Arc::new(NtlmScheme::new(Ntlm::new()))
 }
 
 fn negotiate() -> Arc<dyn Scheme> {
-    Arc::new(Negotiate::default())
+    Arc::new(Negotiate::ntlm())
 }
 
 fn basic() -> Arc<dyn Scheme> {

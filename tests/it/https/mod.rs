@@ -19,7 +19,7 @@ use legwork::channel_bindings::{AbsentChannelBindings, ChannelBindings, ChannelB
 use legwork::client::hyper::{ChannelBound, HttpsConnector};
 use legwork::handshake::AuthenticatorBuilder;
 use legwork::testing::{Builder, Offer, Report, SentBindings, Server, Verdict};
-use legwork::{Authenticator, Client, Origin};
+use legwork::{Client, Origin};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
@@ -109,7 +109,7 @@ impl Https {
 
     fn authenticator(&self) -> AuthenticatorBuilder {
         let origin = Origin::from_uri(&self.uri("/")).expect("an origin");
-        Authenticator::builder().credentials(origin, carol())
+        builder().credentials(origin, carol())
     }
 
     fn get(&self) -> Request<Full<Bytes>> {

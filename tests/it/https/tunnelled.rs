@@ -8,6 +8,8 @@ use legwork::client::tunnel::Tunnel;
 use legwork::credentials::{Credentials, ProxyCredentials};
 use tower::ServiceExt;
 
+use legwork::Authenticator;
+
 use super::*;
 
 type Http = HttpConnector;
@@ -47,7 +49,7 @@ async fn a_login_through_a_tunnel_is_bound_to_the_origins_certificate() {
 async fn hyper_utils_own_client_speaks_tls_through_the_tunnel() {
     let proxy = tunnelling(Offer::Negotiate).start().await.expect("a server");
     let https = Https::start(server_of_three([]), ECDSA).await;
-    let authenticator = Authenticator::builder().proxy_credentials(proxy.origin(), alice()).build();
+    let authenticator = builder().proxy_credentials(proxy.origin(), alice()).build();
     let tunnel = Tunnel::builder(proxy.origin(), authenticator).build_http();
     let client: legacy::Client<_, Full<Bytes>> =
         legacy::Client::builder(TokioExecutor::new()).build(Tls::from((tunnel, trusting([ECDSA]))));
@@ -63,7 +65,7 @@ async fn a_login_at_a_proxy_by_tls_is_bound_to_the_proxys_certificate() {
         let requiring = tunnelling(offer).ntlm(|acceptor| acceptor.require_channel_bindings(RSA.bindings()));
         let proxy = Https::start(requiring, RSA).await;
         let origin = Origin::from_uri(&proxy.uri("/")).expect("an origin");
-        let authenticator = Authenticator::builder().proxy_credentials(origin, alice());
+        let authenticator = builder().proxy_credentials(origin, alice());
 
         // The origin by plain http has no bindings, whatever the proxy has.
         let plain = server([Offer::Ntlm]).start().await.expect("a server");
@@ -100,7 +102,7 @@ async fn basic_goes_to_a_proxy_by_tls() {
     let proxy = Https::start(tunnelling(Offer::basic("the proxy")), RSA).await;
     let origin = server_of_three([]).start().await.expect("a server");
     let credentials = Origin::from_uri(&proxy.uri("/")).expect("an origin");
-    let authenticator = Authenticator::builder().proxy_credentials(credentials, alice()).build();
+    let authenticator = builder().proxy_credentials(credentials, alice()).build();
     without_hanging(tls_to_proxy(&authenticator, &proxy).oneshot(origin.uri("/"))).await.expect("a tunnel");
     assert_eq!(statuses(&proxy.report()), [407, 200], "{}", proxy.report());
 }
@@ -153,7 +155,7 @@ async fn a_tunnel_is_never_shared_by_two_users_of_the_proxy() {
     let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
     let https = Https::start(server_of_three([]), ECDSA).await;
     let proxies = Proxies::all(Proxy::new(proxy.origin()).credentials(carol()));
-    let client = by_proxies(Authenticator::builder(), proxies);
+    let client = by_proxies(builder(), proxies);
     let requests = || {
         [Some(alice()), Some(bob()), None].map(|who| {
             let mut request = https.get();
@@ -179,7 +181,7 @@ async fn a_tunnel_is_never_shared_by_two_users_of_the_proxy() {
 async fn a_callers_own_proxy_authorization_is_for_the_connect_alone() {
     let proxy = tunnelling(Offer::basic("the proxy")).start().await.expect("a server");
     let https = Https::start(server_of_three([]), ECDSA).await;
-    let client = by_proxies(Authenticator::builder(), Proxies::all(Proxy::new(proxy.origin())));
+    let client = by_proxies(builder(), Proxies::all(Proxy::new(proxy.origin())));
     let mut request = https.get();
     let own = HeaderValue::from_static("Basic YWxpY2U6YWxpY2UtcHc=");
     request.headers_mut().insert(header::PROXY_AUTHORIZATION, own);
@@ -195,7 +197,7 @@ async fn a_callers_own_proxy_authorization_is_for_the_connect_alone() {
 async fn wrong_credentials_for_the_tunnel_are_an_error_that_says_so_once() {
     let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
     let wrong = Proxy::new(proxy.origin()).credentials(Credentials::password("alice", "wrong-pw"));
-    let client = by_proxies(Authenticator::builder(), Proxies::all(wrong));
+    let client = by_proxies(builder(), Proxies::all(wrong));
     for _ in 0..3 {
         let site = "https://site.example/".parse().expect("a URI");
         let error = without_hanging(client.request(request("GET", site, ""))).await.expect_err("no tunnel");
