@@ -10,7 +10,7 @@ mod diagram;
 
 #[cfg(not(unix))]
 fn main() {
-    eprintln!("Kerberos by GSS-API is a unix system's. Windows has SSPI for it.");
+    eprintln!("Kerberos by GSS-API is a unix system's. On Windows the example login has it, by SSPI.");
 }
 
 #[cfg(unix)]

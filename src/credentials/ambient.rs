@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::protection_space::Origin;
 
 /// The credentials that the system holds for the user who runs the program: a Kerberos ticket
-/// cache or a keytab. Nothing of them is in this value; it only says which to use.
+/// cache or a keytab, on Windows the logon session. Nothing of them is in this value; it only says which to use.
 ///
 /// ```
 /// use legwork::credentials::{Ambient, Credentials};
@@ -29,7 +29,8 @@ pub struct Ambient {
 
 impl Ambient {
     /// Whatever the system takes for the user's own: with Kerberos, the default ticket cache
-    /// (`KRB5CCNAME`), or the default client keytab (`KRB5_CLIENT_KTNAME`).
+    /// (`KRB5CCNAME`), or the default client keytab (`KRB5_CLIENT_KTNAME`); on Windows, whoever is
+    /// logged on.
     pub fn new() -> Self {
         Self::default()
     }
@@ -42,7 +43,8 @@ impl Ambient {
         self
     }
 
-    /// This ticket cache in place of the default one, such as `FILE:/tmp/krb5cc_1000`.
+    /// This ticket cache in place of the default one, such as `FILE:/tmp/krb5cc_1000`. An error on
+    /// Windows, like a keytab: there are none.
     #[must_use]
     pub fn cache(mut self, name: impl Into<String>) -> Self {
         self.cache = Some(name.into());

@@ -85,8 +85,8 @@ impl Credentials {
         Self(Arc::new(Kind::BearerToken(token.into())))
     }
 
-    /// The logged-on user's own: a ticket cache or a keytab. Mechanisms of the system alone can use
-    /// them, such as Kerberos.
+    /// The logged-on user's own: a ticket cache or a keytab, on Windows the logon session. Mechanisms
+    /// of the system alone can use them, such as Kerberos.
     ///
     /// Given to one origin, or in a request's extensions, they go there; for more origins there is
     /// [`AuthenticatorBuilder::ambient`](crate::handshake::AuthenticatorBuilder::ambient).

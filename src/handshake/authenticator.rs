@@ -266,13 +266,15 @@ impl AuthenticatorBuilder {
     }
 
     /// Negotiate over other mechanisms, in the place that Negotiate has among the
-    /// [`schemes`](Self::schemes), or before all of them. Default: SPNEGO with NTLM inside.
+    /// [`schemes`](Self::schemes), or before all of them. Default: the system's on Windows, elsewhere
+    /// SPNEGO with NTLM inside ([`Negotiate::default`]).
     #[must_use]
     pub fn negotiate(self, negotiate: Negotiate) -> Self {
         self.in_its_place(negotiate)
     }
 
-    /// The scheme NTLM by another mechanism, in the same way. Default: our own.
+    /// The scheme NTLM by another mechanism, in the same way. Default: the system's on Windows,
+    /// elsewhere our own ([`NtlmScheme::default`]).
     #[must_use]
     pub fn ntlm(self, ntlm: NtlmScheme) -> Self {
         self.in_its_place(ntlm)

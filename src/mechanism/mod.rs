@@ -14,6 +14,8 @@ mod job;
 mod krb_error;
 pub mod ntlm;
 pub mod spnego;
+#[cfg(all(windows, feature = "sspi"))]
+pub mod sspi;
 
 pub use describe::describe_token;
 pub use error::{ErrorKind, MechanismError};

@@ -9,6 +9,8 @@ use crate::credentials::Credentials;
 use crate::mechanism::gssapi::Gssapi;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::Spnego;
+#[cfg(all(windows, feature = "sspi"))]
+use crate::mechanism::sspi::Sspi;
 use crate::mechanism::{
     Binding, Established, Expects, Initiate, Mechanism, SecurityContext, Step, StepJob, Stepped,
 };
@@ -28,8 +30,12 @@ impl NtlmScheme {
 }
 
 impl Default for NtlmScheme {
-    /// Over [`Ntlm`].
+    /// The system's NTLM on Windows (feature `sspi`), which takes the logged-on user's credentials
+    /// too; elsewhere [`Ntlm`].
     fn default() -> Self {
+        #[cfg(all(windows, feature = "sspi"))]
+        return Self::new(Sspi::ntlm());
+        #[cfg(not(all(windows, feature = "sspi")))]
         Self::new(Ntlm::default())
     }
 }
@@ -91,8 +97,12 @@ impl Negotiate {
 }
 
 impl Default for Negotiate {
-    /// [`ntlm`](Self::ntlm).
+    /// The system's Negotiate on Windows (feature `sspi`): Kerberos, NTLM, whatever the domain's
+    /// policy says. Elsewhere [`ntlm`](Self::ntlm).
     fn default() -> Self {
+        #[cfg(all(windows, feature = "sspi"))]
+        return Self::new(Sspi::negotiate());
+        #[cfg(not(all(windows, feature = "sspi")))]
         Self::ntlm()
     }
 }

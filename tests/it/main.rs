@@ -21,6 +21,8 @@ mod proxies;
 mod proxy;
 mod redirects;
 mod scram;
+#[cfg(windows)]
+mod sspi;
 mod support;
 mod tickets;
 mod timeouts;

@@ -17,4 +17,6 @@ mod logins;
 mod proxies;
 mod refusals;
 mod squid;
+#[cfg(windows)]
+mod sspi;
 mod support;

@@ -51,7 +51,7 @@ impl Lab {
         let values: HashMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let realm = std::env::var("KRB5_CONFIG").unwrap_or_default();
         assert!(
-            realm.contains(&values["KRB5_CONFIG"]),
+            cfg!(not(unix)) || realm.contains(&values["KRB5_CONFIG"]),
             "KRB5_CONFIG={realm:?} is not the lab's, {:?} (tests/lab/README.md says how to start these tests)",
             values["KRB5_CONFIG"]
         );
