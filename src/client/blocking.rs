@@ -379,7 +379,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_kdc_that_never_answers_costs_one_thread_and_the_others_nothing() {
-        let lab = Lab::new(BlockingSteps::new(2, Duration::from_secs(1)));
+        let lab = Lab::new(BlockingSteps::new(2, Duration::from_secs(5)));
         let answer = lab.hold();
         let leader = lab.leader("HTTP/dead").await;
         let (dead, live) = tokio::join!(lab.steps(63, "HTTP/dead"), lab.steps(64, "HTTP/live"));
