@@ -98,7 +98,7 @@ impl Identity {
     }
 }
 
-/// Credentials of an initiator.
+/// Credentials of an initiator. They belong to no thread, and several contexts may use them at once.
 pub(super) struct Credential {
     handle: SecHandle,
     #[cfg(test)]
@@ -214,21 +214,39 @@ pub(super) struct Setup {
 }
 
 /// `SEC_CHANNEL_BINDINGS`, and behind it the application data: RFC 5929's bindings have no addresses.
-pub(super) struct Bindings(Vec<u8>);
+pub(super) struct Bindings {
+    /// The structure is one of words.
+    words: Vec<u32>,
+    /// In octets.
+    length: usize,
+}
 
 impl Bindings {
     pub(super) fn new(application_data: &[u8]) -> Self {
-        const OFFSET: u32 = size_of::<SEC_CHANNEL_BINDINGS>() as u32;
+        const OFFSET: usize = size_of::<SEC_CHANNEL_BINDINGS>();
         // Address types, lengths and offsets of both ends; the data's length and offset.
-        let fields = [0, 0, 0, 0, 0, 0, application_data.len() as u32, OFFSET];
-        let mut octets: Vec<u8> = fields.into_iter().flat_map(u32::to_ne_bytes).collect();
-        octets.extend_from_slice(application_data);
-        Self(octets)
+        let mut words = vec![0, 0, 0, 0, 0, 0, application_data.len() as u32, OFFSET as u32];
+        words.extend(application_data.chunks(4).map(|chunk| {
+            let mut word = [0; 4];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u32::from_ne_bytes(word)
+        }));
+        Self { words, length: OFFSET + application_data.len() }
+    }
+
+    /// Lent to a call that only reads them, for as long as the call takes.
+    fn lent(&self) -> SecBuffer {
+        SecBuffer {
+            cbBuffer: self.length as u32,
+            BufferType: SECBUFFER_CHANNEL_BINDINGS,
+            pvBuffer: self.words.as_ptr().cast_mut().cast(),
+        }
     }
 
     #[cfg(test)]
-    pub(super) fn octets(&self) -> &[u8] {
-        &self.0
+    pub(super) fn octets(&self) -> Vec<u8> {
+        let octets = self.words.iter().copied().flat_map(u32::to_ne_bytes);
+        octets.take(self.length).collect()
     }
 }
 
@@ -246,7 +264,7 @@ fn describe(buffers: &mut [SecBuffer]) -> SecBufferDesc {
     }
 }
 
-/// A security context.
+/// A security context. It belongs to no thread; that two use it at once, `&mut self` rules out.
 pub(super) struct Context {
     credential: Arc<Credential>,
     /// Made by the first step.
@@ -280,7 +298,7 @@ impl Context {
     pub(super) fn step(&mut self, setup: &Setup, input: Option<&[u8]>) -> Result<Initiated, Failure> {
         // The bindings go with every call: Kerberos wants them in the first, NTLM in the second.
         let token = input.map(|token| lent(SECBUFFER_TOKEN, token));
-        let bindings = setup.bindings.as_ref().map(|bindings| lent(SECBUFFER_CHANNEL_BINDINGS, &bindings.0));
+        let bindings = setup.bindings.as_ref().map(Bindings::lent);
         let mut inputs: Vec<_> = token.into_iter().chain(bindings).collect();
         let input = describe(&mut inputs);
         let mut outputs = [SecBuffer { cbBuffer: 0, BufferType: SECBUFFER_TOKEN, pvBuffer: ptr::null_mut() }];
