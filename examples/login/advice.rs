@@ -107,7 +107,7 @@ fn weight(why: &Why) -> u8 {
         Why::Refused(_) => 6,
         Why::RefusedBefore => 5,
         Why::NoCredentials => 4,
-        Why::CannotStart(_) | Why::NoProxySupport => 3,
+        Why::CannotStart(_) | Why::NoProxySupport | Why::Http2 => 3,
         Why::RevealsSecret => 2,
         _ => 1,
     }

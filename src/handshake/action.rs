@@ -105,6 +105,9 @@ pub enum Renewal {
     LongChallenge,
     /// The challenge came while the request's body was still being sent.
     UnfinishedUpload,
+    /// The connection is by HTTP/2, and HTTP/1.1 is needed: for a login that is the connection's, or
+    /// because the server says so (`HTTP_1_1_REQUIRED`).
+    Http1Needed,
 }
 
 /// The head of a response, as far as a handshake looks at it.

@@ -4,20 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::handshake::version::HttpVersion;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin, Paths, Realm};
 use crate::scheme::Knowledge;
-
-/// The highest HTTP version that an origin's authentication works over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HttpVersion {
-    /// Nothing speaks against the newest.
-    #[default]
-    Any,
-    /// A connection-bound scheme was met: HTTP/1.1 alone.
-    Http1,
-}
 
 /// What one challenger is known to want. Hints only: a challenge always has the last word.
 ///
@@ -29,6 +19,8 @@ pub struct OriginMemory {
     spaces: Mutex<Vec<Space>>,
     /// Of a proxy: whether it said last that it ties its clients' connections to those to a server.
     ties_connections: AtomicBool,
+    /// HTTP/1.1 alone will do.
+    needs_http1: AtomicBool,
 }
 
 /// What is wanted in one protection space.
@@ -69,10 +61,14 @@ impl OriginMemory {
 
     /// Which HTTP version to use.
     pub fn version(&self) -> HttpVersion {
-        match self.binding() {
-            Some(Binding::Connection) => HttpVersion::Http1,
-            Some(Binding::Request) | None => HttpVersion::Any,
+        match self.needs_http1.load(Relaxed) {
+            true => HttpVersion::Http1,
+            false => HttpVersion::Any,
         }
+    }
+
+    pub(crate) fn need_http1(&self) {
+        self.needs_http1.store(true, Relaxed);
     }
 
     pub(crate) fn ties_connections(&self) -> bool {
@@ -105,6 +101,9 @@ impl OriginMemory {
         binding: Binding,
         paths: Option<Paths>,
     ) -> Knowledge {
+        if binding == Binding::Connection {
+            self.need_http1();
+        }
         let mut spaces = self.spaces();
         let known = spaces.iter().position(|space| space.wants.is(scheme, realm.as_ref()));
         match known {

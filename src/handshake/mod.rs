@@ -30,12 +30,14 @@ mod select;
 mod state;
 #[cfg(test)]
 mod tests;
+mod version;
 
 pub use action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
 pub use authenticator::{Authenticator, AuthenticatorBuilder};
 pub use error::HandshakeError;
 pub use guard::Turn;
 pub use identity::{Identity, IdentityKey, ProviderId, TlsSettings};
-pub use memory::{HttpVersion, OriginMemory};
+pub use memory::OriginMemory;
 pub use outcome::{Login, Outcome, Refusal, Tried, Why};
 pub use state::Handshake;
+pub use version::{HttpVersion, Protocol};

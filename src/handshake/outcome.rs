@@ -74,6 +74,9 @@ pub enum Why {
     /// Its login is the connection's, and the proxy in between does not say that it ties connections
     /// together (`Proxy-Support: Session-Based-Authentication`, RFC 4559, section 6).
     NoProxySupport,
+    /// Its login is the connection's, which by HTTP/2 is shared by other requests; one by HTTP/1.1 is
+    /// not to be had.
+    Http2,
     /// It could not start, for this reason.
     CannotStart(String),
     /// Nothing here answers this scheme.
@@ -105,6 +108,7 @@ impl fmt::Display for Why {
             Self::NoProxySupport => f.write_str(
                 "logs the connection in, which the proxy in between is not known to keep apart from others",
             ),
+            Self::Http2 => f.write_str("logs the connection in, which by HTTP/2 other requests share"),
             Self::CannotStart(reason) => write!(f, "could not start: {reason}"),
             Self::Unsupported => f.write_str("not supported"),
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::channel_bindings::ChannelBindings;
-use crate::handshake::{Authenticator, Handshake, Identity};
+use crate::handshake::{Authenticator, Handshake, Identity, Protocol};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::environment::Environment;
 use crate::service::head::SavedHead;
@@ -23,12 +23,20 @@ pub struct ConnectionInfo {
     /// Whether the connection tells its channel bindings with its first response instead, in the
     /// extensions.
     pub channel_bindings_follow: bool,
+    /// What is spoken on it.
+    pub protocol: Protocol,
 }
 
 impl ConnectionInfo {
     /// A direct connection without channel bindings.
     pub fn new(origin: Origin) -> Self {
-        Self { origin, proxy: None, channel_bindings: None, channel_bindings_follow: false }
+        Self {
+            origin,
+            proxy: None,
+            channel_bindings: None,
+            channel_bindings_follow: false,
+            protocol: Protocol::Http1,
+        }
     }
 
     /// The same by way of a proxy, which may challenge too.
@@ -51,6 +59,13 @@ impl ConnectionInfo {
     #[must_use]
     pub fn channel_bindings_follow(mut self) -> Self {
         self.channel_bindings_follow = true;
+        self
+    }
+
+    /// The same by this protocol. By HTTP/2 nothing that would be bound to the connection is begun.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
         self
     }
 }
@@ -107,6 +122,7 @@ impl<S> Channel<S> {
     ) -> Self {
         let handshake = |challenger, origin: &Origin, bindings: &Option<ChannelBindings>| {
             Handshake::new(authenticator.clone(), challenger, origin.clone(), bindings.clone())
+                .over(info.protocol)
         };
         // TLS ends at who is spoken to.
         let (of_origin, of_proxy) = match info.proxy {

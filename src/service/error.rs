@@ -89,6 +89,7 @@ impl fmt::Display for Error {
                 }
                 Renewal::UnfinishedUpload => "the challenge came while the body was still being sent",
                 Renewal::Spoiled => "an earlier handshake on the connection failed",
+                Renewal::Http1Needed => "HTTP/1.1 is needed, and the connection is by HTTP/2",
             }),
             ErrorKind::BodyNotReplayable { kept } => write!(
                 f,
@@ -148,5 +149,34 @@ impl fmt::Display for Unsent {
 impl std::error::Error for Unsent {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&*self.source)
+    }
+}
+
+/// The inner service's word that by HTTP/2 the server has ended the request, and not the connection.
+///
+/// An inner service boxes it as its error. A request that was not looked at
+/// (`REFUSED_STREAM`, or behind the last stream of `GOAWAY`) is [`Unsent`] instead.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StreamReset {
+    /// `HTTP_1_1_REQUIRED`: the same request by HTTP/1.1 can be served.
+    Http1Required(BoxError),
+    /// Any other reason.
+    Other(BoxError),
+}
+
+impl fmt::Display for StreamReset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Http1Required(_) => "the server takes the request by HTTP/1.1 alone",
+            Self::Other(_) => "the stream was reset",
+        })
+    }
+}
+
+impl std::error::Error for StreamReset {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let (Self::Http1Required(source) | Self::Other(source)) = self;
+        Some(&**source)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::handshake::{BodyUse, Handshake, Renewal};
 use crate::service::channel::ChannelState;
-use crate::service::error::{BoxError, Error, ErrorKind, Unsent};
+use crate::service::error::{BoxError, Error, ErrorKind, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
 use crate::service::pending::Pending;
 
@@ -53,6 +53,13 @@ impl Loss {
     /// On which grounds the request may move to another connection, and what its caller is told if
     /// it does not. The handshakes learn of the loss.
     pub(super) fn judge(self, state: &mut ChannelState) -> (Option<Retry>, ErrorKind) {
+        let reset = self.error.downcast_ref::<StreamReset>();
+        if let Some(StreamReset::Http1Required(_)) = reset {
+            if state.origin.needs_http1() {
+                return (Some(Retry::Renew), ErrorKind::NewConnectionNeeded(Renewal::Http1Needed));
+            }
+        }
+        let is_reset = reset.is_some();
         let unsent = self.not_called || self.error.is::<Unsent>();
         let either = |is: fn(&Handshake) -> bool| is(&state.origin) || state.proxy.as_ref().is_some_and(is);
         let in_handshake = self.legs > 0 && either(Handshake::is_bound_under_way);
@@ -68,6 +75,8 @@ impl Loss {
             // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
             () if in_handshake && safe && !on_trial => Some(Retry::Renew),
             () if unsent => Some(Retry::Unsent),
+            // A stream that is reset alone is so on purpose.
+            () if is_reset => None,
             () if safe && (state.used || self.legs > 0) => Some(Retry::Closed),
             () => None,
         };

@@ -146,7 +146,7 @@ pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
 pub use environment::{Blocking, BoxFuture, Limits, Timer};
-pub use error::{BoxError, Error, ErrorKind, Unsent};
+pub use error::{BoxError, Error, ErrorKind, StreamReset, Unsent};
 pub use layer::{AuthenticateLayer, LayerBuilder};
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};

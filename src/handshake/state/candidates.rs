@@ -10,9 +10,10 @@ use crate::handshake::outcome::{Tried, Why};
 use crate::handshake::run::{Run, Trust};
 use crate::handshake::select::{self, Candidate};
 use crate::handshake::state::{Handshake, State};
-use crate::mechanism::{Binding, Initiate};
+use crate::handshake::version::Protocol;
+use crate::mechanism::Initiate;
 use crate::protection_space::ProtectionSpace;
-use crate::scheme::{RequestContext, Scheme};
+use crate::scheme::RequestContext;
 
 impl Handshake {
     /// Chooses among fresh challenges.
@@ -29,21 +30,11 @@ impl Handshake {
         let (mut candidates, mut dismissed) =
             select::candidates(&self.authenticator, &self.origin, challenges);
         candidates.retain(|candidate| {
-            let may = self.may_carry(&*candidate.scheme);
-            if !may {
-                let scheme = candidate.scheme.name().to_owned();
-                dismissed.push(Tried { scheme, why: Why::NoProxySupport });
-            }
-            may
+            let Some(why) = self.hindrance(&*candidate.scheme) else { return true };
+            dismissed.push(Tried { scheme: candidate.scheme.name().to_owned(), why });
+            false
         });
         self.request.offer(candidates, dismissed);
-    }
-
-    /// Whether a login by `scheme` stays this connection's on its way to the challenger.
-    pub(super) fn may_carry(&self, scheme: &dyn Scheme) -> bool {
-        scheme.binding() == Binding::Request
-            || self.authenticator.assumes_proxy_support()
-            || self.relay.as_ref().is_none_or(|relay| relay.ties_connections())
     }
 
     pub(super) fn next_candidate(&mut self, request: RequestContext<'_>) -> Action {
@@ -138,6 +129,10 @@ impl Handshake {
         let mut run = Run::begin(scheme, arguments, space, trust, &knowledge);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = self.owner.is_none();
+        if self.protocol == Protocol::Http2 && run.is_bound() {
+            self.state = State::Spoiled;
+            return Action::Renew(Renewal::Http1Needed);
+        }
         if self.request.closing && run.is_bound() {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);

@@ -1,4 +1,5 @@
 mod candidates;
+mod connection;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::handshake::outcome::Why;
 use crate::handshake::progress::Progress;
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
+use crate::handshake::version::Protocol;
 use crate::mechanism::{Binding, ErrorKind, Expects, MechanismError, MutualAuthentication};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Proof, Reply, RequestContext, Scheme, SchemeError};
@@ -37,6 +39,7 @@ pub struct Handshake {
     memory: Arc<OriginMemory>,
     /// What is known of the proxy that the origin is spoken to through.
     relay: Option<Arc<OriginMemory>>,
+    protocol: Protocol,
     state: State,
     /// Whose messages this connection has carried: it serves nobody else.
     owner: Option<Identity>,
@@ -81,41 +84,12 @@ impl Handshake {
             awaits_bindings: false,
             memory,
             relay: None,
+            protocol: Protocol::default(),
             state: State::Idle,
             owner: None,
             unasked: false,
             request: Progress::new(Identity::None),
         }
-    }
-
-    /// The same by way of a proxy that sees the requests and passes them on. What is bound to a
-    /// connection is begun only where the proxy says that it ties the client's to the server's
-    /// (`Proxy-Support: Session-Based-Authentication`, RFC 4559, section 6), unless it is
-    /// [taken for granted](crate::handshake::AuthenticatorBuilder::assume_proxy_support).
-    #[must_use]
-    pub fn relayed_by(mut self, proxy: &Origin) -> Self {
-        self.relay = Some(self.authenticator.memory(Challenger::Proxy, proxy));
-        self
-    }
-
-    /// The same where the channel bindings are not known before there is a response. What may be
-    /// tied to the connection does not speak first there.
-    #[must_use]
-    pub fn awaiting_channel_bindings(mut self) -> Self {
-        self.awaits_bindings = true;
-        self
-    }
-
-    /// Whether the channel bindings are still to be told.
-    #[inline]
-    pub fn awaits_channel_bindings(&self) -> bool {
-        self.awaits_bindings
-    }
-
-    /// Tells the channel bindings of the connection, now that it has carried a response.
-    pub fn learn_channel_bindings(&mut self, bindings: Option<ChannelBindings>) {
-        self.channel_bindings = bindings;
-        self.awaits_bindings = false;
     }
 
     /// A request is about to be sent for `identity`.
@@ -160,7 +134,7 @@ impl Handshake {
             None => (self.authenticator.declared(self.challenger, &self.origin), None),
         };
         let known = scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, realm));
-        let known = known.filter(|candidate| self.may_carry(&*candidate.scheme));
+        let known = known.filter(|candidate| self.hindrance(&*candidate.scheme).is_none());
         let is_bound = |candidate: &Candidate| candidate.scheme.binding() == Binding::Connection;
         if self.awaits_bindings && known.as_ref().is_some_and(is_bound) {
             let body = if request.has_body { BodyUse::Withheld } else { BodyUse::Carried };
@@ -556,9 +530,11 @@ impl Handshake {
 
     fn logged_in(&mut self, mut run: Box<Run>, mut proof: Proof) -> Action {
         run.prove();
-        if run.persists {
-            proof.binding = Binding::Connection;
-        }
+        proof.binding = match self.protocol {
+            Protocol::Http1 if run.persists => Binding::Connection,
+            Protocol::Http1 => proof.binding,
+            Protocol::Http2 | Protocol::Http2Alone => Binding::Request,
+        };
         let scheme = run.scheme.name();
         self.memory.bind(scheme, run.space.realm.as_ref(), proof.binding);
         let login = (!run.reported || self.authenticator.reports_established())

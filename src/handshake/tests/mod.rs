@@ -6,6 +6,7 @@ mod choosing;
 mod connections;
 mod digest;
 mod hostile;
+mod http2;
 mod tickets;
 mod tokens;
 mod verdicts;
