@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::dispatch::{Dispatcher, Settings};
-use crate::client::pool::{Pool, PoolLimits};
+use crate::client::pool::{Leaf, Pool, PoolLimits};
 use crate::client::proxy::Proxies;
 use crate::client::runtime::environment;
 use crate::handshake::Authenticator;
@@ -108,7 +108,7 @@ impl ClientBuilder {
     }
 
     /// What a client shares among its clones, over connections that `transport` makes.
-    pub(super) fn dispatcher<T, L>(self, transport: T) -> Dispatcher<T, L> {
+    pub(super) fn dispatcher<T, L: Leaf>(self, transport: T) -> Dispatcher<T, L> {
         Dispatcher {
             transport,
             settings: Settings {
@@ -117,7 +117,7 @@ impl ClientBuilder {
                 connect_timeout: self.connect_timeout,
                 max_restarts: self.max_restarts,
             },
-            pool: Pool::new(self.pool),
+            pool: Pool::new(self.pool, false),
         }
     }
 }

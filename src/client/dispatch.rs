@@ -145,10 +145,17 @@ where
         self.pool.keep_swept();
         let Settings { authenticator, environment, connect_timeout, .. } = &self.settings;
         let reaching = self.transport.reach(&self.settings, permit.host());
-        let (line, info) = tokio::time::timeout(*connect_timeout, reaching)
-            .await
-            .map_err(|_| ErrorKind::Timeout("connecting", *connect_timeout))?
-            .map_err(ErrorKind::Connection)?;
+        let reached = match tokio::time::timeout(*connect_timeout, reaching).await {
+            Ok(reached) => reached.map_err(ErrorKind::Connection),
+            Err(_) => Err(ErrorKind::Timeout("connecting", *connect_timeout)),
+        };
+        let (line, info) = match reached {
+            Ok(reached) => reached,
+            Err(kind) => {
+                permit.failed();
+                return Err(kind.into());
+            }
+        };
         let channel = Channel::new(line, authenticator, Arc::clone(environment), &info);
         Ok(permit.connected(channel))
     }

@@ -87,7 +87,7 @@ pub(crate) struct ChannelState {
     /// Names the connection in reports.
     pub(crate) id: u64,
     /// An earlier request was answered over it: a failure may be its idle time's.
-    pub(super) used: bool,
+    pub(crate) used: bool,
     /// The service has said that it is ready, and nothing was sent since.
     pub(crate) ready: bool,
 }
@@ -145,6 +145,24 @@ impl<S> Channel<S> {
             id: environment.next_connection(),
             environment,
             used: false,
+            ready: false,
+        };
+        Self { service, state: Box::new(state) }
+    }
+
+    /// The same connection as `service` for requests at the same time as this channel's, with an
+    /// authentication of their own.
+    #[cfg(feature = "client")]
+    pub(crate) fn beside(&self, service: S) -> Self {
+        let state = ChannelState {
+            origin: self.state.origin.beside(),
+            proxy: self.state.proxy.as_ref().map(Handshake::beside),
+            saved: SavedHead::default(),
+            identity: Identity::None,
+            proxy_identity: Identity::None,
+            environment: Arc::clone(&self.state.environment),
+            id: self.state.id,
+            used: self.state.used,
             ready: false,
         };
         Self { service, state: Box::new(state) }

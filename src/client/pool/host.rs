@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
@@ -26,6 +26,8 @@ pub(in crate::client) struct Host {
     pub(super) hash: u64,
     pub(in crate::client) origin: Origin,
     pub(super) counts: Arc<Counts>,
+    /// How many connections are being made. Changed under the pool's lock alone.
+    pub(super) connecting: AtomicUsize,
     pub(in crate::client) key: IdentityKey,
     /// `Host` as it is sent (RFC 9110, section 7.2).
     pub(in crate::client) header: HeaderValue,
@@ -34,10 +36,17 @@ pub(in crate::client) struct Host {
 }
 
 /// An origin's connections, of all identities. Changed under the pool's lock alone.
-#[derive(Default)]
 pub(super) struct Counts {
     pub(super) open: AtomicUsize,
     pub(super) idle: AtomicUsize,
+    /// Whether connections are made one by one, since each may carry all requests that wait.
+    pub(super) one_by_one: AtomicBool,
+}
+
+impl Counts {
+    pub(super) fn new(one_by_one: bool) -> Self {
+        Self { open: AtomicUsize::new(0), idle: AtomicUsize::new(0), one_by_one: AtomicBool::new(one_by_one) }
+    }
 }
 
 impl Host {
@@ -61,11 +70,16 @@ impl Host {
         let header = HeaderValue::from_str(&host_port).map_err(|_| InvalidOrigin::Host)?;
         let mut key = IdentityKey::new(wanted.identity.clone());
         key.proxy = wanted.via.cloned();
-        Ok(Self { hash, origin, counts, key, header, target })
+        Ok(Self { hash, origin, counts, connecting: AtomicUsize::new(0), key, header, target })
     }
 
     pub(super) fn open(&self) -> usize {
         self.counts.open.load(Relaxed)
+    }
+
+    /// Whether a connection is being made that may carry others' requests too.
+    pub(super) fn awaits_first(&self) -> bool {
+        self.connecting.load(Relaxed) > 0 && self.counts.one_by_one.load(Relaxed)
     }
 
     /// Whether this is the wanted host, to be seen without parsing: the usual spelling. If not, it

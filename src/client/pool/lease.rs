@@ -7,23 +7,38 @@ use crate::client::pool::{Leaf, Pool};
 use crate::service::Channel;
 
 /// A connection that belongs to the pool: idle in it, leased, or held by a response's body. Made
-/// once per connection, it has one owner at a time.
+/// once per connection, it has one owner at a time; where the connection is shared, each lease is a
+/// branch of it.
 pub(in crate::client) struct Pooled<L> {
     pool: Weak<Pool<L>>,
     pub(super) host: Arc<Host>,
+    pub(super) kind: Kind,
     /// Out while a request is on it. The lock is never taken; it lets a body that holds the
     /// connection be `Sync`.
     channel: Mutex<Option<Channel<L>>>,
+    /// Of a shared connection: what its branches have left, for further ones.
+    grafts: Mutex<Vec<Channel<L>>>,
+}
+
+/// How a connection is leased.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    /// To one request at a time.
+    Exclusive,
+    /// By branches. Told from others by its number.
+    Shared(u64),
+    /// It is a branch of the connection with this number.
+    Branch(u64),
 }
 
 /// A place in the pool's limits, without a connection in it. Dropped, it is free again.
-pub(in crate::client) struct Permit<'a, L> {
+pub(in crate::client) struct Permit<'a, L: Leaf> {
     pool: &'a Arc<Pool<L>>,
     host: Option<Arc<Host>>,
 }
 
 /// A connection checked out for one request. Dropped, it is closed and its place is free again.
-pub(in crate::client) struct Lease<'a, L> {
+pub(in crate::client) struct Lease<'a, L: Leaf> {
     pool: &'a Pool<L>,
     connection: Option<Box<Pooled<L>>>,
 }
@@ -39,9 +54,56 @@ impl<L> Pooled<L> {
     {
         self.channel().as_ref().is_none_or(|channel| channel.service.is_closed())
     }
+
+    /// Whether it takes requests beside others.
+    pub(super) fn carries_many(&mut self) -> bool
+    where
+        L: Leaf,
+    {
+        self.takes_more_than(1)
+    }
+
+    /// Whether it takes a request beside so many others.
+    pub(super) fn takes_more_than(&mut self, others: usize) -> bool
+    where
+        L: Leaf,
+    {
+        let takes_more =
+            |channel: &Channel<L>| !channel.service.is_closed() && others < channel.service.streams();
+        self.channel().as_ref().is_some_and(takes_more)
+    }
+
+    /// A branch of a shared connection.
+    pub(super) fn branch(&mut self) -> Option<Box<Self>>
+    where
+        L: Leaf,
+    {
+        let Kind::Shared(number) = self.kind else { return None };
+        let grafts = self.grafts.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let channel = self.channel.get_mut().unwrap_or_else(PoisonError::into_inner).as_ref()?;
+        let channel = match grafts.pop() {
+            Some(channel) => channel,
+            None => channel.beside(channel.service.branch()?),
+        };
+        Some(Box::new(Self {
+            pool: self.pool.clone(),
+            host: Arc::clone(&self.host),
+            kind: Kind::Branch(number),
+            channel: Mutex::new(Some(channel)),
+            grafts: Mutex::default(),
+        }))
+    }
+
+    /// Keeps what a branch has left.
+    pub(super) fn graft(&mut self, branch: &mut Self) {
+        if let (Some(left), Some(own)) = (branch.channel().take(), self.channel()) {
+            own.state.used = true;
+            self.grafts.get_mut().unwrap_or_else(PoisonError::into_inner).push(left);
+        }
+    }
 }
 
-impl<'a, L> Permit<'a, L> {
+impl<'a, L: Leaf> Permit<'a, L> {
     pub(super) fn new(pool: &'a Arc<Pool<L>>, host: Arc<Host>) -> Self {
         Self { pool, host: Some(host) }
     }
@@ -55,21 +117,30 @@ impl<'a, L> Permit<'a, L> {
         let connection = Pooled {
             pool: Arc::downgrade(self.pool),
             host: self.host.take().expect("it is spent by value"),
+            kind: Kind::Exclusive,
             channel: Mutex::new(Some(channel)),
+            grafts: Mutex::default(),
         };
-        Lease::new(self.pool, Box::new(connection))
+        self.pool.connected(Box::new(connection))
     }
-}
 
-impl<L> Drop for Permit<'_, L> {
-    fn drop(&mut self) {
-        if let Some(host) = &self.host {
-            self.pool.free(host);
+    /// There is no connection to be had.
+    pub(in crate::client) fn failed(mut self) {
+        if let Some(host) = self.host.take() {
+            self.pool.failed(&host);
         }
     }
 }
 
-impl<'a, L> Lease<'a, L> {
+impl<L: Leaf> Drop for Permit<'_, L> {
+    fn drop(&mut self) {
+        if let Some(host) = &self.host {
+            self.pool.give_up(host);
+        }
+    }
+}
+
+impl<'a, L: Leaf> Lease<'a, L> {
     pub(super) fn new(pool: &'a Pool<L>, connection: Box<Pooled<L>>) -> Self {
         Self { pool, connection: Some(connection) }
     }
@@ -104,10 +175,15 @@ impl<L: Leaf + Send + 'static> Lease<'_, L> {
     }
 }
 
-impl<L> Drop for Lease<'_, L> {
+impl<L: Leaf> Drop for Lease<'_, L> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            self.pool.free(&connection.host);
+        let Some(mut connection) = self.connection.take() else { return };
+        match connection.kind {
+            Kind::Branch(_) => {
+                *connection.channel() = None;
+                self.pool.put_back(connection);
+            }
+            Kind::Exclusive | Kind::Shared(_) => self.pool.free(&connection.host),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Exclusive leases of connections, by origin and identity.
+//! Exclusive leases of connections, or of their branches, by origin and identity.
 
 mod host;
 mod lease;
+mod shared;
 mod state;
 mod waiter;
 
@@ -9,13 +10,14 @@ pub(super) use host::{Host, Wanted};
 pub(super) use lease::{Lease, Parked, Permit};
 
 use std::hash::RandomState;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::client::pool::lease::Pooled;
+use crate::client::pool::lease::{Kind, Pooled};
 use crate::client::pool::state::State;
 use crate::client::pool::waiter::{Grant, Waiter, Waiting, wake};
 use crate::service::{BoxError, ErrorKind};
@@ -41,6 +43,19 @@ pub(super) trait Leaf {
     /// request.
     const SEES_ITS_END: bool = true;
 
+    /// How many requests it carries at a time.
+    fn streams(&self) -> usize {
+        1
+    }
+
+    /// The same connection for requests at the same time, if it carries more than one.
+    fn branch(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// Whether another request can be sent now.
     fn is_ready(&self) -> bool;
 
@@ -54,6 +69,9 @@ pub(super) trait Leaf {
 /// How often within the idle timeout idle connections are looked through.
 const SWEEPS_PER_TIMEOUT: u32 = 4;
 
+/// For how long a request waits for a connection that is made for another one.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 pub(super) struct Pool<L> {
     state: Mutex<State<L>>,
     limits: PoolLimits,
@@ -63,15 +81,16 @@ pub(super) struct Pool<L> {
 }
 
 /// What a request gets from the pool.
-pub(super) enum Checkout<'a, L> {
+pub(super) enum Checkout<'a, L: Leaf> {
     Lease(Lease<'a, L>),
     Connect(Permit<'a, L>),
 }
 
-impl<L> Pool<L> {
-    pub(super) fn new(limits: PoolLimits) -> Arc<Self> {
+impl<L: Leaf> Pool<L> {
+    /// `may_share` says that a connection by TLS may turn out to carry many requests at a time.
+    pub(super) fn new(limits: PoolLimits, may_share: bool) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::new()),
+            state: Mutex::new(State::new(may_share)),
             limits,
             hasher: RandomState::new(),
             empty: Notify::new(),
@@ -83,10 +102,7 @@ impl<L> Pool<L> {
     }
 
     /// An idle connection, if there is one.
-    pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, L>>, ErrorKind>
-    where
-        L: Leaf,
-    {
+    pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, L>>, ErrorKind> {
         let mut state = self.lock();
         if state.shut_down {
             return Err(ErrorKind::ShutDown);
@@ -96,26 +112,22 @@ impl<L> Pool<L> {
     }
 
     /// A connection, or the right to make one; resolves in the order of asking. `fresh` passes idle
-    /// connections by.
+    /// connections by, unless they are shared: their end is seen by all requests on them.
     pub(super) async fn checkout(
         self: &Arc<Self>,
         wanted: Wanted<'_>,
         fresh: bool,
-    ) -> Result<Checkout<'_, L>, ErrorKind>
-    where
-        L: Leaf,
-    {
+    ) -> Result<Checkout<'_, L>, ErrorKind> {
         let waiter = {
             let mut state = self.lock();
             if state.shut_down {
                 return Err(ErrorKind::ShutDown);
             }
             let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
-            if !fresh {
-                if let Some(connection) = state.pop_idle(&host) {
-                    drop(state);
-                    return Ok(Checkout::Lease(Lease::new(self, connection)));
-                }
+            let there = if fresh { state.branch(&host) } else { state.pop_idle(&host) };
+            if let Some(connection) = there {
+                drop(state);
+                return Ok(Checkout::Lease(Lease::new(self, connection)));
             }
             if let Some(closed) = state.make_room(&host, &self.limits) {
                 state.open(&host);
@@ -127,7 +139,20 @@ impl<L> Pool<L> {
             state.waiters.push_back(Arc::clone(&waiter));
             waiter
         };
-        Waiting::new(self, waiter).await
+        let host = Arc::clone(&waiter.host);
+        let waiting = Waiting::new(self, waiter);
+        if !host.awaits_first() {
+            return waiting.await;
+        }
+        // Who makes the first connection may have stopped in the midst of it: a future need not be
+        // polled to its end.
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(granted) => granted,
+            Err(_) => {
+                host.counts.one_by_one.store(false, Relaxed);
+                Box::pin(self.checkout(wanted, fresh)).await
+            }
+        }
     }
 
     fn grant(self: &Arc<Self>, grant: Grant<L>, host: Arc<Host>) -> Result<Checkout<'_, L>, ErrorKind> {
@@ -138,40 +163,111 @@ impl<L> Pool<L> {
         }
     }
 
+    /// A connection was made. Where it can be shared, others that wait for one need none of their
+    /// own; else they may make it now.
+    fn connected(&self, mut connection: Box<Pooled<L>>) -> Lease<'_, L> {
+        let mut state = self.lock();
+        let host = Arc::clone(&connection.host);
+        host.connecting.fetch_sub(1, Relaxed);
+        let is_shared = connection.carries_many();
+        let had_to_wait = host.counts.one_by_one.swap(is_shared, Relaxed);
+        let leased = if is_shared { state.share(connection) } else { connection };
+        if !is_shared && !had_to_wait {
+            return Lease::new(self, leased);
+        }
+        let wakers = state.serve(&self.limits);
+        drop(state);
+        wakers.into_iter().for_each(wake);
+        Lease::new(self, leased)
+    }
+
+    /// A connection could not be made: others that wait for it try for themselves.
+    fn failed(&self, host: &Host) {
+        host.counts.one_by_one.store(false, Relaxed);
+        self.give_up(host);
+    }
+
+    /// A connection is not made after all.
+    fn give_up(&self, host: &Host) {
+        let mut state = self.lock();
+        host.connecting.fetch_sub(1, Relaxed);
+        state.close(host);
+        let wakers = state.serve(&self.limits);
+        self.wake_if_empty(&state);
+        drop(state);
+        wakers.into_iter().for_each(wake);
+    }
+
     /// Takes a connection back: for the first waiter that it serves, else as idle.
     fn put_back(&self, connection: Box<Pooled<L>>) {
-        let mut state = self.lock();
+        let state = self.lock();
+        match connection.kind {
+            Kind::Exclusive => self.hand_on(state, connection),
+            Kind::Shared(_) | Kind::Branch(_) => self.end_lease(state, connection),
+        }
+    }
+
+    /// Takes back a lease of a connection that can be shared.
+    fn end_lease(&self, mut state: MutexGuard<'_, State<L>>, ended: Box<Pooled<L>>) {
+        let host = Arc::clone(&ended.host);
+        match state.end_lease(ended) {
+            Some(mut connection) => match connection.is_closed() {
+                true => {
+                    drop(state);
+                    self.free(&host);
+                }
+                false => self.hand_on(state, connection),
+            },
+            None => {
+                // Others are on it still: there is room for one more.
+                let first = state.waiters.iter().position(|waiter| Arc::ptr_eq(&waiter.host, &host));
+                let Some(first) = first else { return };
+                let Some(branch) = state.branch(&host) else { return };
+                let waiter = state.waiters.remove(first).expect("it was just found there");
+                let waker = waiter.give(Grant::Connection(branch));
+                drop(state);
+                wake(waker);
+            }
+        }
+    }
+
+    /// Passes a connection without requests on.
+    fn hand_on(&self, mut state: MutexGuard<'_, State<L>>, connection: Box<Pooled<L>>) {
         let host = &connection.host;
         if state.shut_down {
             state.close(host);
             self.wake_if_empty(&state);
             return;
         }
-        // A waiter for another origin whose own limit has room waits for the total alone.
+        // A waiter for another origin whose own limit has room waits for the total alone, unless a
+        // connection is being made for it.
         let per_origin = self.limits.per_origin;
-        let first = state
-            .waiters
-            .iter()
-            .position(|waiter| waiter.host.origin == host.origin || waiter.host.open() < per_origin);
+        let first = state.waiters.iter().position(|waiter| {
+            let has_room = waiter.host.open() < per_origin && !waiter.host.awaits_first();
+            waiter.host.origin == host.origin || has_room
+        });
         let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) else {
             let closed = state.put_idle(connection, &self.limits);
             drop(state);
             drop(closed);
             return;
         };
-        if !waiter.fresh && Arc::ptr_eq(&waiter.host, host) {
-            let waker = waiter.give(Grant::Connection(connection));
-            drop(state);
-            wake(waker);
+        let is_shared = matches!(connection.kind, Kind::Shared(_));
+        let (leased, closed) = if Arc::ptr_eq(&waiter.host, host) && (is_shared || !waiter.fresh) {
+            (state.lease_out(connection), None)
         } else {
             // Blocked by this connection alone, which serves another identity or origin.
             state.close(host);
+            (None, Some(connection))
+        };
+        let grant = leased.map(Grant::Connection).unwrap_or_else(|| {
             state.open(&waiter.host);
-            let waker = waiter.give(Grant::Place);
-            drop(state);
-            wake(waker);
-            drop(connection);
-        }
+            Grant::Place
+        });
+        let waker = waiter.give(grant);
+        drop(state);
+        wake(waker);
+        drop(closed);
     }
 
     /// A place has become free: for the first waiter that may have it.
@@ -206,10 +302,7 @@ impl<L> Pool<L> {
     }
 
     /// Closes idle connections that have outlived the timeout, or that the server has closed.
-    fn sweep(&self)
-    where
-        L: Leaf,
-    {
+    fn sweep(&self) {
         let mut state = self.lock();
         state.sweep += 1;
         let now = state.sweep;
@@ -225,7 +318,7 @@ impl<L> Pool<L> {
     /// Sweeps from now on, until the pool is dropped; anew where the runtime that did it has ended.
     pub(super) fn keep_swept(self: &Arc<Self>)
     where
-        L: Leaf + Send + 'static,
+        L: Send + 'static,
     {
         let mut state = self.lock();
         if state.sweeping.as_ref().is_some_and(|task| !task.is_finished()) {

@@ -4,12 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Waker;
 
 use tokio::task::JoinHandle;
 
 use crate::client::pool::host::{Counts, Hashed, Host, Wanted, hash};
 use crate::client::pool::lease::Pooled;
-use crate::client::pool::waiter::Waiter;
+use crate::client::pool::shared::Shared;
+use crate::client::pool::waiter::{Grant, Waiter};
 use crate::client::pool::{Leaf, PoolLimits};
 use crate::protection_space::{InvalidOrigin, Origin};
 
@@ -25,15 +27,21 @@ pub(super) struct State<L> {
     pub(super) sweep: u64,
     /// Counts the connections put back: between two sweeps, it tells which is the oldest.
     pub(super) put_back: u64,
+    /// Counts the connections that can be shared.
+    pub(super) shareable: u64,
+    /// Whether connections by TLS may turn out to be such.
+    may_share: bool,
     pub(super) sweeping: Option<JoinHandle<()>>,
     pub(super) shut_down: bool,
 }
 
 /// A host and its idle connections.
 pub(super) struct HostState<L> {
-    host: Arc<Host>,
+    pub(super) host: Arc<Host>,
     /// The most recently used last.
-    idle: Vec<Idle<L>>,
+    pub(super) idle: Vec<Idle<L>>,
+    /// Those with requests on them that take more at the same time.
+    pub(super) shared: Vec<Shared<L>>,
 }
 
 /// A connection that nobody uses; since which sweep, and its turn among those put back.
@@ -43,8 +51,8 @@ pub(super) struct Idle<L> {
     turn: u64,
 }
 
-impl<L> State<L> {
-    pub(super) fn new() -> Self {
+impl<L: Leaf> State<L> {
+    pub(super) fn new(may_share: bool) -> Self {
         Self {
             hosts: HashMap::default(),
             origins: HashMap::new(),
@@ -53,6 +61,8 @@ impl<L> State<L> {
             waiters: VecDeque::new(),
             sweep: 0,
             put_back: 0,
+            shareable: 0,
+            may_share,
             sweeping: None,
             shut_down: false,
         }
@@ -78,28 +88,35 @@ impl<L> State<L> {
             return Ok(Arc::clone(&known.host));
         }
         let origin = Origin::from_uri(wanted.uri)?;
-        let counts = Arc::clone(self.origins.entry(origin.clone()).or_default());
+        let one_by_one = self.may_share && origin.is_secure();
+        let counts = self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(Counts::new(one_by_one)));
+        let counts = Arc::clone(counts);
         let host = Arc::new(Host::new(hash, origin, counts, wanted)?);
         self.recent = Some(Arc::clone(&host));
-        bucket.push(HostState { host: Arc::clone(&host), idle: Vec::new() });
+        bucket.push(HostState { host: Arc::clone(&host), idle: Vec::new(), shared: Vec::new() });
         Ok(host)
     }
 
-    fn of(&mut self, host: &Host) -> Option<&mut HostState<L>> {
+    pub(super) fn of(&mut self, host: &Host) -> Option<&mut HostState<L>> {
         self.hosts.get_mut(&host.hash)?.iter_mut().find(|known| std::ptr::eq(&*known.host, host))
     }
 
-    pub(super) fn pop_idle(&mut self, host: &Host) -> Option<Box<Pooled<L>>>
-    where
-        L: Leaf,
-    {
+    /// A connection that nobody uses, or a branch of one that can be shared.
+    pub(super) fn pop_idle(&mut self, host: &Host) -> Option<Box<Pooled<L>>> {
         loop {
-            let mut idle = self.of(host)?.idle.pop()?;
-            host.counts.idle.fetch_sub(1, Relaxed);
-            if !idle.connection.is_closed() {
-                return Some(idle.connection);
+            let known = self.of(host)?;
+            if !known.shared.is_empty() {
+                if let Some(branch) = known.branch() {
+                    return Some(branch);
+                }
             }
-            self.close(host);
+            let mut idle = known.idle.pop()?;
+            host.counts.idle.fetch_sub(1, Relaxed);
+            if idle.connection.is_closed() {
+                self.close(host);
+            } else if let Some(leased) = self.lease_out(idle.connection) {
+                return Some(leased);
+            }
         }
     }
 
@@ -124,8 +141,29 @@ impl<L> State<L> {
         None
     }
 
+    /// Gives to each waiter what there is for it.
+    pub(super) fn serve(&mut self, limits: &PoolLimits) -> Vec<Option<Waker>> {
+        let (mut wakers, mut passed) = (Vec::new(), VecDeque::new());
+        while let Some(waiter) = self.waiters.pop_front() {
+            let grant = match self.branch(&waiter.host) {
+                Some(branch) => Grant::Connection(branch),
+                None if self.may_open(&waiter.host, limits) => {
+                    self.open(&waiter.host);
+                    Grant::Place
+                }
+                None => {
+                    passed.push_back(waiter);
+                    continue;
+                }
+            };
+            wakers.push(waiter.give(grant));
+        }
+        self.waiters = passed;
+        wakers
+    }
+
     pub(super) fn may_open(&self, host: &Host, limits: &PoolLimits) -> bool {
-        host.open() < limits.per_origin && self.open < limits.total
+        host.open() < limits.per_origin && self.open < limits.total && !host.awaits_first()
     }
 
     /// Whether there is room for a connection to `host`, after closing an idle one if need be,
@@ -133,6 +171,9 @@ impl<L> State<L> {
     pub(super) fn make_room(&mut self, host: &Host, limits: &PoolLimits) -> Option<Option<Box<Pooled<L>>>> {
         if self.may_open(host, limits) {
             return Some(None);
+        }
+        if host.awaits_first() {
+            return None;
         }
         let closed = match host.open() < limits.per_origin {
             true => self.take_oldest_idle(|_| true),
@@ -180,8 +221,10 @@ impl<L> State<L> {
         self.origins.retain(|_, counts| Arc::strong_count(counts) > 1);
     }
 
+    /// Room for a connection, which is now to be made.
     pub(super) fn open(&mut self, host: &Host) {
         self.open += 1;
+        host.connecting.fetch_add(1, Relaxed);
         host.counts.open.fetch_add(1, Relaxed);
     }
 

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use crate::client::pool::host::Host;
 use crate::client::pool::lease::Pooled;
-use crate::client::pool::{Checkout, Pool};
+use crate::client::pool::{Checkout, Leaf, Pool};
 use crate::service::ErrorKind;
 
 /// What a waiter is given.
 pub(super) enum Grant<L> {
-    /// An idle connection of its own host.
+    /// A connection of its own host.
     Connection(Box<Pooled<L>>),
     /// Room for a new one, counted already.
     Place,
@@ -48,18 +48,18 @@ pub(super) fn wake(waker: Option<Waker>) {
 }
 
 /// Resolves when the waiter is given something; dropped before, it leaves the queue.
-pub(super) struct Waiting<'a, L> {
+pub(super) struct Waiting<'a, L: Leaf> {
     pool: &'a Arc<Pool<L>>,
     waiter: Option<Arc<Waiter<L>>>,
 }
 
-impl<'a, L> Waiting<'a, L> {
+impl<'a, L: Leaf> Waiting<'a, L> {
     pub(super) fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
         Self { pool, waiter: Some(waiter) }
     }
 }
 
-impl<'a, L> Future for Waiting<'a, L> {
+impl<'a, L: Leaf> Future for Waiting<'a, L> {
     type Output = Result<Checkout<'a, L>, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -76,14 +76,14 @@ impl<'a, L> Future for Waiting<'a, L> {
     }
 }
 
-impl<L> Drop for Waiting<'_, L> {
+impl<L: Leaf> Drop for Waiting<'_, L> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
         self.pool.lock().waiters.retain(|other| !Arc::ptr_eq(other, &waiter));
         let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         match granted {
             Some(Grant::Connection(connection)) => self.pool.put_back(connection),
-            Some(Grant::Place) => self.pool.free(&waiter.host),
+            Some(Grant::Place) => self.pool.give_up(&waiter.host),
             Some(Grant::ShutDown) | None => {}
         }
     }

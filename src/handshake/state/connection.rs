@@ -48,6 +48,19 @@ impl Handshake {
         self
     }
 
+    /// The handshake of other requests on the same connection, at the same time.
+    #[cfg(feature = "client")]
+    pub(crate) fn beside(&self) -> Self {
+        let (authenticator, origin) = (self.authenticator.clone(), self.origin.clone());
+        Self {
+            awaits_bindings: self.awaits_bindings,
+            memory: self.memory.clone(),
+            relay: self.relay.clone(),
+            protocol: self.protocol,
+            ..Self::new(authenticator, self.challenger, origin, self.channel_bindings.clone())
+        }
+    }
+
     /// The server takes the request by HTTP/1.1 alone. Tells whether that can be had, and notes it
     /// for the origin.
     pub(crate) fn needs_http1(&self) -> bool {
