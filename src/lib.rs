@@ -63,6 +63,7 @@
 //! | `client` | yes | [`Client`]: hyper, the pool, tokio's timers |
 //! | `rustls` | yes | https for `Client`, trusting what the operating system trusts, or your `ClientConfig` |
 //! | `native-tls` | | https for `Client` by the system's TLS; on Linux OpenSSL (`libssl-dev` and `pkg-config` to build) |
+//! | `http2` | | HTTP/2 for `Client` (`ClientBuilder::http2`) |
 //! | `reqwest` | | a client over reqwest (`client::reqwest`) |
 //! | `sspi` | yes | on Windows, Negotiate and NTLM by the system (`mechanism::sspi`), for the logged-on user too; on other systems nothing at all |
 //! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |

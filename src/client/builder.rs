@@ -6,7 +6,7 @@ use crate::client::dispatch::{Dispatcher, Settings};
 use crate::client::pool::{Leaf, Pool, PoolLimits};
 use crate::client::proxy::Proxies;
 use crate::client::runtime::environment;
-use crate::handshake::Authenticator;
+use crate::handshake::{Authenticator, HttpVersion};
 use crate::service::{Blocking, Environment, Limits, Observer};
 
 /// Builds a client: [`Client`](crate::Client), or one of those beside it.
@@ -17,6 +17,8 @@ pub struct ClientBuilder {
     pool: PoolLimits,
     connect_timeout: Duration,
     max_restarts: u32,
+    /// The highest that is spoken.
+    pub(super) version: HttpVersion,
 }
 
 impl ClientBuilder {
@@ -28,6 +30,7 @@ impl ClientBuilder {
             pool: PoolLimits::default(),
             connect_timeout: Duration::from_secs(30),
             max_restarts: 3,
+            version: HttpVersion::Http1,
         }
     }
 
@@ -39,6 +42,28 @@ impl ClientBuilder {
     #[must_use]
     pub fn proxies(mut self, proxies: Proxies) -> Self {
         self.proxies = Some(proxies);
+        self
+    }
+
+    /// Speaks HTTP/2 with `https` origins that offer it (by ALPN). Default: HTTP/1.1 alone.
+    ///
+    /// One connection for each origin and identity then carries its requests at the same time, as
+    /// many as the server takes; [`max_per_origin`](Self::max_per_origin) and the other limits are
+    /// about connections still. Schemes by which a connection is logged in, NTLM and Negotiate, go by
+    /// HTTP/1.1: an origin that is declared or found to want one, or that answers
+    /// `HTTP_1_1_REQUIRED`, is spoken to by HTTP/1.1 from then on. Requests that are under way by
+    /// HTTP/2 end as they would.
+    ///
+    /// A connector of the caller's own decides itself what it offers. Where it says that HTTP/2 came
+    /// of it ([`Connected::negotiated_h2`]), HTTP/2 is spoken, and NTLM and Negotiate are passed by in
+    /// favour of the next scheme. Connections to proxies, those by the system's TLS and those of
+    /// reqwest are by HTTP/1.1 in any case.
+    ///
+    /// [`Connected::negotiated_h2`]: hyper_util::client::legacy::connect::Connected::negotiated_h2
+    #[cfg(feature = "http2")]
+    #[must_use]
+    pub fn http2(mut self) -> Self {
+        self.version = HttpVersion::Any;
         self
     }
 
@@ -117,7 +142,7 @@ impl ClientBuilder {
                 connect_timeout: self.connect_timeout,
                 max_restarts: self.max_restarts,
             },
-            pool: Pool::new(self.pool, false),
+            pool: Pool::new(self.pool, self.version == HttpVersion::Any),
         }
     }
 }

@@ -7,7 +7,8 @@ use hyper::body::Incoming;
 
 use crate::client::pool::Parked;
 
-/// A response's body. It holds the connection until its end; dropped before, it closes it.
+/// A response's body. It holds the connection until its end; dropped before, it closes it, or by
+/// HTTP/2 its stream.
 pub struct ResponseBody<R: Body = Incoming> {
     received: R,
     connection: Option<Box<dyn Parked>>,

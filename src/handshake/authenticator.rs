@@ -13,6 +13,10 @@ use crate::handshake::guard::Guard;
 use crate::handshake::identity::{Identity, ProviderId};
 use crate::handshake::memory::{Memories, OriginMemory};
 use crate::handshake::outcome::Why;
+#[cfg(feature = "client")]
+use crate::handshake::version::HttpVersion;
+#[cfg(feature = "client")]
+use crate::mechanism::Binding;
 use crate::mechanism::{Delegation, MutualAuthentication};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scram};
@@ -103,6 +107,19 @@ impl Authenticator {
             return None;
         }
         self.0.options.declared.get(&(challenger, origin.clone())).copied()
+    }
+
+    /// The highest HTTP version for connections to `origin`, by what is declared or remembered of it.
+    #[cfg(feature = "client")]
+    pub(crate) fn version(&self, origin: &Origin) -> HttpVersion {
+        let is_bound = |name| {
+            let mut bound = self.schemes().iter().filter(|scheme| scheme.binding() == Binding::Connection);
+            bound.any(|scheme| scheme.name().eq_ignore_ascii_case(name))
+        };
+        match self.declared(Challenger::Origin, origin) {
+            Some(name) if is_bound(name) => HttpVersion::Http1,
+            _ => self.memory(Challenger::Origin, origin).version(),
+        }
     }
 
     /// The service principal name for `origin`: the one set for it, else `HTTP/host` without the

@@ -1,24 +1,35 @@
 //! Driving one connection, and knowing whether it is busy.
 
+use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use hyper::body::Incoming;
+#[cfg(feature = "http2")]
+use hyper::rt::bounds::Http2ServerConnExec;
+use hyper::rt::{Read, Write};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+#[cfg(feature = "http2")]
+use hyper::server::conn::http2;
+use hyper::service::{HttpService, service_fn};
+#[cfg(feature = "http2")]
+use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
 
+use super::body::AnswerBody;
 use super::server::{Command, Shared};
 use super::session::Session;
 use super::wire::{Trickle, Wire};
+use crate::service::BoxError;
 
-/// Whether a connection has a request to answer, and whether it is to end after that.
+/// Whether a connection has requests to answer, and whether it is to end after that.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    busy: AtomicBool,
+    busy: AtomicUsize,
     ends: AtomicBool,
     ended: Notify,
 }
@@ -26,12 +37,12 @@ pub(super) struct Activity {
 impl Activity {
     /// Begins an answer.
     pub(super) fn answering(self: &Arc<Self>) -> Answering {
-        self.busy.store(true, Ordering::SeqCst);
+        self.busy.fetch_add(1, Ordering::SeqCst);
         Answering(self.clone())
     }
 
     fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::SeqCst)
+        self.busy.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -49,7 +60,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.busy.store(false, Ordering::SeqCst);
+        self.0.busy.fetch_sub(1, Ordering::SeqCst);
         if self.0.ends.load(Ordering::SeqCst) {
             self.0.ended.notify_one();
         }
@@ -76,7 +87,7 @@ impl Drop for Open {
 }
 
 /// Serves a connection until either side ends it.
-pub(super) async fn drive<IO>(io: IO, open: Open, mut commands: watch::Receiver<Command>)
+pub(super) async fn drive<IO>(io: IO, open: Open, commands: watch::Receiver<Command>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -88,7 +99,57 @@ where
         let session = session.clone();
         async move { session.serve(request).await }
     });
-    let mut connection = pin!(http1::Builder::new().serve_connection(io, service).with_upgrades());
+    carry(http1::Builder::new().serve_connection(io, service).with_upgrades(), &activity, commands).await;
+}
+
+/// The same by HTTP/2.
+#[cfg(feature = "http2")]
+pub(super) async fn drive_http2<IO>(io: IO, open: Open, commands: watch::Receiver<Command>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (activity, trickle) = (Arc::new(Activity::default()), Trickle::default());
+    let session = Arc::new(Session::new(Arc::new(open), activity.clone(), trickle, commands.clone()));
+    let service = service_fn(move |request| {
+        let session = session.clone();
+        async move { session.serve(request).await }
+    });
+    let builder = http2::Builder::new(TokioExecutor::new());
+    carry(builder.serve_connection(TokioIo::new(io), service), &activity, commands).await;
+}
+
+/// A connection of either version.
+trait Graceful: Future {
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
+where
+    Self: Future,
+    I: Read + Write + Unpin + Send + 'static,
+    S: HttpService<Incoming, ResBody = AnswerBody, Error: Into<BoxError>>,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+#[cfg(feature = "http2")]
+impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
+where
+    Self: Future,
+    I: Read + Write + Unpin,
+    S: HttpService<Incoming, ResBody = AnswerBody, Error: Into<BoxError>>,
+    TokioExecutor: Http2ServerConnExec<S::Future, AnswerBody>,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Until either side, or a command, ends it.
+async fn carry(connection: impl Graceful, activity: &Activity, mut commands: watch::Receiver<Command>) {
+    let mut connection = pin!(connection);
     loop {
         tokio::select! {
             // Commands first: they are about the state in which they found the connection.
@@ -97,11 +158,11 @@ where
                 let command = if changed.is_ok() { *commands.borrow_and_update() } else { Command::Stop };
                 match command {
                     Command::Stop => return,
-                    Command::CloseIdle if !activity.is_busy() => connection.as_mut().graceful_shutdown(),
+                    Command::CloseIdle if !activity.is_busy() => connection.as_mut().shut_down(),
                     Command::CloseIdle | Command::Serve => {}
                 }
             }
-            () = activity.ended.notified() => connection.as_mut().graceful_shutdown(),
+            () = activity.ended.notified() => connection.as_mut().shut_down(),
             // Errors are the client's doing, or the script's.
             _ = connection.as_mut() => return,
         }

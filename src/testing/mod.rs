@@ -74,6 +74,8 @@ pub use self::gate::Gate;
 pub use self::judge::{Judge, Judgement, Presentation};
 pub use self::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor, SentBindings};
 pub use self::offer::{MakeAcceptor, Offer};
+#[cfg(feature = "http2")]
+pub use self::quirk::Reset;
 pub use self::quirk::{Close, Persistence, Quirk, RefusalBody, When};
 pub use self::report::{Connection, Leg, Report, SeenAuthorization, Verdict};
 pub use self::scram::{ScramAcceptor, ScramQuirk};

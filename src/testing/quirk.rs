@@ -48,6 +48,9 @@ pub enum Quirk {
     /// The answer waits behind the gate. What the request carried has been read, verified and
     /// reported by then.
     HeldBy(Gate),
+    /// By HTTP/2, the stream is reset in place of an answer.
+    #[cfg(feature = "http2")]
+    Reset(Reset),
     /// The response has this field in addition.
     Field(HeaderName, HeaderValue),
 }
@@ -62,6 +65,30 @@ pub enum Close {
     Unannounced,
     /// The request is read to its end and processed; then the connection is closed.
     WithoutAnswer,
+}
+
+/// Why a stream is reset (RFC 9113, section 7).
+#[cfg(feature = "http2")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reset {
+    /// `HTTP_1_1_REQUIRED`.
+    Http1Required,
+    /// `REFUSED_STREAM`: the request was not looked at.
+    RefusedStream,
+    /// `INTERNAL_ERROR`.
+    InternalError,
+}
+
+#[cfg(feature = "http2")]
+impl From<Reset> for h2::Reason {
+    fn from(reset: Reset) -> Self {
+        match reset {
+            Reset::Http1Required => Self::HTTP_1_1_REQUIRED,
+            Reset::RefusedStream => Self::REFUSED_STREAM,
+            Reset::InternalError => Self::INTERNAL_ERROR,
+        }
+    }
 }
 
 /// The content of a `401` or `407`.
@@ -217,6 +244,8 @@ pub(super) struct Effects {
     pub(super) persistence: Option<Persistence>,
     pub(super) trickle: Option<Duration>,
     pub(super) gates: Vec<Gate>,
+    #[cfg(feature = "http2")]
+    pub(super) reset: Option<Reset>,
     pub(super) fields: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -287,6 +316,8 @@ impl Effects {
             Quirk::BareAfterFailure => self.after_failure = AfterFailure::AnswerBare,
             Quirk::Persistence(persistence) => self.persistence = Some(persistence),
             Quirk::TrickledHead(pause) => self.trickle = Some(pause),
+            #[cfg(feature = "http2")]
+            Quirk::Reset(reset) => self.reset = Some(reset),
             Quirk::HeldBy(gate) => self.gates.push(gate),
             Quirk::Field(name, value) => self.fields.push((name, value)),
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 use tokio::sync::watch;
 
 use super::ntlm::SentBindings;
@@ -44,6 +44,8 @@ pub struct Leg {
     pub method: Method,
     /// The request target as it was sent.
     pub target: String,
+    /// The version of HTTP that it came by.
+    pub version: Version,
     /// The request's header fields, without `Authorization` and `Proxy-Authorization`.
     pub headers: HeaderMap,
     /// What came in `Authorization`.

@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::acceptor::Acceptor;
+#[cfg(feature = "http2")]
+use super::connection::drive_http2;
 use super::connection::{Open, drive};
 use super::ntlm::NtlmAcceptor;
 use super::offer::Offer;
@@ -96,6 +98,16 @@ impl Server {
     {
         let open = Open::new(self.shared.clone(), None);
         tokio::spawn(drive(io, open, self.commands.subscribe()));
+    }
+
+    /// The same for a connection that has agreed to HTTP/2 (by ALPN).
+    #[cfg(feature = "http2")]
+    pub fn serve_http2_connection<IO>(&self, io: IO)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let open = Open::new(self.shared.clone(), None);
+        tokio::spawn(drive_http2(io, open, self.commands.subscribe()));
     }
 
     /// Closes the connections that have no request to answer, as servers do after a while.

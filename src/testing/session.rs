@@ -24,7 +24,7 @@ use super::tunnel::Tunnel;
 use super::upgraded::{echo, leave_to};
 use super::wire::Trickle;
 use crate::protection_space::Challenger;
-use crate::service::origin_form;
+use crate::service::{BoxError, origin_form};
 
 const X_CONNECTION: HeaderName = HeaderName::from_static("x-connection");
 const X_LEG: HeaderName = HeaderName::from_static("x-leg");
@@ -56,9 +56,9 @@ impl Guards {
     }
 }
 
-/// The connection ends without an answer.
+/// The connection, or the stream, ends without an answer.
 #[derive(Debug)]
-pub(super) struct Unanswered;
+pub(super) struct Unanswered(Option<BoxError>);
 
 impl fmt::Display for Unanswered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +66,12 @@ impl fmt::Display for Unanswered {
     }
 }
 
-impl std::error::Error for Unanswered {}
+impl std::error::Error for Unanswered {
+    /// hyper looks here for the reason of the reset.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.as_ref().map(|reason| &**reason as _)
+    }
+}
 
 impl Session {
     pub(super) fn new(
@@ -84,6 +89,10 @@ impl Session {
         let answering = self.activity.answering();
         let (mut head, body) = request.into_parts();
         let upgrade = head.extensions.remove::<OnUpgrade>();
+        if head.version == http::Version::HTTP_2 {
+            // Its absolute form is not a proxy's.
+            head.uri = origin_form(&head.uri);
+        }
         let leg = self.shared.recorder.began(self.connection, |number| seen(number, &head));
         let effects = self.shared.script.effects(&Facts {
             connection: self.connection,
@@ -114,7 +123,11 @@ impl Session {
             gate.pass().await;
         }
         if effects.close == Some(Close::WithoutAnswer) {
-            return Err(Unanswered);
+            return Err(Unanswered(None));
+        }
+        #[cfg(feature = "http2")]
+        if let Some(reset) = effects.reset {
+            return Err(Unanswered(Some(h2::Error::from(h2::Reason::from(reset)).into())));
         }
         if let Some(pause) = effects.trickle {
             self.trickle.arm(pause);
@@ -292,6 +305,7 @@ fn seen(number: usize, head: &request::Parts) -> Leg {
         number,
         method: head.method.clone(),
         target: head.uri.to_string(),
+        version: head.version,
         headers,
         authorization: ignored(Challenger::Origin),
         proxy_authorization: ignored(Challenger::Proxy),

@@ -37,17 +37,20 @@ impl ClientBuilder {
     /// [`build_https`](Self::build_https) serves, or a connector with a
     /// [`Tunnel`](crate::client::tunnel::Tunnel) in it.
     pub fn build<C: Connect, B>(self, connector: C) -> Client<C, B> {
-        self.build_securing(connector, None)
+        self.build_securing(connector, None, None)
     }
 
-    /// A client over this connector, and what speaks TLS in tunnels as it does.
+    /// A client over this connector, the same for what goes by any version of HTTP if there is one,
+    /// and what speaks TLS in tunnels as they do.
     pub(super) fn build_securing<C: Connect, B>(
         mut self,
         connector: C,
+        any: Option<C>,
         tls: Option<Arc<dyn Secure>>,
     ) -> Client<C, B> {
         let proxies = self.proxies.take();
-        Client::new(self.dispatcher(Ways { connector, proxies, tls }))
+        let version = self.version;
+        Client::new(self.dispatcher(Ways { version, connector, any, proxies, tls }))
     }
 
     /// A client for `http` alone.

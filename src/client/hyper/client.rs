@@ -16,14 +16,15 @@ use crate::client::response_body::ResponseBody;
 use crate::handshake::{Authenticator, Login, Outcome};
 use crate::service::{BoxError, Error, ErrorKind};
 
-/// An HTTP/1.1 client that logs in.
+/// An HTTP client that logs in.
 ///
 /// `C` is the connector and `B` the body of its requests. A clone shares the connections. Who a
 /// request acts as is, first found: the `Authorization` that its caller set (the request then
 /// passes untouched), the [`Credentials`](crate::Credentials) in its extensions, nobody if
 /// [`Anonymous`](crate::credentials::Anonymous) is there, and the authenticator's own credentials.
 ///
-/// Dropping a response's body before its end, or a request's future, closes that one connection.
+/// Dropping a response's body before its end, or a request's future, closes that one connection; by
+/// HTTP/2 it ends that one stream.
 pub struct Client<C, B> {
     shared: Arc<Dispatcher<Ways<C>, Connection<B>>>,
 }

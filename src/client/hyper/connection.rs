@@ -1,4 +1,4 @@
-//! The leaf: one HTTP/1.1 connection that allocates nothing per request.
+//! The leaf: one HTTP/1.1 connection that allocates nothing per request, or a branch of one by HTTP/2.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use crate::service::{BoxError, LegBody, Line, Tee, Unsent};
 
 /// hyper's response future cannot be named; it lives in this cell, made once per connection and
 /// refilled for each leg.
-trait Cell<B>: Send {
+pub(super) trait Cell<B>: Send {
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>>;
     fn send(self: Pin<&mut Self>, request: Request<LegBody<B>>);
     fn poll_response(
@@ -26,6 +26,14 @@ trait Cell<B>: Send {
     ) -> Poll<Result<Response<Incoming>, BoxError>>;
     fn is_ready(&self) -> bool;
     fn is_closed(&self) -> bool;
+
+    fn streams(&self) -> usize {
+        1
+    }
+
+    fn branch(&self) -> Option<Pin<Box<dyn Cell<B>>>> {
+        None
+    }
 }
 
 pin_project! {
@@ -80,7 +88,7 @@ where
     }
 }
 
-/// One connection.
+/// One connection, or a branch of it.
 pub(in crate::client) struct Connection<B> {
     cell: Pin<Box<dyn Cell<B>>>,
     /// What the last request's body went through, for the next.
@@ -94,11 +102,25 @@ where
 {
     pub(in crate::client) fn new(sender: SendRequest<LegBody<B>>) -> Self {
         let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-        Self { cell: Box::pin(Sender { sender, send, response: None }), tee: None }
+        Self::of(Box::pin(Sender { sender, send, response: None }))
+    }
+}
+
+impl<B> Connection<B> {
+    pub(super) fn of(cell: Pin<Box<dyn Cell<B>>>) -> Self {
+        Self { cell, tee: None }
     }
 }
 
 impl<B> Leaf for Connection<B> {
+    fn streams(&self) -> usize {
+        self.cell.streams()
+    }
+
+    fn branch(&self) -> Option<Self> {
+        self.cell.branch().map(Self::of)
+    }
+
     fn is_ready(&self) -> bool {
         self.cell.is_ready()
     }

@@ -1,4 +1,4 @@
-//! The hyper client: a pool of exclusive leases over authenticated HTTP/1.1 connections.
+//! The hyper client: a pool of exclusive leases over authenticated connections.
 //!
 //! A request has its connection to itself until the response's body has been read: a multi-leg
 //! handshake can neither be interrupted nor continued elsewhere. Connections are kept by origin
@@ -8,6 +8,9 @@
 //! A connection that changes its protocol by a `101` (a WebSocket) leaves the pool: it is its
 //! caller's, by [`hyper::upgrade::on`]. Its place in the limits is free once
 //! the response is dropped; who wants it to count for longer keeps the response.
+//!
+//! With the feature `http2` a builder may ask for HTTP/2 (`ClientBuilder::http2`): a connection then
+//! carries many requests at a time, all of one identity, and nothing logs it in as a whole.
 //!
 //! ```no_run
 //! use bytes::Bytes;
@@ -32,6 +35,8 @@ pub(super) mod connect;
 pub(super) mod connection;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod given;
+#[cfg(feature = "http2")]
+mod http2;
 #[cfg(feature = "native-tls")]
 mod native;
 mod route;

@@ -12,6 +12,7 @@ use crate::client::hyper::channel_bound::ChannelBound;
 use crate::client::hyper::client::Client;
 use crate::client::hyper::given::{self, Given};
 use crate::client::hyper::secure::{BoxTransport, Secure};
+use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
 
 /// The connector for `http` and `https` by the system's TLS, whose connections tell their channel
@@ -36,7 +37,7 @@ impl ClientBuilder {
     pub fn build_with_native_tls<B>(self, connector: TlsConnector) -> Client<NativeTlsConnector, B> {
         let tls = NativeTls(connector);
         let connector = ChannelBound::new(tls.over(http_connector(false)));
-        self.build_securing(connector, Some(Arc::new(tls)))
+        self.build_securing(connector, None, Some(Arc::new(tls)))
     }
 }
 
@@ -49,7 +50,12 @@ impl NativeTls {
 }
 
 impl Secure for NativeTls {
-    fn secure(&self, transport: BoxTransport, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>> {
+    fn secure(
+        &self,
+        transport: BoxTransport,
+        target: Uri,
+        _: HttpVersion,
+    ) -> BoxFuture<Result<BoxTransport, BoxError>> {
         given::by(self.over(Given::new(transport)), target)
     }
 }

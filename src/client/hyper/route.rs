@@ -9,19 +9,28 @@ use hyper::client::conn::http1;
 use crate::client::dispatch::{Reach, Settings};
 use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
+#[cfg(feature = "http2")]
+use crate::client::hyper::http2::{self, Common};
 use crate::client::hyper::secure::{Secure, Transport};
 use crate::client::pool::Host;
 use crate::client::proxy::Proxies;
 use crate::client::tunnel::opening::{Opening, authority};
 use crate::client::tunnel::{TunnelError, TunnelErrorKind};
-use crate::handshake::{Authenticator, Identity};
+#[cfg(feature = "http2")]
+use crate::handshake::Protocol;
+use crate::handshake::{Authenticator, HttpVersion, Identity};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{BoxError, ConnectionInfo, ErrorKind};
 
 /// All the ways that a client has.
 pub(super) struct Ways<C> {
+    /// The highest that is spoken.
+    pub(super) version: HttpVersion,
     /// Connects to origins, and to proxies.
     pub(super) connector: C,
+    /// The same for origins that may be spoken to by any version. Without it, only the connector
+    /// knows what will be spoken.
+    pub(super) any: Option<C>,
     pub(super) proxies: Option<Proxies>,
     /// What speaks TLS with the origins behind tunnels.
     pub(super) tls: Option<Arc<dyn Secure>>,
@@ -39,12 +48,22 @@ where
         settings: &Settings,
         host: &Host,
     ) -> Result<(Connection<B>, ConnectionInfo), BoxError> {
-        let mut connector = self.connector.clone();
         let info = ConnectionInfo::new(host.origin.clone());
+        let version = match self.version {
+            HttpVersion::Any => settings.authenticator.version(&host.origin),
+            HttpVersion::Http1 => HttpVersion::Http1,
+        };
         match &host.key.proxy {
-            None => connection(connector.connect(host.target.clone()).await?, info).await,
+            None => {
+                let mut connector = match (version, &self.any) {
+                    (HttpVersion::Any, Some(any)) => any.clone(),
+                    _ => self.connector.clone(),
+                };
+                self.connection(connector.connect(host.target.clone()).await?, info, settings, host).await
+            }
             Some((proxy, _)) if host.is_forwarded() => {
-                connection(connector.connect(proxy.to_uri()).await?, info.proxy(proxy.clone())).await
+                let io = self.connector.clone().connect(proxy.to_uri()).await?;
+                connection(io, info.proxy(proxy.clone())).await
             }
             Some((proxy, identity)) => {
                 let target = authority(&host.origin);
@@ -57,7 +76,8 @@ where
                     max_restarts: settings.max_restarts,
                 };
                 let tunnel = opening.open(proxy, identity, &target).await.map_err(failed)?;
-                connection(tls.secure(Box::new(tunnel), host.target.clone()).await?, info).await
+                let io = tls.secure(Box::new(tunnel), host.target.clone(), version).await?;
+                self.connection(io, info, settings, host).await
             }
         }
     }
@@ -82,6 +102,34 @@ where
             (everyones, None) => everyones,
         };
         Ok(Some(Box::new((proxy.origin().clone(), identity))))
+    }
+}
+
+impl<C: Connect> Ways<C> {
+    /// What the transport to an origin has agreed to, as far as it is spoken here.
+    #[cfg_attr(not(feature = "http2"), expect(unused_mut, unused_variables))]
+    async fn connection<T, B>(
+        &self,
+        io: T,
+        mut info: ConnectionInfo,
+        settings: &Settings,
+        host: &Host,
+    ) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+    where
+        T: Transport + 'static,
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        #[cfg(feature = "http2")]
+        if self.version == HttpVersion::Any && io.connected().is_negotiated_h2() {
+            let memory = || settings.authenticator.memory(Challenger::Origin, &host.origin);
+            info.protocol = if self.any.is_some() { Protocol::Http2 } else { Protocol::Http2Alone };
+            info.channel_bindings = extra(&io);
+            let memory = (info.protocol == Protocol::Http2).then(memory);
+            return Ok((http2::connection(io, Common::new(&host.target, memory)).await?, info));
+        }
+        connection(io, info).await
     }
 }
 

@@ -4,12 +4,18 @@ use http::Uri;
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 
+use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
 
 /// Speaks TLS with an origin.
 pub(super) trait Secure: Send + Sync {
-    /// By TLS with the host of `target`, over `transport`.
-    fn secure(&self, transport: BoxTransport, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>>;
+    /// By TLS with the host of `target`, over `transport`, for HTTP of this version at the most.
+    fn secure(
+        &self,
+        transport: BoxTransport,
+        target: Uri,
+        version: HttpVersion,
+    ) -> BoxFuture<Result<BoxTransport, BoxError>>;
 }
 
 /// What HTTP is spoken over.

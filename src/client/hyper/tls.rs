@@ -13,6 +13,7 @@ use crate::client::hyper::channel_bound::ChannelBound;
 use crate::client::hyper::client::Client;
 use crate::client::hyper::given::{self, Given};
 use crate::client::hyper::secure::{BoxTransport, Secure};
+use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
 
 /// The connector for `http` and `https`, whose connections by TLS tell their channel bindings.
@@ -30,26 +31,49 @@ impl ClientBuilder {
     }
 
     /// A client for `http` and `https` with the caller's TLS settings: roots, client
-    /// certificates. Its ALPN protocols are set to `http/1.1`.
-    pub fn build_with_tls<B>(self, mut config: ClientConfig) -> Client<HttpsConnector, B> {
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let tls = Rustls(Arc::new(config));
-        let connector = ChannelBound::new(tls.over(http_connector(false)));
-        self.build_securing(connector, Some(Arc::new(tls)))
+    /// certificates. Its ALPN protocols are set to what the client speaks.
+    pub fn build_with_tls<B>(self, config: ClientConfig) -> Client<HttpsConnector, B> {
+        let tls = Rustls::new(config, self.version);
+        let connector = |version| ChannelBound::new(tls.over(http_connector(false), version));
+        let (http1, any) = (connector(HttpVersion::Http1), connector(HttpVersion::Any));
+        self.build_securing(http1, Some(any), Some(Arc::new(tls)))
     }
 }
 
-struct Rustls(Arc<ClientConfig>);
+/// TLS by what it offers (ALPN). The settings share their sessions, which are resumed whatever the
+/// protocol: only early data, which is never sent here, is bound to it (RFC 8446, section 4.2.10).
+struct Rustls {
+    http1: Arc<ClientConfig>,
+    any: Arc<ClientConfig>,
+}
 
 impl Rustls {
-    fn over<C>(&self, connector: C) -> hyper_rustls::HttpsConnector<C> {
-        hyper_rustls::HttpsConnector::from((connector, Arc::clone(&self.0)))
+    fn new(mut config: ClientConfig, version: HttpVersion) -> Self {
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let http1 = Arc::new(config.clone());
+        if version == HttpVersion::Any {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
+        Self { http1, any: Arc::new(config) }
+    }
+
+    fn over<C>(&self, connector: C, version: HttpVersion) -> hyper_rustls::HttpsConnector<C> {
+        let config = match version {
+            HttpVersion::Http1 => &self.http1,
+            HttpVersion::Any => &self.any,
+        };
+        hyper_rustls::HttpsConnector::from((connector, Arc::clone(config)))
     }
 }
 
 impl Secure for Rustls {
-    fn secure(&self, transport: BoxTransport, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>> {
-        given::by(self.over(Given::new(transport)), target)
+    fn secure(
+        &self,
+        transport: BoxTransport,
+        target: Uri,
+        version: HttpVersion,
+    ) -> BoxFuture<Result<BoxTransport, BoxError>> {
+        given::by(self.over(Given::new(transport), version), target)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Logins over TLS that are tied to it: to a server that looks at channel bindings.
 
+mod http2;
 mod lanes;
 #[cfg(feature = "native-tls")]
 mod native;
@@ -77,14 +78,20 @@ struct Https {
 
 impl Https {
     async fn start(builder: Builder, certificate: Certificate) -> Self {
+        Self::offering(builder, certificate, &[]).await
+    }
+
+    /// One that agrees to one of these protocols (ALPN).
+    async fn offering(builder: Builder, certificate: Certificate, protocols: &[&str]) -> Self {
         let server = Arc::new(builder.start().await.expect("a server"));
         let key = PrivateKeyDer::try_from(certificate.key).expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the usual versions")
             .with_no_client_auth()
             .with_single_cert(vec![CertificateDer::from(certificate.der)], key)
             .expect(certificate.name);
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it listens");
@@ -92,12 +99,18 @@ impl Https {
         let (behind, count) = (Arc::clone(&server), Arc::clone(&resumed));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // A client that does not trust the certificate is none of the tests' business here.
-                let Ok(stream) = acceptor.accept(stream).await else { continue };
-                if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
-                    count.fetch_add(1, Ordering::SeqCst);
-                }
-                behind.serve_connection(stream);
+                let (accepting, behind, count) = (acceptor.accept(stream), behind.clone(), count.clone());
+                tokio::spawn(async move {
+                    // A client that does not trust the certificate is none of the tests' business here.
+                    let Ok(stream) = accepting.await else { return };
+                    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                        count.fetch_add(1, Ordering::SeqCst);
+                    }
+                    match stream.get_ref().1.alpn_protocol() {
+                        Some(b"h2") => behind.serve_http2_connection(stream),
+                        _ => behind.serve_connection(stream),
+                    }
+                });
             }
         });
         Self { server, address, resumed }

@@ -1,0 +1,203 @@
+//! A connection by HTTP/2: many requests at a time, each on a branch of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+
+use h2::Reason;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Request, Response, Uri, header};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::TokioExecutor;
+use pin_project_lite::pin_project;
+
+use crate::client::hyper::connection::{Cell, Connection};
+use crate::client::hyper::secure::Transport;
+use crate::handshake::{HttpVersion, OriginMemory};
+use crate::service::{BoxError, LegBody, StreamReset, Unsent};
+
+/// How many requests go out at a time before the server has said how many it takes. Those that are
+/// too many wait in the connection.
+const STREAMS_AT_FIRST: usize = 256;
+
+/// What the branches of a connection share.
+pub(super) struct Common {
+    scheme: Scheme,
+    authority: Authority,
+    /// What is known of the origin, where a connection by HTTP/1.1 can be had instead.
+    memory: Option<Arc<OriginMemory>>,
+    /// How many streams the server takes.
+    streams: AtomicUsize,
+    /// The server's settings have come.
+    answered: AtomicBool,
+    /// The connection has failed a request, even if that does not show yet.
+    failed: AtomicBool,
+}
+
+impl Common {
+    /// For a connection to the host of `target`.
+    pub(super) fn new(target: &Uri, memory: Option<Arc<OriginMemory>>) -> Self {
+        Self {
+            scheme: target.scheme().cloned().unwrap_or(Scheme::HTTPS),
+            authority: target.authority().cloned().expect("a target to connect to has a host"),
+            memory,
+            streams: AtomicUsize::new(STREAMS_AT_FIRST),
+            answered: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the connection is to take no further requests.
+    fn is_retired(&self) -> bool {
+        let needs_http1 = |memory: &Arc<OriginMemory>| memory.version() == HttpVersion::Http1;
+        self.failed.load(Relaxed) || self.memory.as_ref().is_some_and(needs_http1)
+    }
+
+    /// The request as HTTP/2 has it: `Host` becomes the authority (RFC 9113, section 8.3.1).
+    fn address<T>(&self, request: &mut Request<T>) {
+        let host = request.headers_mut().remove(header::HOST);
+        let parse = |host: HeaderValue| match host.as_bytes() == self.authority.as_str().as_bytes() {
+            true => None,
+            false => Authority::try_from(host.as_bytes()).ok(),
+        };
+        let authority = host.and_then(parse).unwrap_or_else(|| self.authority.clone());
+        let target = request.uri().path_and_query().cloned();
+        let uri = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(authority)
+            .path_and_query(target.unwrap_or(PathAndQuery::from_static("/")))
+            .build();
+        *request.uri_mut() = uri.expect("scheme, authority and path are a URI");
+    }
+
+    /// What the failure of a stream means for the connection, and for the request.
+    fn judge<T>(&self, mut error: TrySendError<T>) -> BoxError {
+        let is_back = error.take_message().is_some();
+        let error = error.into_error();
+        let mut source = std::error::Error::source(&error);
+        let of_stream = loop {
+            match source {
+                Some(cause) => match cause.downcast_ref::<h2::Error>() {
+                    Some(cause) => break Some(cause),
+                    None => source = cause.source(),
+                },
+                None => break None,
+            }
+        };
+        let is_reset = of_stream.is_some_and(h2::Error::is_reset);
+        let is_said = of_stream.is_some_and(h2::Error::is_remote);
+        let reason = of_stream.filter(|_| is_said).and_then(h2::Error::reason);
+        // Past `GOAWAY`'s last stream nothing was looked at (RFC 9113, section 6.8).
+        let is_past_end = is_said && of_stream.is_some_and(h2::Error::is_go_away);
+        if !is_reset {
+            self.failed.store(true, Relaxed);
+        }
+        match reason {
+            Some(Reason::HTTP_1_1_REQUIRED) => {
+                self.failed.store(true, Relaxed);
+                StreamReset::Http1Required(error.into()).into()
+            }
+            Some(Reason::REFUSED_STREAM) => Unsent::new(error).into(),
+            _ if is_back || is_past_end => Unsent::new(error).into(),
+            _ if is_reset => StreamReset::Other(error.into()).into(),
+            _ => error.into(),
+        }
+    }
+}
+
+pin_project! {
+    struct Branch<M, F, B> {
+        sender: SendRequest<LegBody<B>>,
+        send: M,
+        common: Arc<Common>,
+        #[pin]
+        response: Option<F>,
+    }
+}
+
+impl<M, F, B> Cell<B> for Branch<M, F, B>
+where
+    M: Fn(&mut SendRequest<LegBody<B>>, Request<LegBody<B>>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<LegBody<B>>>>> + Send + 'static,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.project().sender.poll_ready(cx)
+    }
+
+    fn send(self: Pin<&mut Self>, mut request: Request<LegBody<B>>) {
+        let mut this = self.project();
+        this.common.address(&mut request);
+        let response = (this.send)(this.sender, request);
+        this.response.set(Some(response));
+    }
+
+    fn poll_response(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, BoxError>> {
+        let mut this = self.project();
+        let Some(response) = this.response.as_mut().as_pin_mut() else {
+            return Poll::Ready(Err("no leg is under way on the connection".into()));
+        };
+        let result = ready!(response.poll(cx));
+        this.response.set(None);
+        Poll::Ready(match result {
+            Ok(response) => {
+                this.common.answered.store(true, Relaxed);
+                Ok(response)
+            }
+            Err(error) => Err(this.common.judge(error)),
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.is_closed() || self.common.is_retired()
+    }
+
+    fn streams(&self) -> usize {
+        self.common.streams.load(Relaxed)
+    }
+
+    fn branch(&self) -> Option<Pin<Box<dyn Cell<B>>>> {
+        Some(Box::pin(Self {
+            sender: self.sender.clone(),
+            send: self.send.clone(),
+            common: Arc::clone(&self.common),
+            response: None,
+        }))
+    }
+}
+
+/// HTTP/2 on a transport that has agreed to it.
+pub(super) async fn connection<T, B>(io: T, common: Common) -> Result<Connection<B>, BoxError>
+where
+    T: Transport + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let (sender, mut connection) = http2::handshake(TokioExecutor::new(), io).await?;
+    let common = Arc::new(common);
+    let watched = Arc::downgrade(&common);
+    tokio::spawn(std::future::poll_fn(move |cx| {
+        // Its errors reach the requests on it.
+        let done = Pin::new(&mut connection).poll(cx).map(drop);
+        if let Some(common) = watched.upgrade().filter(|common| common.answered.load(Relaxed)) {
+            common.streams.store(connection.current_max_send_streams(), Relaxed);
+        }
+        done
+    }));
+    let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
+    Ok(Connection::of(Box::pin(Branch { sender, send, common, response: None })))
+}
