@@ -1,6 +1,6 @@
 //! Conversations with real servers. `tests/run` starts them and runs these tests with the rest.
 //!
-//! Each test talks to Apache over http and then over https. What the server saw is read from its
+//! Each test talks to Apache over http and then over https, those of `http2` by HTTP/2 too. What the server saw is read from its
 //! access log, where the query of the request's target tells the tests apart.
 
 mod bindings;
@@ -11,6 +11,7 @@ mod digest;
 #[cfg(unix)]
 mod forward_proxy;
 mod forwarding;
+mod http2;
 #[cfg(unix)]
 mod kerberos;
 mod logins;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use legwork::client::hyper::{ClientBuilder, Connect, HttpsConnector};
@@ -331,6 +331,7 @@ pub(crate) fn post(uri: Uri, body: Body) -> Request<Body> {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) status: u16,
+    pub(crate) version: Version,
     /// `X-Remote-User`: whom the server served.
     pub(crate) user: String,
     /// `X-Peer-Port`: the connection; 0 at lighttpd, which does not say it.
@@ -360,9 +361,9 @@ impl Page {
         let bindings = text(field("x-channel-bindings"));
         let port = text(field("x-peer-port")).parse().unwrap_or_default();
         let outcome = response.extensions_mut().remove();
-        let status = response.status().as_u16();
+        let (status, version) = (response.status().as_u16(), response.version());
         let octets = response.into_body().collect().await.expect("a body").to_bytes();
-        Self { status, user, port, delegated, bindings, text: text(&octets), outcome }
+        Self { status, version, user, port, delegated, bindings, text: text(&octets), outcome }
     }
 
     pub(crate) fn login(&self) -> &Login {
