@@ -102,6 +102,10 @@ where
     carry(http1::Builder::new().serve_connection(io, service).with_upgrades(), &activity, commands).await;
 }
 
+/// How many requests a client may send at a time.
+#[cfg(feature = "http2")]
+const MAX_STREAMS: u32 = 256;
+
 /// The same by HTTP/2.
 #[cfg(feature = "http2")]
 pub(super) async fn drive_http2<IO>(io: IO, open: Open, commands: watch::Receiver<Command>)
@@ -114,7 +118,8 @@ where
         let session = session.clone();
         async move { session.serve(request).await }
     });
-    let builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder.max_concurrent_streams(MAX_STREAMS);
     carry(builder.serve_connection(TokioIo::new(io), service), &activity, commands).await;
 }
 

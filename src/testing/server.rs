@@ -100,7 +100,7 @@ impl Server {
         tokio::spawn(drive(io, open, self.commands.subscribe()));
     }
 
-    /// The same for a connection that has agreed to HTTP/2 (by ALPN).
+    /// The same for a connection that has agreed to HTTP/2 (by ALPN). It takes 256 requests at a time.
     #[cfg(feature = "http2")]
     pub fn serve_http2_connection<IO>(&self, io: IO)
     where

@@ -31,7 +31,8 @@ async fn basic_and_digest_log_in_by_http_2_on_one_connection() {
     let Some(site) = site() else { return };
     for path in ["/basic/", "/digest/"] {
         let client = client(&site, site.user());
-        let pages = all_at_once(&site, &client, path, 256).join_all().await;
+        // Apache takes 100 streams at a time; what is beyond them would have another connection.
+        let pages = all_at_once(&site, &client, path, 96).join_all().await;
         let seen: BTreeSet<_> =
             pages.iter().map(|page| (page.status, page.user.as_str(), page.port)).collect();
         assert_eq!(seen.len(), 1, "{seen:?}");
