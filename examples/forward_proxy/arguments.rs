@@ -18,7 +18,7 @@ UPSTREAM is the proxy that wants the login, such as http://proxy.corp.example:31
 
     --user NAME            user, DOMAIN\\user or user@domain; the password is in the environment
                            variable FORWARD_PROXY_PASSWORD, or is asked for, or is the first line of stdin
-    --ticket               log in by Kerberos, with the tickets of whoever has run kinit (unix)
+    --ticket               log in as whoever has run kinit (Kerberos) or is logged on (Windows)
     --ca FILE.pem          to an https proxy: trust these certificate authorities, not the system's
     --insecure-basic       send Basic's password, which whoever listens on the network can read
     --listen ADDRESS       where to listen (127.0.0.1:3128); port 0 is any free one
@@ -60,7 +60,7 @@ impl Arguments {
             match word.as_str() {
                 "--help" | "-h" => return Ok(None),
                 "--user" => user = Some(value()?),
-                "--ticket" if cfg!(unix) => ticket = true,
+                "--ticket" => ticket = true,
                 "--ca" => ca = Some(value()?),
                 "--insecure-basic" => insecure_basic = true,
                 "--listen" => listen = address(&value()?)?,

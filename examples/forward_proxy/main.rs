@@ -98,14 +98,13 @@ fn authenticator(arguments: &Arguments) -> io::Result<Authenticator> {
         let credentials = Credentials::password(user, arguments::password(user)?);
         return Ok(builder.proxy_credentials(upstream, credentials).build());
     }
-    #[cfg(unix)]
     if arguments.ticket {
         use legwork::credentials::Ambient;
-        use legwork::mechanism::gssapi::Gssapi;
-        use legwork::scheme::Negotiate;
 
         let tickets = Credentials::ambient(Ambient::new());
-        let builder = builder.negotiate(Negotiate::kerberos(Gssapi::kerberos()));
+        #[cfg(unix)]
+        let builder = builder
+            .negotiate(legwork::scheme::Negotiate::kerberos(legwork::mechanism::gssapi::Gssapi::kerberos()));
         return Ok(builder.proxy_credentials(upstream, tickets).build());
     }
     Ok(builder.build())
