@@ -16,17 +16,17 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1 as server_http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use legwork::Origin;
 use legwork::handshake::{AuthenticatorBuilder, Outcome};
 use legwork::service::{AuthenticateLayer, BoxError, ConnectionInfo, MakeAuthenticate};
 use legwork::testing::{DigestAcceptor, DigestVerdict, PresentedDigest};
-use legwork::{Authenticator, Origin};
 use reqwest::Url;
 use reqwest::cookie::{CookieStore, Jar};
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::leaf::{Leaf, origin_form};
-use crate::support::{PASSWORD, USER, by, carol, settings, without_hanging};
+use crate::support::{PASSWORD, USER, builder, by, carol, settings, without_hanging};
 
 /// A server by Digest that hands out a cookie with each nonce.
 struct Tied {
@@ -105,7 +105,7 @@ impl Tied {
 }
 
 fn authenticator(address: SocketAddr) -> AuthenticatorBuilder {
-    Authenticator::builder().credentials(origin(address), carol())
+    builder().credentials(origin(address), carol())
 }
 
 fn origin(address: SocketAddr) -> Origin {

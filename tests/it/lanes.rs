@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use http::{HeaderValue, StatusCode, header};
 use legwork::Client as AnyClient;
+use legwork::Credentials;
 use legwork::client::reqwest::Client;
 use legwork::handshake::{Outcome, Why};
 use legwork::service::{Error, ErrorKind};
 use legwork::testing::{Close, DigestAcceptor, Gate, Offer, Quirk, Server, When};
-use legwork::{Authenticator, Credentials};
 use reqwest::Body;
 use reqwest::cookie::{CookieStore, Jar};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::{
-    PASSWORD, USER, Upload, alice, authenticator, bob, by, over_reqwest, server, server_of_three, settings,
-    statuses, statuses_on, tiring, url, users, whole, without_hanging,
+    PASSWORD, USER, Upload, alice, authenticator, bob, builder, by, over_reqwest, server, server_of_three,
+    settings, statuses, statuses_on, tiring, url, users, whole, without_hanging,
 };
 
 /// A `GET` whose answer is a 200, and its text.
@@ -118,7 +118,7 @@ async fn no_connection_serves_two_users() {
 async fn a_refusal_is_a_response_and_a_wrong_password_is_tried_once() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
     let wrong = Credentials::password(USER, "wrong-pw");
-    let client = over_reqwest(Authenticator::builder().credentials(server.origin(), wrong));
+    let client = over_reqwest(builder().credentials(server.origin(), wrong));
     for expected in [Why::Refused(None), Why::RefusedBefore] {
         let response = client.get(url(&server, "/")).send().await.expect("a response");
         assert_eq!(response.status(), 401);
@@ -219,7 +219,7 @@ async fn a_dropped_request_costs_its_connection_alone() {
 
 #[tokio::test]
 async fn what_cannot_be_reached_is_reqwests_error() {
-    let client = over_reqwest(Authenticator::builder());
+    let client = over_reqwest(builder());
     let error: Error = client.get("http://127.0.0.1:1/").send().await.expect_err("nobody is there");
     let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
     assert!(cause.downcast_ref::<reqwest::Error>().expect("reqwest's").is_connect(), "{}", whole(&error));

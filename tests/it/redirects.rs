@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
+use legwork::Client;
 use legwork::client::redirect::{FollowRedirects, FollowRedirectsLayer, Redirected, Redirects, Stopped};
 use legwork::credentials::Anonymous;
 use legwork::handshake::{AuthenticatorBuilder, Outcome};
 use legwork::testing::{Builder, Connection, Leg, Offer, Quirk, Server, When};
-use legwork::{Authenticator, Client};
 use reqwest::Body;
 use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
@@ -338,7 +338,7 @@ async fn over_reqwest_a_requests_own_credentials_stay_in_their_origin() {
     let other = started(server_of_three([Offer::Ntlm])).await;
     let first = leads(server_of_three([Offer::Ntlm]), 302, "/status/307");
     let first = started(leads(first, 307, &other.uri("/").to_string())).await;
-    let client = over_reqwest(Authenticator::builder().credentials(other.origin(), bob()));
+    let client = over_reqwest(builder().credentials(other.origin(), bob()));
     let client = client.follow_redirects(Redirects::default());
     let request = client.get(url(&first, "/status/302")).credentials(alice());
     let text = request.send().await.expect("a response").text().await.expect("a text");

@@ -240,6 +240,7 @@ impl Log {
     }
 
     /// All legs, once so many have an answer from beyond the login.
+    #[cfg(unix)]
     pub(crate) async fn got_through(&self, count: usize) -> Vec<Leg> {
         self.legs_where(|legs| legs.iter().filter(|leg| leg.status != 407).count() >= count).await
     }

@@ -433,7 +433,6 @@ pub(super) mod held {
     use std::cell::Cell;
 
     thread_local! {
-        #[allow(clippy::missing_const_for_thread_local, reason = "it is one; clippy does not see it for this target")]
         static HELD: Cell<isize> = const { Cell::new(0) };
     }
 
