@@ -6,8 +6,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,24 +24,28 @@ use crate::service::BoxError;
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Lets one connection through.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Gate {
-    is_shut: Arc<AtomicBool>,
-}
+#[derive(Clone, Debug)]
+pub(super) struct Gate;
 
 impl<S> Layer<S> for Gate {
     type Service = Gated<S>;
 
     fn layer(&self, connector: S) -> Gated<S> {
-        Gated { connector, gate: self.clone() }
+        Gated { connector: Arc::new(Mutex::new(Some(connector))) }
     }
 }
 
-/// A connector behind a gate.
-#[derive(Clone, Debug)]
+/// A connector behind a gate, for one use. All clones have the one: reqwest makes one per request,
+/// and that of a connector costs more than the gate.
+#[derive(Debug)]
 pub(super) struct Gated<S> {
-    connector: S,
-    gate: Gate,
+    connector: Arc<Mutex<Option<S>>>,
+}
+
+impl<S> Clone for Gated<S> {
+    fn clone(&self) -> Self {
+        Self { connector: Arc::clone(&self.connector) }
+    }
 }
 
 impl<S, T> Service<T> for Gated<S>
@@ -52,43 +55,52 @@ where
 {
     type Response = S::Response;
     type Error = BoxError;
-    type Future = GateFuture<S::Future>;
+    type Future = GateFuture<S, T, S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.connector.poll_ready(cx).map_err(Into::into)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, target: T) -> Self::Future {
-        if self.gate.is_shut.swap(true, Ordering::Relaxed) {
-            return GateFuture::Refusing { patience: tokio::time::sleep(PATIENCE) };
+        match self.connector.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(connector) => GateFuture::Waiting { connector, target: Some(target) },
+            None => GateFuture::Refusing { patience: tokio::time::sleep(PATIENCE) },
         }
-        GateFuture::Connecting { connecting: self.connector.call(target) }
     }
 }
 
 pin_project! {
     /// Resolves to the connection, or to a refusal.
     #[project = GateProj]
-    pub(super) enum GateFuture<F> {
+    pub(super) enum GateFuture<S, T, F> {
+        /// The connector is to become ready.
+        Waiting { connector: S, target: Option<T> },
         Connecting { #[pin] connecting: F },
         Refusing { #[pin] patience: Sleep },
     }
 }
 
-impl<F, T, E> Future for GateFuture<F>
+impl<S, T> Future for GateFuture<S, T, S::Future>
 where
-    F: Future<Output = Result<T, E>>,
-    E: Into<BoxError>,
+    S: Service<T>,
+    S::Error: Into<BoxError>,
 {
-    type Output = Result<T, BoxError>;
+    type Output = Result<S::Response, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            GateProj::Connecting { connecting } => connecting.poll(cx).map_err(Into::into),
-            GateProj::Refusing { patience } => {
-                ready!(patience.poll(cx));
-                Poll::Ready(Err(Gone.into()))
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let connecting = match self.as_mut().project() {
+                GateProj::Waiting { connector, target } => {
+                    ready!(connector.poll_ready(cx)).map_err(Into::into)?;
+                    connector.call(target.take().expect("it is called once"))
+                }
+                GateProj::Connecting { connecting } => return connecting.poll(cx).map_err(Into::into),
+                GateProj::Refusing { patience } => {
+                    ready!(patience.poll(cx));
+                    return Poll::Ready(Err(Gone.into()));
+                }
+            };
+            self.set(Self::Connecting { connecting });
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{HeaderValue, Request, Response, header};
 use http_body::Body as _;
 use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::{Body, Url};
+use reqwest::{Body, ResponseBuilderExt, Url};
 use tower_service::Service;
 
 use crate::client::dispatch::{Reach, Settings};
@@ -51,7 +51,7 @@ fn one_connection(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_info(true);
     builder
-        .connector_layer(Gate::default())
+        .connector_layer(Gate)
         .http1_only()
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(None)
@@ -65,6 +65,17 @@ fn one_connection(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 pub(super) struct Original {
     pub(super) url: Url,
     pub(super) timeout: Option<Duration>,
+}
+
+impl Original {
+    /// Of a user in the URL, reqwest's own builder has made an `Authorization`. Where it cannot be
+    /// taken out, there is none.
+    pub(super) fn new(mut url: Url, timeout: Option<Duration>) -> Self {
+        if !url.username().is_empty() || url.password().is_some() {
+            let _ = url.set_username("").and_then(|()| url.set_password(None));
+        }
+        Self { url, timeout }
+    }
 }
 
 /// One connection.
@@ -138,7 +149,7 @@ impl Line<Body> for Lane {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Body>, BoxError>> {
         leg.poll(cx).map(|result| match result {
-            Ok(response) => self.answered(response.into()),
+            Ok(response) => self.answered(response),
             Err(error) if Gone::is_behind(&error) => {
                 self.is_gone = true;
                 Err(Unsent::new(error).into())
@@ -149,7 +160,13 @@ impl Line<Body> for Lane {
 }
 
 impl Lane {
-    fn answered(&mut self, mut response: Response<Body>) -> Result<Response<Body>, BoxError> {
+    fn answered(&mut self, response: reqwest::Response) -> Result<Response<Body>, BoxError> {
+        let told = Response::builder().url(response.url().clone()).body(());
+        let mut response = Response::from(response);
+        // reqwest makes its own response of this one again, and looks for the URL there.
+        if let Ok(told) = told {
+            response.extensions_mut().extend(told.into_parts().0.extensions);
+        }
         if !self.has_told {
             self.has_told = true;
             tell_bindings(&mut response);

@@ -53,18 +53,18 @@ mod lane;
 mod request;
 
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::{Method, Response};
-use reqwest::{Body, IntoUrl, ResponseBuilderExt, Url};
+use reqwest::{Body, IntoUrl, Url};
 use tower_service::Service;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::dispatch::Dispatcher;
-use crate::client::redirect::{Redirected, Redirects, follow};
+use crate::client::redirect::{Redirects, follow};
 use crate::client::reqwest::lane::{Lane, Lanes, Original};
 use crate::client::response_body::ResponseBody;
 use crate::handshake::{Authenticator, Login, Outcome};
@@ -177,30 +177,26 @@ impl Client {
     /// The future resolves to an [`Error`] if there is no response, with reqwest's own behind it
     /// where there is one. A refused login is a response.
     pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
-        let (origins, redirects) =
-            (Origins { shared: Arc::clone(&self.shared), is_redirected: false }, self.redirects);
-        ResponseFuture(Box::pin(async move {
-            let (mut url, timeout) = (request.url().clone(), request.timeout().copied());
-            // Of a user in it, reqwest's own builder has made an `Authorization`. Where it cannot be
-            // taken out, there is none.
-            let _ = url.set_username("").and_then(|()| url.set_password(None));
-            let mut request =
-                http::Request::try_from(request).map_err(|error| ErrorKind::Request(error.into()))?;
-            request.extensions_mut().insert(Original { url: url.clone(), timeout });
-            let response = match redirects {
-                Some(redirects) => {
-                    Box::pin(follow(origins, request, redirects, |body| again(body, &url))).await?
-                }
-                None => origins.shared.send(request).await?,
-            };
-            let (mut parts, body) = response.into_parts();
-            if let Some(Redirected { uri, hops: 1.., .. }) = parts.extensions.get() {
-                url = Url::parse(&uri.to_string()).map_err(|error| ErrorKind::Request(error.into()))?;
+        let (first, timeout) = (request.url().clone(), request.timeout().copied());
+        let mut request = match http::Request::try_from(request) {
+            Ok(request) => request,
+            Err(error) => {
+                let error = ErrorKind::Request(error.into()).into();
+                return ResponseFuture(Box::pin(std::future::ready(Err(error))));
             }
-            let told = Response::builder().url(url).body(()).expect("a URL is no field");
-            parts.extensions.extend(told.into_parts().0.extensions);
-            Ok(Response::from_parts(parts, Body::wrap(body)).into())
-        }))
+        };
+        let shared = Arc::clone(&self.shared);
+        ResponseFuture(match self.redirects {
+            None => {
+                request.extensions_mut().insert(Original::new(first, timeout));
+                Box::pin(shared.send(request))
+            }
+            Some(redirects) => {
+                request.extensions_mut().insert(Original::new(first.clone(), timeout));
+                let origins = Origins { shared, is_redirected: false };
+                Box::pin(follow(origins, request, redirects, move |body| again(body, &first)))
+            }
+        })
     }
 
     /// Logs in at the origin of `url` ahead of the first real request, by a `HEAD`: so that a
@@ -282,7 +278,9 @@ impl Service<http::Request<Body>> for Origins {
         if std::mem::replace(&mut self.is_redirected, true) {
             let url = match Url::parse(&request.uri().to_string()) {
                 Ok(url) => url,
-                Err(error) => return Box::pin(ready(Err(ErrorKind::Request(error.into()).into()))),
+                Err(error) => {
+                    return Box::pin(std::future::ready(Err(ErrorKind::Request(error.into()).into())));
+                }
             };
             if let Some(original) = request.extensions_mut().get_mut::<Original>() {
                 original.url = url;
@@ -303,13 +301,14 @@ fn again(body: &mut Body, url: &Url) -> Option<Body> {
 
 /// Resolves to the response that ends the handshake.
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(BoxFuture<Result<reqwest::Response, Error>>);
+pub struct ResponseFuture(BoxFuture<Result<Response<ResponseBody<Body>>, Error>>);
 
 impl Future for ResponseFuture {
     type Output = Result<reqwest::Response, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+        let response = ready!(self.0.as_mut().poll(cx))?;
+        Poll::Ready(Ok(response.map(Body::wrap).into()))
     }
 }
 
