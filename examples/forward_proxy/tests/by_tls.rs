@@ -36,6 +36,7 @@ async fn behind_tls(server: Arc<Server>) -> Origin {
 }
 
 #[tokio::test]
+#[cfg_attr(windows, ignore = "wine refuses channel bindings in the first call of the system's NTLM")]
 async fn the_login_at_a_trusted_one_is_tied_to_its_tls() {
     let builder = upstream(Offer::Ntlm).page("a page");
     let (server, echo) = (Arc::new(builder.start().await.expect("a server")), echo().await);

@@ -276,6 +276,7 @@ fn as_many_as_the_descriptors_allow(tunnels: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(windows, ignore = "wine takes minutes for a thousand logins by the system")]
 async fn a_thousand_tunnels_are_open_at_the_same_time() {
     let tunnels = as_many_as_the_descriptors_allow(1_000);
     let (upstream, origin) = (upstream(Offer::Ntlm).start().await.expect("a server"), echo().await);
