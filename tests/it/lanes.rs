@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, header};
 use legwork::Client as AnyClient;
 use legwork::Credentials;
 use legwork::client::reqwest::Client;
 use legwork::handshake::{Outcome, Why};
 use legwork::service::{Error, ErrorKind};
-use legwork::testing::{Close, DigestAcceptor, Gate, Offer, Quirk, Server, When};
+use legwork::testing::{Close, Gate, Offer, Quirk, Server, When};
 use reqwest::Body;
 use reqwest::cookie::{CookieStore, Jar};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::{
-    PASSWORD, USER, Upload, alice, authenticator, bob, builder, by, over_reqwest, server, server_of_three,
-    settings, statuses, statuses_on, tiring, url, users, whole, without_hanging,
+    USER, Upload, alice, all_are_served, authenticator, bob, builder, by, over_reqwest, schemes_of_origins,
+    server, server_of_three, settings, statuses, statuses_on, tiring, url, users, whole, without_hanging,
 };
 
 /// A `GET` whose answer is a 200, and its text.
@@ -29,14 +29,7 @@ async fn fetch(client: &Client, server: &Server, path: &str) -> String {
 
 #[tokio::test]
 async fn each_scheme_logs_in_on_one_connection() {
-    let digest = DigestAcceptor::new("a realm").user(USER, PASSWORD);
-    let cases: [(Offer, &[u16]); 4] = [
-        (Offer::Ntlm, &[401, 401, 200, 200]),
-        (Offer::Negotiate, &[401, 401, 200, 200]),
-        (Offer::judged("Digest", digest), &[401, 200, 200]),
-        (Offer::basic("a realm"), &[401, 200, 200]),
-    ];
-    for (offer, expected) in cases {
+    for (offer, expected) in schemes_of_origins() {
         let server = server([offer.clone()]).start().await.expect("a server");
         let client = over_reqwest(authenticator(&server).dangerous_secrets_over_plain_http(true));
         for target in ["/", "/?a=b%20c"] {
@@ -53,23 +46,14 @@ async fn each_scheme_logs_in_on_one_connection() {
 
 async fn all_succeed(server: Server, tasks: usize, requests: usize) {
     let server = Arc::new(server);
-    let client = over_reqwest(authenticator(&server));
-    let mut set = JoinSet::new();
-    for _ in 0..tasks {
-        let (client, server) = (client.clone(), Arc::clone(&server));
-        set.spawn(async move {
-            for _ in 0..requests {
-                fetch(&client, &server, "/").await;
-            }
-        });
-    }
-    while let Some(done) = set.join_next().await {
-        done.expect("no task fails");
-    }
-    let report = server.report();
-    assert_eq!((report.misplaced(), report.refused()), (0, 0));
-    let served = report.legs().filter(|leg| leg.status == Some(StatusCode::OK)).count();
-    assert_eq!(served, tasks * requests);
+    let (client, asked) = (over_reqwest(authenticator(&server)), Arc::clone(&server));
+    all_are_served(&server, tasks, requests, move || {
+        let (client, server) = (client.clone(), Arc::clone(&asked));
+        async move {
+            fetch(&client, &server, "/").await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

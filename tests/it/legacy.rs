@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use legwork::client::legacy::Client as LegacyClient;
 use legwork::handshake::AuthenticatorBuilder;
-use legwork::testing::{Close, DigestAcceptor, Gate, Offer, Quirk, Server, When};
+use legwork::testing::{Close, Gate, Offer, Quirk, Server, When};
 use legwork::{Client, Credentials};
-use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::*;
@@ -36,14 +34,7 @@ async fn page(client: &OverLegacy, request: http::Request<Full<Bytes>>) -> Strin
 
 #[tokio::test]
 async fn each_scheme_logs_in_on_one_connection() {
-    let digest = DigestAcceptor::new("a realm").user(USER, PASSWORD);
-    let cases: [(Offer, &[u16]); 4] = [
-        (Offer::Ntlm, &[401, 401, 200, 200]),
-        (Offer::Negotiate, &[401, 401, 200, 200]),
-        (Offer::judged("Digest", digest), &[401, 200, 200]),
-        (Offer::basic("a realm"), &[401, 200, 200]),
-    ];
-    for (offer, expected) in cases {
+    for (offer, expected) in schemes_of_origins() {
         let server = server([offer.clone()]).start().await.expect("a server");
         let client = over_legacy(authenticator(&server).dangerous_secrets_over_plain_http(true));
         for target in ["/", "/?a=b%20c"] {
@@ -58,23 +49,14 @@ async fn each_scheme_logs_in_on_one_connection() {
 
 async fn all_succeed(server: Server, tasks: usize, requests: usize) {
     let server = Arc::new(server);
-    let client = over_legacy(authenticator(&server));
-    let mut set = JoinSet::new();
-    for _ in 0..tasks {
-        let (client, server) = (client.clone(), Arc::clone(&server));
-        set.spawn(async move {
-            for _ in 0..requests {
-                page(&client, get(&server, "/")).await;
-            }
-        });
-    }
-    while let Some(done) = set.join_next().await {
-        done.expect("no task fails");
-    }
-    let report = server.report();
-    assert_eq!((report.misplaced(), report.refused()), (0, 0));
-    let served = report.legs().filter(|leg| leg.status == Some(StatusCode::OK)).count();
-    assert_eq!(served, tasks * requests);
+    let (client, asked) = (over_legacy(authenticator(&server)), Arc::clone(&server));
+    let report = all_are_served(&server, tasks, requests, move || {
+        let (client, server) = (client.clone(), Arc::clone(&asked));
+        async move {
+            page(&client, get(&server, "/")).await;
+        }
+    })
+    .await;
     assert!(report.connections().len() <= 64);
 }
 

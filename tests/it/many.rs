@@ -5,38 +5,20 @@ use std::time::Duration;
 
 use legwork::testing::{Offer, Quirk, RefusalBody, Server};
 use legwork::{Client, Credentials};
-use tokio::task::JoinSet;
 
 use crate::support::*;
 
 async fn all_succeed(server: Server, tasks: usize, requests: usize) {
     let server = Arc::new(server);
-    let client = client(&server);
-    let mut set = JoinSet::new();
-    for _ in 0..tasks {
-        let (client, server) = (client.clone(), Arc::clone(&server));
-        set.spawn(async move {
-            for _ in 0..requests {
-                let response = client.request(get(&server, "/")).await.expect("a response");
-                assert_eq!(
-                    response.status(),
-                    200,
-                    "{:?}",
-                    response.extensions().get::<legwork::handshake::Outcome>()
-                );
-                text(response).await;
-            }
-        });
-    }
-    while let Some(done) = set.join_next().await {
-        done.expect("no task fails");
-    }
-    let report = server.report();
-    assert_eq!(report.misplaced(), 0);
+    let (client, asked) = (client(&server), Arc::clone(&server));
+    let report = all_are_served(&server, tasks, requests, move || {
+        let (client, server) = (client.clone(), Arc::clone(&asked));
+        async move {
+            fetch(&client, get(&server, "/")).await;
+        }
+    })
+    .await;
     assert!(report.handshakes() <= report.connections().len());
-    assert_eq!(report.refused(), 0);
-    let served = report.legs().filter(|leg| leg.status.is_some_and(|status| status == 200)).count();
-    assert_eq!(served, tasks * requests);
 }
 
 // go-ntlmssp, sonar-golc 109

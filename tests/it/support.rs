@@ -20,7 +20,8 @@ use legwork::protection_space::Challenger;
 use legwork::scheme::{Negotiate, NtlmScheme};
 use legwork::service::{Error, Limits};
 use legwork::testing::{
-    Builder, Connection, Gate, Leg, Offer, Persistence, Quirk, RefusalBody, Report, Server, Verdict, When,
+    Builder, Connection, DigestAcceptor, Gate, Leg, Offer, Persistence, Quirk, RefusalBody, Report, Server,
+    Verdict, When,
 };
 use legwork::{Authenticator, Client, Credentials};
 use rustls::{ClientConfig, RootCertStore};
@@ -183,6 +184,46 @@ pub(crate) fn by(
 
 pub(crate) fn url(server: &Server, path: &str) -> String {
     server.uri(path).to_string()
+}
+
+/// So many tasks send so many requests each by `send`, which reads a 200. No leg goes astray.
+pub(crate) async fn all_are_served<F>(
+    server: &Server,
+    tasks: usize,
+    requests: usize,
+    send: impl Fn() -> F + Clone + Send + 'static,
+) -> Report
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut set = JoinSet::new();
+    for _ in 0..tasks {
+        let send = send.clone();
+        set.spawn(async move {
+            for _ in 0..requests {
+                send().await;
+            }
+        });
+    }
+    while let Some(done) = set.join_next().await {
+        done.expect("no task fails");
+    }
+    let report = server.report();
+    assert_eq!((report.misplaced(), report.refused()), (0, 0));
+    let served = report.legs().filter(|leg| leg.status.is_some_and(|status| status == 200)).count();
+    assert_eq!(served, tasks * requests);
+    report
+}
+
+/// Each scheme that an origin may want, and the statuses of a login and of a request after it.
+pub(crate) fn schemes_of_origins() -> [(Offer, &'static [u16]); 4] {
+    let digest = DigestAcceptor::new("a realm").user(USER, PASSWORD);
+    [
+        (Offer::Ntlm, &[401, 401, 200, 200]),
+        (Offer::Negotiate, &[401, 401, 200, 200]),
+        (Offer::judged("Digest", digest), &[401, 200, 200]),
+        (Offer::basic("a realm"), &[401, 200, 200]),
+    ]
 }
 
 /// A safety net, never a measure: what takes longer hangs.
