@@ -45,6 +45,10 @@ impl Ambient {
 
     /// This ticket cache in place of the default one, such as `FILE:/tmp/krb5cc_1000`. An error on
     /// Windows, like a keytab: there are none.
+    ///
+    /// A collection in a folder (`DIR:/path`) stands for its primary cache, or with a
+    /// [`principal`](Self::principal) for the cache of that one. In collections of another kind
+    /// (`KEYRING:`, `KCM:`) the principal has to be the primary one: for another, name its cache.
     #[must_use]
     pub fn cache(mut self, name: impl Into<String>) -> Self {
         self.cache = Some(name.into());
@@ -81,6 +85,13 @@ impl Ambient {
     /// The keytab, if one is named.
     pub fn client_keytab_name(&self) -> Option<&str> {
         self.client_keytab.as_deref()
+    }
+
+    /// Whether nothing is named: whoever the system takes for the user.
+    #[cfg(all(unix, feature = "gssapi"))]
+    pub(crate) fn is_default(&self) -> bool {
+        let Self { principal, cache, client_keytab, stable: _ } = self;
+        [principal, cache, client_keytab].into_iter().all(Option::is_none)
     }
 
     /// Whether every login is the same user's.

@@ -142,18 +142,22 @@ async fn a_login_for_a_session_is_made_by_each_request_without_its_cookie() {
 #[tokio::test]
 async fn a_password_gets_its_ticket_without_kinit_and_keeps_it() {
     for site in sites() {
-        let before = site.tickets_granted("bob@LAB.TEST");
-        let bob = site.credentials("KRB5_USER_BOB", "KRB5_PASSWORD_BOB");
-        let authenticator = kerberos(&site, bob).build();
-        for _ in 0..3 {
-            // A new client, and so a new connection; the tickets are the authenticator's.
-            let client = site.build(Client::builder(authenticator.clone()));
-            let page = Page::get(&client, site.uri("/krb/")).await;
-            assert_eq!((page.status, page.user.as_str()), (200, "bob@LAB.TEST"), "{page:?}");
-            assert_eq!(page.login().principal.as_deref(), Some("bob@LAB.TEST"));
+        for (carrier, negotiate) in by_each_carrier() {
+            let before = site.tickets_granted("erin@LAB.TEST");
+            let erin = site.credentials("KRB5_USER_COUNTED", "KRB5_PASSWORD_COUNTED");
+            let authenticator = site.authenticator(erin).negotiate(negotiate).build();
+            for _ in 0..3 {
+                // A new client, and so a new connection; the tickets are the authenticator's.
+                let client = site.build(Client::builder(authenticator.clone()));
+                let page = Page::get(&client, site.uri("/krb/")).await;
+                assert_eq!((page.status, page.user.as_str()), (200, "erin@LAB.TEST"), "{page:?}");
+                assert_eq!(page.login().principal.as_deref(), Some("erin@LAB.TEST"));
+            }
+            let granted = site.tickets_granted("erin@LAB.TEST") - before;
+            // One for the KDC, and another one for the system's SPNEGO; one for the server.
+            let wanted = if carrier == "the system's SPNEGO" { 3 } else { 2 };
+            assert_eq!(granted, wanted, "{carrier}");
         }
-        let granted = site.tickets_granted("bob@LAB.TEST") - before;
-        assert_eq!(granted, 2, "one for the KDC, one for the server");
     }
 }
 
@@ -172,6 +176,116 @@ async fn a_keytab_and_the_default_cache_log_in() {
             assert_eq!((page.status, page.user.as_str()), (200, "alice@LAB.TEST"), "{ambient:?}: {page:?}");
         }
     }
+}
+
+/// Bob's credentials from each place but the default cache, which is alice's.
+fn bob_from_each_place(site: &Site) -> Vec<Credentials> {
+    let ambient = Ambient::new;
+    let bob = || ambient().principal("bob@LAB.TEST");
+    let ambient = [
+        ambient().cache(site.value("CCACHE_BOB")),
+        bob().cache(site.value("CCACHE_BOB")),
+        ambient().client_keytab(site.value("KEYTAB_BOB")),
+        bob().client_keytab(site.value("KEYTAB_BOB")),
+    ];
+    let passwords = ["bob@LAB.TEST", "bob", "bob@lab.test", "lab.test\\bob"]
+        .map(|name| Credentials::password(name, site.value("KRB5_PASSWORD_BOB")));
+    ambient.into_iter().map(Credentials::ambient).chain(passwords).collect()
+}
+
+#[tokio::test]
+async fn the_user_asked_for_logs_in_though_the_default_cache_is_another_users() {
+    for site in sites() {
+        for (carrier, negotiate) in by_each_carrier() {
+            for credentials in bob_from_each_place(&site) {
+                let authenticator = site.authenticator(credentials.clone()).negotiate(negotiate.clone());
+                let client = site.client_with(authenticator);
+                let page = Page::get(&client, site.uri("/krb/")).await;
+                let user = (page.status, page.user.as_str());
+                assert_eq!(user, (200, "bob@LAB.TEST"), "{carrier}, {credentials:?}: {page:?}");
+                assert_eq!(page.login().principal.as_deref(), Some("bob@LAB.TEST"), "{credentials:?}");
+                let again = Page::get(&client, site.uri("/krb/two.html")).await;
+                let user = (again.status, again.user.as_str());
+                assert_eq!(user, (200, "bob@LAB.TEST"), "{carrier}, {credentials:?}: {again:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_principal_whose_cache_is_not_the_primary_one_logs_in() {
+    for site in sites() {
+        for (carrier, negotiate) in by_each_carrier() {
+            for user in ["bob@LAB.TEST", "bob", "alice@LAB.TEST"] {
+                let ambient = Ambient::new().principal(user).cache(site.value("CCACHES"));
+                let authenticator =
+                    site.authenticator(Credentials::ambient(ambient)).negotiate(negotiate.clone());
+                let page = Page::get(&site.client_with(authenticator), site.uri("/krb/")).await;
+                let principal = page.login().principal.as_deref();
+                assert_eq!((page.status, principal), (200, Some(page.user.as_str())), "{carrier}, {user}");
+                assert!(page.user.starts_with(user), "{carrier}, {user}: {page:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_principal_without_a_ticket_in_the_named_place_sends_nothing() {
+    for site in sites() {
+        let alice = || Ambient::new().principal("alice@LAB.TEST");
+        for (i, (carrier, negotiate)) in by_each_carrier().into_iter().enumerate() {
+            for (j, ambient) in [
+                alice().cache(site.value("CCACHE_BOB")),
+                alice().client_keytab(site.value("KEYTAB_BOB")),
+                Ambient::new().principal("carol@LAB.TEST").cache(site.value("CCACHES")),
+                Ambient::new().principal("carol@LAB.TEST"),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let mark = format!("nobody-{}-{i}-{j}", site.scheme);
+                let credentials = Credentials::ambient(ambient.clone());
+                let authenticator = site.authenticator(credentials).negotiate(negotiate.clone());
+                let page =
+                    Page::get(&site.client_with(authenticator), site.uri(&format!("/krb/?{mark}"))).await;
+                let why = page.why("Negotiate");
+                assert!(matches!(why, Why::CannotStart(_)), "{carrier}, {ambient:?}: {why:?}");
+                assert_eq!(statuses(&site.log(&mark, 1).await), [401], "{carrier}, {ambient:?}");
+            }
+        }
+    }
+}
+
+// Run in a process of its own, for whose user the library has an NTLM password: carol's.
+#[tokio::test]
+async fn a_principal_is_not_exchanged_for_the_systems_ntlm_user() {
+    const CHILD: &str = "LEGWORK_LAB_HAS_AN_NTLM_USER";
+    let Some(site) = sites().into_iter().next() else { return };
+    if std::env::var_os(CHILD).is_none() {
+        let users = std::path::Path::new(site.value("APACHE_ACCESS_LOG")).with_file_name("ntlm_users");
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", "kerberos::a_principal_is_not_exchanged_for_the_systems_ntlm_user"])
+            .env(CHILD, "1")
+            .env("NTLM_USER_FILE", users)
+            .output()
+            .expect("this program runs");
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        return;
+    }
+    let client = |credentials| {
+        // By the host's name: NTLM cannot take a Kerberos principal for a target.
+        let gssapi = Gssapi::spnego().canonicalize(Canonicalization::Configured);
+        site.client_with(site.authenticator(credentials).negotiate(Negotiate::new(gssapi)))
+    };
+    for credentials in bob_from_each_place(&site) {
+        let page = Page::get(&client(credentials.clone()), site.uri("/ntlm/")).await;
+        assert_eq!((page.status, page.user.as_str()), (401, ""), "{credentials:?}: {page:?}");
+    }
+    // Where nobody is named it may be carol, and the outcome says so.
+    let page = Page::get(&client(Credentials::ambient(Ambient::new())), site.uri("/ntlm/")).await;
+    let login = page.login();
+    assert_eq!((page.status, page.user.as_str(), login.mechanism), (200, "LAB\\carol", "NTLM"), "{page:?}");
+    assert_eq!(login.principal.as_deref(), Some("LAB\\carol"), "not alice, whose ticket was of no use");
 }
 
 #[tokio::test]
@@ -202,6 +316,41 @@ async fn heimdals_library_logs_in_as_mits_does() {
     }
 }
 
+// Run in a process of its own: Heimdal does not read where MIT's configuration has the default cache.
+#[tokio::test]
+async fn heimdals_spnego_takes_the_default_cache_and_says_what_it_does_not_take() {
+    const CHILD: &str = "LEGWORK_LAB_HAS_A_DEFAULT_CACHE";
+    let Some(site) = sites().into_iter().next() else { return };
+    if std::env::var_os(CHILD).is_none() {
+        let test = "kerberos::heimdals_spnego_takes_the_default_cache_and_says_what_it_does_not_take";
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--exact", test])
+            .env(CHILD, "1")
+            .env("KRB5CCNAME", site.value("CCACHE"))
+            .output()
+            .expect("this program runs");
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        return;
+    }
+    let client = |credentials| {
+        let heimdal = Gssapi::spnego().with_library("libgssapi.so.3");
+        site.client_with(site.authenticator(credentials).negotiate(Negotiate::new(heimdal)))
+    };
+    let page = Page::get(&client(Credentials::ambient(Ambient::new())), site.uri("/krb/")).await;
+    assert_eq!((page.status, page.user.as_str()), (200, "alice@LAB.TEST"), "{page:?}");
+    assert_eq!(page.login().principal.as_deref(), Some("alice@LAB.TEST"));
+    for (credentials, wanted) in [
+        (Credentials::password("carol@LAB.TEST", site.value("NTLM_PASSWORD")), "SPNEGO cannot use"),
+        (Credentials::ambient(Ambient::new().principal("alice@LAB.TEST")), "SPNEGO cannot use"),
+        (Credentials::ambient(Ambient::new().principal("bob@LAB.TEST")), "no ticket"),
+        (Credentials::ambient(Ambient::new().cache(site.value("CCACHE_BOB"))), "a named ticket cache"),
+    ] {
+        let page = Page::get(&client(credentials), site.uri("/krb/")).await;
+        let why = page.why("Negotiate");
+        assert!(matches!(why, Why::CannotStart(why) if why.contains(wanted)), "{wanted}: {why:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_four_tasks_at_once_log_in_past_the_servers_replay_cache() {
     for site in sites() {
@@ -228,26 +377,26 @@ async fn sixty_four_tasks_at_once_log_in_past_the_servers_replay_cache() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_reaches_the_kdc_once_whatever_the_number_of_requests() {
     for site in sites() {
-        site.kadmin("modprinc -unlock lockme");
-        let wrong = Credentials::password(site.value("KRB5_USER_LOCKABLE"), "not-the-pw");
-        let client = site.client_with(
-            site.authenticator(wrong).negotiate(Negotiate::kerberos_or_ntlm(Gssapi::kerberos())),
-        );
-        let mut tasks = JoinSet::new();
-        for _ in 0..256 {
-            let (client, uri) = (client.clone(), site.uri("/mixed/"));
-            tasks.spawn(async move { Page::get(&client, uri).await });
-        }
-        while let Some(page) = tasks.join_next().await {
-            let page = page.expect("no task fails");
-            match page.why("Negotiate") {
-                Why::Refused(Some(why)) => assert!(why.contains("refused the password"), "{why}"),
-                Why::RefusedBefore => {}
-                why => panic!("{why:?}"),
+        for negotiate in [Negotiate::kerberos_or_ntlm(Gssapi::kerberos()), Negotiate::new(Gssapi::spnego())] {
+            site.kadmin("modprinc -unlock lockme");
+            let wrong = Credentials::password(site.value("KRB5_USER_LOCKABLE"), "not-the-pw");
+            let client = site.client_with(site.authenticator(wrong).negotiate(negotiate));
+            let mut tasks = JoinSet::new();
+            for _ in 0..256 {
+                let (client, uri) = (client.clone(), site.uri("/mixed/"));
+                tasks.spawn(async move { Page::get(&client, uri).await });
             }
+            while let Some(page) = tasks.join_next().await {
+                let page = page.expect("no task fails");
+                match page.why("Negotiate") {
+                    Why::Refused(Some(why)) => assert!(why.contains("refused the password"), "{why}"),
+                    Why::RefusedBefore => {}
+                    why => panic!("{why:?}"),
+                }
+            }
+            let account = site.kadmin("getprinc lockme");
+            assert!(account.contains("Failed password attempts: 1\n"), "{account}");
         }
-        let account = site.kadmin("getprinc lockme");
-        assert!(account.contains("Failed password attempts: 1\n"), "{account}");
     }
 }
 

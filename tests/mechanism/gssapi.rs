@@ -70,12 +70,13 @@ impl Acceptor for Apache {
 fn check(mechanism: impl Mechanism + 'static) {
     let Some(lab) = lab() else { return };
     let address = lab["APACHE_HTTP"].trim_start_matches("http://").to_owned();
-    let user = |password: &str| Credentials::password(lab["KRB5_USER"].as_str(), password);
+    // Not the owner of the default cache, in whose name a library might log in as well.
+    let user = |password: &str| Credentials::password(lab["KRB5_USER_BOB"].as_str(), password);
     let pair = Pair {
         mechanism: Arc::new(mechanism),
         acceptor: Box::new(move || Box::new(Apache { address: address.clone() })),
         target_name: "HTTP/localhost",
-        right: user(&lab["KRB5_PASSWORD"]),
+        right: user(&lab["KRB5_PASSWORD_BOB"]),
         wrong: user("wrong-pw"),
         established: ("Kerberos", Binding::Request),
     };

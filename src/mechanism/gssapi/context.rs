@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::credentials::Credentials;
+use crate::credentials::{Ambient, Credentials};
 use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::gssapi::{Canonicalization, Gssapi};
@@ -32,10 +32,10 @@ impl Start {
         let Self { gssapi, arguments, now } = self;
         let target_name = &*arguments.target_name;
         let attempt = Attempt { target_name, credentials: &arguments.credentials };
-        let mut acquired = gssapi
+        let acquired = gssapi
             .system
             .tickets
-            .acquire(library, &arguments.credentials, *now)
+            .acquire(library, &arguments.credentials, gssapi.mechanism, *now)
             .map_err(|error| (error, false))?;
         let setup = Setup {
             credential: Arc::clone(&acquired.credential),
@@ -50,7 +50,8 @@ impl Start {
             let stale = acquired.was_kept && status::is_about_the_ticket(&failure);
             (status::explain(&failure, &attempt), stale)
         })?;
-        let principal = acquired.principal();
+        // Not before the first step, in which the target may choose among the system's caches.
+        let principal = acquired.credential.principal();
         let continued = Continued {
             context,
             setup,
@@ -61,7 +62,7 @@ impl Start {
             now: *now,
             binding: Binding::Request,
         };
-        Ok(continued.advance(initiated))
+        continued.advance(initiated).map_err(|error| (error, false))
     }
 }
 
@@ -124,27 +125,51 @@ struct Continued {
 }
 
 impl Continued {
-    fn advance(mut self, initiated: Initiated) -> Step {
+    fn advance(mut self, initiated: Initiated) -> Result<Step, MechanismError> {
         let Initiated { token, is_complete, flags, mechanism } = initiated;
         let ntlm = describe::ntlm_message(&token);
         if ntlm.is_some() {
+            self.check_ntlm()?;
             self.binding = Binding::Connection;
+            self.principal = None;
         }
         if !is_complete {
             // Kerberos is through with its first token, whatever comes back; NTLM's takes another
             // leg (MS-NLMP, section 2.2.1.1).
             let expects = if ntlm == Some(1) { Expects::Challenge } else { Expects::Success };
             let proves = expects == Expects::Success;
-            return Step::Continue { token, context: Box::new(self), expects, proves };
+            return Ok(Step::Continue { token, context: Box::new(self), expects, proves });
         }
         let established = Established {
             mechanism: mechanism.as_deref().map_or(self.name(), name),
-            principal: self.principal,
+            principal: self.logged_in()?,
             mutual: flags & flag::MUTUAL != 0,
             binding: self.binding,
             integrity: Some(Box::new(Integrity(self.context))),
         };
-        Step::Complete { token: Some(token).filter(|token| !token.is_empty()), established }
+        Ok(Step::Complete { token: Some(token).filter(|token| !token.is_empty()), established })
+    }
+
+    /// The principal that the established context names. It must be the owner of the credentials.
+    fn logged_in(&self) -> Result<Option<String>, MechanismError> {
+        let initiator = self.context.initiator();
+        if self.principal.is_some() && initiator.is_some() {
+            status::check_same(self.principal.as_deref(), initiator.as_deref())?;
+        }
+        Ok(initiator.or_else(|| self.principal.clone()))
+    }
+
+    /// The system's SPNEGO has chosen NTLM, which logs in as the system's NTLM user. That is an error
+    /// where the caller has said who it is to be.
+    fn check_ntlm(&self) -> Result<(), MechanismError> {
+        if self.credentials.as_ambient().is_some_and(Ambient::is_default) {
+            return Ok(());
+        }
+        let principal = self.principal.as_deref().unwrap_or("the principal asked for");
+        Err(MechanismError::new(
+            ErrorKind::Credentials,
+            format!("the GSS-API library's SPNEGO chose NTLM, which would not log in as {principal}"),
+        ))
     }
 
     /// The mechanism, as far as the tokens tell.
@@ -168,7 +193,7 @@ impl SecurityContext for Continued {
             return Err(MechanismError::new(ErrorKind::TicketRefused, error));
         }
         match self.context.step(&self.setup, Some(input)) {
-            Ok(initiated) => Ok(self.advance(initiated)),
+            Ok(initiated) => self.advance(initiated),
             // A proof of who the server is that nobody asked for.
             Err(_) if self.rule == MutualAuthentication::Off => {
                 Ok(Step::Complete { token: None, established: self.finish_without_token()? })

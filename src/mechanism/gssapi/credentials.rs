@@ -15,7 +15,8 @@ const MAX_KEPT: usize = 1024;
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// The tickets that passwords have got. A credential of the library holds the ticket-granting
-/// ticket, and collects those for servers.
+/// ticket, and collects those for servers. All of them serve the one mechanism of the `Gssapi` that
+/// owns this table, so the user and the password are key enough.
 #[derive(Default)]
 pub(super) struct Tickets(Mutex<HashMap<Credentials, Kept>>);
 
@@ -31,24 +32,18 @@ pub(super) struct Acquired {
     pub(super) was_kept: bool,
 }
 
-impl Acquired {
-    /// Whose they are; known once a context has been begun with them.
-    pub(super) fn principal(&mut self) -> Option<String> {
-        self.credential.principal()
-    }
-}
-
 impl Tickets {
-    /// Asks a KDC where a password is new here.
+    /// Credentials for a context of this mechanism. Asks a KDC where a password is new here.
     pub(super) fn acquire(
         &self,
         library: &Arc<Library>,
         credentials: &Credentials,
+        mechanism: Oid,
         now: SystemTime,
     ) -> Result<Acquired, MechanismError> {
         if let Some(ambient) = credentials.as_ambient() {
-            let credential =
-                acquire_ambient(library, ambient).map_err(|error| explain(error, credentials))?;
+            let found = find_ambient(library, ambient).map_err(|error| explain(error, credentials))?;
+            let credential = found.for_context(mechanism, credentials)?;
             return Ok(Acquired { credential: Arc::new(credential), was_kept: false });
         }
         let Some((username, password)) = credentials.as_password() else {
@@ -57,9 +52,9 @@ impl Tickets {
         if let Some(credential) = self.kept(credentials, now) {
             return Ok(Acquired { credential, was_kept: true });
         }
-        let credential =
-            Arc::new(acquire_by_password(library, &principal(username)?, password, credentials)?);
-        let lifetime = Duration::from_secs(u64::from(credential.lifetime));
+        let found = ask_kdc(library, &principal(username)?, password, credentials)?;
+        let lifetime = Duration::from_secs(u64::from(found.kerberos.lifetime));
+        let credential = Arc::new(found.for_context(mechanism, credentials)?);
         // A moment beyond what the clock can hold is one at which nothing is kept.
         if let Some(until) = now.checked_add(lifetime) {
             self.keep(credentials.clone(), Kept { credential: Arc::clone(&credential), until }, now);
@@ -100,19 +95,97 @@ impl Tickets {
     }
 }
 
-fn acquire_ambient(library: &Arc<Library>, ambient: &Ambient) -> Result<Credential, AcquireError> {
+/// Where the library gets credentials from.
+enum Source<'a> {
+    /// The default cache and keytab.
+    Default,
+    Store(Store),
+    Password(&'a Secret),
+}
+
+impl Source<'_> {
+    fn acquire(
+        &self,
+        library: &Arc<Library>,
+        name: Option<&Name>,
+        mechanism: Oid,
+    ) -> Result<Credential, AcquireError> {
+        match self {
+            Self::Default => Credential::acquire(library, name, mechanism),
+            Self::Store(store) => Credential::acquire_from(library, name, store, mechanism),
+            Self::Password(password) => {
+                Credential::acquire_with_password(library, name, password.expose(), mechanism)
+            }
+        }
+    }
+}
+
+/// Kerberos' credentials, and where they came from.
+struct Found<'a> {
+    library: &'a Arc<Library>,
+    kerberos: Credential,
+    source: Source<'a>,
+}
+
+impl Found<'_> {
+    /// Makes them fit for a context of this mechanism; the owner stays the same.
+    ///
+    /// SPNEGO finds nothing for itself in credentials that were acquired only for Kerberos. MIT's
+    /// does not fail then: it logs in as the owner of the default cache.
+    fn for_context(self, mechanism: Oid, credentials: &Credentials) -> Result<Credential, MechanismError> {
+        let Self { library, kerberos, source } = self;
+        if mechanism == Oid::KERBEROS {
+            return Ok(kerberos);
+        }
+        let failed = |error| explain(error, credentials);
+        if credentials.as_ambient().is_some_and(Ambient::is_default) {
+            // Not asked for their owner: the target has yet to choose among the caches.
+            return source.acquire(library, None, mechanism).map_err(failed);
+        }
+        // The owner's name is of Kerberos' own kind. NTLM does not take it, and so stays out of
+        // SPNEGO's list: its user might be another one.
+        let owner = kerberos.owner().map_err(AcquireError::Failed).map_err(failed)?;
+        let credential = source.acquire(library, Some(&owner), mechanism).map_err(explain_spnego)?;
+        status::check_same(owner.display().as_deref(), credential.principal().as_deref())?;
+        Ok(credential)
+    }
+}
+
+fn find_ambient<'a>(library: &'a Arc<Library>, ambient: &Ambient) -> Result<Found<'a>, AcquireError> {
     let name = ambient.principal_name().map(|name| Name::import(library, name, Oid::KERBEROS_PRINCIPAL));
     let name = name.transpose().map_err(AcquireError::Failed)?;
     let (cache, client_keytab) = (ambient.cache_name(), ambient.client_keytab_name());
-    if cache.is_none() && client_keytab.is_none() {
-        return Credential::acquire(library, name.as_ref(), Oid::KERBEROS);
-    }
-    let store = Store {
-        // The tickets that a keytab gets must not land in the user's own cache.
-        cache: cache.map(str::to_owned).or_else(|| client_keytab.map(|keytab| cache_of(keytab, ambient))),
-        client_keytab: client_keytab.map(str::to_owned),
+    let from = |source: Source<'static>| {
+        let kerberos = source.acquire(library, name.as_ref(), Oid::KERBEROS)?;
+        Ok(Found { library, kerberos, source })
     };
-    Credential::acquire_from(library, name.as_ref(), &store, Oid::KERBEROS)
+    if cache.is_none() && client_keytab.is_none() {
+        return from(Source::Default);
+    }
+    let store = |cache: Option<String>| {
+        Source::Store(Store { cache, client_keytab: client_keytab.map(str::to_owned) })
+    };
+    // The tickets that a keytab gets must not land in the user's own cache.
+    let named = cache.map(str::to_owned).or_else(|| client_keytab.map(|keytab| cache_of(keytab, ambient)));
+    from(store(named)).or_else(|error| {
+        let caches = cache.filter(|_| name.is_some()).map(caches_in_folder).unwrap_or_default();
+        caches.into_iter().find_map(|cache| from(store(Some(cache))).ok()).ok_or(error)
+    })
+}
+
+/// The caches of a collection in a folder (`DIR:/path`). In a collection that is named, the library
+/// looks only at the primary cache, whichever principal it is asked for.
+fn caches_in_folder(collection: &str) -> Vec<String> {
+    // Two colons name a single cache.
+    let folder = collection.strip_prefix("DIR:").filter(|folder| !folder.starts_with(':'));
+    let Some(entries) = folder.and_then(|folder| std::fs::read_dir(folder).ok()) else { return Vec::new() };
+    let mut caches: Vec<_> = entries
+        .filter_map(|entry| entry.ok()?.path().to_str().map(str::to_owned))
+        .filter(|path| path.rsplit('/').next().is_some_and(|file| file.starts_with("tkt")))
+        .map(|path| format!("DIR::{path}"))
+        .collect();
+    caches.sort();
+    caches
 }
 
 /// A cache in memory, the same one for each login by this keytab.
@@ -120,19 +193,21 @@ fn cache_of(keytab: &str, ambient: &Ambient) -> String {
     format!("MEMORY:legwork {keytab} {}", ambient.principal_name().unwrap_or_default())
 }
 
-fn acquire_by_password(
-    library: &Arc<Library>,
+fn ask_kdc<'a>(
+    library: &'a Arc<Library>,
     principal: &str,
-    password: &Secret,
+    password: &'a Secret,
     credentials: &Credentials,
-) -> Result<Credential, MechanismError> {
+) -> Result<Found<'a>, MechanismError> {
     check_octets(principal, password)?;
     let name = Name::import(library, principal, Oid::USER_NAME)
         .map_err(|failure| explain(AcquireError::Failed(failure), credentials))?;
-    // With the mechanism Kerberos, whatever the context's: SPNEGO says "invalid name" to a wrong
-    // password.
-    Credential::acquire_with_password(library, &name, password.expose(), Oid::KERBEROS)
-        .map_err(|error| explain(error, credentials))
+    let source = Source::Password(password);
+    // For Kerberos first, whatever the context's mechanism: SPNEGO calls a wrong password an
+    // invalid name, and asking again to learn more would count as another attempt.
+    let kerberos =
+        source.acquire(library, Some(&name), Oid::KERBEROS).map_err(|error| explain(error, credentials))?;
+    Ok(Found { library, kerberos, source })
 }
 
 /// The library takes both for text that ends at the first NUL: what follows would not count.
@@ -166,6 +241,18 @@ fn principal(username: &str) -> Result<String, MechanismError> {
     })
 }
 
+/// The error for credentials that the library takes for Kerberos but not for SPNEGO.
+fn explain_spnego(error: AcquireError) -> MechanismError {
+    let words = match error {
+        AcquireError::Failed(failure) => failure.words,
+        AcquireError::Unsupported(what) => format!("no support for {what}"),
+    };
+    let sentence = format!(
+        "the GSS-API library's SPNEGO cannot use these credentials ({words}); Gssapi::kerberos() can, also inside Spnego"
+    );
+    MechanismError::new(ErrorKind::Unavailable, sentence)
+}
+
 fn explain(error: AcquireError, credentials: &Credentials) -> MechanismError {
     match error {
         AcquireError::Failed(failure) => status::explain(&failure, &Attempt { target_name: "", credentials }),
@@ -188,6 +275,22 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Credentials);
         }
         assert!(check_octets("alice", &Secret::new("password")).is_ok());
+    }
+
+    #[test]
+    fn a_folder_of_caches_is_a_collection_and_a_cache_is_none() {
+        let folder = std::env::temp_dir().join(format!("legwork-caches-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for file in ["tkt", "tktBob", "primary", "other"] {
+            std::fs::write(folder.join(file), "").expect("a file");
+        }
+        let path = folder.to_str().expect("UTF-8");
+        let found = caches_in_folder(&format!("DIR:{path}"));
+        assert_eq!(found, [format!("DIR::{path}/tkt"), format!("DIR::{path}/tktBob")]);
+        for single in [format!("DIR::{path}/tkt"), format!("FILE:{path}/tkt"), "DIR:/nowhere".to_owned()] {
+            assert!(caches_in_folder(&single).is_empty(), "{single}");
+        }
+        std::fs::remove_dir_all(&folder).expect("it is there");
     }
 
     #[test]

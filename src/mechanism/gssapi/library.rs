@@ -112,6 +112,10 @@ functions! {
         *mut u32, Handle, *mut Handle, Handle, *const RawOid, u32, u32, *const Bindings, *const Buffer,
         *mut *const RawOid, *mut Buffer, *mut u32, *mut u32,
     );
+    gss_inquire_context: fn(
+        *mut u32, Handle, *mut Handle, *mut Handle, *mut u32, *mut *const RawOid, *mut u32, *mut c_int,
+        *mut c_int,
+    );
     gss_delete_sec_context: fn(*mut u32, *mut Handle, *mut Buffer);
     gss_display_status: fn(*mut u32, u32, c_int, *const RawOid, *mut u32, *mut Buffer);
     gss_get_mic: fn(*mut u32, Handle, u32, *const Buffer, *mut Buffer);
@@ -403,8 +407,11 @@ impl Name {
         }
     }
 
-    /// The name as the library writes it.
+    /// The name as the library writes it; `None` for `GSS_C_NO_NAME`, too.
     pub(super) fn display(&self) -> Option<String> {
+        if self.handle.is_null() {
+            return None;
+        }
         let (mut minor, mut text) = (0, Buffer::EMPTY);
         // SAFETY: the name is live, `text` is a live place, and the type is not asked for.
         let major = unsafe {
@@ -521,10 +528,10 @@ impl Credential {
         Self::made(library, handle, 0, (major, minor))
     }
 
-    /// By a password, which is not in the result but for what the library keeps of it.
+    /// With a password, which is not in the result but for what the library keeps of it.
     pub(super) fn acquire_with_password(
         library: &Arc<Library>,
-        name: &Name,
+        name: Option<&Name>,
         password: &str,
         mechanism: Oid,
     ) -> Result<Self, AcquireError> {
@@ -533,13 +540,14 @@ impl Credential {
         };
         let (mut minor, mut handle, mut raw) = (0, ptr::null_mut(), mechanism.raw());
         let mechanisms = OidSet { count: 1, elements: &mut raw };
+        let name = name.map_or(ptr::null_mut(), |name| name.handle);
         let password = Buffer::lent(password.as_bytes());
         let mut lifetime = 0;
         // SAFETY: as in `acquire`; the library copies the password and wipes its copy.
         let major = unsafe {
             acquire_with_password(
                 &mut minor,
-                name.handle,
+                name,
                 &password,
                 0,
                 &mechanisms,
@@ -565,8 +573,12 @@ impl Credential {
         }
     }
 
-    /// Whose they are.
-    pub(super) fn principal(&self) -> Option<String> {
+    /// Whose they are. If no name was given, this makes the library choose a cache, unless the
+    /// target of a context has chosen one before.
+    ///
+    /// By `gss_inquire_cred`, since MIT's SPNEGO lacks `gss_inquire_cred_by_mech`. The credentials
+    /// are for one mechanism, which is the one that answers; SPNEGO asks the first one inside it.
+    pub(super) fn owner(&self) -> Result<Name, Failure> {
         let (mut minor, mut handle) = (0, ptr::null_mut());
         // SAFETY: the credentials are live, `handle` is a live place, and the rest is not asked for.
         let major = unsafe {
@@ -580,10 +592,15 @@ impl Credential {
             )
         };
         let name = Name { library: Arc::clone(&self.library), handle };
-        if is_error(major) || handle.is_null() {
-            return None;
+        match is_error(major) {
+            true => Err(self.library.failure(major, minor, Oid::KERBEROS)),
+            false => Ok(name),
         }
-        name.display()
+    }
+
+    /// Their owner's name, as far as the library tells.
+    pub(super) fn principal(&self) -> Option<String> {
+        self.owner().ok()?.display()
     }
 }
 
@@ -683,6 +700,28 @@ impl Context {
             flags,
             mechanism: static_oid(actual),
         })
+    }
+
+    /// Who has logged in with this context, once it is established and as far as the library tells.
+    pub(super) fn initiator(&self) -> Option<String> {
+        let (mut minor, mut handle) = (0, ptr::null_mut());
+        // SAFETY: the context is live (null is GSS_C_NO_CONTEXT, an error), `handle` is a live
+        // place, and the rest is not asked for.
+        let major = unsafe {
+            (self.library.functions.gss_inquire_context)(
+                &mut minor,
+                self.handle,
+                &mut handle,
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
+        };
+        let name = Name { library: Arc::clone(&self.library), handle };
+        if is_error(major) { None } else { name.display() }
     }
 
     /// `gss_get_mic`, with the default protection.

@@ -26,11 +26,15 @@
 //! | [`Credentials`] | What is done |
 //! |---|---|
 //! | [`Ambient`](crate::credentials::Ambient) | the default ticket cache (`KRB5CCNAME`), or the default client keytab (`KRB5_CLIENT_KTNAME`) |
-//! | the same with a principal, a cache or a keytab | those |
+//! | the same with a principal, a cache or a keytab | those; in a collection of caches in a folder (`DIR:/path`), the principal's |
 //! | `user@realm` and a password | a ticket from the realm's KDC, with no `kinit`; the realm in upper case |
 //! | `realm\user` and a password, `realm` with a dot in it | the same |
 //! | `user` and a password | the same in the default realm of `krb5.conf` |
 //! | `DOMAIN\user` and a password, no dot in `DOMAIN` | cannot start: a NetBIOS domain is no realm |
+//!
+//! Whoever the default cache belongs to, only the owner of the credentials that were asked for logs
+//! in. The library is asked who that is, before a token goes out and again when the context is
+//! established; another answer is an error that names both.
 //!
 //! Tickets got with a password are kept, with all tickets for servers, while the mechanism lives
 //! and they hold. They are in memory alone.
@@ -53,6 +57,7 @@
 //! | the KDC does not know `HTTP/host` | the server has no service principal of that name: use the host's canonical name, or [`target_name`](crate::handshake::AuthenticatorBuilder::target_name) |
 //! | no KDC answers | the network, or `krb5.conf`; `KRB5_TRACE=/dev/stderr` shows who was asked |
 //! | the clocks differ | NTP |
+//! | the library's SPNEGO cannot use the credentials | [`Gssapi::kerberos`], inside [`Spnego`](crate::mechanism::spnego::Spnego) where the server wants that |
 //! | the server cannot decrypt the ticket | its keytab is older than its key at the KDC |
 //!
 //! [`Unavailable`]: ErrorKind::Unavailable
@@ -112,8 +117,13 @@ impl Gssapi {
 
     /// The library's own SPNEGO, with whatever mechanisms the system has in it.
     ///
-    /// What it negotiates is the system's business: with a plugin for NTLM, for example, it may
-    /// choose that.
+    /// With credentials that say who is to log in (a principal, a cache, a keytab, a password), that
+    /// is only Kerberos. Without, what it negotiates is the system's business: with a plugin for
+    /// NTLM, for example, it may choose that and log in as the system's NTLM user.
+    ///
+    /// A password asks the KDC for a ticket twice, once for Kerberos to learn what is wrong with it
+    /// and once for SPNEGO. Heimdal's SPNEGO takes only the default cache; its
+    /// [Kerberos](Self::kerberos) takes passwords and principals, too.
     pub fn spnego() -> Self {
         Self::new(Oid::SPNEGO)
     }

@@ -134,6 +134,20 @@ pub(super) fn is_about_the_ticket(failure: &Failure) -> bool {
         )
 }
 
+/// Checks that the owner of the acquired credentials is the one to log in.
+///
+/// # Errors
+///
+/// [`ErrorKind::Credentials`] if it is another principal, or if either is unknown.
+pub(super) fn check_same(acquired: Option<&str>, found: Option<&str>) -> Result<(), MechanismError> {
+    if acquired.is_some() && acquired == found {
+        return Ok(());
+    }
+    let [acquired, found] = [acquired, found].map(|name| name.unwrap_or("an unknown principal"));
+    let sentence = format!("the GSS-API library logs in as {found}, not as {acquired}");
+    Err(MechanismError::new(ErrorKind::Credentials, sentence))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +168,19 @@ mod tests {
             let error = explain(&failure(7, code), &attempt);
             assert_eq!(error.kind(), kind, "{error}");
             assert!(!error.to_string().contains("alice-pw"));
+        }
+    }
+
+    #[test]
+    fn a_user_other_than_the_owner_of_the_credentials_is_an_error() {
+        let (alice, bob) = (Some("alice@LAB.TEST"), Some("bob@LAB.TEST"));
+        assert!(check_same(alice, alice).is_ok());
+        for (acquired, found) in [(alice, bob), (alice, None), (None, bob), (None, None)] {
+            let error = check_same(acquired, found).expect_err("somebody else");
+            assert_eq!(error.kind(), ErrorKind::Credentials);
+            for name in [acquired, found].into_iter().flatten() {
+                assert!(error.to_string().contains(name), "{error}");
+            }
         }
     }
 
