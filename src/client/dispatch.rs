@@ -10,6 +10,7 @@ use http_body::Body;
 
 use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
 use crate::client::response_body::ResponseBody;
+use crate::client::retries::{Retries, RetryLimits};
 use crate::handshake::{Authenticator, Identity};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
@@ -107,19 +108,10 @@ where
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
-        let (mut unsent, mut closed, mut restarts) = (0, 0, 0);
+        let limits = RetryLimits { unsent: MAX_UNSENT, restarts: self.settings.max_restarts };
+        let mut retries = Retries::within(limits);
         loop {
-            let Failure { error, retry } = *failure;
-            let Some((grounds, pending)) = retry else { return Err(error) };
-            let (tries, limit) = match grounds {
-                Retry::Unsent => (&mut unsent, MAX_UNSENT),
-                Retry::Closed => (&mut closed, 1),
-                Retry::Renew => (&mut restarts, self.settings.max_restarts),
-            };
-            if *tries >= limit {
-                return Err(error);
-            }
-            *tries += 1;
+            let (grounds, pending) = retries.again(*failure)?;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
             let wanted = Wanted { uri, identity: &pending.identity, via };

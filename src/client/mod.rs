@@ -12,6 +12,7 @@ pub mod redirect;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 mod response_body;
+mod retries;
 mod runtime;
 pub mod tunnel;
 

@@ -1,7 +1,7 @@
 //! What a service gets from its surroundings where they are tokio's.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::blocking::BlockingSteps;
 use crate::service::{BoxFuture, Environment, Timer};
@@ -23,5 +23,10 @@ pub struct TokioTimer;
 impl Timer for TokioTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    /// Stands still where tokio's clock does.
+    fn now(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
     }
 }

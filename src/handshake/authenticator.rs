@@ -45,7 +45,7 @@ pub struct Authenticator(Arc<Inner>);
 
 struct Inner {
     options: Options,
-    provider: Option<(ProviderId, Arc<dyn CredentialsProvider>)>,
+    sources: Option<(ProviderId, Sources)>,
     guard: Option<Guard>,
     memories: Memories,
 }
@@ -87,15 +87,23 @@ impl Authenticator {
 
     /// Who a request acts as that names nobody itself.
     pub fn identity(&self) -> Identity {
-        match &self.0.provider {
+        match &self.0.sources {
             Some((id, _)) => Identity::Provider(*id),
             None => Identity::None,
         }
     }
 
     /// Who answers a [`Question`](crate::handshake::Question).
-    pub fn provider(&self) -> Option<&Arc<dyn CredentialsProvider>> {
-        self.0.provider.as_ref().map(|(_, provider)| provider)
+    pub fn provider(&self) -> Option<&dyn CredentialsProvider> {
+        self.0.sources.as_ref().map(|(_, sources)| sources as _)
+    }
+
+    /// The credentials for an origin or a proxy, as far as they need no provider to be asked.
+    pub(super) fn look_up(&self, provider: ProviderId, challenger: Challenger, origin: &Origin) -> LookUp {
+        match &self.0.sources {
+            Some((own, sources)) if *own == provider => sources.look_up(challenger, origin),
+            _ => LookUp::Ask,
+        }
     }
 
     pub(super) fn schemes(&self) -> &[Arc<dyn Scheme>] {
@@ -426,11 +434,10 @@ impl AuthenticatorBuilder {
     pub fn build(self) -> Authenticator {
         let Self { fixed, provider, ambient, .. } = self;
         let none = fixed.is_empty() && provider.is_none() && ambient.is_none();
-        let provider: Option<Arc<dyn CredentialsProvider>> =
-            (!none).then(|| Arc::new(Sources { fixed, provider, ambient }) as _);
+        let sources = Sources { fixed, provider, ambient };
         Authenticator(Arc::new(Inner {
             options: self.options,
-            provider: provider.map(|provider| (ProviderId::unique(), provider)),
+            sources: (!none).then(|| (ProviderId::unique(), sources)),
             guard: self.guard.then(Guard::default),
             memories: Memories::new(self.origins),
         }))
@@ -450,20 +457,41 @@ struct Sources {
     ambient: Option<(Credentials, OriginPatterns)>,
 }
 
+/// What is known of an origin's credentials without asking a provider.
+pub(super) enum LookUp {
+    Found(Credentials),
+    Nothing,
+    /// There is a provider, which has to be asked.
+    Ask,
+}
+
+impl Sources {
+    fn look_up(&self, challenger: Challenger, origin: &Origin) -> LookUp {
+        if let Some(fixed) = self.fixed.find(challenger, origin) {
+            return LookUp::Found(fixed.clone());
+        }
+        match self.provider {
+            Some(_) => LookUp::Ask,
+            None => self.ambient_for(origin).map_or(LookUp::Nothing, LookUp::Found),
+        }
+    }
+
+    fn ambient_for(&self, origin: &Origin) -> Option<Credentials> {
+        let ambient = self.ambient.as_ref().filter(|(_, allowed)| allowed.matches(origin));
+        ambient.map(|(credentials, _)| credentials.clone())
+    }
+}
+
 impl CredentialsProvider for Sources {
     fn credentials(&self, query: CredentialsQuery<'_>) -> CredentialsFuture {
-        if let Some(fixed) = self.fixed.find(query.challenger, query.origin) {
-            let fixed = fixed.clone();
-            return Box::pin(std::future::ready(Ok(Some(fixed))));
-        }
-        let ambient = self.ambient.as_ref().filter(|(_, allowed)| allowed.matches(query.origin));
-        let ambient = ambient.map(|(credentials, _)| credentials.clone());
-        match &self.provider {
-            Some(provider) => {
+        match (self.look_up(query.challenger, query.origin), &self.provider) {
+            (LookUp::Ask, Some(provider)) => {
+                let ambient = self.ambient_for(query.origin);
                 let provided = provider.credentials(query);
                 Box::pin(async move { Ok(provided.await?.or(ambient)) })
             }
-            None => Box::pin(std::future::ready(Ok(ambient))),
+            (LookUp::Found(credentials), _) => Box::pin(std::future::ready(Ok(Some(credentials)))),
+            (LookUp::Nothing | LookUp::Ask, _) => Box::pin(std::future::ready(Ok(None))),
         }
     }
 }

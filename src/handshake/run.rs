@@ -83,6 +83,24 @@ impl Run {
         self.exchange.respond(None, request)
     }
 
+    /// What it wants once the steps that cannot block have been run.
+    pub(super) fn settled(
+        &mut self,
+        mut reply: Result<Reply, SchemeError>,
+        request: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        loop {
+            match reply {
+                Ok(Reply::Step(job)) if !job.may_block() => {
+                    let moment = request.moments.moment();
+                    let moment = moment.map_err(|error| SchemeError::mechanism(self.scheme.name(), error))?;
+                    reply = self.exchange.resume(job.run(moment));
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// The challenge that goes on with it, if the server sent one: the strongest of several, whatever
     /// the server's order.
     pub(super) fn continuation<'a>(&self, challenges: &'a Challenges) -> Option<&'a Challenge> {

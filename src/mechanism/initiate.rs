@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use zeroize::Zeroize;
 
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
+use crate::mechanism::MechanismError;
 
 /// Who logs in where and how; cheap to clone.
 #[derive(Clone, Debug)]
@@ -121,6 +122,26 @@ impl Moment {
     }
 }
 
+/// Where moments come from: the clocks and the random source of whoever drives a handshake. The
+/// system's are [`SystemMoments`](crate::service::SystemMoments).
+pub trait Moments {
+    /// The present by a clock that is never set back: what pauses and waits are measured with.
+    fn instant(&self) -> Instant;
+
+    /// The present by the wall clock, with randomness that nobody else gets.
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] if the source of randomness fails.
+    fn moment(&self) -> Result<Moment, MechanismError>;
+}
+
+impl fmt::Debug for dyn Moments + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Moments(..)")
+    }
+}
+
 /// Randomness for one security context: 32 octets, drawn by the caller and used once.
 pub struct Entropy([u8; 32]);
 
@@ -145,5 +166,20 @@ impl Drop for Entropy {
 impl fmt::Debug for Entropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Entropy(..)")
+    }
+}
+
+/// A moment that a test has chosen.
+#[cfg(test)]
+pub(crate) struct FixedMoment(pub(crate) SystemTime);
+
+#[cfg(test)]
+impl Moments for FixedMoment {
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn moment(&self) -> Result<Moment, MechanismError> {
+        Ok(Moment::new(self.0, [7; 32]))
     }
 }

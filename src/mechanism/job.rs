@@ -16,7 +16,6 @@ pub struct StepJob {
 enum Work {
     Initiate { mechanism: Arc<dyn Mechanism>, arguments: Initiate },
     Continue { context: Box<dyn SecurityContext>, input: Vec<u8> },
-    Draw,
     Compute(Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>),
 }
 
@@ -30,11 +29,6 @@ impl StepJob {
     /// A further step, with the peer's token.
     pub fn proceed(context: Box<dyn SecurityContext>, input: Vec<u8>, may_block: bool) -> Self {
         Self { work: Work::Continue { context, input }, may_block }
-    }
-
-    /// No step at all: the present and fresh randomness, for a scheme without a mechanism.
-    pub fn draw() -> Self {
-        Self { work: Work::Draw, may_block: false }
     }
 
     /// Work of a scheme's own that takes processor time, such as many rounds of a hash.
@@ -67,7 +61,6 @@ impl StepJob {
                 mechanism.initiate(arguments, moment).step(None).map(Came::Step)
             }
             Work::Continue { context, input } => context.step(Some(&input)).map(Came::Step),
-            Work::Draw => Ok(Came::Moment(moment)),
             Work::Compute(work) => Ok(Came::Computed(work())),
         })
     }
@@ -95,7 +88,6 @@ pub struct Stepped(Result<Came, MechanismError>);
 #[derive(Debug)]
 enum Came {
     Step(Step),
-    Moment(Moment),
     Computed(Box<dyn Any + Send>),
 }
 
@@ -118,19 +110,7 @@ impl Stepped {
     pub fn into_result(self) -> Result<Step, MechanismError> {
         match self.0? {
             Came::Step(step) => Ok(step),
-            Came::Moment(_) | Came::Computed(_) => Err(out_of_turn()),
-        }
-    }
-
-    /// What was [drawn](StepJob::draw).
-    ///
-    /// # Errors
-    ///
-    /// Why it could not be drawn.
-    pub fn into_moment(self) -> Result<Moment, MechanismError> {
-        match self.0? {
-            Came::Moment(moment) => Ok(moment),
-            Came::Step(_) | Came::Computed(_) => Err(out_of_turn()),
+            Came::Computed(_) => Err(out_of_turn()),
         }
     }
 
@@ -142,7 +122,7 @@ impl Stepped {
     pub fn into_computed<T: 'static>(self) -> Result<T, MechanismError> {
         match self.0? {
             Came::Computed(computed) => computed.downcast().map(|it| *it).map_err(|_| out_of_turn()),
-            Came::Step(_) | Came::Moment(_) => Err(out_of_turn()),
+            Came::Step(_) => Err(out_of_turn()),
         }
     }
 }

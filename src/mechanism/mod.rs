@@ -19,7 +19,9 @@ pub mod sspi;
 
 pub use describe::describe_token;
 pub use error::{ErrorKind, MechanismError};
-pub use initiate::{Delegation, Entropy, Initiate, Moment, MutualAuthentication};
+#[cfg(test)]
+pub(crate) use initiate::FixedMoment;
+pub use initiate::{Delegation, Entropy, Initiate, Moment, Moments, MutualAuthentication};
 pub use job::{SharedWork, StepJob, Stepped};
 pub use krb_error::explain_krb_error;
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
-use crate::mechanism::{Binding, Expects, Initiate, Stepped};
+use crate::mechanism::{Binding, Expects, Initiate};
 use crate::protection_space::{Challenger, Paths, ProtectionSpace};
 use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
@@ -108,10 +108,6 @@ impl Exchange for BasicExchange {
         })
     }
 
-    fn resume(&mut self, _: Stepped) -> Result<Reply, SchemeError> {
-        Err(SchemeError::new(NAME, "there is no step to resume"))
-    }
-
     fn conclude(&mut self, _: Acceptance<'_>) -> Result<Reply, SchemeError> {
         Ok(Reply::Done(Proof {
             mechanism: NAME,
@@ -151,11 +147,16 @@ fn latin1(utf8: &Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use http::{Method, Uri};
 
     use super::*;
     use crate::challenge::Challenges;
     use crate::credentials::Credentials;
+    use crate::mechanism::FixedMoment;
+
+    const NOW: FixedMoment = FixedMoment(SystemTime::UNIX_EPOCH);
 
     fn answer(scheme: Basic, challenge: &str, username: &str, password: &str) -> Result<String, SchemeError> {
         let challenges = Challenges::from_value(challenge.as_bytes());
@@ -165,7 +166,7 @@ mod tests {
         );
         let reply = exchange.respond(
             challenges.iter().next(),
-            RequestContext::new(&Method::GET, &Uri::from_static("/"), false),
+            RequestContext::new(&Method::GET, &Uri::from_static("/"), false, &NOW),
         )?;
         let Reply::Send { authorization, .. } = reply else { panic!("{reply:?}") };
         Ok(authorization.into_value().to_str().expect("ASCII").to_owned())
@@ -179,7 +180,7 @@ mod tests {
         let answer = |challenge| {
             let arguments = Initiate::new("HTTP/host", Credentials::password("test", "123£"));
             let mut exchange = Basic::new().charset(BasicCharset::Latin1).begin(arguments, &knowledge);
-            match exchange.respond(challenge, RequestContext::new(&Method::GET, &uri, false)) {
+            match exchange.respond(challenge, RequestContext::new(&Method::GET, &uri, false, &NOW)) {
                 Ok(Reply::Send { authorization, .. }) => authorization.into_value(),
                 reply => panic!("{reply:?}"),
             }

@@ -3,7 +3,7 @@ use http::Uri;
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Expects, Initiate, Stepped};
+use crate::mechanism::{Binding, Expects, Initiate};
 use crate::protection_space::{Paths, ProtectionSpace};
 use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
@@ -72,10 +72,6 @@ impl Exchange for BearerExchange {
         let authorization = Authorization::b64token(NAME, token)
             .ok_or_else(|| SchemeError::new(NAME, "the token has characters that no token has"))?;
         Ok(Reply::Send { authorization, expects: Expects::Success, proves: true })
-    }
-
-    fn resume(&mut self, _: Stepped) -> Result<Reply, SchemeError> {
-        Err(SchemeError::new(NAME, "there is no step to resume"))
     }
 
     fn conclude(&mut self, _: Acceptance<'_>) -> Result<Reply, SchemeError> {

@@ -28,7 +28,7 @@ use http::{HeaderMap, Method, Uri};
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Expects, Initiate, StepJob, Stepped};
+use crate::mechanism::{Binding, Expects, Initiate, Moments, StepJob, Stepped};
 use crate::protection_space::{Challenger, Paths, ProtectionSpace};
 
 /// The request that a challenge was answered to, as it stands on the wire.
@@ -43,12 +43,15 @@ pub struct RequestContext<'a> {
     pub has_body: bool,
     /// Its content, once all of it is kept to be sent again.
     pub content: Option<&'a dyn Content>,
+    /// The clocks and the randomness to answer it with.
+    pub moments: &'a dyn Moments,
 }
 
 impl<'a> RequestContext<'a> {
-    /// A request's method, target on the wire, and whether it has a body.
-    pub fn new(method: &'a Method, target: &'a Uri, has_body: bool) -> Self {
-        Self { method, target, has_body, content: None }
+    /// A request's method, target on the wire, and whether it has a body; and where the moments of
+    /// its login come from.
+    pub fn new(method: &'a Method, target: &'a Uri, has_body: bool, moments: &'a dyn Moments) -> Self {
+        Self { method, target, has_body, content: None, moments }
     }
 
     /// The same with the request's content.
@@ -139,7 +142,9 @@ pub trait Exchange: Send {
     /// # Errors
     ///
     /// [`SchemeError`] with the mechanism's error.
-    fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError>;
+    fn resume(&mut self, _stepped: Stepped) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new("a scheme without steps", "it was told to resume one"))
+    }
 
     /// The server accepted.
     ///

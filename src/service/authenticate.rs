@@ -63,7 +63,7 @@ impl<S> Slot<S> {
 
 impl<S> Authenticate<S> {
     pub(super) fn new(authenticator: Authenticator, channel: Channel<S>) -> Self {
-        let by_proxy = channel.state.proxy.is_some();
+        let by_proxy = channel.state.logins.has_proxy();
         Self { authenticator, by_proxy, slot: Arc::new(Slot(Mutex::new(Place::Home(channel)))) }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::channel_bindings::ChannelBindings;
-use crate::handshake::{Authenticator, Handshake, Identity, Protocol};
+use crate::handshake::{Authenticator, Handshake, Logins, Protocol};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::environment::Environment;
 use crate::service::head::SavedHead;
@@ -77,12 +77,8 @@ pub(crate) struct Channel<S> {
 }
 
 pub(crate) struct ChannelState {
-    pub(crate) origin: Handshake,
-    pub(crate) proxy: Option<Handshake>,
+    pub(crate) logins: Logins,
     pub(super) saved: SavedHead,
-    /// Who the request under way, or the last, acts as.
-    pub(super) identity: Identity,
-    pub(super) proxy_identity: Identity,
     pub(super) environment: Arc<Environment>,
     /// Names the connection in reports.
     pub(crate) id: u64,
@@ -97,7 +93,7 @@ impl ChannelState {
     /// the caller alone.
     #[inline]
     pub(super) fn goes_by(&self, status: StatusCode) -> bool {
-        self.origin.goes_by(status) && self.environment.observer.is_none()
+        self.logins.goes_by(status) && self.environment.observer.is_none()
     }
 
     /// A response is delivered.
@@ -105,11 +101,6 @@ impl ChannelState {
     pub(super) fn answered(&mut self) {
         self.used = true;
         self.saved.release_extensions();
-    }
-
-    /// Whether what the next leg carries begins or continues a handshake.
-    pub(super) fn expects_challenge(&self) -> bool {
-        self.origin.expects_challenge() || self.proxy.as_ref().is_some_and(Handshake::expects_challenge)
     }
 }
 
@@ -134,14 +125,14 @@ impl<S> Channel<S> {
             origin = origin.awaiting_channel_bindings();
         }
         let state = ChannelState {
-            origin: match &info.proxy {
-                Some(proxy) => origin.relayed_by(proxy),
-                None => origin,
+            logins: match &info.proxy {
+                Some(proxy) => {
+                    let at_proxy = handshake(Challenger::Proxy, proxy, of_proxy);
+                    Logins::new(origin.relayed_by(proxy), Some(at_proxy))
+                }
+                None => Logins::new(origin, None),
             },
-            proxy: info.proxy.as_ref().map(|proxy| handshake(Challenger::Proxy, proxy, of_proxy)),
             saved: SavedHead::default(),
-            identity: Identity::None,
-            proxy_identity: Identity::None,
             id: environment.next_connection(),
             environment,
             used: false,
@@ -155,11 +146,8 @@ impl<S> Channel<S> {
     #[cfg(feature = "client")]
     pub(crate) fn beside(&self, service: S) -> Self {
         let state = ChannelState {
-            origin: self.state.origin.beside(),
-            proxy: self.state.proxy.as_ref().map(Handshake::beside),
+            logins: self.state.logins.beside(),
             saved: SavedHead::default(),
-            identity: Identity::None,
-            proxy_identity: Identity::None,
             environment: Arc::clone(&self.state.environment),
             id: self.state.id,
             used: self.state.used,
@@ -171,6 +159,6 @@ impl<S> Channel<S> {
     /// Whether another request can be sent once the response has ended.
     #[cfg(feature = "client")]
     pub(crate) fn is_reusable(&self) -> bool {
-        self.state.origin.is_reusable() && self.state.proxy.as_ref().is_none_or(Handshake::is_reusable)
+        self.state.logins.is_reusable()
     }
 }

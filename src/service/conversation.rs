@@ -11,21 +11,22 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::credentials::CredentialsFuture;
-use crate::handshake::{Action, Answer, BodyUse, Handshake, Identity, Outcome, Renewal, ResponseHead, Turn};
-use crate::mechanism::Stepped;
+use crate::handshake::{
+    Action, Answer, BodyUse, Identity, Logins, Outcome, Renewal, ResponseHead, Turn, WireRequest,
+};
+use crate::mechanism::{Moments, Stepped};
 use crate::protection_space::Challenger;
-use crate::scheme::RequestContext;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
+use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind};
 use crate::service::failure::{Failure, Loss};
 use crate::service::head::{declare_empty, declared_length, keep_open, origin_form, withhold_body};
 use crate::service::line::Line;
-use crate::service::observe::{self, LegReport};
+use crate::service::observe::{self, LegReport, TokenReport};
 use crate::service::payload::{Payload, Replay};
 use crate::service::pending::Pending;
-use crate::service::plan::{NextLeg, Plan};
 use crate::service::sending::Out;
 
 pin_project! {
@@ -41,7 +42,7 @@ pin_project! {
     #[project = StageProj]
     enum Stage<F, R> {
         /// Nothing has been decided.
-        Start,
+        Start { identities: Option<(Identity, Identity)> },
         /// The next leg is decided; the connection is to become ready for it.
         Ready,
         /// A leg is out.
@@ -51,11 +52,11 @@ pin_project! {
         /// A challenge's body is read to its end, so that the connection stays.
         Draining { #[pin] body: R, drained: u64 },
         /// A mechanism's step runs elsewhere.
-        Stepping { step: BoxFuture<Stepped>, challenger: Challenger },
+        Stepping { step: BoxFuture<Stepped> },
         /// The provider looks for credentials.
-        Asking { credentials: CredentialsFuture, challenger: Challenger },
+        Asking { credentials: CredentialsFuture },
         /// Another request tries the same credentials.
-        Waiting { turn: Turn, challenger: Challenger },
+        Waiting { turn: Turn },
         /// The result has been returned.
         Done,
     }
@@ -69,19 +70,26 @@ struct Talk<S, B, R> {
     uri: Uri,
     /// The same as the origin gets to see it, where a proxy is in between.
     beyond_proxy: Option<Uri>,
+    /// How the next leg treats the body.
+    next: BodyUse,
     /// How the leg that is out, or was the last, treated the body.
     sent: BodyUse,
     legs: u32,
-    plan: Plan<R>,
+    /// The head as the caller made it, until the first leg takes it.
+    parts: Option<Parts>,
+    /// A challenge in hand.
+    response: Option<Response<R>>,
+    deadlines: Deadlines,
+    sent_tokens: Vec<TokenReport>,
 }
 
 /// Where an action leads.
 enum Next<R, B> {
     Leg,
     Drain(R),
-    Step(BoxFuture<Stepped>, Challenger),
-    Ask(CredentialsFuture, Challenger),
-    Wait(Turn, Challenger),
+    Step(BoxFuture<Stepped>),
+    Ask(CredentialsFuture),
+    Wait(Turn),
     Deliver(Response<R>),
     Fail(Box<Failure<B>>),
 }
@@ -96,33 +104,19 @@ where
     /// A request of which nothing has been sent.
     pub(super) fn new(mut channel: Channel<S>, pending: Pending<B>) -> Self {
         let Pending { request, identity, proxy_identity } = pending;
-        let state = &mut *channel.state;
-        state.saved.save(&request);
-        state.identity = identity;
-        state.proxy_identity = proxy_identity;
+        channel.state.saved.save(&request);
         let (parts, payload) = request.into_parts();
-        let beyond_proxy = state.proxy.as_ref().map(|_| origin_form(&parts.uri));
-        let talk = Talk {
-            out: Out::new(channel, payload),
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            beyond_proxy,
-            sent: BodyUse::Withheld,
-            legs: 0,
-            plan: Plan::new(Some(parts)),
-        };
-        Self { stage: Stage::Start, talk }
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let talk = Talk::new(Out::new(channel, payload), method, uri, BodyUse::Withheld, Some(parts));
+        Self { stage: Stage::Start { identities: Some((identity, proxy_identity)) }, talk }
     }
 
     /// A request that went as its caller made it, with the connection's owner as its identity.
     pub(super) fn answered(mut out: Out<S, B>, result: Result<Response<R>, BoxError>) -> Self {
         let state = &mut *out.channel_mut().state;
-        state.identity = state.origin.owner().cloned().unwrap_or(Identity::None);
-        state.proxy_identity = Identity::None;
+        state.logins.went_on();
         let Parts { method, uri, .. } = state.saved.restore();
-        // With a proxy, every request begins as a conversation.
-        let (beyond_proxy, plan) = (None, Plan::new(None));
-        let talk = Talk { out, method, uri, beyond_proxy, sent: BodyUse::Carried, legs: 0, plan };
+        let talk = Talk::new(out, method, uri, BodyUse::Carried, None);
         Self { stage: Stage::Answered { result: Some(result) }, talk }
     }
 
@@ -145,7 +139,9 @@ where
         let mut this = self.project();
         loop {
             let polled = match this.stage.as_mut().project() {
-                StageProj::Start => Poll::Ready(this.talk.start()),
+                StageProj::Start { identities } => {
+                    Poll::Ready(this.talk.start(identities.take().expect("it is done once")))
+                }
                 StageProj::Ready => match this.talk.poll_leg(cx) {
                     Poll::Ready(Ok(leg)) => {
                         this.stage.set(Stage::Responding { leg });
@@ -162,18 +158,17 @@ where
                     Poll::Ready(this.talk.answered(result.take().expect("it goes to the next stage at once")))
                 }
                 StageProj::Draining { body, drained } => this.talk.poll_drain(body, drained, cx),
-                StageProj::Stepping { step, challenger } => step
-                    .as_mut()
-                    .poll(cx)
-                    .map(|stepped| this.talk.resume(*challenger, Answer::Stepped(stepped))),
-                StageProj::Asking { credentials, challenger } => {
+                StageProj::Stepping { step } => {
+                    step.as_mut().poll(cx).map(|stepped| this.talk.resume(Answer::Stepped(stepped)))
+                }
+                StageProj::Asking { credentials } => {
                     credentials.as_mut().poll(cx).map(|credentials| match credentials {
-                        Ok(credentials) => this.talk.resume(*challenger, Answer::Credentials(credentials)),
+                        Ok(credentials) => this.talk.resume(Answer::Credentials(credentials)),
                         Err(error) => Next::Fail(Failure::new(ErrorKind::Credentials(error))),
                     })
                 }
-                StageProj::Waiting { turn, challenger } => {
-                    Pin::new(turn).poll(cx).map(|()| this.talk.resume(*challenger, Answer::Turn))
+                StageProj::Waiting { turn } => {
+                    Pin::new(turn).poll(cx).map(|()| this.talk.resume(Answer::Turn))
                 }
                 StageProj::Done => panic!("polled after it was ready"),
             };
@@ -184,9 +179,9 @@ where
             this.stage.set(match next {
                 Next::Leg => Stage::Ready,
                 Next::Drain(body) => Stage::Draining { body, drained: 0 },
-                Next::Step(step, challenger) => Stage::Stepping { step, challenger },
-                Next::Ask(credentials, challenger) => Stage::Asking { credentials, challenger },
-                Next::Wait(turn, challenger) => Stage::Waiting { turn, challenger },
+                Next::Step(step) => Stage::Stepping { step },
+                Next::Ask(credentials) => Stage::Asking { credentials },
+                Next::Wait(turn) => Stage::Waiting { turn },
                 Next::Deliver(response) => {
                     this.stage.set(Stage::Done);
                     this.talk.out.channel_mut().state.answered();
@@ -197,7 +192,7 @@ where
                     // Untouched by a request of another identity, unless its proxy was spoken to.
                     let untouched = match failure.error.kind() {
                         ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
-                            this.talk.out.channel().state.proxy.is_none()
+                            !this.talk.out.channel().state.logins.has_proxy()
                         }
                         _ => false,
                     };
@@ -218,152 +213,78 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
-    /// Decides what the first leg carries; the proxy, which sees it first, is asked first.
-    fn start(&mut self) -> Next<R, B> {
-        match self.out.channel().state.proxy {
-            Some(_) => self.begin(Challenger::Proxy),
-            None => self.begin(Challenger::Origin),
-        }
+    fn new(out: Out<S, B>, method: Method, uri: Uri, sent: BodyUse, parts: Option<Parts>) -> Self {
+        let beyond_proxy = out.channel().state.logins.has_proxy().then(|| origin_form(&uri));
+        let (response, deadlines, sent_tokens) = (None, Deadlines::default(), Vec::new());
+        let (next, legs) = (sent, 0);
+        Self { out, method, uri, beyond_proxy, next, sent, legs, parts, response, deadlines, sent_tokens }
     }
 
-    fn begin(&mut self, challenger: Challenger) -> Next<R, B> {
-        let action = self.begin_leg(challenger);
-        self.act(challenger, action)
+    /// Decides what the first leg carries.
+    fn start(&mut self, (identity, proxy_identity): (Identity, Identity)) -> Next<R, B> {
+        let action = self.with_logins(|logins, _, request| logins.begin(identity, proxy_identity, request));
+        self.act(action)
     }
 
-    fn begin_leg(&mut self, challenger: Challenger) -> Action {
-        let (channel, payload) = self.out.both_mut();
-        let state = &mut *channel.state;
-        match (challenger, &mut state.proxy) {
-            (Challenger::Proxy, Some(proxy)) => {
-                proxy.begin(&state.proxy_identity, payload.context(&self.method, &self.uri))
-            }
-            _ => {
-                self.plan.origin_begun = true;
-                let target = self.beyond_proxy.as_ref().unwrap_or(&self.uri);
-                state.origin.begin(&state.identity, payload.context(&self.method, target))
-            }
-        }
-    }
-
-    fn resume(&mut self, challenger: Challenger, answer: Answer) -> Next<R, B> {
-        let action = self.with_handshake(challenger, |handshake, request| handshake.resume(answer, request));
-        self.act(challenger, action)
+    fn resume(&mut self, answer: Answer) -> Next<R, B> {
+        let action = self.with_logins(|logins, head, request| logins.resume(answer, head, request));
+        self.act(action)
     }
 
     /// What a leg came to.
     fn answered(&mut self, result: Result<Response<R>, BoxError>) -> Next<R, B> {
-        match result {
-            Ok(response) => {
-                let (challenger, action) = self.received(&response);
-                self.plan.response = Some(response);
-                self.act(challenger, action)
-            }
-            Err(error) => Next::Fail(self.lost(error, false)),
-        }
-    }
-
-    /// What the handshakes say to a leg's response.
-    fn received(&mut self, response: &Response<R>) -> (Challenger, Action) {
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => return Next::Fail(self.lost(error, false)),
+        };
         self.legs += 1;
-        let withheld = self.is_withheld();
-        self.report(response, withheld);
-        let (channel, payload) = self.out.both_mut();
-        let (state, request) = (&mut *channel.state, payload.context(&self.method, &self.uri));
-        if state.origin.awaits_channel_bindings() {
-            state.origin.learn_channel_bindings(response.extensions().get().cloned());
-        }
-        let head = ResponseHead::of(response);
-        let by_proxy = head.status == Challenger::Proxy.status();
-        self.plan.answered(by_proxy && state.proxy.is_some());
-        match &mut state.proxy {
-            Some(proxy) if by_proxy => (Challenger::Proxy, proxy.receive(head, withheld, request)),
-            Some(proxy) => (Challenger::Proxy, proxy.pass(head)),
-            None => (Challenger::Origin, state.origin.receive(head, withheld, request)),
-        }
+        self.report(&response);
+        self.deadlines.leg_ends();
+        let logins = &mut self.out.channel_mut().state.logins;
+        logins.learn_channel_bindings(|| response.extensions().get().cloned());
+        self.response = Some(response);
+        let action = self.with_logins(|logins, head, request| {
+            logins.receive(head.expect("it was just put there"), request)
+        });
+        self.act(action)
     }
 
-    /// Does what a handshake wants, up to the point where something must be waited for.
-    fn act(&mut self, mut challenger: Challenger, mut action: Action) -> Next<R, B> {
-        loop {
-            match action {
-                Action::Send { authorization, body } => {
-                    let has_proxy = self.out.channel().state.proxy.is_some();
-                    match self.plan.decide(challenger, NextLeg { authorization, body }, has_proxy) {
-                        Some(undecided) => {
-                            challenger = undecided;
-                            action = self.begin_leg(undecided);
-                        }
-                        None => return self.leg(),
-                    }
-                }
-                Action::Deliver(outcome) => {
-                    let response = self.plan.response.take().expect("only a response is delivered");
-                    if challenger == Challenger::Proxy && response.status() != Challenger::Proxy.status() {
-                        // The proxy is content: now the origin's own view of the response.
-                        let plan = &mut self.plan;
-                        plan.proxy_outcome = outcome.or(plan.proxy_outcome.take());
-                        challenger = Challenger::Origin;
-                        if !plan.origin_begun {
-                            // The leg was the proxy's alone, and it wanted none: begin at the origin.
-                            plan.response = Some(response);
-                            action = self.begin_leg(Challenger::Origin);
-                            continue;
-                        }
-                        let withheld = self.is_withheld();
-                        action = self.with_handshake(Challenger::Origin, |handshake, request| {
-                            handshake.receive(ResponseHead::of(&response), withheld, request)
-                        });
-                        self.plan.response = Some(response);
-                        continue;
-                    }
-                    return self.deliver(response, outcome);
-                }
-                Action::Step(job) => {
-                    self.handshake_begins();
-                    let environment = &self.out.channel().state.environment;
-                    let moment = match environment.moment() {
-                        Ok(moment) => moment,
-                        Err(kind) => return Next::Fail(Failure::new(kind)),
-                    };
-                    match &environment.blocking {
-                        Some(blocking) if job.may_block() => {
-                            return Next::Step(blocking.run(job, moment), challenger);
-                        }
-                        _ => {
-                            let answer = Answer::Stepped(job.run(moment));
-                            action = self.with_handshake(challenger, |handshake, request| {
-                                handshake.resume(answer, request)
-                            });
-                        }
-                    }
-                }
-                Action::Ask(question) => {
-                    self.handshake_begins();
-                    match self.out.channel().state.origin.provider() {
-                        Some(provider) => {
-                            return Next::Ask(provider.credentials(question.query()), challenger);
-                        }
-                        None => {
-                            action = self.with_handshake(challenger, |handshake, request| {
-                                handshake.resume(Answer::Credentials(None), request)
-                            });
-                        }
-                    }
-                }
-                Action::Wait(turn) => {
-                    self.handshake_begins();
-                    return Next::Wait(turn, challenger);
-                }
-                Action::Renew(renewal) => return Next::Fail(self.renewal(renewal)),
-                Action::Fail(error) => return Next::Fail(Failure::new(ErrorKind::Handshake(error))),
+    /// Does what the handshakes want, up to the point where something must be waited for.
+    fn act(&mut self, action: Action) -> Next<R, B> {
+        match action {
+            Action::Send { body, .. } => {
+                self.next = body;
+                return self.leg();
             }
+            Action::Deliver(outcome) => return self.deliver(outcome),
+            Action::Renew(renewal) => return Next::Fail(self.renewal(renewal)),
+            Action::Fail(error) => return Next::Fail(Failure::new(ErrorKind::Handshake(error))),
+            Action::Step(_) | Action::Ask(_) | Action::Wait(_) => self.handshake_begins(),
+        }
+        let state = &self.out.channel().state;
+        match action {
+            Action::Step(job) => {
+                let moment = match state.environment.moment() {
+                    Ok(moment) => moment,
+                    Err(error) => return Next::Fail(Failure::new(ErrorKind::Entropy(error.into()))),
+                };
+                match &state.environment.blocking {
+                    Some(blocking) => Next::Step(blocking.run(job, moment)),
+                    None => self.resume(Answer::Stepped(job.run(moment))),
+                }
+            }
+            Action::Ask(question) => match state.logins.origin().provider() {
+                Some(provider) => Next::Ask(provider.credentials(question.query())),
+                None => self.resume(Answer::Credentials(None)),
+            },
+            Action::Wait(turn) => Next::Wait(turn),
+            _ => unreachable!("it has been done"),
         }
     }
 
     /// The next leg is decided. A challenge in hand is read to its end first.
     fn leg(&mut self) -> Next<R, B> {
-        let Some(response) = self.plan.response.take() else { return Next::Leg };
+        let Some(response) = self.response.take() else { return Next::Leg };
         if self.sent == BodyUse::Carried {
             match self.out.payload.replay() {
                 Replay::Here => {}
@@ -384,7 +305,7 @@ where
         if body.size_hint().lower() > environment.limits.drain {
             return Next::Fail(self.renewal(Renewal::LongChallenge));
         }
-        self.plan.deadlines.drain_begins(environment);
+        self.deadlines.drain_begins(environment);
         Next::Drain(body)
     }
 
@@ -398,13 +319,13 @@ where
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    ready!(self.plan.deadlines.poll_drain(cx));
+                    ready!(self.deadlines.poll_drain(cx));
                     return Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge)));
                 }
             };
             match frame {
                 None => {
-                    self.plan.deadlines.drain_ends();
+                    self.deadlines.drain_ends();
                     return Poll::Ready(Next::Leg);
                 }
                 Some(Ok(frame)) => {
@@ -423,10 +344,15 @@ where
         let (channel, payload) = self.out.both_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
         let environment = &channel.state.environment;
-        let plan = &mut self.plan;
-        let mut parts = plan.parts.take().unwrap_or_else(|| channel.state.saved.restore());
-        self.sent = plan.body_use();
-        plan.authorize(&mut parts.headers, environment.observer.is_some());
+        let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
+        self.sent = self.next;
+        self.sent_tokens.clear();
+        for (challenger, value) in channel.state.logins.authorizations() {
+            if environment.observer.is_some() {
+                self.sent_tokens.extend(observe::authorization(challenger, &value));
+            }
+            parts.headers.insert(challenger.authorization_field(), value);
+        }
         let body = match self.sent {
             BodyUse::Withheld => {
                 withhold_body(&parts.method, &mut parts.headers);
@@ -437,10 +363,11 @@ where
                 payload.leg(&mut channel.service, environment.limits.replay, length)
             }
         };
-        if channel.state.expects_challenge() {
+        let expects_challenge = channel.state.logins.expects_challenge();
+        if expects_challenge {
             keep_open(&mut parts.headers);
         }
-        plan.deadlines.leg_begins(environment, self.sent == BodyUse::Carried && !payload.is_empty());
+        self.deadlines.leg_begins(environment, expects_challenge);
         let mut request = Request::from_parts(parts, body);
         if self.sent == BodyUse::Carried && payload.is_empty() {
             declare_empty(&mut request);
@@ -448,8 +375,9 @@ where
         Poll::Ready(Ok(channel.service.send(request)))
     }
 
-    fn deliver(&mut self, mut response: Response<R>, outcome: Option<Box<Outcome>>) -> Next<R, B> {
-        if let Some(outcome) = outcome.or(self.plan.proxy_outcome.take()) {
+    fn deliver(&mut self, outcome: Option<Box<Outcome>>) -> Next<R, B> {
+        let mut response = self.response.take().expect("only a response is delivered");
+        if let Some(outcome) = outcome {
             response.extensions_mut().insert(*outcome);
         }
         Next::Deliver(response)
@@ -477,34 +405,31 @@ where
             return None;
         }
         let payload = std::mem::replace(&mut self.out.payload, Payload::Empty);
-        let unsent = self.plan.parts.take();
+        let unsent = self.parts.take();
         let state = &self.out.channel().state;
         let parts = unsent.unwrap_or_else(|| state.saved.restore());
-        Some(Pending {
-            request: Request::from_parts(parts, payload),
-            identity: state.identity.clone(),
-            proxy_identity: state.proxy_identity.clone(),
-        })
+        let (identity, proxy_identity) = state.logins.identities();
+        Some(Pending { request: Request::from_parts(parts, payload), identity, proxy_identity })
     }
 
     fn handshake_begins(&mut self) {
         let channel = self.out.channel();
         let environment = &channel.state.environment;
-        self.plan.deadlines.handshake_begins(environment);
+        self.deadlines.handshake_begins(environment);
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
         let limits = &self.out.channel().state.environment.limits;
-        self.plan.deadlines.poll(limits, cx).map(Failure::new)
+        self.deadlines.poll(limits, cx).map(Failure::new)
     }
 
     /// Tells the observer, if there is one, of a leg.
-    fn report(&mut self, response: &Response<R>, body_withheld: bool) {
+    fn report(&mut self, response: &Response<R>) {
         let state = &self.out.channel().state;
         let Some(observer) = &state.environment.observer else { return };
-        let authorization = std::mem::take(&mut self.plan.sent_tokens);
+        let authorization = std::mem::take(&mut self.sent_tokens);
         let mut challenges = observe::challenges(Challenger::Origin, response.headers());
-        if state.proxy.is_some() {
+        if state.logins.has_proxy() {
             challenges.extend(observe::challenges(Challenger::Proxy, response.headers()));
         }
         observer.leg(&LegReport {
@@ -515,30 +440,20 @@ where
                 path => format!("{} {path}", self.method),
             },
             authorization,
-            body_withheld,
+            body_withheld: self.sent == BodyUse::Withheld && !self.out.payload.is_empty(),
             status: response.status(),
             challenges,
         });
     }
 
-    /// Whether the leg that is out, or was the last, kept a body back.
-    fn is_withheld(&self) -> bool {
-        self.sent == BodyUse::Withheld && !self.out.payload.is_empty()
-    }
-
-    fn with_handshake<T>(
+    fn with_logins<T>(
         &mut self,
-        challenger: Challenger,
-        act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> T,
+        act: impl FnOnce(&mut Logins, Option<ResponseHead<'_>>, WireRequest<'_>) -> T,
     ) -> T {
         let (channel, payload) = self.out.both_mut();
         let state = &mut *channel.state;
-        match (challenger, &mut state.proxy) {
-            (Challenger::Proxy, Some(proxy)) => act(proxy, payload.context(&self.method, &self.uri)),
-            _ => {
-                let target = self.beyond_proxy.as_ref().unwrap_or(&self.uri);
-                act(&mut state.origin, payload.context(&self.method, target))
-            }
-        }
+        let on_the_wire = payload.context(&self.method, &self.uri, &*state.environment);
+        let request = WireRequest { on_the_wire, beyond_proxy: self.beyond_proxy.as_ref() };
+        act(&mut state.logins, self.response.as_ref().map(ResponseHead::of), request)
     }
 }

@@ -22,16 +22,14 @@ impl Deadlines {
         }
     }
 
-    /// A leg goes out. In a handshake it is bounded; carrying a body, it may take its time, and
-    /// the handshake with it.
-    pub(super) fn leg_begins(&mut self, environment: &Environment, carries_body: bool) {
-        if self.handshake.is_none() {
-            return;
-        }
-        if carries_body {
-            self.handshake = None;
-        } else {
+    /// A leg goes out. One that is answered by another challenge is bounded; one that is the request
+    /// itself takes the time that its application takes, and the handshake is over with it.
+    pub(super) fn leg_begins(&mut self, environment: &Environment, expects_challenge: bool) {
+        if expects_challenge {
+            self.handshake_begins(environment);
             self.leg = environment.sleep(environment.limits.leg_timeout);
+        } else {
+            self.handshake = None;
         }
     }
 

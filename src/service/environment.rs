@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::mechanism::{Moment, StepJob, Stepped};
-use crate::service::error::ErrorKind;
+use crate::mechanism::ErrorKind::Unavailable;
+use crate::mechanism::{MechanismError, Moment, Moments, StepJob, Stepped};
 
 /// A future on the heap, for what happens once per connection rather than per request.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -17,6 +17,12 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub trait Timer: Send + Sync {
     /// Resolves after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<()>;
+
+    /// The present by the clock that [`sleep`](Self::sleep) goes by. Default: the system's
+    /// monotonic clock; a runtime whose clock a test can stop gives its own.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
 }
 
 /// Where mechanism steps run that may block. Without one they run where they are.
@@ -35,10 +41,11 @@ pub struct Limits {
     pub drain: u64,
     /// How long that may take. Default: 5 s.
     pub drain_timeout: Duration,
-    /// How long one leg of a handshake may take, unless it carries a body. Default: 30 s.
+    /// How long one leg of a handshake may take that is answered by another challenge. The last one
+    /// is the request itself, whose application may take its time. Default: 30 s.
     pub leg_timeout: Duration,
-    /// How long a handshake may take with all its waits, unless its last leg carries a body: then
-    /// up to that leg. Default: 120 s.
+    /// How long a handshake may take up to its last leg, without the time in which it waits for
+    /// another request that tries the same credentials. Default: 120 s.
     pub handshake_timeout: Duration,
 }
 
@@ -72,10 +79,34 @@ impl Environment {
     pub(super) fn sleep(&self, duration: Duration) -> Option<BoxFuture<()>> {
         self.timer.as_ref().map(|timer| timer.sleep(duration))
     }
+}
 
-    pub(super) fn moment(&self) -> Result<Moment, ErrorKind> {
+impl Moments for Environment {
+    fn instant(&self) -> Instant {
+        self.timer.as_ref().map_or_else(Instant::now, |timer| timer.now())
+    }
+
+    fn moment(&self) -> Result<Moment, MechanismError> {
+        SystemMoments.moment()
+    }
+}
+
+/// The system's clocks, and its randomness.
+///
+/// A driver of [`Handshake`](crate::handshake::Handshake) gives it to each request.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::exhaustive_structs)]
+pub struct SystemMoments;
+
+impl Moments for SystemMoments {
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn moment(&self) -> Result<Moment, MechanismError> {
         let mut entropy = [0; 32];
-        getrandom::fill(&mut entropy).map_err(|error| ErrorKind::Entropy(error.into()))?;
+        getrandom::fill(&mut entropy)
+            .map_err(|error| MechanismError::new(Unavailable, format!("no randomness: {error}")))?;
         Ok(Moment::new(SystemTime::now(), entropy))
     }
 }

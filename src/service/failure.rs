@@ -1,6 +1,6 @@
 //! Why a request got no response, and whether another connection may serve it.
 
-use crate::handshake::{BodyUse, Handshake, Renewal};
+use crate::handshake::{BodyUse, Renewal};
 use crate::service::channel::ChannelState;
 use crate::service::error::{BoxError, Error, ErrorKind, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
@@ -55,22 +55,19 @@ impl Loss {
     pub(super) fn judge(self, state: &mut ChannelState) -> (Option<Retry>, ErrorKind) {
         let reset = self.error.downcast_ref::<StreamReset>();
         if let Some(StreamReset::Http1Required(_)) = reset {
-            if state.origin.needs_http1() {
+            if state.logins.origin().needs_http1() {
                 return (Some(Retry::Renew), ErrorKind::NewConnectionNeeded(Renewal::Http1Needed));
             }
         }
         let is_reset = reset.is_some();
         let unsent = self.not_called || self.error.is::<Unsent>();
-        let either = |is: fn(&Handshake) -> bool| is(&state.origin) || state.proxy.as_ref().is_some_and(is);
-        let in_handshake = self.legs > 0 && either(Handshake::is_bound_under_way);
-        let expects_challenge = in_handshake && state.expects_challenge();
+        let in_handshake = self.legs > 0 && state.logins.is_bound_under_way();
+        let expects_challenge = in_handshake && state.logins.expects_challenge();
         let safe = unsent
             || expects_challenge
             || self.sent == BodyUse::Withheld
             || is_idempotent(state.saved.method());
-        let on_trial = !unsent
-            && (state.origin.lose_connection()
-                | state.proxy.as_mut().is_some_and(Handshake::lose_connection));
+        let on_trial = !unsent && state.logins.lose_connection();
         let retry = match () {
             // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
             () if in_handshake && safe && !on_trial => Some(Retry::Renew),

@@ -139,13 +139,12 @@ mod make;
 mod observe;
 mod payload;
 mod pending;
-mod plan;
 mod sending;
 
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
-pub use environment::{Blocking, BoxFuture, Limits, Timer};
+pub use environment::{Blocking, BoxFuture, Limits, SystemMoments, Timer};
 pub use error::{BoxError, Error, ErrorKind, StreamReset, Unsent};
 pub use layer::{AuthenticateLayer, LayerBuilder};
 pub use make::MakeAuthenticate;

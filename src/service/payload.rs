@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Method, Uri};
 use http_body::Body;
 
+use crate::mechanism::Moments;
 use crate::scheme::{Content, RequestContext};
 use crate::service::body::{LegBody, Progress, Tee};
 use crate::service::line::Line;
@@ -47,12 +48,17 @@ impl<B: Body> Payload<B> {
     }
 
     /// The request as a scheme sees it.
-    pub(super) fn context<'a>(&'a self, method: &'a Method, target: &'a Uri) -> RequestContext<'a> {
+    pub(super) fn context<'a>(
+        &'a self,
+        method: &'a Method,
+        target: &'a Uri,
+        moments: &'a dyn Moments,
+    ) -> RequestContext<'a> {
         let content: Option<&dyn Content> = match self {
             Self::Teed(tee) if tee.progress() == Progress::Ended => Some(&**tee),
             Self::Empty | Self::Untouched(_) | Self::Teed(_) => None,
         };
-        RequestContext::new(method, target, !self.is_empty()).with_content(content)
+        RequestContext::new(method, target, !self.is_empty(), moments).with_content(content)
     }
 
     /// The body of a leg that carries it.

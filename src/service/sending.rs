@@ -93,7 +93,7 @@ where
     ) -> Self {
         let state = &mut *channel.state;
         let ready = std::mem::take(&mut state.ready);
-        if !ready || state.proxy.is_some() || !state.origin.go_on(&identity) {
+        if !ready || !state.logins.go_on(&identity) {
             let request = request.map(Payload::new);
             return Self::again(channel, Pending { request, identity, proxy_identity });
         }

@@ -25,13 +25,14 @@ use std::time::UNIX_EPOCH;
 use http::{HeaderValue, Method, Uri};
 use legwork::challenge::Challenges;
 use legwork::channel_bindings::ChannelBindings;
-use legwork::credentials::{Ambient, Credentials};
+use legwork::credentials::{Ambient, Credentials, credentials_fn};
 use legwork::handshake::{
     Action, Answer, Authenticator, Handshake, HandshakeError, Identity, Outcome, Renewal, ResponseHead, Turn,
 };
 use legwork::mechanism::Moment;
 use legwork::protection_space::{Challenger, Origin};
 use legwork::scheme::RequestContext;
+use legwork::service::SystemMoments;
 use legwork::testing::Users;
 
 use self::rules::{Connection, Leg, Request, Rules};
@@ -129,7 +130,7 @@ impl Play {
         let bindings = script.yes().then(|| ChannelBindings::tls_server_end_point(&[1; 32]));
 
         let mut builder = Authenticator::builder()
-            .credentials(origin.clone(), cast.carol.clone())
+            .provider(credentials_fn(|_| async { unreachable!("the play answers in its place") }))
             .dangerous_secrets_over_plain_http(basic_over_http)
             .report_established(script.yes())
             .lockout_guard(guarded)
@@ -204,14 +205,8 @@ impl Play {
         let lane = &mut self.lanes[at];
         let response = lane.server.respond(script);
         let request = lane.request.as_mut().expect("a request");
-        let withheld = request.withheld();
         self.rules.receive(request, response.clone());
-        let head = ResponseHead::of(&response);
-        let action = match self.rules.challenger {
-            // As the service does it: the other responses are the origin's business.
-            Challenger::Proxy if head.status != Challenger::Proxy.status() => lane.handshake.pass(head),
-            _ => lane.handshake.receive(head, withheld, lane.context()),
-        };
+        let action = lane.handshake.receive(ResponseHead::of(&response), lane.context());
         self.act(at, action, script);
     }
 
@@ -347,6 +342,6 @@ impl Lane {
     fn context(&self) -> RequestContext<'static> {
         static TARGET: std::sync::LazyLock<Uri> = std::sync::LazyLock::new(|| Uri::from_static("/"));
         let has_body = self.request.as_ref().is_some_and(|request| request.has_body);
-        RequestContext::new(&Method::POST, &TARGET, has_body)
+        RequestContext::new(&Method::POST, &TARGET, has_body, &SystemMoments)
     }
 }

@@ -13,13 +13,13 @@ use hyper::rt::{Read, Write};
 
 use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
+use crate::client::retries::{Retries, RetryLimits};
 use crate::client::tunnel::error::TunnelErrorKind;
 use crate::client::tunnel::stream::TunnelStream;
 use crate::handshake::{Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
-    Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, Pending, Retry,
-    Sending,
+    Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, Pending, Sending,
 };
 
 /// `CONNECT` has no content.
@@ -50,7 +50,8 @@ impl<C: Connect> Opening<'_, C> {
             identity: Identity::None,
             proxy_identity: identity.clone(),
         };
-        let (mut lost, mut restarts) = (0, 0);
+        // Each connection is a new one: one that is found dead is like one that was closed.
+        let mut retries = Retries::within(RetryLimits { unsent: 1, restarts: self.max_restarts });
         loop {
             let mut connector = self.connector.clone();
             let io = connector.connect(proxy.to_uri()).await.map_err(TunnelErrorKind::Unreachable)?;
@@ -58,17 +59,7 @@ impl<C: Connect> Opening<'_, C> {
                 Ok(answered) => return answered,
                 Err(failure) => failure,
             };
-            let Failure { error, retry } = *failure;
-            let Some((grounds, again)) = retry else { return Err(TunnelErrorKind::Failed(error)) };
-            let (tries, limit) = match grounds {
-                Retry::Unsent | Retry::Closed => (&mut lost, 1),
-                Retry::Renew => (&mut restarts, self.max_restarts),
-            };
-            if *tries >= limit {
-                return Err(TunnelErrorKind::Failed(error));
-            }
-            *tries += 1;
-            pending = again;
+            (_, pending) = retries.again(*failure).map_err(TunnelErrorKind::Failed)?;
         }
     }
 

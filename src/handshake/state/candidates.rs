@@ -3,6 +3,7 @@
 use crate::challenge::Challenges;
 use crate::credentials::Credentials;
 use crate::handshake::action::{Action, Renewal};
+use crate::handshake::authenticator::LookUp;
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Permission;
 use crate::handshake::identity::Identity;
@@ -44,11 +45,19 @@ impl Handshake {
                     let credentials = credentials.clone();
                     return self.enter(candidate, credentials, request);
                 }
-                Identity::Provider(_) => {
-                    let mut question = candidate.question(self.challenger, &self.origin);
-                    question.refused.clone_from(&self.request.worn_out);
-                    self.state = State::Asking(candidate);
-                    return Action::Ask(question);
+                Identity::Provider(provider) => {
+                    match self.authenticator.look_up(*provider, self.challenger, &self.origin) {
+                        LookUp::Found(credentials) => {
+                            return self.found(candidate, Some(credentials), request);
+                        }
+                        LookUp::Nothing => self.request.dismiss(&*candidate.scheme, Why::NoCredentials),
+                        LookUp::Ask => {
+                            let mut question = candidate.question(self.challenger, &self.origin);
+                            question.refused.clone_from(&self.request.worn_out);
+                            self.state = State::Asking(candidate);
+                            return Action::Ask(question);
+                        }
+                    }
                 }
                 Identity::None | Identity::CallersOwn(_) => {
                     self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
@@ -65,6 +74,25 @@ impl Handshake {
             }
             None => Action::Deliver(Some(self.request.take_refusal(self.challenger))),
         }
+    }
+
+    /// What there is to try a candidate with.
+    pub(super) fn found(
+        &mut self,
+        candidate: Candidate,
+        found: Option<Credentials>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        match found {
+            Some(credentials) if self.request.worn_out.as_ref() != Some(&credentials) => {
+                return self.enter(candidate, credentials, request);
+            }
+            // The provider has no others.
+            Some(_) if self.request.has_tried(&*candidate.scheme) => {}
+            Some(_) => self.request.dismiss(&*candidate.scheme, Why::RefusedBefore),
+            None => self.request.dismiss(&*candidate.scheme, Why::NoCredentials),
+        }
+        self.next_candidate(request)
     }
 
     /// Past the guard, if it lets the credentials pass. The system's own need none: nobody can be

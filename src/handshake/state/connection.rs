@@ -14,7 +14,7 @@ impl Handshake {
     /// (`Proxy-Support: Session-Based-Authentication`, RFC 4559, section 6), unless it is
     /// [taken for granted](crate::handshake::AuthenticatorBuilder::assume_proxy_support).
     #[must_use]
-    pub fn relayed_by(mut self, proxy: &Origin) -> Self {
+    pub(crate) fn relayed_by(mut self, proxy: &Origin) -> Self {
         self.relay = Some(self.authenticator.memory(Challenger::Proxy, proxy));
         self
     }
@@ -22,19 +22,19 @@ impl Handshake {
     /// The same where the channel bindings are not known before there is a response. What may be
     /// tied to the connection does not speak first there.
     #[must_use]
-    pub fn awaiting_channel_bindings(mut self) -> Self {
+    pub(crate) fn awaiting_channel_bindings(mut self) -> Self {
         self.awaits_bindings = true;
         self
     }
 
     /// Whether the channel bindings are still to be told.
     #[inline]
-    pub fn awaits_channel_bindings(&self) -> bool {
+    pub(crate) fn awaits_channel_bindings(&self) -> bool {
         self.awaits_bindings
     }
 
     /// Tells the channel bindings of the connection, now that it has carried a response.
-    pub fn learn_channel_bindings(&mut self, bindings: Option<ChannelBindings>) {
+    pub(crate) fn learn_channel_bindings(&mut self, bindings: Option<ChannelBindings>) {
         self.channel_bindings = bindings;
         self.awaits_bindings = false;
     }
@@ -43,7 +43,7 @@ impl Handshake {
     /// connection is begun, whatever the server says: it is shared by requests that are none of this
     /// handshake's.
     #[must_use]
-    pub fn over(mut self, protocol: Protocol) -> Self {
+    pub(crate) fn over(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;
         self
     }

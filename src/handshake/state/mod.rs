@@ -45,6 +45,8 @@ pub struct Handshake {
     owner: Option<Identity>,
     /// A first message went by unread on this connection: it speaks when it is asked.
     unasked: bool,
+    /// How the leg that is out, or was the last, treats the body.
+    sent: BodyUse,
     request: Progress,
 }
 
@@ -88,12 +90,49 @@ impl Handshake {
             state: State::Idle,
             owner: None,
             unasked: false,
+            sent: BodyUse::Carried,
             request: Progress::new(Identity::None),
         }
     }
 
     /// A request is about to be sent for `identity`.
     pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
+        let action = self.begin_request(identity, request);
+        self.noted(action)
+    }
+
+    /// A response came.
+    pub fn receive(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        self.request.legs += 1;
+        let withheld = self.sent == BodyUse::Withheld && request.has_body;
+        let action = match self.challenger {
+            _ if head.status == self.challenger.status() => self.challenged(head, request),
+            // Whether a proxy lets a leg pass with or without its body is the origin's business.
+            Challenger::Origin if withheld => self.passed_without_body(),
+            Challenger::Origin | Challenger::Proxy => self.passed(head, request),
+        };
+        self.noted(action)
+    }
+
+    /// What an action asked for.
+    pub fn resume(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
+        let action = self.resume_state(answer, request);
+        self.noted(action)
+    }
+
+    fn noted(&mut self, action: Action) -> Action {
+        if let Action::Send { body, .. } = action {
+            self.sent = body;
+        }
+        action
+    }
+
+    /// The leg treats the body otherwise than this challenger alone would have it.
+    pub(crate) fn sent_with(&mut self, body: BodyUse) {
+        self.sent = body;
+    }
+
+    fn begin_request(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
         if self.go_on(identity) {
             return Action::bare();
         }
@@ -168,49 +207,11 @@ impl Handshake {
             && !self.authenticator.reports_established()
     }
 
-    /// A response came; `withheld` says that its leg was sent without the request's body.
-    pub fn receive(&mut self, head: ResponseHead<'_>, withheld: bool, request: RequestContext<'_>) -> Action {
-        self.request.legs += 1;
-        if head.status == self.challenger.status() {
-            return self.challenged(head, request);
-        }
-        if withheld {
-            // Not the answer to the request, whose body the server has not seen.
-            self.unasked = true;
-            if let State::Sent(_) = self.state {
-                self.state = State::Idle;
-            }
-            return self.send_within_bounds(None, BodyUse::Carried);
-        }
-        self.passed(head)
-    }
-
-    /// A response came that is another challenger's business: this one let the request pass.
-    pub fn pass(&mut self, head: ResponseHead<'_>) -> Action {
-        self.request.legs += 1;
-        self.passed(head)
-    }
-
-    /// What an action asked for.
-    pub fn resume(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
+    fn resume_state(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
         match (std::mem::replace(&mut self.state, State::Spoiled), answer) {
-            (State::Asking(candidate), Answer::Credentials(Some(credentials)))
-                if self.request.worn_out.as_ref() == Some(&credentials) =>
-            {
-                // The provider has no others.
+            (State::Asking(candidate), Answer::Credentials(found)) => {
                 self.state = State::Idle;
-                if !self.request.has_tried(&*candidate.scheme) {
-                    self.request.dismiss(&*candidate.scheme, Why::RefusedBefore);
-                }
-                self.next_candidate(request)
-            }
-            (State::Asking(candidate), Answer::Credentials(Some(credentials))) => {
-                self.enter(candidate, credentials, request)
-            }
-            (State::Asking(candidate), Answer::Credentials(None)) => {
-                self.state = State::Idle;
-                self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
-                self.next_candidate(request)
+                self.found(candidate, found, request)
             }
             (State::Waiting(candidate, credentials), Answer::Turn) => {
                 self.enter(candidate, credentials, request)
@@ -240,12 +241,12 @@ impl Handshake {
         self.owner.as_ref()
     }
 
-    pub(crate) fn provider(&self) -> Option<&Arc<dyn CredentialsProvider>> {
+    pub(crate) fn provider(&self) -> Option<&dyn CredentialsProvider> {
         self.authenticator.provider()
     }
 
     /// Whether a leg is out that the connection must outlive.
-    pub fn is_bound_under_way(&self) -> bool {
+    pub(crate) fn is_bound_under_way(&self) -> bool {
         matches!(&self.state, State::Sent(run) if run.is_bound())
     }
 
@@ -259,7 +260,7 @@ impl Handshake {
     }
 
     /// Whether a leg is out that the challenger cannot take for the request itself.
-    pub fn expects_challenge(&self) -> bool {
+    pub(crate) fn expects_challenge(&self) -> bool {
         matches!(&self.state, State::Sent(run) if run.expects == Expects::Challenge)
     }
 
@@ -371,9 +372,9 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         if run.concluding {
-            return self.concluded(run, reply);
+            return self.concluded(run, reply, request);
         }
-        match reply {
+        match run.settled(reply, request) {
             Ok(Reply::Send { .. }) if self.request.closing && !run.is_bound() => {
                 run.leave_undecided();
                 self.state = State::Spoiled;
@@ -465,10 +466,19 @@ impl Handshake {
         Action::Send { authorization, body }
     }
 
+    /// Not the answer to the request, whose body the server has not seen.
+    fn passed_without_body(&mut self) -> Action {
+        self.unasked = true;
+        if let State::Sent(_) = self.state {
+            self.state = State::Idle;
+        }
+        self.send_within_bounds(None, BodyUse::Carried)
+    }
+
     /// Not a challenge of this challenger: whatever was sent has been taken, or was not needed.
-    fn passed(&mut self, head: ResponseHead<'_>) -> Action {
+    fn passed(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(run) => self.accepted(run, head),
+            State::Sent(run) => self.accepted(run, head, request),
             State::Established(established) => {
                 let told = self.authenticator.reports_established();
                 let (scheme, proof) = &*established;
@@ -483,7 +493,7 @@ impl Handshake {
         }
     }
 
-    fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>) -> Action {
+    fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         if run.expects == Expects::Challenge {
             // The request needed no login; the server did not look at the first message.
             self.unasked = true;
@@ -504,13 +514,18 @@ impl Handshake {
         }
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges, head.headers);
-        self.concluded(run, concluded)
+        self.concluded(run, concluded, request)
     }
 
     /// What the exchange says to the server's final word.
-    fn concluded(&mut self, run: Box<Run>, reply: Result<Reply, SchemeError>) -> Action {
+    fn concluded(
+        &mut self,
+        mut run: Box<Run>,
+        reply: Result<Reply, SchemeError>,
+        request: RequestContext<'_>,
+    ) -> Action {
         let rule = self.authenticator.mutual_authentication();
-        let error = match reply {
+        let error = match run.settled(reply, request) {
             Ok(Reply::Done(proof)) if !proof.mutual && rule == MutualAuthentication::Required => {
                 SchemeError::new(run.scheme.name(), "mutual authentication is required")
             }

@@ -258,7 +258,7 @@ fn a_proxys_challenger_uses_its_own_status_and_fields() {
     connection.begin().bare();
     // The origin's challenge is not the proxy's business.
     let pass = |connection: &mut Connection, response: &Response<()>| {
-        connection.drive(|handshake, _| handshake.pass(ResponseHead::of(response)))
+        connection.drive(|handshake, request| handshake.receive(ResponseHead::of(response), request))
     };
     pass(&mut connection, &unauthorized(&["NTLM"])).plain();
 

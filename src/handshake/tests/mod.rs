@@ -27,7 +27,7 @@ use crate::handshake::{
 };
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::oid;
-use crate::mechanism::{Binding, Expects, Initiate, Moment, Stepped};
+use crate::mechanism::{Binding, Expects, FixedMoment, Initiate, Moment, Stepped};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Acceptance, Basic, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
@@ -42,8 +42,6 @@ struct Connection {
     found: Option<Credentials>,
     questions: Vec<Question>,
     has_body: bool,
-    /// How the leg that is out treats the body.
-    body: BodyUse,
     legs: u32,
 }
 
@@ -69,7 +67,6 @@ impl Connection {
             found: None,
             questions: Vec::new(),
             has_body: false,
-            body: BodyUse::Carried,
             legs: 0,
         }
     }
@@ -94,8 +91,7 @@ impl Connection {
     /// The leg that is out is answered.
     fn receive(&mut self, response: &Response<()>) -> Said {
         self.legs += 1;
-        let withheld = self.body == BodyUse::Withheld;
-        self.drive(|handshake, request| handshake.receive(ResponseHead::of(response), withheld, request))
+        self.drive(|handshake, request| handshake.receive(ResponseHead::of(response), request))
     }
 
     /// The turn has come.
@@ -105,7 +101,8 @@ impl Connection {
 
     fn drive(&mut self, act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> Action) -> Said {
         let (method, target) = (Method::POST, Uri::from_static("/"));
-        let request = RequestContext::new(&method, &target, self.has_body);
+        let moments = FixedMoment(now());
+        let request = RequestContext::new(&method, &target, self.has_body, &moments);
         let mut action = act(&mut self.handshake, request);
         loop {
             let answer = match action {
@@ -115,7 +112,6 @@ impl Connection {
                     Answer::Credentials(self.found.clone())
                 }
                 Action::Send { authorization, body } => {
-                    self.body = body;
                     return Said::Send(authorization.map(Authorization::into_value), body);
                 }
                 Action::Deliver(outcome) => return Said::Deliver(outcome.map(|outcome| *outcome)),

@@ -79,9 +79,14 @@ impl<'a> From<RequestContext<'a>> for DigestRequest<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use http::Uri;
 
     use super::*;
+    use crate::mechanism::FixedMoment;
+
+    const NOW: FixedMoment = FixedMoment(SystemTime::UNIX_EPOCH);
 
     #[test]
     fn the_target_is_that_of_the_request_line_in_each_of_its_forms() {
@@ -92,7 +97,7 @@ mod tests {
             (Method::CONNECT, "a.test:443"),
         ] {
             let uri: Uri = target.parse().expect("a target");
-            let request = DigestRequest::from(RequestContext::new(&method, &uri, false));
+            let request = DigestRequest::from(RequestContext::new(&method, &uri, false, &NOW));
             assert_eq!(request.target, target);
             request.check().expect("it can be sent");
         }

@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{Method, Uri};
+use http::Uri;
 
 use super::NAME;
 use super::algorithm::Algorithm;
-use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::ServerProof;
 use super::nonce::ClientNonce;
@@ -16,7 +15,7 @@ use super::request::DigestRequest;
 use super::session::{DigestSession, SentDigest};
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication, StepJob, Stepped};
+use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication};
 use crate::protection_space::{Paths, ProtectionSpace};
 use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
 
@@ -77,7 +76,6 @@ impl Scheme for Digest {
             policy: self.policy,
             credentials: arguments.credentials,
             rule: arguments.mutual_authentication,
-            request: None,
             sent: None,
             is_renewed: false,
         })
@@ -120,18 +118,9 @@ struct DigestExchange {
     policy: DigestPolicy,
     credentials: Credentials,
     rule: MutualAuthentication,
-    /// What is to be answered for, once there is a nonce of the client's.
-    request: Option<Request>,
     sent: Option<SentDigest>,
     /// The server's nonce was replaced in this request already.
     is_renewed: bool,
-}
-
-struct Request {
-    method: Method,
-    target: String,
-    has_body: bool,
-    content: Option<BodyDigest>,
 }
 
 impl DigestExchange {
@@ -181,30 +170,17 @@ impl Exchange for DigestExchange {
             None if self.session.is_none() => return Ok(Reply::Listen),
             None => self.is_renewed = false,
         }
-        let covered = self.session.as_ref().map(|session| session.challenge());
-        let covered = covered.filter(|challenge| challenge.needs_body_digest());
-        let content = covered.zip(request.content).map(|(challenge, content)| {
+        let Some(session) = &self.session else {
+            return Err(SchemeError::new(NAME, "there is no challenge to answer"));
+        };
+        let challenge = session.challenge();
+        let content = request.content.filter(|_| challenge.needs_body_digest()).map(|content| {
             let mut hasher = challenge.body_hasher();
             content.read(&mut |octets| hasher.update(octets));
             hasher.finish()
         });
-        self.request = Some(Request {
-            method: request.method.clone(),
-            target: request.target.to_string(),
-            has_body: request.has_body,
-            content,
-        });
-        Ok(Reply::Step(StepJob::draw()))
-    }
-
-    fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError> {
-        let moment = stepped.into_moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
-        let (Some(session), Some(request)) = (&self.session, self.request.take()) else {
-            return Err(SchemeError::new(NAME, "there is no step to resume"));
-        };
-        let content = request.content.as_ref();
-        let request =
-            DigestRequest::new(&request.method, request.target, request.has_body).with_body_digest(content);
+        let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
+        let request = DigestRequest::from(request).with_body_digest(content.as_ref());
         let (authorization, sent) = session.authorize(&request, ClientNonce::new(moment.entropy))?;
         self.sent = Some(sent);
         Ok(Reply::Send { authorization, expects: Expects::Success, proves: true })

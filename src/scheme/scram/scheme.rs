@@ -29,7 +29,7 @@ impl Scheme for Scram {
             scram: self.clone(),
             credentials: arguments.credentials,
             memory: knowledge.of(),
-            state: State::New,
+            exchange: None,
         })
     }
 }
@@ -39,27 +39,18 @@ struct Login {
     scram: Scram,
     credentials: Credentials,
     memory: Arc<ScramMemory>,
-    state: State,
-}
-
-enum State {
-    New,
-    /// The moment is drawn in which this challenge is answered.
-    Drawing(Option<Challenge>),
-    Exchanging(Box<ScramExchange>),
+    exchange: Option<ScramExchange>,
 }
 
 impl Login {
     /// Begins a request's login in a moment of its own.
-    fn begin(&mut self, challenge: Option<Challenge>, moment: Moment) -> Result<Reply, SchemeError> {
+    fn begin(&mut self, challenge: Option<&Challenge>, moment: Moment) -> Result<Reply, SchemeError> {
         if challenge.is_none() && !self.memory.knows(&self.scram, &self.credentials, moment.now) {
             return Ok(Reply::Listen);
         }
         let memory = Arc::clone(&self.memory);
         let exchange = ScramExchange::new(&self.scram, self.credentials.clone(), moment, memory);
-        let mut exchange = Box::new(exchange);
-        let step = exchange.respond(challenge.as_ref());
-        self.state = State::Exchanging(exchange);
+        let step = self.exchange.insert(exchange).respond(challenge);
         self.reply(step)
     }
 
@@ -82,52 +73,41 @@ impl Login {
 
 impl Exchange for Login {
     fn is_continued_by(&self, challenge: &Challenge, _: bool) -> bool {
-        match &self.state {
-            State::Exchanging(exchange) => exchange.is_continued_by(challenge),
-            State::New | State::Drawing(_) => false,
-        }
+        self.exchange.as_ref().is_some_and(|exchange| exchange.is_continued_by(challenge))
     }
 
     fn respond(
         &mut self,
         challenge: Option<&Challenge>,
-        _: RequestContext<'_>,
+        request: RequestContext<'_>,
     ) -> Result<Reply, SchemeError> {
-        match (&mut self.state, challenge) {
-            (State::Exchanging(exchange), Some(challenge)) => {
+        match (&mut self.exchange, challenge) {
+            (Some(exchange), Some(challenge)) => {
                 let step = exchange.respond(Some(challenge));
                 self.reply(step)
             }
             // The next request, if there was one before.
             (_, challenge) => {
-                self.state = State::Drawing(challenge.cloned());
-                Ok(Reply::Step(StepJob::draw()))
+                let moment = request.moments.moment().map_err(|error| self.error(error))?;
+                self.begin(challenge, moment)
             }
         }
     }
 
     fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError> {
-        match std::mem::replace(&mut self.state, State::New) {
-            State::Drawing(challenge) => {
-                let moment = stepped.into_moment().map_err(|error| self.error(error))?;
-                self.begin(challenge, moment)
-            }
-            State::Exchanging(mut exchange) => {
-                let client_final: ClientFinal = stepped.into_computed().map_err(|error| self.error(error))?;
-                let step = exchange.resume(client_final);
-                self.state = State::Exchanging(exchange);
-                self.reply(step)
-            }
-            State::New => Err(self.error(ScramError::OutOfOrder)),
-        }
+        let Some(exchange) = &mut self.exchange else { return Err(self.error(ScramError::OutOfOrder)) };
+        let client_final: Result<ClientFinal, _> = stepped.into_computed();
+        let step = match client_final {
+            Ok(client_final) => exchange.resume(client_final),
+            Err(error) => return Err(self.error(error)),
+        };
+        self.reply(step)
     }
 
     /// The server's signature is checked whatever the rule for mutual authentication: without it
     /// there is no login.
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
-        let State::Exchanging(mut exchange) = std::mem::replace(&mut self.state, State::New) else {
-            return Err(self.error(ScramError::OutOfOrder));
-        };
+        let Some(mut exchange) = self.exchange.take() else { return Err(self.error(ScramError::OutOfOrder)) };
         let info = AuthenticationInfo::parse(acceptance.fields, acceptance.challenger.info_field())
             .map_err(|error| SchemeError::authentication_info(self.scram.scheme(), error))?;
         let login = exchange.conclude(info.as_ref()).map_err(|error| self.error(error))?;

@@ -1,0 +1,289 @@
+//! The logins of one connection: at its origin and, where its requests are sent to one, at a proxy.
+
+use http::{HeaderValue, StatusCode, Uri};
+
+use crate::authorization::Authorization;
+use crate::channel_bindings::ChannelBindings;
+use crate::handshake::action::{Action, Answer, BodyUse, ResponseHead};
+use crate::handshake::identity::Identity;
+use crate::handshake::outcome::Outcome;
+use crate::handshake::state::Handshake;
+use crate::protection_space::Challenger;
+use crate::scheme::RequestContext;
+
+/// Both handshakes of a connection, and what each wants of the next leg.
+///
+/// Used like a single [`Handshake`]: what it says holds for both challengers. The next leg carries
+/// their [authorizations](Self::authorizations).
+pub(crate) struct Logins {
+    origin: Handshake,
+    proxy: Option<Handshake>,
+    /// Who the request under way, or the last, acts as.
+    identity: Identity,
+    proxy_identity: Identity,
+    /// What the next leg carries for each, once that is decided.
+    for_origin: Option<Share>,
+    for_proxy: Option<Share>,
+    /// The origin's handshake has begun with this request.
+    origin_begun: bool,
+    proxy_outcome: Option<Box<Outcome>>,
+    /// Whose action it is that waits for an answer.
+    asking: Challenger,
+}
+
+/// A challenger's share of the next leg.
+struct Share {
+    authorization: Option<Authorization>,
+    body: BodyUse,
+}
+
+/// A request as it stands on the wire, and its target beyond the proxy, where one is in between.
+#[derive(Clone, Copy)]
+pub(crate) struct WireRequest<'a> {
+    pub(crate) on_the_wire: RequestContext<'a>,
+    pub(crate) beyond_proxy: Option<&'a Uri>,
+}
+
+impl<'a> WireRequest<'a> {
+    /// As a challenger sees it.
+    fn seen_by(self, challenger: Challenger) -> RequestContext<'a> {
+        match (challenger, self.beyond_proxy) {
+            (Challenger::Origin, Some(target)) => RequestContext { target, ..self.on_the_wire },
+            _ => self.on_the_wire,
+        }
+    }
+}
+
+impl Logins {
+    pub(crate) fn new(origin: Handshake, proxy: Option<Handshake>) -> Self {
+        Self {
+            origin,
+            proxy,
+            identity: Identity::None,
+            proxy_identity: Identity::None,
+            for_origin: None,
+            for_proxy: None,
+            origin_begun: false,
+            proxy_outcome: None,
+            asking: Challenger::Origin,
+        }
+    }
+
+    /// Those of other requests on the same connection, at the same time.
+    #[cfg(feature = "client")]
+    pub(crate) fn beside(&self) -> Self {
+        Self::new(self.origin.beside(), self.proxy.as_ref().map(Handshake::beside))
+    }
+
+    /// A request is about to be sent; the proxy, which sees it first, is asked first.
+    pub(crate) fn begin(
+        &mut self,
+        identity: Identity,
+        proxy_identity: Identity,
+        request: WireRequest<'_>,
+    ) -> Action {
+        self.act_as(identity, proxy_identity);
+        let first = if self.proxy.is_some() { Challenger::Proxy } else { Challenger::Origin };
+        let action = self.begin_at(first, request);
+        self.settle(first, action, None, request)
+    }
+
+    /// Tells whether a request can go as its caller made it.
+    #[inline]
+    pub(crate) fn go_on(&mut self, identity: &Identity) -> bool {
+        self.proxy.is_none() && self.origin.go_on(identity)
+    }
+
+    /// Whether a response with this status, to a request that [went on](Self::go_on), is for the
+    /// caller alone.
+    #[inline]
+    pub(crate) fn goes_by(&self, status: StatusCode) -> bool {
+        self.origin.goes_by(status)
+    }
+
+    /// It is not: the response is to be [received](Self::receive).
+    pub(crate) fn went_on(&mut self) {
+        let owner = self.origin.owner().cloned().unwrap_or(Identity::None);
+        self.act_as(owner, Identity::None);
+        self.sent_with(BodyUse::Carried);
+    }
+
+    /// A response came.
+    pub(crate) fn receive(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
+        let by_proxy = head.status == Challenger::Proxy.status();
+        self.for_proxy = None;
+        // What was for the origin, a proxy's challenge leaves standing.
+        if !by_proxy || self.proxy.is_none() {
+            self.for_origin = None;
+        }
+        let (challenger, action) = match &mut self.proxy {
+            Some(proxy) => (Challenger::Proxy, proxy.receive(head, request.seen_by(Challenger::Proxy))),
+            None => (Challenger::Origin, self.origin.receive(head, request.seen_by(Challenger::Origin))),
+        };
+        self.settle(challenger, action, Some(head), request)
+    }
+
+    /// What an action asked for; `head` is that of the response in hand.
+    pub(crate) fn resume(
+        &mut self,
+        answer: Answer,
+        head: Option<ResponseHead<'_>>,
+        request: WireRequest<'_>,
+    ) -> Action {
+        let challenger = self.asking;
+        let action = match (challenger, &mut self.proxy) {
+            (Challenger::Proxy, Some(proxy)) => proxy.resume(answer, request.seen_by(challenger)),
+            _ => self.origin.resume(answer, request.seen_by(challenger)),
+        };
+        self.settle(challenger, action, head, request)
+    }
+
+    /// The connection was lost while a leg was out: see [`Handshake::lose_connection`].
+    pub(crate) fn lose_connection(&mut self) -> bool {
+        self.origin.lose_connection() | self.proxy.as_mut().is_some_and(Handshake::lose_connection)
+    }
+
+    pub(crate) fn learn_channel_bindings(&mut self, bindings: impl FnOnce() -> Option<ChannelBindings>) {
+        if self.origin.awaits_channel_bindings() {
+            self.origin.learn_channel_bindings(bindings());
+        }
+    }
+
+    /// What the next leg carries for each challenger.
+    pub(crate) fn authorizations(&self) -> impl Iterator<Item = (Challenger, HeaderValue)> {
+        let shares = [(Challenger::Proxy, &self.for_proxy), (Challenger::Origin, &self.for_origin)];
+        shares.into_iter().filter_map(|(challenger, share)| {
+            let authorization = share.as_ref()?.authorization.clone()?;
+            Some((challenger, authorization.into_value()))
+        })
+    }
+
+    /// Who the request under way, or the last, acts as: at the origin, and at the proxy.
+    pub(crate) fn identities(&self) -> (Identity, Identity) {
+        (self.identity.clone(), self.proxy_identity.clone())
+    }
+
+    pub(crate) fn origin(&self) -> &Handshake {
+        &self.origin
+    }
+
+    pub(crate) fn has_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// Whether the connection can serve another request once its response has ended.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_reusable(&self) -> bool {
+        self.origin.is_reusable() && self.proxy.as_ref().is_none_or(Handshake::is_reusable)
+    }
+
+    /// Whether what the next leg carries, or the leg that is out, begins or continues a handshake.
+    pub(crate) fn expects_challenge(&self) -> bool {
+        self.either(Handshake::expects_challenge)
+    }
+
+    /// Whether a leg is out that the connection must outlive.
+    pub(crate) fn is_bound_under_way(&self) -> bool {
+        self.either(Handshake::is_bound_under_way)
+    }
+
+    fn either(&self, is: fn(&Handshake) -> bool) -> bool {
+        is(&self.origin) || self.proxy.as_ref().is_some_and(is)
+    }
+
+    fn act_as(&mut self, identity: Identity, proxy_identity: Identity) {
+        (self.identity, self.proxy_identity) = (identity, proxy_identity);
+        (self.for_origin, self.for_proxy) = (None, None);
+        (self.origin_begun, self.proxy_outcome) = (false, None);
+    }
+
+    fn begin_at(&mut self, challenger: Challenger, request: WireRequest<'_>) -> Action {
+        let seen = request.seen_by(challenger);
+        match (challenger, &mut self.proxy) {
+            (Challenger::Proxy, Some(proxy)) => proxy.begin(&self.proxy_identity, seen),
+            _ => {
+                self.origin_begun = true;
+                self.origin.begin(&self.identity, seen)
+            }
+        }
+    }
+
+    /// Goes on until both have said what the next leg is, or something must be waited for.
+    fn settle(
+        &mut self,
+        mut challenger: Challenger,
+        mut action: Action,
+        head: Option<ResponseHead<'_>>,
+        request: WireRequest<'_>,
+    ) -> Action {
+        loop {
+            action = match (action, head) {
+                (Action::Send { authorization, body }, _) => {
+                    match self.decide(challenger, Share { authorization, body }) {
+                        Some(undecided) => {
+                            challenger = undecided;
+                            self.begin_at(undecided, request)
+                        }
+                        None => {
+                            let body = self.body_use();
+                            self.sent_with(body);
+                            return Action::Send { authorization: None, body };
+                        }
+                    }
+                }
+                // The proxy is content: now the origin's own view of the response.
+                (Action::Deliver(outcome), Some(head))
+                    if challenger == Challenger::Proxy && head.status != Challenger::Proxy.status() =>
+                {
+                    self.proxy_outcome = outcome.or(self.proxy_outcome.take());
+                    challenger = Challenger::Origin;
+                    if self.origin_begun {
+                        self.origin.receive(head, request.seen_by(Challenger::Origin))
+                    } else {
+                        // The leg was the proxy's alone, and it wanted none.
+                        self.begin_at(Challenger::Origin, request)
+                    }
+                }
+                (Action::Deliver(outcome), _) => {
+                    return Action::Deliver(outcome.or(self.proxy_outcome.take()));
+                }
+                (other, _) => {
+                    self.asking = challenger;
+                    return other;
+                }
+            }
+        }
+    }
+
+    /// Notes what a challenger's share of the next leg is; tells who is still undecided.
+    fn decide(&mut self, challenger: Challenger, share: Share) -> Option<Challenger> {
+        match challenger {
+            Challenger::Proxy => {
+                // While the proxy's own handshake is not through, the origin sees nothing.
+                let is_through = share.body == BodyUse::Carried;
+                self.for_proxy = Some(share);
+                (self.for_origin.is_none() && is_through).then_some(Challenger::Origin)
+            }
+            Challenger::Origin => {
+                self.for_origin = Some(share);
+                (self.for_proxy.is_none() && self.proxy.is_some()).then_some(Challenger::Proxy)
+            }
+        }
+    }
+
+    /// The next leg carries the body unless a challenger withholds it.
+    fn body_use(&self) -> BodyUse {
+        let withholds = |share: &Share| share.body == BodyUse::Withheld;
+        match [&self.for_origin, &self.for_proxy].into_iter().flatten().any(withholds) {
+            true => BodyUse::Withheld,
+            false => BodyUse::Carried,
+        }
+    }
+
+    fn sent_with(&mut self, body: BodyUse) {
+        self.origin.sent_with(body);
+        if let Some(proxy) = &mut self.proxy {
+            proxy.sent_with(body);
+        }
+    }
+}
