@@ -8,6 +8,8 @@ PKI=$STATE/pki HTTP_KEYTAB=$STATE/kdc/http.keytab NTLM_ACCOUNTS=$STATE/apache/nt
 # Before FAKETIME=-1d COMMAND: another clock. Not by Debian's `faketime`, which leaves shared memory behind when ended.
 # shellcheck disable=SC2016,SC2034 # $LIB is for the loader
 WITH_CLOCK=(env 'LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1')
+# What is no Debian package: fetched by `lab install`, and left alone by `up` and `down`.
+CACHE=$STATE/cache
 export KRB5_CONFIG=$STATE/kdc/krb5.conf # and nothing of the machine's own Kerberos
 export LC_ALL=C.UTF-8
 umask 022
@@ -65,10 +67,27 @@ stop() {
   kill -KILL -- "-$pid" 2>/dev/null || true
 }
 
-# Each part defines packages, ports, settings, up and down, and ends with `part "$@"`.
+# fetched FOLDER WHAT COMMAND...: the command makes this folder, once.
+fetched() {
+  local folder=$1 what=$2
+  shift 2
+  if [ -e "$folder/fetched" ]; then return; fi
+  echo "lab: fetching $what"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  "$@" >"$folder/fetch.log" 2>&1 || { cat "$folder/fetch.log" >&2; fail "cannot fetch $what"; }
+  touch "$folder/fetched"
+}
+
+there() { [ -e "$1/fetched" ] || fail "$2 is not in $CACHE; tests/lab/lab install fetches it"; }
+
+fetch() { :; }
+
+# Each part defines packages, ports, settings, up and down, and fetch where it needs more than packages; it ends with
+# `part "$@"`.
 part() {
   case ${1:-} in
-    packages | ports | settings | up | down) "$1" ;;
-    *) fail "usage: ${0##*/} packages|ports|settings|up|down" ;;
+    packages | fetch | ports | settings | up | down) "$1" ;;
+    *) fail "usage: ${0##*/} packages|fetch|ports|settings|up|down" ;;
   esac
 }
