@@ -5,6 +5,10 @@
 STATE=${LEGWORK_LAB_DIR:-/tmp/legwork-lab-$UID}
 # shellcheck disable=SC2034 # for the parts
 PKI=$STATE/pki HTTP_KEYTAB=$STATE/kdc/http.keytab NTLM_ACCOUNTS=$STATE/apache/ntlm_users
+# shellcheck disable=SC2034
+SAMBA_STATE=$STATE/samba SAMBA_LDAP=$STATE/samba/private/ldapi
+# shellcheck disable=SC2034
+WEB_ACCOUNT=www-data # what Apache becomes where root starts it; anybody else it stays
 # Before FAKETIME=-1d COMMAND: another clock. Not by Debian's `faketime`, which leaves shared memory behind when ended.
 # shellcheck disable=SC2016,SC2034 # $LIB is for the loader
 WITH_CLOCK=(env 'LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1')
@@ -33,9 +37,15 @@ start_time() {
   [ "${fields[0]}" != Z ] && echo "${fields[19]}"
 }
 
-listening() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# listening PORT: or a socket's path, which says less: it is there.
+listening() {
+  case $1 in
+    /*) [ -S "$1" ] ;;
+    *) (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null ;;
+  esac
+}
 
-# start PART PORT COMMAND...: a daemon in a process group of its own, ready once PORT answers.
+# start PART PORT COMMAND...: a daemon in a process group of its own, ready once PORT answers, or a socket's path is there.
 start() {
   local part=$1 port=$2 pid tries
   shift 2
@@ -48,7 +58,7 @@ start() {
     sleep 0.02
   done
   tail -n 20 "$STATE/$part"/*.log >&2
-  fail "$part does not answer on 127.0.0.1:$port"
+  fail "$part does not answer at $port"
 }
 
 # stop PART: ends the daemon and what it left behind, killed or not; a stale note harms nobody.
