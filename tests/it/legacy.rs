@@ -143,3 +143,17 @@ async fn users_have_connections_of_their_own_and_a_wrong_password_is_tried_once(
     client.shut_down().await;
     assert_eq!(client.connections(), (0, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_closed_here_is_closed_at_the_server() {
+    for _ in 0..20 {
+        let server = server([Offer::Ntlm]).start().await.expect("a server");
+        let client = over_legacy(authenticator(&server));
+        for _ in 0..8 {
+            page(&client, get(&server, "/")).await;
+        }
+        client.close_idle();
+        assert_eq!(client.connections(), (0, 0));
+        without_hanging(server.wait_for(|report| report.open() == 0)).await;
+    }
+}

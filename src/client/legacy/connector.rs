@@ -16,20 +16,27 @@ use crate::client::lane::Gone;
 use crate::service::BoxFuture;
 
 /// Gives its connection once. Asked again, it waits for the end of that one: until then, whoever
-/// asks can still get it back from the pool.
+/// asks can still get it back from the pool. The client goes on waiting after it has got it back, and
+/// keeps its pool for as long, with the connection in it: so the end of the lane is an end, too.
 #[derive(Debug)]
 pub(super) struct OneConnection<T> {
     transport: Arc<Mutex<Option<Lent<T>>>>,
-    life: Life,
+    is_over: watch::Receiver<bool>,
 }
 
-/// Knows whether a connection is still there.
-#[derive(Clone, Debug)]
-pub(super) struct Life(watch::Receiver<()>);
+/// Ends a connection's life when it is dropped.
+#[derive(Debug)]
+pub(super) struct End(watch::Sender<bool>);
 
-impl Life {
-    pub(super) fn is_over(&self) -> bool {
-        self.0.has_changed().is_err()
+impl End {
+    pub(super) fn has_come(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
     }
 }
 
@@ -39,22 +46,22 @@ pin_project! {
     pub(super) struct Lent<T> {
         #[pin]
         transport: T,
-        _life: watch::Sender<()>,
+        _end: End,
     }
 }
 
 impl<T> OneConnection<T> {
-    pub(super) fn new(transport: T) -> (Self, Life) {
-        let (sender, receiver) = watch::channel(());
-        let life = Life(receiver);
-        let lent = Lent { transport, _life: sender };
-        (Self { transport: Arc::new(Mutex::new(Some(lent))), life: life.clone() }, life)
+    /// The other end of the connection's life is the lane's.
+    pub(super) fn new(transport: T) -> (Self, End) {
+        let (sender, receiver) = watch::channel(false);
+        let lent = Lent { transport, _end: End(sender.clone()) };
+        (Self { transport: Arc::new(Mutex::new(Some(lent))), is_over: receiver }, End(sender))
     }
 }
 
 impl<T> Clone for OneConnection<T> {
     fn clone(&self) -> Self {
-        Self { transport: Arc::clone(&self.transport), life: self.life.clone() }
+        Self { transport: Arc::clone(&self.transport), is_over: self.is_over.clone() }
     }
 }
 
@@ -69,12 +76,12 @@ impl<T: Send + 'static> Service<Uri> for OneConnection<T> {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let lent = self.transport.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut life = self.life.clone();
+        let mut is_over = self.is_over.clone();
         Box::pin(async move {
             match lent {
                 Some(lent) => Ok(lent),
                 None => {
-                    while life.0.changed().await.is_ok() {}
+                    let _ended = is_over.wait_for(|is_over| *is_over).await;
                     Err(Gone)
                 }
             }

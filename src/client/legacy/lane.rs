@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::Connection;
 use crate::client::dispatch::{Reach, Settings};
 use crate::client::hyper::connect::{Connect, extra};
 use crate::client::lane::{Gone, absolute};
-use crate::client::legacy::connector::{Life, OneConnection};
+use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::pool::{Host, Leaf};
 use crate::service::{BoxError, ConnectionInfo, LegBody, Line, Unsent};
 
@@ -37,7 +37,7 @@ where
         }
         let mut info = ConnectionInfo::new(host.origin.clone());
         info.channel_bindings = extra(&transport);
-        let (connector, life) = OneConnection::new(transport);
+        let (connector, end) = OneConnection::new(transport);
         // The connection's life is the leases' business, as is sending a request again.
         let client = self
             .builder
@@ -46,7 +46,7 @@ where
             .pool_idle_timeout(None)
             .retry_canceled_requests(false)
             .build(connector);
-        Ok((Lane { client, target: host.target.clone(), life }, info))
+        Ok((Lane { client, target: host.target.clone(), end }, info))
     }
 }
 
@@ -55,20 +55,20 @@ pub(super) struct Lane<T, B> {
     client: legacy::Client<OneConnection<T>, LegBody<B>>,
     /// The root of its origin.
     target: Uri,
-    life: Life,
+    end: End,
 }
 
 impl<T, B> Leaf for Lane<T, B> {
     fn is_ready(&self) -> bool {
-        !self.life.is_over()
+        !self.end.has_come()
     }
 
     fn is_closed(&self) -> bool {
-        self.life.is_over()
+        self.end.has_come()
     }
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(if self.life.is_over() { Err(Gone.into()) } else { Ok(()) })
+        Poll::Ready(if self.end.has_come() { Err(Gone.into()) } else { Ok(()) })
     }
 }
 
