@@ -52,6 +52,12 @@ pub(super) struct Dispatcher<T, L> {
     pub(super) pool: Arc<Pool<L>>,
 }
 
+impl<T, L: Leaf> Dispatcher<T, L> {
+    pub(super) fn close_idle(&self) {
+        self.pool.retire(|_| true);
+    }
+}
+
 /// How often a request moves on from connections that were found dead before it was sent.
 const MAX_UNSENT: u32 = 64;
 

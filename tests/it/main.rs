@@ -14,6 +14,7 @@ mod lanes;
 mod layer;
 mod leaf;
 mod legacy;
+mod logging_out;
 mod login;
 mod many;
 mod pool;

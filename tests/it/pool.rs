@@ -186,7 +186,7 @@ async fn no_more_connections_are_kept_idle_than_may_be() {
 }
 
 #[tokio::test]
-async fn close_idle_spares_what_is_under_way() {
+async fn close_idle_spares_what_is_under_way_and_closes_it_afterwards() {
     let gate = Gate::closed();
     let server = server_with(&gate).await;
     let client = build(builder(&server));
@@ -199,6 +199,8 @@ async fn close_idle_spares_what_is_under_way() {
     without_hanging(server.wait_for(|report| report.open() == 1)).await;
     gate.open();
     text(held.await.expect("no panic").expect("a response")).await;
+    settled_at(&client, (0, 0)).await;
+    without_hanging(server.wait_for(|report| report.open() == 0)).await;
 }
 
 async fn settled_at(client: &HttpClient, counts: (usize, usize)) {

@@ -85,9 +85,17 @@ where
 }
 
 impl<C: Connect, B> Client<C, B> {
-    /// Closes all idle connections.
+    /// Closes idle connections now, and all others as soon as the requests on them have ended.
+    ///
+    /// A request under way is not disturbed: its response can be read to its end. But no other request
+    /// is sent on its connection, which is then closed. The same goes for a connection that is being
+    /// made or is in the middle of a login. Whoever sends a request from now on logs in on a new
+    /// connection.
+    ///
+    /// Call this when a [provider](crate::credentials::CredentialsProvider) names another user than
+    /// before.
     pub fn close_idle(&self) {
-        self.shared.pool.close_idle();
+        self.shared.close_idle();
     }
 
     /// Refuses further requests ([`ErrorKind::ShutDown`](crate::service::ErrorKind::ShutDown)),

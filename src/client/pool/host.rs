@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use http::uri::Authority;
 use http::{HeaderValue, Uri};
@@ -26,14 +26,21 @@ pub(in crate::client) struct Host {
     pub(super) hash: u64,
     pub(in crate::client) origin: Origin,
     pub(super) counts: Arc<Counts>,
-    /// How many connections are being made. Changed under the pool's lock alone.
-    pub(super) connecting: AtomicUsize,
+    /// Goes up when the connections to it are retired. Changed under the pool's lock alone.
+    generation: AtomicU64,
+    /// How many connections of this generation are being made. Changed under the pool's lock alone.
+    connecting: AtomicUsize,
     pub(in crate::client) key: IdentityKey,
     /// `Host` as it is sent (RFC 9110, section 7.2).
     pub(in crate::client) header: HeaderValue,
     /// What the connector is given.
     pub(in crate::client) target: Uri,
 }
+
+/// The connections to a host between two retirements. What began in an earlier one is used up when it
+/// comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Generation(u64);
 
 /// An origin's connections, of all identities. Changed under the pool's lock alone.
 pub(super) struct Counts {
@@ -70,11 +77,35 @@ impl Host {
         let header = HeaderValue::from_str(&host_port).map_err(|_| InvalidOrigin::Host)?;
         let mut key = IdentityKey::new(wanted.identity.clone());
         key.proxy = wanted.via.cloned();
-        Ok(Self { hash, origin, counts, connecting: AtomicUsize::new(0), key, header, target })
+        let (generation, connecting) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Ok(Self { hash, origin, counts, generation, connecting, key, header, target })
     }
 
     pub(super) fn open(&self) -> usize {
         self.counts.open.load(Relaxed)
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        Generation(self.generation.load(Relaxed))
+    }
+
+    /// Uses up all connections to it: those that there are, and those that are being made.
+    pub(super) fn retire(&self) {
+        self.generation.fetch_add(1, Relaxed);
+        self.connecting.store(0, Relaxed);
+    }
+
+    /// A connection is being made from now on.
+    pub(super) fn begin_connecting(&self) -> Generation {
+        self.connecting.fetch_add(1, Relaxed);
+        self.generation()
+    }
+
+    /// A connection that was being made since this generation is no longer.
+    pub(super) fn end_connecting(&self, since: Generation) {
+        if since == self.generation() {
+            self.connecting.fetch_sub(1, Relaxed);
+        }
     }
 
     /// Whether a connection is being made that may carry others' requests too.

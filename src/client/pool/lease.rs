@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::client::pool::host::Host;
+use crate::client::pool::host::{Generation, Host};
 use crate::client::pool::{Leaf, Pool};
 use crate::service::Channel;
 
@@ -12,6 +12,8 @@ use crate::service::Channel;
 pub(in crate::client) struct Pooled<L> {
     pool: Weak<Pool<L>>,
     pub(super) host: Arc<Host>,
+    /// When the making of it began.
+    generation: Generation,
     pub(super) kind: Kind,
     /// Out while a request is on it. The lock is never taken; it lets a body that holds the
     /// connection be `Sync`.
@@ -35,6 +37,7 @@ pub(super) enum Kind {
 pub(in crate::client) struct Permit<'a, L: Leaf> {
     pool: &'a Arc<Pool<L>>,
     host: Option<Arc<Host>>,
+    generation: Generation,
 }
 
 /// A connection checked out for one request. Dropped, it is closed and its place is free again.
@@ -46,6 +49,16 @@ pub(in crate::client) struct Lease<'a, L: Leaf> {
 impl<L> Pooled<L> {
     fn channel(&mut self) -> &mut Option<Channel<L>> {
         self.channel.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Whether whoever uses it now is the last to do so.
+    #[inline]
+    pub(super) fn is_retired(&self) -> bool {
+        self.generation != self.host.generation()
     }
 
     pub(super) fn is_closed(&mut self) -> bool
@@ -88,6 +101,7 @@ impl<L> Pooled<L> {
         Some(Box::new(Self {
             pool: self.pool.clone(),
             host: Arc::clone(&self.host),
+            generation: self.generation,
             kind: Kind::Branch(number),
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
@@ -104,8 +118,8 @@ impl<L> Pooled<L> {
 }
 
 impl<'a, L: Leaf> Permit<'a, L> {
-    pub(super) fn new(pool: &'a Arc<Pool<L>>, host: Arc<Host>) -> Self {
-        Self { pool, host: Some(host) }
+    pub(super) fn new(pool: &'a Arc<Pool<L>>, host: Arc<Host>, generation: Generation) -> Self {
+        Self { pool, host: Some(host), generation }
     }
 
     pub(in crate::client) fn host(&self) -> &Host {
@@ -117,6 +131,7 @@ impl<'a, L: Leaf> Permit<'a, L> {
         let connection = Pooled {
             pool: Arc::downgrade(self.pool),
             host: self.host.take().expect("it is spent by value"),
+            generation: self.generation,
             kind: Kind::Exclusive,
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
@@ -127,7 +142,7 @@ impl<'a, L: Leaf> Permit<'a, L> {
     /// There is no connection to be had.
     pub(in crate::client) fn failed(mut self) {
         if let Some(host) = self.host.take() {
-            self.pool.failed(&host);
+            self.pool.failed(&host, self.generation);
         }
     }
 }
@@ -135,7 +150,7 @@ impl<'a, L: Leaf> Permit<'a, L> {
 impl<L: Leaf> Drop for Permit<'_, L> {
     fn drop(&mut self) {
         if let Some(host) = &self.host {
-            self.pool.give_up(host);
+            self.pool.give_up(host, self.generation);
         }
     }
 }
@@ -143,6 +158,10 @@ impl<L: Leaf> Drop for Permit<'_, L> {
 impl<'a, L: Leaf> Lease<'a, L> {
     pub(super) fn new(pool: &'a Pool<L>, connection: Box<Pooled<L>>) -> Self {
         Self { pool, connection: Some(connection) }
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is_retired())
     }
 
     /// Takes the channel out for a request; the rest keeps the place.
@@ -203,7 +222,7 @@ impl<L: Leaf + Send + 'static> Parked for Pooled<L> {
         if channel.is_reusable() && channel.service.is_ready() {
             channel.state.ready = true;
             pool.put_back(self);
-        } else if !channel.is_reusable() || channel.service.is_closed() {
+        } else if !channel.is_reusable() || channel.service.is_closed() || self.is_retired() {
             drop(Lease::new(&pool, self));
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // The connection's own task has not yet seen the end: a moment, as a rule.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::client::pool::host::Generation;
 use crate::client::pool::lease::{Kind, Pooled};
 use crate::client::pool::state::State;
 use crate::client::pool::waiter::{Grant, Waiter, Waiting, wake};
@@ -130,10 +131,10 @@ impl<L: Leaf> Pool<L> {
                 return Ok(Checkout::Lease(Lease::new(self, connection)));
             }
             if let Some(closed) = state.make_room(&host, &self.limits) {
-                state.open(&host);
+                let generation = state.open(&host);
                 drop(state);
                 drop(closed);
-                return Ok(Checkout::Connect(Permit::new(self, host)));
+                return Ok(Checkout::Connect(Permit::new(self, host, generation)));
             }
             let waiter = Waiter::new(host, fresh);
             state.waiters.push_back(Arc::clone(&waiter));
@@ -141,24 +142,26 @@ impl<L: Leaf> Pool<L> {
         };
         let host = Arc::clone(&waiter.host);
         let waiting = Waiting::new(self, waiter);
-        if !host.awaits_first() {
-            return waiting.await;
+        let granted = if host.awaits_first() {
+            // Who makes the first connection may have stopped in the midst of it: a future need not
+            // be polled to its end.
+            tokio::time::timeout(PATIENCE, waiting).await
+        } else {
+            Ok(waiting.await)
+        };
+        match granted {
+            // It was retired before this request came to use it.
+            Ok(Ok(Checkout::Lease(lease))) if lease.is_retired() => drop(lease),
+            Ok(granted) => return granted,
+            Err(_) => host.counts.one_by_one.store(false, Relaxed),
         }
-        // Who makes the first connection may have stopped in the midst of it: a future need not be
-        // polled to its end.
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(granted) => granted,
-            Err(_) => {
-                host.counts.one_by_one.store(false, Relaxed);
-                Box::pin(self.checkout(wanted, fresh)).await
-            }
-        }
+        Box::pin(self.checkout(wanted, fresh)).await
     }
 
     fn grant(self: &Arc<Self>, grant: Grant<L>, host: Arc<Host>) -> Result<Checkout<'_, L>, ErrorKind> {
         match grant {
             Grant::Connection(connection) => Ok(Checkout::Lease(Lease::new(self, connection))),
-            Grant::Place => Ok(Checkout::Connect(Permit::new(self, host))),
+            Grant::Place(since) => Ok(Checkout::Connect(Permit::new(self, host, since))),
             Grant::ShutDown => Err(ErrorKind::ShutDown),
         }
     }
@@ -168,7 +171,7 @@ impl<L: Leaf> Pool<L> {
     fn connected(&self, mut connection: Box<Pooled<L>>) -> Lease<'_, L> {
         let mut state = self.lock();
         let host = Arc::clone(&connection.host);
-        host.connecting.fetch_sub(1, Relaxed);
+        host.end_connecting(connection.generation());
         let is_shared = connection.carries_many();
         let had_to_wait = host.counts.one_by_one.swap(is_shared, Relaxed);
         let leased = if is_shared { state.share(connection) } else { connection };
@@ -182,15 +185,15 @@ impl<L: Leaf> Pool<L> {
     }
 
     /// A connection could not be made: others that wait for it try for themselves.
-    fn failed(&self, host: &Host) {
+    fn failed(&self, host: &Host, since: Generation) {
         host.counts.one_by_one.store(false, Relaxed);
-        self.give_up(host);
+        self.give_up(host, since);
     }
 
     /// A connection is not made after all.
-    fn give_up(&self, host: &Host) {
+    fn give_up(&self, host: &Host, since: Generation) {
         let mut state = self.lock();
-        host.connecting.fetch_sub(1, Relaxed);
+        host.end_connecting(since);
         state.close(host);
         let wakers = state.serve(&self.limits);
         self.wake_if_empty(&state);
@@ -212,10 +215,7 @@ impl<L: Leaf> Pool<L> {
         let host = Arc::clone(&ended.host);
         match state.end_lease(ended) {
             Some(mut connection) => match connection.is_closed() {
-                true => {
-                    drop(state);
-                    self.free(&host);
-                }
+                true => self.free_place(state, &host),
                 false => self.hand_on(state, connection),
             },
             None => {
@@ -239,6 +239,10 @@ impl<L: Leaf> Pool<L> {
             self.wake_if_empty(&state);
             return;
         }
+        if connection.is_retired() {
+            self.free_place(state, host);
+            return;
+        }
         // A waiter for another origin whose own limit has room waits for the total alone, unless a
         // connection is being made for it.
         let per_origin = self.limits.per_origin;
@@ -260,10 +264,7 @@ impl<L: Leaf> Pool<L> {
             state.close(host);
             (None, Some(connection))
         };
-        let grant = leased.map(Grant::Connection).unwrap_or_else(|| {
-            state.open(&waiter.host);
-            Grant::Place
-        });
+        let grant = leased.map(Grant::Connection).unwrap_or_else(|| Grant::Place(state.open(&waiter.host)));
         let waker = waiter.give(grant);
         drop(state);
         wake(waker);
@@ -272,13 +273,16 @@ impl<L: Leaf> Pool<L> {
 
     /// A place has become free: for the first waiter that may have it.
     fn free(&self, host: &Host) {
-        let mut state = self.lock();
+        self.free_place(self.lock(), host);
+    }
+
+    fn free_place(&self, mut state: MutexGuard<'_, State<L>>, host: &Host) {
         state.close(host);
         let limits = &self.limits;
         let first = state.waiters.iter().position(|waiter| state.may_open(&waiter.host, limits));
         if let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) {
-            state.open(&waiter.host);
-            let waker = waiter.give(Grant::Place);
+            let place = Grant::Place(state.open(&waiter.host));
+            let waker = waiter.give(place);
             drop(state);
             wake(waker);
         } else {
@@ -292,12 +296,16 @@ impl<L: Leaf> Pool<L> {
         }
     }
 
-    /// Closes all idle connections.
-    pub(super) fn close_idle(&self) {
+    /// Uses up the connections to these hosts: those that are idle are closed at once, those that are
+    /// in use or being made when they come back.
+    pub(super) fn retire(&self, which: impl Fn(&Host) -> bool) {
         let mut state = self.lock();
-        let closed = state.take_idle(|_| true);
+        let closed = state.retire(which);
+        // Among those that wait may be some for a connection that they are not to have any more.
+        let wakers = state.serve(&self.limits);
         self.wake_if_empty(&state);
         drop(state);
+        wakers.into_iter().for_each(wake);
         drop(closed);
     }
 
@@ -343,7 +351,7 @@ impl<L: Leaf> Pool<L> {
             state.waiters.drain(..).map(|waiter| waiter.give(Grant::ShutDown)).collect()
         };
         wakers.into_iter().for_each(wake);
-        self.close_idle();
+        self.retire(|_| true);
         loop {
             let emptied = self.empty.notified();
             if self.lock().open == 0 {

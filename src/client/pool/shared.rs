@@ -17,7 +17,7 @@ pub(super) struct Shared<L> {
 
 impl<L: Leaf> Shared<L> {
     fn lease(&mut self) -> Option<Box<Pooled<L>>> {
-        if !self.connection.takes_more_than(self.leases) {
+        if self.connection.is_retired() || !self.connection.takes_more_than(self.leases) {
             return None;
         }
         let branch = self.connection.branch()?;

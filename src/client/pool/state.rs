@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use tokio::task::JoinHandle;
 
-use crate::client::pool::host::{Counts, Hashed, Host, Wanted, hash};
+use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, hash};
 use crate::client::pool::lease::Pooled;
 use crate::client::pool::shared::Shared;
 use crate::client::pool::waiter::{Grant, Waiter};
@@ -147,10 +147,7 @@ impl<L: Leaf> State<L> {
         while let Some(waiter) = self.waiters.pop_front() {
             let grant = match self.branch(&waiter.host) {
                 Some(branch) => Grant::Connection(branch),
-                None if self.may_open(&waiter.host, limits) => {
-                    self.open(&waiter.host);
-                    Grant::Place
-                }
+                None if self.may_open(&waiter.host, limits) => Grant::Place(self.open(&waiter.host)),
                 None => {
                     passed.push_back(waiter);
                     continue;
@@ -211,6 +208,16 @@ impl<L: Leaf> State<L> {
         taken
     }
 
+    /// Uses up the connections to these hosts. Those that are idle have left the pool.
+    pub(super) fn retire(&mut self, which: impl Fn(&Host) -> bool) -> Vec<Idle<L>> {
+        self.hosts
+            .values()
+            .flatten()
+            .filter(|known| which(&known.host))
+            .for_each(|known| known.host.retire());
+        self.take_idle(|idle| idle.connection.is_retired())
+    }
+
     /// Hosts that nobody uses; a lease, a permit and a waiter each hold on to theirs.
     pub(super) fn forget_empty_hosts(&mut self) {
         self.recent = None;
@@ -222,10 +229,10 @@ impl<L: Leaf> State<L> {
     }
 
     /// Room for a connection, which is now to be made.
-    pub(super) fn open(&mut self, host: &Host) {
+    pub(super) fn open(&mut self, host: &Host) -> Generation {
         self.open += 1;
-        host.connecting.fetch_add(1, Relaxed);
         host.counts.open.fetch_add(1, Relaxed);
+        host.begin_connecting()
     }
 
     pub(super) fn close(&mut self, host: &Host) {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::client::pool::host::Host;
+use crate::client::pool::host::{Generation, Host};
 use crate::client::pool::lease::Pooled;
 use crate::client::pool::{Checkout, Leaf, Pool};
 use crate::service::ErrorKind;
@@ -15,7 +15,7 @@ pub(super) enum Grant<L> {
     /// A connection of its own host.
     Connection(Box<Pooled<L>>),
     /// Room for a new one, counted already.
-    Place,
+    Place(Generation),
     ShutDown,
 }
 
@@ -83,7 +83,7 @@ impl<L: Leaf> Drop for Waiting<'_, L> {
         let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         match granted {
             Some(Grant::Connection(connection)) => self.pool.put_back(connection),
-            Some(Grant::Place) => self.pool.give_up(&waiter.host),
+            Some(Grant::Place(since)) => self.pool.give_up(&waiter.host, since),
             Some(Grant::ShutDown) | None => {}
         }
     }

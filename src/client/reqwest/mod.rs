@@ -216,9 +216,20 @@ impl Client {
         }
     }
 
-    /// Closes all idle connections.
+    /// Closes idle connections now, and all others as soon as the requests on them have ended.
+    ///
+    /// A request under way is not disturbed: its response can be read to its end. But no other request
+    /// is sent on its connection, which is then closed. The same goes for a connection that is being
+    /// made or is in the middle of a login. Whoever sends a request from now on logs in on a new
+    /// connection.
+    ///
+    /// Call this when a [provider](crate::credentials::CredentialsProvider) names another user than
+    /// before.
+    ///
+    /// Over a client that was [built elsewhere](ClientBuilder::build_over_reqwest) this has no effect on
+    /// the connections: they are not this client's to close.
     pub fn close_idle(&self) {
-        self.shared.pool.close_idle();
+        self.shared.close_idle();
     }
 
     /// Refuses further requests ([`ErrorKind::ShutDown`]), closes idle connections, and resolves

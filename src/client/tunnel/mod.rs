@@ -69,7 +69,8 @@ pub use stream::TunnelStream;
 /// Who is logged in at the proxy is the same for all tunnels:
 /// [`ProxyCredentials`](crate::credentials::ProxyCredentials) in a request's extensions have no
 /// part in it. A tunnel that is open stays so when they change:
-/// [`close_idle`](crate::Client::close_idle) closes those that a client keeps. Dropping the connecting future closes the connection to the proxy.
+/// [`close_idle`](crate::Client::close_idle) closes those that a client keeps, and those in use once their
+/// requests have ended. Dropping the connecting future closes the connection to the proxy.
 pub struct Tunnel<C> {
     shared: Arc<Shared<C>>,
 }
