@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::{Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 
+use crate::client::log_out::LogOut;
 use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
 use crate::client::response_body::ResponseBody;
 use crate::client::retries::{Retries, RetryLimits};
@@ -55,6 +56,10 @@ pub(super) struct Dispatcher<T, L> {
 impl<T, L: Leaf> Dispatcher<T, L> {
     pub(super) fn close_idle(&self) {
         self.pool.retire(|_| true);
+    }
+
+    pub(super) fn log_out(&self, who: &LogOut) {
+        self.pool.retire(|host| who.covers(&host.origin, &host.key));
     }
 }
 

@@ -6,6 +6,7 @@ mod dispatch;
 pub mod hyper;
 mod lane;
 pub mod legacy;
+mod log_out;
 mod pool;
 pub mod proxy;
 pub mod redirect;
@@ -17,4 +18,5 @@ mod runtime;
 pub mod tunnel;
 
 pub use blocking::BlockingSteps;
+pub use log_out::LogOut;
 pub use runtime::TokioTimer;

@@ -12,6 +12,7 @@ use crate::client::dispatch::Dispatcher;
 use crate::client::hyper::connect::Connect;
 use crate::client::hyper::connection::Connection;
 use crate::client::hyper::route::Ways;
+use crate::client::log_out::LogOut;
 use crate::client::response_body::ResponseBody;
 use crate::handshake::{Authenticator, Login, Outcome};
 use crate::service::{BoxError, Error, ErrorKind};
@@ -42,9 +43,27 @@ impl<C, B> Client<C, B> {
     /// a new connection.
     ///
     /// Call this when a [provider](crate::credentials::CredentialsProvider) names another user than
-    /// before.
+    /// before. To spare the other users or origins there is [`log_out`](Self::log_out).
     pub fn close_idle(&self) {
         self.shared.close_idle();
+    }
+
+    /// Closes the connections of one user, or all connections to one origin or through one proxy:
+    /// those that are idle now, the others as soon as the requests on them have ended.
+    ///
+    /// What [`close_idle`](Self::close_idle) says of connections in use holds here, and nobody else is
+    /// disturbed. Call this when a session has to end, a password was changed, or a user has become
+    /// somebody else. [`LogOut`] says who can be named, and what is kept.
+    ///
+    /// ```
+    /// # fn example(client: legwork::Client<(), ()>, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.log_out(alice);
+    /// client.log_out("https://mail.example".parse::<legwork::Origin>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn log_out(&self, who: impl Into<LogOut>) {
+        self.shared.log_out(&who.into());
     }
 
     /// Refuses further requests ([`ErrorKind::ShutDown`]), closes idle connections, and resolves

@@ -49,6 +49,7 @@ use crate::client::builder::ClientBuilder;
 use crate::client::dispatch::Dispatcher;
 use crate::client::hyper::connect::Connect;
 use crate::client::legacy::lane::{Lane, Lanes};
+use crate::client::log_out::LogOut;
 use crate::client::response_body::ResponseBody;
 use crate::handshake::Authenticator;
 use crate::service::{BoxError, BoxFuture, Error};
@@ -93,9 +94,27 @@ impl<C: Connect, B> Client<C, B> {
     /// connection.
     ///
     /// Call this when a [provider](crate::credentials::CredentialsProvider) names another user than
-    /// before.
+    /// before. To spare the other users or origins there is [`log_out`](Self::log_out).
     pub fn close_idle(&self) {
         self.shared.close_idle();
+    }
+
+    /// Closes the connections of one user, or all connections to one origin or through one proxy:
+    /// those that are idle now, the others as soon as the requests on them have ended.
+    ///
+    /// What [`close_idle`](Self::close_idle) says of connections in use holds here, and nobody else is
+    /// disturbed. Call this when a session has to end, a password was changed, or a user has become
+    /// somebody else. [`LogOut`] says who can be named, and what is kept.
+    ///
+    /// ```
+    /// # fn example(client: legwork::client::legacy::Client<hyper_util::client::legacy::connect::HttpConnector, String>, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.log_out(alice);
+    /// client.log_out("https://mail.example".parse::<legwork::Origin>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn log_out(&self, who: impl Into<LogOut>) {
+        self.shared.log_out(&who.into());
     }
 
     /// Refuses further requests ([`ErrorKind::ShutDown`](crate::service::ErrorKind::ShutDown)),

@@ -64,6 +64,7 @@ use tower_service::Service;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::dispatch::Dispatcher;
+use crate::client::log_out::LogOut;
 use crate::client::redirect::{Redirects, follow};
 use crate::client::reqwest::lane::{Lane, Lanes, Original};
 use crate::client::response_body::ResponseBody;
@@ -224,12 +225,30 @@ impl Client {
     /// connection.
     ///
     /// Call this when a [provider](crate::credentials::CredentialsProvider) names another user than
-    /// before.
+    /// before. To spare the other users or origins there is [`log_out`](Self::log_out).
     ///
-    /// Over a client that was [built elsewhere](ClientBuilder::build_over_reqwest) this has no effect on
-    /// the connections: they are not this client's to close.
+    /// Over a client that was [built elsewhere](ClientBuilder::build_over_reqwest) neither this nor
+    /// `log_out` has an effect on the connections: they are not this client's to close.
     pub fn close_idle(&self) {
         self.shared.close_idle();
+    }
+
+    /// Closes the connections of one user, or all connections to one origin or through one proxy:
+    /// those that are idle now, the others as soon as the requests on them have ended.
+    ///
+    /// What [`close_idle`](Self::close_idle) says of connections in use holds here, and nobody else is
+    /// disturbed. Call this when a session has to end, a password was changed, or a user has become
+    /// somebody else. [`LogOut`] says who can be named, and what is kept.
+    ///
+    /// ```
+    /// # fn example(client: legwork::client::reqwest::Client, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
+    /// client.log_out(alice);
+    /// client.log_out("https://mail.example".parse::<legwork::Origin>()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn log_out(&self, who: impl Into<LogOut>) {
+        self.shared.log_out(&who.into());
     }
 
     /// Refuses further requests ([`ErrorKind::ShutDown`]), closes idle connections, and resolves

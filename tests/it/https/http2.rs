@@ -11,7 +11,7 @@ use legwork::handshake::{HttpVersion, Why};
 use legwork::protection_space::Challenger;
 use legwork::service::ErrorKind;
 use legwork::testing::{
-    Close, DigestAcceptor, Gate, Judge, Judgement, Leg, Persistence, Presentation, Quirk, Reset,
+    Close, Connection, DigestAcceptor, Gate, Judge, Judgement, Leg, Persistence, Presentation, Quirk, Reset,
     ScramAcceptor, Users, When,
 };
 use legwork::{Authenticator, Credentials};
@@ -471,4 +471,95 @@ async fn a_request_that_is_polled_no_more_while_it_connects_holds_nobody_up() {
     let client = client(https.authenticator());
     let _stopped = begun(client.request(get(&https, "/"))).await;
     assert_eq!(fetch(&client, get(&https, "/")).await, Version::HTTP_2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logging_out_lets_streams_end_and_opens_no_other_on_their_connection() {
+    let gate = Gate::closed();
+    let builder = server_of_three([Offer::basic("the lab")])
+        .quirk_when(When::path("/held"), Quirk::HeldBy(gate.clone()));
+    let https = serving(builder).await;
+    let client = client(https.authenticator());
+    for end in [|client: &Http2Client| client.close_idle(), |client: &Http2Client| client.log_out(carol())] {
+        let before = https.report().connections().len();
+        fetch(&client, get(&https, "/first")).await;
+        let bobs = acting_as(get(&https, "/held/bob"), bob());
+        let bobs = tokio::spawn(client.request(bobs));
+        let held = all_at_once(&client, &https, "/held", 8);
+        without_hanging(gate.held(9)).await;
+        end(&client);
+        let after = all_at_once(&client, &https, "/after", 8);
+        assert_eq!(without_hanging(after.join_all()).await, [Version::HTTP_2; 8]);
+        gate.admit(9);
+        assert_eq!(without_hanging(held.join_all()).await, [Version::HTTP_2; 8]);
+        text(without_hanging(bobs).await.expect("no panic").expect("a response")).await;
+        let report = https.server.wait_for(|report| report.connections()[before].closed);
+        let report = without_hanging(report).await;
+        let of_carol = |connection: &&Connection| users(connection) == [USER.to_owned()].into();
+        let [first, second] = report.connections()[before..].iter().filter(of_carol).collect::<Vec<_>>()[..]
+        else {
+            panic!("{report}")
+        };
+        assert!(targets_on(first).iter().all(|target| ["/first", "/held"].contains(target)), "{report}");
+        assert_eq!(targets_on(second).iter().filter(|target| **target == "/after").count(), 8, "{report}");
+        client.close_idle();
+        without_hanging(https.server.wait_for(|report| report.open() == 0)).await;
+        assert_eq!(settled(&client).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn after_logging_out_nobody_waits_for_a_connection_that_was_being_made() {
+    let https = serving(basic()).await;
+    let client = client(https.authenticator());
+    let first = begun(client.request(get(&https, "/first"))).await;
+    let waiting = begun(client.request(get(&https, "/waiting"))).await;
+    client.log_out(carol());
+    assert_eq!(client.connections(), (2, 0), "it makes one of its own");
+    text(without_hanging(waiting).await.expect("a response")).await;
+    text(without_hanging(first).await.expect("a response")).await;
+    fetch(&client, get(&https, "/last")).await;
+    assert_eq!((settled(&client).await, client.connections()), (1, (1, 1)));
+    let report = without_hanging(https.server.wait_for(|report| report.open() == 1)).await;
+    let carrying =
+        |path| report.connections().iter().position(|connection| targets_on(connection).contains(&path));
+    assert_eq!(carrying("/last"), carrying("/waiting"), "{report}");
+    assert_ne!(carrying("/first"), carrying("/waiting"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_that_are_logged_out_all_the_time_are_served_as_themselves() {
+    let https = Arc::new(serving(server_of_three([Offer::basic("the lab")])).await);
+    let client = client(https.authenticator());
+    let mut tasks = JoinSet::new();
+    for task in 0..64 {
+        let (client, https) = (client.clone(), Arc::clone(&https));
+        tasks.spawn(async move {
+            for turn in 0..20 {
+                let user = [carol(), alice(), bob()][(task + turn) % 3].clone();
+                let name = user.username().expect("a name").to_owned();
+                let request = acting_as(get(&https, "/"), user);
+                let response = without_hanging(client.request(request)).await.expect("a response");
+                let page = text(response).await;
+                assert!(page.starts_with(&name), "{name}: {page}");
+            }
+        });
+    }
+    for turn in 0.. {
+        match turn % 3 {
+            0 => client.log_out(alice()),
+            1 => client.log_out(Origin::from_uri(&https.uri("/")).expect("an origin")),
+            _ => client.close_idle(),
+        }
+        match tokio::time::timeout(Duration::from_millis(turn % 5), tasks.join_next()).await {
+            Ok(Some(done)) => done.expect("no task fails"),
+            Ok(None) => break,
+            Err(_) => {}
+        }
+    }
+    client.close_idle();
+    without_hanging(https.server.wait_for(|report| report.open() == 0)).await;
+    assert_eq!(client.connections(), (0, 0));
+    let report = https.report();
+    assert!(report.connections().iter().all(|connection| users(connection).len() <= 1), "{report}");
 }

@@ -6,6 +6,7 @@ use hyper_util::rt::TokioExecutor;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use legwork::credentials::{Credentials, ProxyCredentials};
+use legwork::testing::{Gate, Quirk, When};
 use tower::ServiceExt;
 
 use legwork::Authenticator;
@@ -206,4 +207,36 @@ async fn wrong_credentials_for_the_tunnel_are_an_error_that_says_so_once() {
         assert!(!format!("{text} {error:?}").contains("wrong-pw"), "{text}");
     }
     assert_eq!(proxy.report().attempts(), 1, "{}", proxy.report());
+}
+
+#[tokio::test]
+async fn a_tunnel_goes_with_its_login_at_the_proxy_also_while_it_is_opened() {
+    let gate = Gate::closed();
+    let proxy =
+        tunnelling(Offer::Ntlm).quirk_when(When::leg(3).connections(..=1), Quirk::HeldBy(gate.clone()));
+    let proxy = proxy.start().await.expect("a server");
+    let https = Https::start(server_of_three([]).quirk(Quirk::Open), ECDSA).await;
+    let proxies = Proxies::https(Proxy::new(proxy.origin()));
+    let client: HttpsClient =
+        Client::builder(builder().build()).proxies(proxies).build_with_tls(trusting([ECDSA]));
+    let via = |who: Credentials| {
+        let mut request = https.get();
+        request.extensions_mut().insert(ProxyCredentials(who));
+        client.request(request)
+    };
+    let first = tokio::spawn(via(alice()));
+    without_hanging(gate.held(1)).await;
+    text(without_hanging(via(bob())).await.expect("a response")).await;
+    client.log_out(alice());
+    gate.open();
+    text(without_hanging(first).await.expect("no panic").expect("a response")).await;
+    for who in [alice(), bob()] {
+        text(without_hanging(via(who)).await.expect("a response")).await;
+    }
+    let report = without_hanging(https.server.wait_for(|report| report.open() == 2)).await;
+    let legs: Vec<_> = report.connections().iter().map(|connection| connection.legs.len()).collect();
+    assert_eq!((legs, report.connections()[1].closed), (vec![2, 1, 1], true), "{report}");
+    client.log_out(proxy.origin());
+    without_hanging(https.server.wait_for(|report| report.open() == 0)).await;
+    assert_eq!(client.connections(), (0, 0));
 }
