@@ -7,7 +7,7 @@ use crate::client::pool::{Leaf, Pool, PoolLimits};
 use crate::client::proxy::Proxies;
 use crate::client::runtime::environment;
 use crate::handshake::{Authenticator, HttpVersion};
-use crate::service::{Blocking, Environment, Limits, Observer};
+use crate::service::{Blocking, Environment, Limits, Observer, Timer};
 
 /// Builds a client: [`Client`](crate::Client), or one of those beside it.
 pub struct ClientBuilder {
@@ -107,6 +107,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.environment.limits = limits;
+        self
+    }
+
+    /// The timers of handshakes, and the clock that credentials rest by. Default:
+    /// [`TokioTimer`](crate::client::TokioTimer).
+    #[must_use]
+    pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
+        self.environment.timer = Some(Arc::new(timer));
         self
     }
 
