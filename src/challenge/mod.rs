@@ -227,6 +227,12 @@ impl Challenge {
         self.param_str("realm")
     }
 
+    /// About how much memory it takes, in octets.
+    pub(crate) fn octets(&self) -> usize {
+        let params = self.params().map(|(name, value)| name.len() + value.len());
+        self.scheme.len() + self.token68().map_or(0, str::len) + params.sum::<usize>()
+    }
+
     /// Names as received and values after unquoting, in the order received.
     pub fn params(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let params = match &self.body {

@@ -146,13 +146,6 @@ impl<'a> ResponseHead<'a> {
         }
     }
 
-    /// Whether the status says that the login was looked at: a gateway's error, a refusal of the
-    /// request's form, or a proxy's challenge where there should be none may come from in front of
-    /// it.
-    pub(super) fn tells_of_a_login(&self) -> bool {
-        !matches!(self.status.as_u16(), 400 | 407 | 408 | 413 | 414 | 417 | 421 | 429 | 431 | 502..=504)
-    }
-
     /// Whether a proxy says that logins by connection stay their client's (RFC 4559, section 6).
     pub(super) fn is_session_based(&self) -> bool {
         let values = self.headers.get_all("proxy-support").iter();

@@ -13,6 +13,7 @@ use crate::handshake::guard::Guard;
 use crate::handshake::identity::{Identity, ProviderId};
 use crate::handshake::memory::{Memories, OriginMemory};
 use crate::handshake::outcome::Why;
+use crate::handshake::verdicts::LockoutBounds;
 #[cfg(feature = "client")]
 use crate::handshake::version::HttpVersion;
 #[cfg(feature = "client")]
@@ -207,6 +208,7 @@ pub struct AuthenticatorBuilder {
     provider: Option<Arc<dyn CredentialsProvider>>,
     ambient: Option<(Credentials, OriginPatterns)>,
     guard: bool,
+    bounds: LockoutBounds,
     origins: usize,
 }
 
@@ -238,6 +240,7 @@ impl AuthenticatorBuilder {
             provider: None,
             ambient: None,
             guard: true,
+            bounds: LockoutBounds::default(),
             origins: 1024,
         }
     }
@@ -412,11 +415,56 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The lockout guard. Default: on. Without it every request tries its credentials for itself,
-    /// and a wrong password in a busy program locks the account within milliseconds.
+    /// Whether the lockout guard is on, which bounds how often credentials that are wrong, or have
+    /// become wrong, reach a server. Default: on. Without it every request tries its credentials for
+    /// itself, and a wrong password in a busy program locks the account within milliseconds.
+    ///
+    /// A directory locks an account after a few wrong passwords. A response tells more or less about
+    /// them, and what follows is counted per protection space and over all of them, for all clones of
+    /// the authenticator:
+    ///
+    /// | what was seen | what it says |
+    /// |---|---|
+    /// | the server's proof; a ticket of the KDC; success, `304`, `404` to `406`, `409`, `410`, `412`, `415` or `416` after a challenge | the credentials are right |
+    /// | success without a challenge; a redirect; `403` of Basic and Digest; most other statuses | they got past: nobody waits any more, no refusal is lifted |
+    /// | `403` or `5xx` to a login of NTLM or Negotiate | the next answer on that connection tells. While others wait for that, a safe request without a body is sent once more at once, if the connection stays |
+    /// | `400`, `407`, `408`, `413`, `414`, `417`, `421`, `429`, `431`; `5xx` of Basic and Digest | nothing |
+    /// | a challenge to the completed login | refused: *strongly* where they were accepted with the same method on the same path before, or nowhere ever; else it may be about the resource |
+    /// | the connection was lost, the time was up, or the caller gave up, after something was sent | it counts as an attempt |
+    ///
+    /// How often they are tried, with the default [bounds](Self::lockout_bounds):
+    ///
+    /// | credentials | are tried |
+    /// |---|---|
+    /// | never accepted | once in each protection space, by one request at a time, twice if there is no answer within 5 s; over all origins until two refusals, or lost logins, stand. Then not again until they change, or [`forget_refusals`](Authenticator::forget_refusals) |
+    /// | accepted before | until two strong refusals, or three of any kind; then they rest for 5 and 32, or 1, 4, 16 and 32 minutes, and are tried once after each pause. A proof ends it |
+    /// | of which two logins in a row were lost (three where they were accepted before) | after 30 s, 5 and 32 minutes, once each |
+    ///
+    /// The first login after 10 s without one, or after a refusal, goes alone; once it has succeeded,
+    /// all go. A request waits for others at most 30 s, if there is a
+    /// [`Timer`](crate::service::Timer): the clients have one, a layer has the one it is given. One that is not tried gets the server's own
+    /// `401` at once, and its [`Refusal`](crate::handshake::Refusal) says so:
+    ///
+    /// | [`Why`] | means | what helps |
+    /// |---|---|---|
+    /// | [`Refused`](Why::Refused) | tried now, and refused | the right password |
+    /// | [`RefusedBefore`](Why::RefusedBefore) | not tried: refused earlier, never accepted | the right password; `forget_refusals`, after an account was unlocked |
+    /// | [`Denied`](Why::Denied) | tried now; right elsewhere, but not for this resource | access to it |
+    /// | [`Undecided`](Why::Undecided) | tried now, and nobody said whether it is right | to ask again |
+    /// | [`Paused`](Why::Paused) | not tried until the pause's end | time; the right password |
+    ///
+    /// A request on a connection that is logged in sends no secret, and is never held back.
     #[must_use]
     pub fn lockout_guard(mut self, on: bool) -> Self {
         self.guard = on;
+        self
+    }
+
+    /// How often credentials are tried, and how long they rest. Default: [`LockoutBounds::default`].
+    #[must_use]
+    pub fn lockout_bounds(mut self, bounds: LockoutBounds) -> Self {
+        self.bounds = bounds;
+        self.bounds.unproven = self.bounds.unproven.max(1);
         self
     }
 
@@ -438,7 +486,7 @@ impl AuthenticatorBuilder {
         Authenticator(Arc::new(Inner {
             options: self.options,
             sources: (!none).then(|| (ProviderId::unique(), sources)),
-            guard: self.guard.then(Guard::default),
+            guard: self.guard.then(|| Guard::new(self.bounds)),
             memories: Memories::new(self.origins),
         }))
     }

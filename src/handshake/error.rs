@@ -11,6 +11,8 @@ pub enum HandshakeError {
     /// The server accepted, but its final token does not hold: it may not be the server that it
     /// claims to be.
     FinalToken(SchemeError),
+    /// The server has not proven who it is, which is required; the response is not delivered.
+    Unproven,
     /// The server kept challenging; one request may take this many legs.
     TooManyLegs(u32),
     /// An action was answered with something else: a fault of the caller.
@@ -22,6 +24,7 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Scheme(_) => f.write_str("the server's challenge could not be answered"),
             Self::FinalToken(_) => f.write_str("the server accepted the login but failed to prove itself"),
+            Self::Unproven => f.write_str("the server has not proven who it is, which is required"),
             Self::TooManyLegs(legs) => write!(f, "the server still challenges after {legs} legs"),
             Self::OutOfTurn => f.write_str("the handshake was answered out of turn"),
         }
@@ -32,7 +35,7 @@ impl std::error::Error for HandshakeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Scheme(error) | Self::FinalToken(error) => Some(error),
-            Self::TooManyLegs(_) | Self::OutOfTurn => None,
+            Self::Unproven | Self::TooManyLegs(_) | Self::OutOfTurn => None,
         }
     }
 }

@@ -1,245 +1,322 @@
 //! The lockout guard: a wrong password is tried once, whatever the number of requests.
 //!
-//! Servers lock an account after a few wrong passwords. While credentials are unproven in a
-//! protection space, one request tries them and the others wait for its result; refused ones are
-//! not tried again until they change or the refusals are forgotten.
+//! What may be tried is [`verdicts`](crate::handshake::verdicts)' to say; here requests wait for it,
+//! and a login that is given up ends.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use http::Method;
 
 use crate::credentials::Credentials;
+use crate::handshake::verdicts::{
+    Asking, Evidence, LockoutBounds, Pause, Permission, Target, Trial, Verdict, Verdicts,
+};
 use crate::protection_space::ProtectionSpace;
 
-/// How many verdicts are kept; past it the oldest go.
-const CAPACITY: usize = 4096;
-
-/// How often a server may leave an answer without a verdict before that counts as a refusal.
-const MAX_UNDECIDED: u32 = 1;
-
-#[derive(Debug, Default)]
-pub(crate) struct Guard {
-    table: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    entries: HashMap<(ProtectionSpace, Credentials), Arc<Entry>>,
-    made: u64,
-}
+#[derive(Clone, Debug)]
+pub(super) struct Guard(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-struct Entry {
-    made: u64,
-    verdict: Mutex<Waiting>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    verdict: Verdict,
-    /// Grows with each change of the verdict: what a [`Turn`] waits for.
-    changes: u64,
-    /// How many trials the server left without a verdict.
-    undecided: u32,
-    wakers: Vec<(u64, Waker)>,
+struct State {
+    verdicts: Verdicts,
+    /// Logins that were given up. They end with the next call, which brings the time.
+    given_up: Vec<(Trial, Credentials, ProtectionSpace)>,
+    /// Who waits for a change, by the credentials of which it is.
+    waiting: HashMap<Credentials, HashMap<u64, Option<Waker>>>,
     turns: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Verdict {
-    #[default]
-    Unproven,
-    Trying,
-    Proven,
-    Refused,
 }
 
 /// What the guard says to a request that wants to use credentials.
 #[derive(Debug)]
-pub(crate) enum Permission {
-    /// They are proven, or the guard is off: go on, nobody waits for the result.
-    Proven,
-    /// Try them; the others wait for this trial's verdict.
-    Try(Trial),
-    /// Somebody is trying them.
+pub(super) enum Pass {
+    Go(OnTrial),
     Wait(Turn),
-    /// They were refused: do not try them again.
+    Listen,
     Refused,
+    Paused(Pause),
 }
 
 impl Guard {
-    pub(crate) fn enter(&self, space: &ProtectionSpace, credentials: &Credentials) -> Permission {
-        let entry = self.entry(space, credentials);
-        let mut waiting = entry.lock();
-        match waiting.verdict {
-            Verdict::Proven => Permission::Proven,
-            Verdict::Refused => Permission::Refused,
-            Verdict::Unproven => {
-                waiting.verdict = Verdict::Trying;
-                drop(waiting);
-                Permission::Try(Trial { entry: Some(entry) })
+    pub(super) fn new(bounds: LockoutBounds) -> Self {
+        let verdicts = Verdicts::new(bounds);
+        let (given_up, waiting) = (Vec::new(), HashMap::new());
+        Self(Arc::new(Mutex::new(State { verdicts, given_up, waiting, turns: 0 })))
+    }
+
+    pub(super) fn ask(&self, asking: &Asking<'_>, now: Instant) -> Pass {
+        let mut state = self.lock();
+        state.end_given_up(now);
+        match state.verdicts.ask(asking, now) {
+            Permission::Go(trial) => {
+                drop(state);
+                Pass::Go(OnTrial {
+                    guard: self.clone(),
+                    trial: Some(trial),
+                    credentials: asking.credentials.clone(),
+                    space: asking.space.clone(),
+                })
             }
-            Verdict::Trying => {
-                waiting.turns += 1;
-                let (id, changes) = (waiting.turns, waiting.changes);
-                drop(waiting);
-                Permission::Wait(Turn { entry, id, changes })
+            Permission::Wait(until) => {
+                state.turns += 1;
+                let id = state.turns;
+                state.waiting.entry(asking.credentials.clone()).or_default().insert(id, None);
+                drop(state);
+                Pass::Wait(Turn { guard: self.clone(), credentials: asking.credentials.clone(), id, until })
             }
+            Permission::Listen => Pass::Listen,
+            Permission::Refused => Pass::Refused,
+            Permission::Paused(pause) => Pass::Paused(pause),
         }
     }
 
     /// Notes a refusal that was learnt under another space, such as one without a realm.
-    pub(crate) fn refuse(&self, space: &ProtectionSpace, credentials: &Credentials) {
-        let entry = self.entry(space, credentials);
-        let unproven = entry.lock().verdict == Verdict::Unproven;
-        if unproven {
-            entry.decide(Verdict::Refused);
-        }
+    pub(super) fn refuse_beside(&self, credentials: &Credentials, space: &ProtectionSpace) {
+        self.lock().verdicts.refuse_beside(credentials, space);
     }
 
-    /// Notes that credentials which were good are so no longer.
-    pub(crate) fn revoke(&self, space: &ProtectionSpace, credentials: &Credentials) {
-        let entry = self.entry(space, credentials);
-        let proven = entry.lock().verdict == Verdict::Proven;
-        if proven {
-            entry.decide(Verdict::Refused);
-        }
+    /// What a connection has served since it was logged in is to be noted.
+    pub(super) fn serves(&self, credentials: &Credentials, space: &ProtectionSpace) -> Served {
+        let (guard, credentials, space) = (self.clone(), credentials.clone(), space.clone());
+        Served { guard, credentials, space, latest: [None; Served::MAX], count: 0 }
     }
 
-    /// Forgets which credentials were refused, so that they are tried once more.
-    pub(crate) fn forget_refusals(&self) {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.entries.retain(|_, entry| entry.lock().verdict != Verdict::Refused);
+    /// Whether a request for this was ever challenged in the space.
+    pub(super) fn has_challenged(
+        &self,
+        credentials: &Credentials,
+        space: &ProtectionSpace,
+        method: &Method,
+        path: &str,
+    ) -> bool {
+        self.lock().verdicts.has_challenged(credentials, space, method, path)
     }
 
-    fn entry(&self, space: &ProtectionSpace, credentials: &Credentials) -> Arc<Entry> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (space.clone(), credentials.clone());
-        if let Some(entry) = table.entries.get(&key) {
-            return Arc::clone(entry);
-        }
-        if table.entries.len() >= CAPACITY {
-            let oldest = table
-                .entries
-                .iter()
-                .filter(|(_, entry)| entry.lock().verdict != Verdict::Trying)
-                .min_by_key(|(_, entry)| entry.made)
-                .map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest {
-                table.entries.remove(&oldest);
-            }
-        }
-        table.made += 1;
-        let entry = Arc::new(Entry { made: table.made, verdict: Mutex::default() });
-        table.entries.insert(key, Arc::clone(&entry));
-        entry
+    /// Forgets which credentials were refused or rest, so that they are tried once more.
+    pub(super) fn forget_refusals(&self) {
+        let mut state = self.lock();
+        state.verdicts.forget_refusals();
+        // They end with the next call, but ended before this one.
+        state.given_up.iter_mut().for_each(|(trial, ..)| trial.take_back());
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        waiting.into_values().for_each(wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn decide(&self, verdict: Verdict) {
-        self.decide_by(|_| verdict);
-    }
-
-    fn decide_by(&self, verdict: impl FnOnce(&mut Waiting) -> Verdict) {
-        let mut waiting = self.lock();
-        waiting.verdict = verdict(&mut waiting);
-        waiting.changes += 1;
-        let wakers = std::mem::take(&mut waiting.wakers);
-        drop(waiting);
-        for (_, waker) in wakers {
-            waker.wake();
+impl State {
+    fn end_given_up(&mut self, now: Instant) {
+        for (trial, credentials, space) in std::mem::take(&mut self.given_up) {
+            let evidence = if trial.is_sent() { Evidence::Undecided } else { Evidence::Nothing };
+            self.verdicts.end(trial, &credentials, &space, evidence, now);
         }
     }
 }
 
-/// The right to try unproven credentials. Dropped without a verdict (a cancelled request, a lost
-/// connection) it lets the next one try.
-#[derive(Debug)]
-pub(crate) struct Trial {
-    /// `None` once there is a verdict: what comes after it is the next trial's.
-    entry: Option<Arc<Entry>>,
+fn wake(waiting: HashMap<u64, Option<Waker>>) {
+    waiting.into_values().flatten().for_each(Waker::wake);
 }
 
-impl Trial {
-    pub(crate) fn proven(self) {
-        self.end(|_| Verdict::Proven);
-    }
+/// What was asked for on one connection since it was logged in, and not challenged: as good as accepted
+/// by a login of its own. It is noted in the end, so that requests share nothing.
+pub(super) struct Served {
+    guard: Guard,
+    credentials: Credentials,
+    space: ProtectionSpace,
+    latest: [Option<Target>; Self::MAX],
+    count: usize,
+}
 
-    pub(crate) fn refused(self) {
-        self.end(|_| Verdict::Refused);
-    }
+impl Served {
+    const MAX: usize = 16;
 
-    /// The server closed the connection on the answer, or challenged for another realm. Some do so
-    /// on a wrong password: the second time counts as a refusal.
-    pub(crate) fn undecided(self) {
-        self.end(|waiting| {
-            waiting.undecided += 1;
-            if waiting.undecided > MAX_UNDECIDED { Verdict::Refused } else { Verdict::Unproven }
-        });
-    }
-
-    fn end(mut self, verdict: impl FnOnce(&mut Waiting) -> Verdict) {
-        if let Some(entry) = self.entry.take() {
-            entry.decide_by(verdict);
+    #[inline]
+    pub(super) fn note(&mut self, target: Target) {
+        if self.latest[self.count % Self::MAX] != Some(target) {
+            self.count = self.count.wrapping_add(1);
+            self.latest[self.count % Self::MAX] = Some(target);
         }
     }
+
+    /// The last one was not.
+    pub(super) fn take_back(&mut self, target: Target) {
+        let last = &mut self.latest[self.count % Self::MAX];
+        *last = last.filter(|last| *last != target);
+    }
 }
 
-impl Drop for Trial {
+impl Drop for Served {
     fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            entry.decide(Verdict::Unproven);
-        }
+        let targets = self.latest.iter().flatten().copied();
+        self.guard.lock().verdicts.note_served(&self.credentials, &self.space, targets);
     }
 }
 
-/// Resolves when the credentials that somebody is trying have a verdict, or when the trial
-/// ended without one. Needs no runtime.
-#[derive(Debug)]
+/// The right to use credentials once. Dropped, it ends without an answer.
+pub(super) struct OnTrial {
+    guard: Guard,
+    /// `None` once it has ended.
+    trial: Option<Trial>,
+    credentials: Credentials,
+    space: ProtectionSpace,
+}
+
+impl OnTrial {
+    /// Something derived from the secret is sent. Tells whether that is the first of it.
+    pub(super) fn sent(&mut self, now: Instant) -> bool {
+        let Some(trial) = &mut self.trial else { return false };
+        let is_first = !trial.is_sent();
+        let mut state = self.guard.lock();
+        // It is sent after they were lost, and so counts beside them.
+        state.end_given_up(now);
+        state.verdicts.sent(trial, &self.credentials, &self.space, now);
+        is_first
+    }
+
+    /// What was to be sent was not.
+    pub(super) fn take_back(&mut self) {
+        if let Some(trial) = &mut self.trial {
+            trial.take_back();
+        }
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.trial.as_ref().is_some_and(Trial::is_sent)
+    }
+
+    /// Whether the credentials were accepted in this space before.
+    pub(super) fn accepted_before(&self) -> bool {
+        self.trial.as_ref().is_some_and(|trial| trial.accepted_before)
+    }
+
+    /// Whether others have to wait for its verdict.
+    pub(super) fn goes_alone(&self) -> bool {
+        self.trial.as_ref().is_some_and(Trial::goes_alone)
+    }
+
+    /// Whether only a KDC may be asked about the password.
+    pub(super) fn is_for_kdc(&self) -> bool {
+        self.trial.as_ref().is_some_and(|trial| trial.only_kdc)
+    }
+
+    pub(super) fn end(mut self, evidence: Evidence, now: Instant) -> Verdict {
+        let trial = self.trial.take().expect("it ends once");
+        let mut state = self.guard.lock();
+        state.end_given_up(now);
+        let verdict = state.verdicts.end(trial, &self.credentials, &self.space, evidence, now);
+        let waiting = state.waiting.remove(&self.credentials);
+        drop(state);
+        waiting.into_iter().for_each(wake);
+        verdict
+    }
+}
+
+impl Drop for OnTrial {
+    fn drop(&mut self) {
+        let Some(trial) = self.trial.take() else { return };
+        let mut state = self.guard.lock();
+        state.given_up.push((trial, self.credentials.clone(), self.space.clone()));
+        let waiting = state.waiting.remove(&self.credentials);
+        drop(state);
+        waiting.into_iter().for_each(wake);
+    }
+}
+
+impl fmt::Debug for OnTrial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnTrial").field("trial", &self.trial).finish_non_exhaustive()
+    }
+}
+
+/// Resolves when something has changed for credentials that somebody else is trying. Needs no
+/// runtime.
+///
+/// The request is to go on at [`until`](Self::until), whether it has resolved or not.
 pub struct Turn {
-    entry: Arc<Entry>,
+    guard: Guard,
+    credentials: Credentials,
     id: u64,
-    changes: u64,
+    until: Option<Instant>,
+}
+
+impl Turn {
+    /// When there may be room though nothing has changed, by the clock of
+    /// [`Moments::instant`](crate::mechanism::Moments::instant).
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
 }
 
 impl Future for Turn {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.entry.lock();
-        if waiting.changes != self.changes {
-            return Poll::Ready(());
+        let mut state = self.guard.lock();
+        let waiting = state.waiting.get_mut(&self.credentials).and_then(|waiting| waiting.get_mut(&self.id));
+        match waiting {
+            None => Poll::Ready(()),
+            Some(Some(waker)) => {
+                waker.clone_from(cx.waker());
+                Poll::Pending
+            }
+            Some(none) => {
+                *none = Some(cx.waker().clone());
+                Poll::Pending
+            }
         }
-        match waiting.wakers.iter_mut().find(|(id, _)| *id == self.id) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => waiting.wakers.push((self.id, cx.waker().clone())),
-        }
-        Poll::Pending
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.entry.lock().wakers.retain(|(id, _)| *id != self.id);
+        let mut state = self.guard.lock();
+        let Some(waiting) = state.waiting.get_mut(&self.credentials) else { return };
+        let waker = waiting.remove(&self.id);
+        if waiting.is_empty() {
+            state.waiting.remove(&self.credentials);
+        }
+        // What a waker holds may end with it, and come back here.
+        drop(state);
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").field("until", &self.until).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
-
     use super::*;
     use crate::protection_space::Challenger;
 
     fn space() -> ProtectionSpace {
         ProtectionSpace::new(Challenger::Origin, "http://host.example".parse().expect("an origin"), None)
+    }
+
+    fn ask(guard: &Guard, credentials: &Credentials, now: Instant) -> Pass {
+        let asking = Asking {
+            credentials,
+            space: &space(),
+            method: &Method::GET,
+            path: "/",
+            speaks_first: false,
+            disturbs_others: false,
+            may_ask_kdc: false,
+            waits_since: None,
+        };
+        guard.ask(&asking, now)
     }
 
     fn poll(turn: &mut Turn) -> Poll<()> {
@@ -248,99 +325,125 @@ mod tests {
 
     #[test]
     fn one_tries_and_the_others_wait_for_its_verdict() {
-        let guard = Guard::default();
+        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "wrong");
-        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the first tries") };
-        let Permission::Wait(mut turn) = guard.enter(&space(), &carol) else { panic!("the second waits") };
+        let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("the first tries") };
+        let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("the second waits") };
         assert_eq!(poll(&mut turn), Poll::Pending);
-        trial.refused();
+        trial.sent(now);
+        trial.end(Evidence::Refused, now);
         assert_eq!(poll(&mut turn), Poll::Ready(()));
-        assert!(matches!(guard.enter(&space(), &carol), Permission::Refused));
-        assert!(matches!(
-            guard.enter(&space(), &Credentials::password("carol", "right")),
-            Permission::Try(_)
-        ));
+        assert!(matches!(ask(&guard, &carol, now), Pass::Refused));
+        assert!(matches!(ask(&guard, &Credentials::password("carol", "right"), now), Pass::Go(_)));
     }
 
     #[test]
-    fn a_trial_without_a_verdict_lets_the_next_one_try() {
-        let guard = Guard::default();
-        let carol = Credentials::password("carol", "pw");
-        drop(guard.enter(&space(), &carol));
-        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the next tries") };
-        trial.proven();
-        assert!(matches!(guard.enter(&space(), &carol), Permission::Proven));
-    }
-
-    #[test]
-    fn a_second_answer_without_a_verdict_counts_as_a_refusal() {
-        let guard = Guard::default();
-        let carol = Credentials::password("carol", "pw");
-        for _ in 0..2 {
-            let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("it tries") };
-            trial.undecided();
+    fn a_login_that_is_given_up_wakes_who_waits_and_counts_if_it_was_sent() {
+        for sent in [false, true] {
+            let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+            let carol = Credentials::password("carol", "pw");
+            for _ in 0..2 {
+                let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("it tries") };
+                let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("it waits") };
+                assert_eq!(poll(&mut turn), Poll::Pending);
+                if sent {
+                    trial.sent(now);
+                }
+                drop(trial);
+                assert_eq!(poll(&mut turn), Poll::Ready(()));
+            }
+            assert_eq!(matches!(ask(&guard, &carol, now), Pass::Paused(_)), sent);
+            guard.forget_refusals();
+            assert!(matches!(ask(&guard, &carol, now), Pass::Go(_)));
         }
-        assert!(matches!(guard.enter(&space(), &carol), Permission::Refused));
+    }
+
+    #[test]
+    fn of_logins_whose_nonces_were_superseded_together_one_goes_again() {
+        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let carol = Credentials::password("carol", "pw");
+        let go = || {
+            let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("it goes") };
+            trial.sent(now);
+            trial
+        };
+        go().end(Evidence::Proven, now);
+        let [first, second] = [go(), go()];
+        first.end(Evidence::Superseded, now);
+        let _alone = go();
+        second.end(Evidence::Superseded, now);
+        assert!(matches!(ask(&guard, &carol, now), Pass::Wait(_)));
+    }
+
+    #[test]
+    fn what_answers_after_a_lost_login_ends_the_row_though_it_never_asked_for_one() {
+        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let carol = Credentials::password("carol", "pw");
+        let speaks_first = |path| {
+            let space = space();
+            let asking = Asking {
+                credentials: &carol,
+                space: &space,
+                method: &Method::GET,
+                path,
+                speaks_first: true,
+                disturbs_others: false,
+                may_ask_kdc: false,
+                waits_since: None,
+            };
+            let Pass::Go(mut trial) = guard.ask(&asking, now) else { panic!("it goes") };
+            trial.sent(now);
+            trial
+        };
+        let Pass::Go(mut first) = ask(&guard, &carol, now) else { panic!("it goes") };
+        first.sent(now);
+        first.end(Evidence::Proven, now);
+        for path in ["/1", "/2", "/3", "/4"] {
+            speaks_first(path).end(Evidence::Undecided, now);
+            speaks_first(path).end(Evidence::LetThrough, now);
+        }
+    }
+
+    #[test]
+    fn what_is_sent_after_a_login_was_given_up_counts_beside_it() {
+        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let carol = Credentials::password("carol", "pw");
+        let go = || {
+            let Pass::Go(trial) = ask(&guard, &carol, now) else { panic!("it tries") };
+            trial
+        };
+        let mut first = go();
+        first.sent(now);
+        first.end(Evidence::Proven, now);
+        for mut trial in [go(), go(), go()] {
+            trial.sent(now);
+        }
+        assert!(matches!(ask(&guard, &carol, now), Pass::Paused(_)));
+    }
+
+    #[test]
+    fn a_login_that_was_given_up_before_refusals_are_forgotten_is_forgotten_too() {
+        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let carol = Credentials::password("carol", "pw");
+        let give_up = || {
+            let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("it tries") };
+            trial.sent(now);
+        };
+        give_up();
         guard.forget_refusals();
-        assert!(matches!(guard.enter(&space(), &carol), Permission::Try(_)));
-    }
-
-    /// Enters as soon as it is woken, as another thread may.
-    struct Enters(Arc<Guard>, Credentials, Mutex<Option<Permission>>);
-
-    impl Wake for Enters {
-        fn wake(self: Arc<Self>) {
-            *self.2.lock().expect("not poisoned") = Some(self.0.enter(&space(), &self.1));
-        }
+        // One stands, and two would pause.
+        give_up();
+        give_up();
     }
 
     #[test]
-    fn a_trial_that_ends_undecided_does_not_end_the_next_one() {
-        let guard = Arc::new(Guard::default());
+    fn a_dropped_turn_leaves_nothing_behind() {
+        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
-        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the first tries") };
-        let Permission::Wait(mut turn) = guard.enter(&space(), &carol) else { panic!("the second waits") };
-        let second = Arc::new(Enters(Arc::clone(&guard), carol.clone(), Mutex::default()));
-        let waker = Waker::from(Arc::clone(&second));
-        assert_eq!(Pin::new(&mut turn).poll(&mut Context::from_waker(&waker)), Poll::Pending);
-        trial.undecided();
-        assert!(matches!(*second.2.lock().expect("not poisoned"), Some(Permission::Try(_))));
-        assert!(matches!(guard.enter(&space(), &carol), Permission::Wait(_)), "the second is at it");
-    }
-
-    #[test]
-    fn refusals_can_be_forgotten_and_proofs_stay() {
-        let guard = Guard::default();
-        let (carol, dave) = (Credentials::password("carol", "pw"), Credentials::password("dave", "pw"));
-        for (credentials, proven) in [(&carol, false), (&dave, true)] {
-            let Permission::Try(trial) = guard.enter(&space(), credentials) else { panic!("it tries") };
-            if proven { trial.proven() } else { trial.refused() }
-        }
-        guard.forget_refusals();
-        assert!(matches!(guard.enter(&space(), &carol), Permission::Try(_)));
-        assert!(matches!(guard.enter(&space(), &dave), Permission::Proven));
-    }
-
-    #[test]
-    fn a_dropped_turn_leaves_no_waker_behind() {
-        let guard = Guard::default();
-        let carol = Credentials::password("carol", "pw");
-        let Permission::Try(trial) = guard.enter(&space(), &carol) else { panic!("the first tries") };
-        let Permission::Wait(mut turn) = guard.enter(&space(), &carol) else { panic!("the second waits") };
+        let _trial = ask(&guard, &carol, now);
+        let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("the second waits") };
         assert_eq!(poll(&mut turn), Poll::Pending);
         drop(turn);
-        assert!(trial.entry.as_ref().expect("no verdict yet").lock().wakers.is_empty());
-    }
-
-    #[test]
-    fn the_table_is_bounded_and_keeps_trials() {
-        let guard = Guard::default();
-        let first = guard.enter(&space(), &Credentials::password("first", "pw"));
-        for i in 0..CAPACITY + 8 {
-            drop(guard.enter(&space(), &Credentials::password(format!("user{i}"), "pw")));
-        }
-        assert!(guard.table.lock().expect("not poisoned").entries.len() <= CAPACITY);
-        assert!(matches!(guard.enter(&space(), &Credentials::password("first", "pw")), Permission::Wait(_)));
-        drop(first);
+        assert!(guard.lock().waiting.is_empty());
     }
 }

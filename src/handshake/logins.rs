@@ -1,12 +1,16 @@
 //! The logins of one connection: at its origin and, where its requests are sent to one, at a proxy.
 
-use http::{HeaderValue, StatusCode, Uri};
+use std::time::Instant;
+
+use http::{HeaderValue, Method, StatusCode, Uri};
 
 use crate::authorization::Authorization;
+use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
 use crate::handshake::action::{Action, Answer, BodyUse, ResponseHead};
 use crate::handshake::identity::Identity;
-use crate::handshake::outcome::Outcome;
+use crate::handshake::outcome::{Outcome, ProxyOutcome};
+use crate::handshake::select;
 use crate::handshake::state::Handshake;
 use crate::protection_space::Challenger;
 use crate::scheme::RequestContext;
@@ -27,6 +31,8 @@ pub(crate) struct Logins {
     /// The origin's handshake has begun with this request.
     origin_begun: bool,
     proxy_outcome: Option<Box<Outcome>>,
+    /// The next leg is decided, for one of them at least, and has not been sent.
+    is_due: bool,
     /// Whose action it is that waits for an answer.
     asking: Challenger,
 }
@@ -65,6 +71,7 @@ impl Logins {
             for_proxy: None,
             origin_begun: false,
             proxy_outcome: None,
+            is_due: false,
             asking: Challenger::Origin,
         }
     }
@@ -94,6 +101,11 @@ impl Logins {
         self.proxy.is_none() && self.origin.go_on(identity)
     }
 
+    /// It is for this, and the last one was for something else.
+    pub(crate) fn serves(&mut self, method: &Method, path: &str) {
+        self.origin.serves(method, path);
+    }
+
     /// Whether a response with this status, to a request that [went on](Self::go_on), is for the
     /// caller alone.
     #[inline]
@@ -110,6 +122,9 @@ impl Logins {
 
     /// A response came.
     pub(crate) fn receive(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
+        if let Some(refusal) = self.refused_by_proxy(head, request) {
+            return refusal;
+        }
         let by_proxy = head.status == Challenger::Proxy.status();
         self.for_proxy = None;
         // What was for the origin, a proxy's challenge leaves standing.
@@ -139,8 +154,29 @@ impl Logins {
     }
 
     /// The connection was lost while a leg was out: see [`Handshake::lose_connection`].
-    pub(crate) fn lose_connection(&mut self) -> bool {
-        self.origin.lose_connection() | self.proxy.as_mut().is_some_and(Handshake::lose_connection)
+    pub(crate) fn lose_connection(&mut self, now: Instant) -> bool {
+        let at_proxy = self.proxy.as_mut().is_some_and(|proxy| proxy.lose_connection(now));
+        self.origin.lose_connection(now) | at_proxy
+    }
+
+    /// The next leg has been sent.
+    pub(crate) fn leg_sent(&mut self) {
+        self.is_due = false;
+    }
+
+    /// The connection is given up. Of a leg that is decided and was not sent, nobody has seen a secret.
+    pub(crate) fn give_up(&mut self) {
+        if self.is_due {
+            self.not_sent();
+        }
+    }
+
+    /// The leg that was to be sent was not: nobody has seen anything of a secret.
+    pub(crate) fn not_sent(&mut self) {
+        self.origin.not_sent();
+        if let Some(proxy) = &mut self.proxy {
+            proxy.not_sent();
+        }
     }
 
     pub(crate) fn learn_channel_bindings(&mut self, bindings: impl FnOnce() -> Option<ChannelBindings>) {
@@ -156,6 +192,11 @@ impl Logins {
             let authorization = share.as_ref()?.authorization.clone()?;
             Some((challenger, authorization.into_value()))
         })
+    }
+
+    /// What came of the proxy's handshake with this request, told once.
+    pub(crate) fn take_proxy_outcome(&mut self) -> Option<ProxyOutcome> {
+        self.proxy_outcome.take().map(|outcome| ProxyOutcome(*outcome))
     }
 
     /// Who the request under way, or the last, acts as: at the origin, and at the proxy.
@@ -187,6 +228,32 @@ impl Logins {
         self.either(Handshake::is_bound_under_way)
     }
 
+    /// Some proxies answer a wrong password with the origin's status, `401`.
+    fn refused_by_proxy(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Option<Action> {
+        let proxy = self.proxy.as_mut().filter(|_| head.status == Challenger::Origin.status())?;
+        let challenges = Challenges::parse(head.headers, Challenger::Origin.challenge_field());
+        let own_realm = proxy.realm_under_way();
+        let is_own = *request.on_the_wire.method == Method::CONNECT
+            || head.headers.contains_key(Challenger::Proxy.challenge_field())
+            || !head.headers.contains_key(Challenger::Origin.challenge_field())
+            || own_realm.is_some_and(|own| {
+                challenges.iter().any(|challenge| select::realm(challenge).as_ref() == Some(own))
+            });
+        if !is_own {
+            return None;
+        }
+        let is_tunnel = *request.on_the_wire.method == Method::CONNECT;
+        let refusal = proxy.refuse(head, is_tunnel, request.on_the_wire.moments.instant());
+        if refusal.is_some() {
+            // It has not seen the leg.
+            self.origin.not_sent();
+        }
+        if let Some(Action::Deliver(outcome)) = &refusal {
+            self.proxy_outcome.clone_from(outcome);
+        }
+        refusal
+    }
+
     fn either(&self, is: fn(&Handshake) -> bool) -> bool {
         is(&self.origin) || self.proxy.as_ref().is_some_and(is)
     }
@@ -200,10 +267,19 @@ impl Logins {
     fn begin_at(&mut self, challenger: Challenger, request: WireRequest<'_>) -> Action {
         let seen = request.seen_by(challenger);
         match (challenger, &mut self.proxy) {
+            // Nobody waits for a turn who holds one that has not been used.
+            (Challenger::Proxy, Some(proxy)) if self.for_origin.is_some() && self.origin.is_on_trial() => {
+                proxy.begin_without_waiting(&self.proxy_identity, seen)
+            }
             (Challenger::Proxy, Some(proxy)) => proxy.begin(&self.proxy_identity, seen),
-            _ => {
+            (_, proxy) => {
                 self.origin_begun = true;
-                self.origin.begin(&self.identity, seen)
+                let proxy_tries =
+                    self.for_proxy.is_some() && proxy.as_ref().is_some_and(Handshake::is_on_trial);
+                match proxy_tries {
+                    true => self.origin.begin_without_waiting(&self.identity, seen),
+                    false => self.origin.begin(&self.identity, seen),
+                }
             }
         }
     }
@@ -244,8 +320,12 @@ impl Logins {
                         self.begin_at(Challenger::Origin, request)
                     }
                 }
+                (Action::Deliver(outcome), _) if challenger == Challenger::Proxy => {
+                    self.proxy_outcome = outcome;
+                    return Action::Deliver(self.proxy_outcome.clone());
+                }
                 (Action::Deliver(outcome), _) => {
-                    return Action::Deliver(outcome.or(self.proxy_outcome.take()));
+                    return Action::Deliver(outcome.or_else(|| self.proxy_outcome.clone()));
                 }
                 (other, _) => {
                     self.asking = challenger;
@@ -257,6 +337,7 @@ impl Logins {
 
     /// Notes what a challenger's share of the next leg is; tells who is still undecided.
     fn decide(&mut self, challenger: Challenger, share: Share) -> Option<Challenger> {
+        self.is_due = true;
         match challenger {
             Challenger::Proxy => {
                 // While the proxy's own handshake is not through, the origin sees nothing.

@@ -11,8 +11,9 @@ use crate::scheme::Knowledge;
 
 /// What one challenger is known to want. Hints only: a challenge always has the last word.
 ///
-/// At most [`MAX_SPACES`](Self::MAX_SPACES) protection spaces are kept, the least recently used one
-/// making room.
+/// At most [`MAX_SPACES`](Self::MAX_SPACES) protection spaces are kept, of challenges of
+/// [`MAX_OCTETS`](Self::MAX_OCTETS) in all; the least recently used one makes room. What a single
+/// challenge of a quarter of that says is not kept.
 #[derive(Debug, Default)]
 pub struct OriginMemory {
     /// The most recently used last.
@@ -29,6 +30,8 @@ struct Space {
     wants: Wants,
     paths: Paths,
     knowledge: Knowledge,
+    /// How large its challenges are.
+    octets: usize,
 }
 
 /// A scheme, its realm, and what it came to be tied to.
@@ -48,6 +51,9 @@ impl Wants {
 impl OriginMemory {
     /// How many protection spaces are kept of one origin.
     pub const MAX_SPACES: usize = 16;
+
+    /// How many octets the challenges may have that are kept of one origin.
+    pub const MAX_OCTETS: usize = 64 * 1024;
 
     /// The scheme that was last in use, in its registered spelling.
     pub fn scheme(&self) -> Option<&'static str> {
@@ -92,17 +98,21 @@ impl OriginMemory {
         spaces.last().map(|space| space.wants.clone())
     }
 
-    /// `scheme` was chosen, by a challenge that speaks for these paths; without one, a space that is
-    /// new is the whole origin. Gives what the scheme knows of it.
+    /// `scheme` was chosen, by a challenge of this size that speaks for these paths; without one, a
+    /// space that is new is the whole origin. Gives what the scheme knows of it.
     pub(crate) fn remember(
         &self,
         scheme: &'static str,
         realm: Option<Realm>,
         binding: Binding,
-        paths: Option<Paths>,
+        challenge: Option<(Paths, usize)>,
     ) -> Knowledge {
         if binding == Binding::Connection {
             self.need_http1();
+        }
+        let (paths, octets) = challenge.map_or((None, 0), |(paths, octets)| (Some(paths), octets));
+        if octets > Self::MAX_OCTETS / 4 {
+            return Knowledge::default();
         }
         let mut spaces = self.spaces();
         let known = spaces.iter().position(|space| space.wants.is(scheme, realm.as_ref()));
@@ -111,15 +121,21 @@ impl OriginMemory {
                 if let Some(paths) = paths {
                     spaces[at].paths.extend(paths);
                 }
+                spaces[at].octets = spaces[at].octets.max(octets);
                 spaces[at..].rotate_left(1);
             }
             None => spaces.push(Space {
                 wants: Wants { scheme, realm, binding },
                 paths: paths.unwrap_or(Paths::All),
                 knowledge: Knowledge::default(),
+                octets,
             }),
         }
-        if spaces.len() > Self::MAX_SPACES {
+        let is_too_much = |spaces: &[Space]| {
+            spaces.len() > Self::MAX_SPACES
+                || spaces.iter().map(|space| space.octets).sum::<usize>() > Self::MAX_OCTETS
+        };
+        while is_too_much(&spaces) {
             spaces.remove(0);
         }
         let space = spaces.last_mut().expect("one was just put there");
@@ -226,9 +242,9 @@ mod tests {
     fn a_path_lies_in_the_space_that_speaks_for_most_of_it() {
         let memory = OriginMemory::default();
         let realm = |name: &str| Some(Realm::from(name));
-        memory.remember("Basic", realm("outer"), Binding::Request, Some(Paths::beside("/a/")));
-        memory.remember("Basic", realm("inner"), Binding::Request, Some(Paths::beside("/a/b/")));
-        memory.remember("Digest", realm("outer"), Binding::Request, Some(Paths::beside("/a/")));
+        memory.remember("Basic", realm("outer"), Binding::Request, Some((Paths::beside("/a/"), 0)));
+        memory.remember("Basic", realm("inner"), Binding::Request, Some((Paths::beside("/a/b/"), 0)));
+        memory.remember("Digest", realm("outer"), Binding::Request, Some((Paths::beside("/a/"), 0)));
         let space = |path: &str| memory.wants(path).map(|wants| (wants.scheme, wants.realm));
         assert_eq!(space("/a/b/c"), Some(("Basic", realm("inner"))));
         assert_eq!(space("/a/x"), Some(("Digest", realm("outer"))), "the last one in use");
@@ -242,10 +258,25 @@ mod tests {
         let memory = OriginMemory::default();
         for i in 0..1000 {
             let realm = Some(Realm::from(format!("realm {i}")));
-            memory.remember("Basic", realm, Binding::Request, Some(Paths::beside(&format!("/{i}/"))));
+            memory.remember("Basic", realm, Binding::Request, Some((Paths::beside(&format!("/{i}/")), 0)));
             assert!(memory.wants("/0/").is_some(), "it is in use");
         }
         assert_eq!(memory.spaces().len(), OriginMemory::MAX_SPACES);
+    }
+
+    #[test]
+    fn an_origin_of_large_challenges_stays_small() {
+        let memory = OriginMemory::default();
+        for i in 0..100 {
+            let realm = Some(Realm::from(format!("realm {i}")));
+            let challenge = Some((Paths::beside(&format!("/{i}/")), 12 * 1024));
+            memory.remember("Digest", realm, Binding::Request, challenge);
+            assert!(memory.wants(&format!("/{i}/")).is_some(), "the last one is kept");
+        }
+        assert_eq!(memory.spaces().len(), 5);
+        let large = Some((Paths::All, 20 * 1024));
+        memory.remember("Digest", Some("large".into()), Binding::Request, large);
+        assert!(memory.wants("/").is_none());
     }
 
     #[test]

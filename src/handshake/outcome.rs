@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crate::protection_space::Challenger;
+use crate::handshake::verdicts::Pause;
+use crate::protection_space::{Challenger, Origin};
 
-/// How the handshake ended that this response belongs to.
+/// How the handshake ended that this response belongs to: the origin's, or, where the origin had none,
+/// the proxy's.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -13,6 +15,12 @@ pub enum Outcome {
     /// The challenge stands: the response is its `401` or `407`.
     Refused(Refusal),
 }
+
+/// How the handshake with the proxy ended that a response came by; in the response's extensions as
+/// well, also where the origin had a handshake of its own.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs)]
+pub struct ProxyOutcome(pub Outcome);
 
 /// An accepted login.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +46,11 @@ pub struct Login {
 pub struct Refusal {
     /// Who challenges.
     pub challenger: Challenger,
+    /// The origin server, or the proxy.
+    pub origin: Origin,
+    /// Whether the server has proven who it is; else the response is not known to be its own word,
+    /// under whatever [rule](crate::mechanism::MutualAuthentication).
+    pub mutual: bool,
     /// What became of each scheme, in the order in which they were considered.
     pub tried: Vec<Tried>,
     /// How many requests and responses it took on this connection, this one included.
@@ -60,11 +73,19 @@ pub struct Tried {
 pub enum Why {
     /// The server refused the credentials; with the mechanism's words, if it sent any.
     Refused(Option<String>),
-    /// The same credentials were refused before and are not tried again, lest the account is
-    /// locked.
+    /// The same credentials were refused before, and have never been accepted: they are not tried again
+    /// until they change, or
+    /// [`forget_refusals`](crate::handshake::Authenticator::forget_refusals) is called. A server that
+    /// answers its first login with 401 for want of access looks the same.
     RefusedBefore,
-    /// The credentials are proven, so this is about the resource: an access control list, say.
+    /// The credentials were accepted before, if not for this, or a KDC has granted a ticket for it: an
+    /// access control list, say. Where they were accepted for the same before, it is
+    /// [`Refused`](Self::Refused).
     Denied,
+    /// They were tried, and no answer tells whether they are right: for this reason.
+    Undecided(String),
+    /// They were not tried: after refusals, or logins without an answer, they rest.
+    Paused(Pause),
     /// There are no credentials for it.
     NoCredentials,
     /// It would show the secret to who reads the wire, and the origin is not https.
@@ -83,9 +104,27 @@ pub enum Why {
     Unsupported,
 }
 
+impl Refusal {
+    /// Whether credentials were refused: now, or with an earlier request. Else there were none, they
+    /// could not be used, or nobody said whether they are right: each [`Tried`] tells.
+    pub fn is_refusal(&self) -> bool {
+        let is_refusal = |why: &Why| matches!(why, Why::Refused(_) | Why::RefusedBefore | Why::Denied);
+        self.tried.iter().any(|tried| is_refusal(&tried.why))
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} refused the login", self.challenger)?;
+        let (origin, is_refusal) = (&self.origin, self.is_refusal());
+        match (self.challenger, is_refusal) {
+            (Challenger::Origin, true) => write!(f, "{origin} refused the login")?,
+            (Challenger::Origin, false) => write!(f, "did not log in at {origin}")?,
+            (Challenger::Proxy, true) => write!(f, "the proxy {origin} refused the login")?,
+            (Challenger::Proxy, false) => write!(f, "did not log in at the proxy {origin}")?,
+        }
+        if self.tried.is_empty() {
+            f.write_str(": it asks for no scheme that could be read")?;
+        }
         for (i, tried) in self.tried.iter().enumerate() {
             write!(f, "{} {}: {}", if i == 0 { ":" } else { ";" }, tried.scheme, tried.why)?;
         }
@@ -98,11 +137,16 @@ impl fmt::Display for Why {
         match self {
             Self::Refused(None) => f.write_str("wrong user name or password, or the account may not log in"),
             Self::Refused(Some(detail)) => write!(f, "refused ({detail})"),
-            Self::RefusedBefore => {
-                f.write_str("these credentials were refused before and are not tried again")
-            }
-            Self::Denied => f.write_str("the login is valid, but has no access to this resource"),
-            Self::NoCredentials => f.write_str("there are no credentials for it"),
+            Self::RefusedBefore => f.write_str(
+                "not tried: these credentials were refused before (Authenticator::forget_refusals tries them \
+                 again)",
+            ),
+            Self::Denied => f.write_str(
+                "the login is valid, but has no access to this resource (or the password has changed since)",
+            ),
+            Self::Undecided(reason) => write!(f, "tried, without an answer that tells: {reason}"),
+            Self::Paused(pause) => pause.fmt(f),
+            Self::NoCredentials => f.write_str("no credentials are configured for it"),
             Self::RevealsSecret => f.write_str("would show the password on a connection without TLS"),
             Self::NoMutualAuthentication => f.write_str("cannot authenticate the server, which is required"),
             Self::NoProxySupport => f.write_str(

@@ -1,11 +1,13 @@
 //! What is known of the request under way, and what is told of it in the end.
 
+use std::time::Instant;
+
 use crate::credentials::Credentials;
 use crate::handshake::action::ResponseHead;
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Login, Outcome, Refusal, Tried, Why};
 use crate::handshake::select::Candidate;
-use crate::protection_space::Challenger;
+use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Proof, Scheme, SchemeError};
 
 /// What is known of the request under way.
@@ -28,6 +30,10 @@ pub(super) struct Progress {
     pub(super) failure: Option<SchemeError>,
     /// A remembered scheme was not taken on a fresh connection: yet another one would not help.
     pub(super) fresh_start_failed: bool,
+    /// Since when it waits for others that try its credentials.
+    pub(super) waits_since: Option<Instant>,
+    /// The server has proven who it is, in answer to this request.
+    pub(super) is_proven: bool,
     /// More than `legs` is to be reset for the next request.
     pub(super) is_spent: bool,
 }
@@ -46,6 +52,8 @@ impl Progress {
             worn_out: None,
             failure: None,
             fresh_start_failed: false,
+            waits_since: None,
+            is_proven: false,
             is_spent: true,
         }
     }
@@ -91,9 +99,10 @@ impl Progress {
     }
 
     /// The challenge stands: what was tried, which is told once.
-    pub(super) fn take_refusal(&mut self, challenger: Challenger) -> Box<Outcome> {
-        let tried = std::mem::take(&mut self.tried);
-        Box::new(Outcome::Refused(Refusal { challenger, tried, legs: self.legs }))
+    pub(super) fn take_refusal(&mut self, challenger: Challenger, origin: &Origin) -> Box<Outcome> {
+        let (tried, origin) = (std::mem::take(&mut self.tried), origin.clone());
+        let refusal = Refusal { challenger, origin, mutual: self.is_proven, tried, legs: self.legs };
+        Box::new(Outcome::Refused(refusal))
     }
 
     /// The challenger accepted the login.

@@ -2,18 +2,22 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 
 use crate::challenge::{Challenge, Challenges};
 use crate::credentials::{Ambient, Credentials};
-use crate::handshake::guard::{Guard, Trial};
+use crate::handshake::guard::{Guard, OnTrial};
 use crate::handshake::memory::Wants;
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
-use crate::mechanism::{Binding, Expects, Initiate};
+use crate::handshake::verdicts::{Evidence, Reading, Verdict};
+use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::ProtectionSpace;
-use crate::scheme::{Acceptance, Exchange, Knowledge, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{
+    Acceptance, Continuation, Exchange, Knowledge, Reply, RequestContext, Scheme, SchemeError,
+};
 
 /// One scheme's exchange under way.
 pub(super) struct Run {
@@ -21,7 +25,13 @@ pub(super) struct Run {
     pub(super) exchange: Box<dyn Exchange>,
     credentials: Credentials,
     pub(super) space: ProtectionSpace,
-    trust: Trust,
+    /// Until there is a verdict. There is none without a guard, and for the system's own credentials,
+    /// which lock nobody out.
+    trial: Option<OnTrial>,
+    /// A verdict was that the credentials are good.
+    proven: bool,
+    /// The credentials had been accepted in this space before.
+    accepted_before: bool,
     pub(super) expects: Expects,
     /// A leg of it has been sent.
     pub(super) sent: bool,
@@ -36,15 +46,18 @@ pub(super) struct Run {
     pub(super) persists: bool,
     /// Its success was reported before; a standing authorization repeats it.
     pub(super) reported: bool,
-}
-
-/// What is known of the credentials.
-pub(super) enum Trust {
-    /// Others wait for the verdict.
-    OnTrial(Trial),
-    Proven,
-    /// There is no guard, or nothing to be guarded: the system's own credentials lock nobody out.
-    Unguarded,
+    /// The leg that is out, or decided, is the first that holds something of the secret.
+    starts_with_this_leg: bool,
+    /// Nobody but a KDC may have seen anything of the secret.
+    is_at_kdc: bool,
+    /// It was made with a ticket.
+    by_ticket: bool,
+    /// The connection is free soon after the response that ended it.
+    pub(super) can_ask_again: bool,
+    /// What the status of the response that ended it says.
+    pub(super) reading: Option<Reading>,
+    /// How often in this request a nonce was replaced before its answer came.
+    pub(super) superseded: u32,
 }
 
 impl Run {
@@ -53,7 +66,7 @@ impl Run {
         scheme: Arc<dyn Scheme>,
         arguments: Initiate,
         space: ProtectionSpace,
-        trust: Trust,
+        trial: Option<OnTrial>,
         knowledge: &Knowledge,
     ) -> Box<Self> {
         let credentials = arguments.credentials.clone();
@@ -62,7 +75,9 @@ impl Run {
             scheme,
             credentials,
             space,
-            trust,
+            accepted_before: trial.as_ref().is_some_and(OnTrial::accepted_before),
+            trial,
+            proven: false,
             expects: Expects::Challenge,
             sent: false,
             started: false,
@@ -71,16 +86,35 @@ impl Run {
             concluding: false,
             persists: false,
             reported: false,
+            superseded: 0,
+            starts_with_this_leg: false,
+            is_at_kdc: false,
+            by_ticket: false,
+            can_ask_again: false,
+            reading: None,
         })
     }
 
     /// The next request of a standing authorization.
-    pub(super) fn repeat(&mut self, request: RequestContext<'_>) -> Result<Reply, SchemeError> {
+    pub(super) fn repeat(
+        &mut self,
+        trial: Option<OnTrial>,
+        request: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        self.try_again(trial);
         self.spoke_first = true;
         self.sent = false;
         self.started = false;
         self.concluding = false;
+        self.superseded = 0;
         self.exchange.respond(None, request)
+    }
+
+    /// The credentials are tried once more, in the same exchange.
+    pub(super) fn try_again(&mut self, trial: Option<OnTrial>) {
+        self.accepted_before |= self.proven || trial.as_ref().is_some_and(OnTrial::accepted_before);
+        self.proven = false;
+        self.trial = trial;
     }
 
     /// What it wants once the steps that cannot block have been run.
@@ -101,15 +135,18 @@ impl Run {
         }
     }
 
-    /// The challenge that goes on with it, if the server sent one: the strongest of several, whatever
-    /// the server's order.
-    pub(super) fn continuation<'a>(&self, challenges: &'a Challenges) -> Option<&'a Challenge> {
-        let is_proven = matches!(self.trust, Trust::Proven);
+    /// The challenge that it can answer, if the server sent one, and as what: the strongest of several,
+    /// whatever the server's order.
+    pub(super) fn continuation<'a>(
+        &self,
+        challenges: &'a Challenges,
+    ) -> Option<(&'a Challenge, Continuation)> {
         challenges
             .iter()
             .filter(|challenge| challenge.is(self.scheme.name()))
-            .filter(|challenge| self.exchange.is_continued_by(challenge, is_proven))
-            .min_by_key(|challenge| Reverse(self.scheme.strength(challenge)))
+            .map(|challenge| (challenge, self.exchange.continuation(challenge, self.accepted_before)))
+            .filter(|(_, continuation)| *continuation != Continuation::Refuses)
+            .min_by_key(|(challenge, _)| Reverse(self.scheme.strength(challenge)))
     }
 
     /// The server accepted; its final token, if there is one, is among the challenges, or the fields
@@ -133,52 +170,99 @@ impl Run {
         }
     }
 
+    /// What is derived from the secret is on its way.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.started = true;
+        if let Some(trial) = &mut self.trial {
+            self.starts_with_this_leg = trial.sent(now);
+        }
+    }
+
+    /// The leg that was to be sent was not: of it, nobody has seen anything of the secret.
+    pub(super) fn take_back(&mut self) {
+        if let Some(trial) = self.trial.as_mut().filter(|_| self.starts_with_this_leg) {
+            trial.take_back();
+        }
+    }
+
     /// The credentials are good.
-    pub(super) fn prove(&mut self) {
-        match std::mem::replace(&mut self.trust, Trust::Proven) {
-            Trust::OnTrial(trial) => trial.proven(),
-            other => self.trust = other,
+    pub(super) fn prove(&mut self, now: Instant) {
+        self.end(Evidence::Proven, now);
+    }
+
+    /// There is evidence of the credentials, the first in this run, or none is to be had.
+    pub(super) fn end(&mut self, evidence: Evidence, now: Instant) -> Option<Verdict> {
+        self.proven |= evidence == Evidence::Proven;
+        self.trial.take().map(|trial| trial.end(evidence, now))
+    }
+
+    /// The challenge stands although the secret was used. Proven before, the login has no access;
+    /// without a guard nobody knows.
+    pub(super) fn refuse(mut self, evidence: Evidence, detail: Option<String>, now: Instant) -> Why {
+        if self.by_ticket {
+            // The service does not take it; the KDC has taken the password.
+            self.end(Evidence::Nothing, now);
+            return detail.map_or(Why::Denied, |detail| Why::Refused(Some(detail)));
+        }
+        if self.proven {
+            return Why::Denied;
+        }
+        match (self.end(evidence, now), detail) {
+            (_, Some(detail)) if evidence == Evidence::Undecided => Why::Undecided(detail),
+            (Some(Verdict::Denied), _) => Why::Denied,
+            (Some(Verdict::Refused) | None, detail) => Why::Refused(detail),
         }
     }
 
-    /// The challenge stands although the secret was used. Proven before, it has no access; without
-    /// a guard nobody knows.
-    pub(super) fn refuse(self, detail: Option<String>) -> Why {
-        match self.trust {
-            Trust::OnTrial(trial) => {
-                trial.refused();
-                Why::Refused(detail)
+    /// The leg that is out gets no verdict. Tells whether it held what was derived from a secret that
+    /// was never accepted.
+    pub(super) fn leave_undecided(&mut self, now: Instant) -> bool {
+        let was_sent = self.trial.as_ref().is_some_and(OnTrial::is_sent);
+        self.end(if was_sent { Evidence::Undecided } else { Evidence::Nothing }, now);
+        was_sent && !self.accepted_before
+    }
+
+    /// A leg is made with a ticket, which says nothing more about the password; a new one proves it.
+    pub(super) fn note_ticket(&mut self, proves: Proves, now: Instant) {
+        let was_at_kdc = std::mem::replace(&mut self.is_at_kdc, false);
+        match (proves, &mut self.trial) {
+            (Proves::Ticket { is_new }, _) => {
+                self.by_ticket = true;
+                if is_new {
+                    self.end(Evidence::Proven, now);
+                }
             }
-            Trust::Unguarded => Why::Refused(detail),
-            Trust::Proven => Why::Denied,
+            // The KDC was away, or knows nobody of that name.
+            (Proves::Nothing, Some(trial)) if was_at_kdc => trial.take_back(),
+            (Proves::Nothing | Proves::Secret, _) => {}
         }
     }
 
-    /// Who keeps the accounts says that the password is wrong, whether or not it was good before. A
-    /// challenge that stands does not say that much.
-    pub(super) fn refuse_password(self, guard: Option<&Guard>, detail: String) -> Why {
-        if let (Trust::Proven, Some(guard)) = (&self.trust, guard) {
-            guard.revoke(&self.space, &self.credentials);
-            return Why::Refused(Some(detail));
+    /// The password may be on its way to a KDC.
+    pub(super) fn start_at_kdc(&mut self, now: Instant) {
+        if let Some(trial) = &mut self.trial {
+            self.is_at_kdc = trial.sent(now);
         }
-        self.refuse(Some(detail))
     }
 
-    /// What follows says nothing about the credentials: they may be tried again.
-    pub(super) fn spare(&mut self) {
-        self.trust = Trust::Unguarded;
+    /// Whether it has logged in by a ticket so far, which is the request's.
+    pub(super) fn is_by_ticket(&self) -> bool {
+        self.by_ticket
     }
 
-    /// The leg that is out gets no verdict: the server hung up, or speaks of another realm. Tells
-    /// whether it held what was derived from a secret that nobody has proven yet.
-    pub(super) fn leave_undecided(&mut self) -> bool {
-        match std::mem::replace(&mut self.trust, Trust::Unguarded) {
-            Trust::OnTrial(trial) if self.started => {
-                trial.undecided();
-                true
-            }
-            _ => false,
-        }
+    /// Whether others have to wait for its verdict.
+    pub(super) fn goes_alone(&self) -> bool {
+        self.trial.as_ref().is_some_and(OnTrial::goes_alone)
+    }
+
+    /// Whether others wait for its verdict, or would.
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.trial.is_some()
+    }
+
+    /// Whether the credentials were accepted in this space before.
+    pub(super) fn accepted_before(&self) -> bool {
+        self.accepted_before
     }
 
     /// Whether it spoke first for a realm that is none of those that now challenge: there, the
@@ -196,14 +280,11 @@ impl Run {
 
     /// Where it spoke first without a realm, it is refused in those that challenge, too.
     pub(super) fn refuse_in_realms(&self, guard: &Guard, challenges: &Challenges) {
-        if !matches!(self.trust, Trust::OnTrial(_))
-            || self.space.realm.is_some()
-            || !self.misses_realms(challenges)
-        {
+        if self.trial.is_none() || self.space.realm.is_some() || !self.misses_realms(challenges) {
             return;
         }
         for realm in challenges.iter().map(select::realm) {
-            guard.refuse(&ProtectionSpace { realm, ..self.space.clone() }, &self.credentials);
+            guard.refuse_beside(&self.credentials, &ProtectionSpace { realm, ..self.space.clone() });
         }
     }
 
@@ -215,6 +296,11 @@ impl Run {
     /// Who logs in.
     pub(super) fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Whether its credentials can be refused for good: the system's own lock nobody out.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.credentials.as_ambient().is_none()
     }
 
     /// Whether the next login would be the same user's. The system may know somebody else by then.
@@ -230,7 +316,7 @@ impl Run {
     /// A realm is one protection space, whichever schemes challenge for it (RFC 9110, 11.5): there,
     /// what is on trial was refused. What is not may go on by another scheme.
     fn misses_realms(&self, challenges: &Challenges) -> bool {
-        let on_trial = matches!(self.trust, Trust::OnTrial(_));
+        let on_trial = self.trial.is_some() && !self.accepted_before;
         self.spoke_first
             && challenges
                 .iter()

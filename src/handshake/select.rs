@@ -98,6 +98,14 @@ pub(super) fn answer<'a>(challenges: &'a Challenges, scheme: &str) -> Option<&'a
     of_scheme().find(|challenge| challenge.token68().is_some()).or_else(|| of_scheme().next())
 }
 
+/// How much of a realm's name is kept, in octets: what is longer is one space with what begins alike.
+const MAX_REALM_OCTETS: usize = 1024;
+
 pub(super) fn realm(challenge: &Challenge) -> Option<Realm> {
-    challenge.realm().map(Realm::from)
+    let realm = challenge.realm()?;
+    let mut end = realm.len().min(MAX_REALM_OCTETS);
+    while !realm.is_char_boundary(end) {
+        end -= 1;
+    }
+    Some(Realm::from(&realm[..end]))
 }

@@ -26,6 +26,8 @@ pub struct Initiate {
     pub delegation: Delegation,
     /// Whether the server has to prove who it is.
     pub mutual_authentication: MutualAuthentication,
+    /// The password may be shown to a KDC, and not to a server: it has refused it.
+    pub only_kdc: bool,
 }
 
 impl Initiate {
@@ -39,7 +41,15 @@ impl Initiate {
             absent_channel_bindings: AbsentChannelBindings::default(),
             delegation: Delegation::default(),
             mutual_authentication: MutualAuthentication::default(),
+            only_kdc: false,
         }
+    }
+
+    /// The same for mechanisms that [show a password only to a KDC](crate::mechanism::Mechanism::asks_kdc).
+    #[must_use]
+    pub fn with_only_kdc(mut self, only: bool) -> Self {
+        self.only_kdc = only;
+        self
     }
 
     /// The same with channel bindings.

@@ -50,6 +50,12 @@ pub trait Mechanism: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether it shows a password only to a KDC, so that a server's refusals of it are none of its
+    /// business.
+    fn asks_kdc(&self) -> bool {
+        false
+    }
+
     /// Whether it can use the [system's credentials](crate::credentials::Ambient); else it takes a
     /// password.
     fn takes_ambient_credentials(&self) -> bool {
@@ -90,8 +96,8 @@ pub enum Step {
         context: Box<dyn SecurityContext>,
         /// Which kind of response carries the next token.
         expects: Expects,
-        /// Whether the token was derived from the secret: a refusal of it counts as one.
-        proves: bool,
+        /// What the token was made with: whether a refusal of it counts against the password.
+        proves: Proves,
     },
     /// The context is established on this side; send the token if there is one.
     Complete {
@@ -131,6 +137,31 @@ pub enum Expects {
     Success,
     /// The peer will answer with another challenge.
     Challenge,
+}
+
+/// What a token was made with, and so what a refusal of it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)]
+pub enum Proves {
+    /// Nothing that anybody holds: a first message that only opens the conversation.
+    Nothing,
+    /// The secret: a refusal counts as a wrong password.
+    Secret,
+    /// A ticket that a KDC has granted: a refusal says nothing about the password.
+    Ticket {
+        /// The KDC was asked just now, so that it has taken the password.
+        is_new: bool,
+    },
+}
+
+impl Proves {
+    /// What the last token of an established context was made with.
+    pub(crate) fn of(established: &Established) -> Self {
+        match established.binding {
+            Binding::Connection => Self::Secret,
+            Binding::Request => Self::Ticket { is_new: false },
+        }
+    }
 }
 
 /// Who a context is shared with once it is established.

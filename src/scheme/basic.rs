@@ -6,9 +6,11 @@ use zeroize::Zeroizing;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
-use crate::mechanism::{Binding, Expects, Initiate};
+use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::{Challenger, Paths, ProtectionSpace};
-use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{
+    Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
+};
 
 const NAME: &str = "Basic";
 
@@ -79,8 +81,8 @@ struct BasicExchange {
 }
 
 impl Exchange for BasicExchange {
-    fn is_continued_by(&self, _: &Challenge, _: bool) -> bool {
-        false
+    fn continuation(&self, _: &Challenge, _: bool) -> Continuation {
+        Continuation::Refuses
     }
 
     fn respond(
@@ -104,7 +106,7 @@ impl Exchange for BasicExchange {
         Ok(Reply::Send {
             authorization: Authorization::token68(NAME, &encoded),
             expects: Expects::Success,
-            proves: true,
+            proves: Proves::Secret,
         })
     }
 

@@ -3,9 +3,11 @@ use http::Uri;
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Expects, Initiate};
+use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::{Paths, ProtectionSpace};
-use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{
+    Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
+};
 
 const NAME: &str = "Bearer";
 
@@ -61,8 +63,8 @@ struct BearerExchange {
 }
 
 impl Exchange for BearerExchange {
-    fn is_continued_by(&self, _: &Challenge, _: bool) -> bool {
-        false
+    fn continuation(&self, _: &Challenge, _: bool) -> Continuation {
+        Continuation::Refuses
     }
 
     fn respond(&mut self, _: Option<&Challenge>, _: RequestContext<'_>) -> Result<Reply, SchemeError> {
@@ -71,7 +73,7 @@ impl Exchange for BearerExchange {
         };
         let authorization = Authorization::b64token(NAME, token)
             .ok_or_else(|| SchemeError::new(NAME, "the token has characters that no token has"))?;
-        Ok(Reply::Send { authorization, expects: Expects::Success, proves: true })
+        Ok(Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
     fn conclude(&mut self, _: Acceptance<'_>) -> Result<Reply, SchemeError> {

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::challenge::ChallengeError;
-use crate::mechanism::MechanismError;
+use crate::mechanism::{ErrorKind, MechanismError};
 
 /// Why a scheme could not answer.
 #[derive(Debug)]
@@ -42,6 +42,11 @@ impl SchemeError {
             Cause::Mechanism(error) => Some(error),
             Cause::Challenge(_) | Cause::AuthenticationInfo(_) | Cause::Other(_) => None,
         }
+    }
+
+    /// Whether the server left out what would prove who it is, rather than sent something wrong.
+    pub(crate) fn lacks_proof(&self) -> bool {
+        self.as_mechanism().is_some_and(|error| error.kind() == ErrorKind::MissingToken)
     }
 
     /// What it comes to, in one line, where the scheme's name stands beside it.

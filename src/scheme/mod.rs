@@ -28,7 +28,7 @@ use http::{HeaderMap, Method, Uri};
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Expects, Initiate, Moments, StepJob, Stepped};
+use crate::mechanism::{Binding, Expects, Initiate, Moments, Proves, StepJob, Stepped};
 use crate::protection_space::{Challenger, Paths, ProtectionSpace};
 
 /// The request that a challenge was answered to, as it stands on the wire.
@@ -99,6 +99,17 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         credentials.as_password().is_some()
     }
 
+    /// Whether it can show a password only to a KDC.
+    fn asks_kdc(&self) -> bool {
+        false
+    }
+
+    /// Whether a challenge to one request may void what another has sent: servers with a single nonce
+    /// replace it by each challenge.
+    fn is_voided_by_challenges(&self) -> bool {
+        false
+    }
+
     /// Whether credentials wear out, so that a provider is asked for others after a refusal.
     fn can_be_refreshed(&self) -> bool {
         false
@@ -121,10 +132,9 @@ pub trait Scheme: Send + Sync + fmt::Debug {
 
 /// One login, challenge by challenge.
 pub trait Exchange: Send {
-    /// Whether `challenge`, in answer to what this exchange has sent, goes on with it; else it stands
-    /// for itself, and refuses what was sent. `is_proven` says that the credentials have been
-    /// accepted in this space before.
-    fn is_continued_by(&self, challenge: &Challenge, is_proven: bool) -> bool;
+    /// What `challenge` is in answer to what this exchange has sent. `is_accepted` says that the
+    /// credentials have been accepted in this space before.
+    fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation;
 
     /// Answers a challenge, or speaks first where there is none yet.
     ///
@@ -152,6 +162,22 @@ pub trait Exchange: Send {
     ///
     /// [`SchemeError`] if its final word is wrong, or missing where the mechanism needs it.
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError>;
+}
+
+/// What a challenge is to an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Continuation {
+    /// It goes on with the exchange, and says nothing about the credentials.
+    GoesOn,
+    /// It may be answered once more, as another login: what was sent was of an older state of the
+    /// server than another request has seen since.
+    Superseded,
+    /// It refuses what was sent, but may be answered once more, as another login: what was sent was
+    /// made with what an earlier request has left behind.
+    Renews,
+    /// It stands for itself, and refuses what was sent.
+    Refuses,
 }
 
 /// A response that accepts a login.
@@ -183,8 +209,8 @@ pub enum Reply {
         authorization: Authorization,
         /// Whether the request's body can go with it.
         expects: Expects,
-        /// Whether it was derived from the secret.
-        proves: bool,
+        /// What it was made with.
+        proves: Proves,
     },
     /// Run a mechanism's step and [`resume`](Exchange::resume).
     Step(StepJob),

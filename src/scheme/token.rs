@@ -12,9 +12,11 @@ use crate::mechanism::spnego::Spnego;
 #[cfg(all(windows, feature = "sspi"))]
 use crate::mechanism::sspi::Sspi;
 use crate::mechanism::{
-    Binding, Established, Expects, Initiate, Mechanism, SecurityContext, Step, StepJob, Stepped,
+    Binding, Established, Expects, Initiate, Mechanism, Proves, SecurityContext, Step, StepJob, Stepped,
 };
-use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{
+    Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
+};
 
 /// The NTLM scheme: raw NTLM messages ([MS-NTHT]).
 #[derive(Clone, Debug)]
@@ -117,6 +119,10 @@ impl Scheme for Negotiate {
         Binding::Connection
     }
 
+    fn asks_kdc(&self) -> bool {
+        self.mechanism.asks_kdc()
+    }
+
     fn authenticates_server(&self) -> bool {
         self.mechanism.authenticates_peer()
     }
@@ -170,8 +176,11 @@ impl TokenExchange {
 }
 
 impl Exchange for TokenExchange {
-    fn is_continued_by(&self, challenge: &Challenge, _: bool) -> bool {
-        challenge.token68().is_some_and(|token| !token.is_empty())
+    fn continuation(&self, challenge: &Challenge, _: bool) -> Continuation {
+        match challenge.token68().is_some_and(|token| !token.is_empty()) {
+            true => Continuation::GoesOn,
+            false => Continuation::Refuses,
+        }
     }
 
     fn respond(
@@ -209,11 +218,12 @@ impl Exchange for TokenExchange {
                 })
             }
             Step::Complete { token: Some(token), established } => {
+                let proves = Proves::of(&established);
                 self.state = State::Complete(established);
                 Ok(Reply::Send {
                     authorization: Authorization::token68(self.scheme, &token),
                     expects: Expects::Success,
-                    proves: true,
+                    proves,
                 })
             }
             Step::Complete { token: None, established } => {

@@ -56,7 +56,7 @@ pin_project! {
         /// The provider looks for credentials.
         Asking { credentials: CredentialsFuture },
         /// Another request tries the same credentials.
-        Waiting { turn: Turn },
+        Waiting { turn: Turn, timer: Option<BoxFuture<()>> },
         /// The result has been returned.
         Done,
     }
@@ -89,7 +89,7 @@ enum Next<R, B> {
     Drain(R),
     Step(BoxFuture<Stepped>),
     Ask(CredentialsFuture),
-    Wait(Turn),
+    Wait(Turn, Option<BoxFuture<()>>),
     Deliver(Response<R>),
     Fail(Box<Failure<B>>),
 }
@@ -167,8 +167,12 @@ where
                         Err(error) => Next::Fail(Failure::new(ErrorKind::Credentials(error))),
                     })
                 }
-                StageProj::Waiting { turn } => {
-                    Pin::new(turn).poll(cx).map(|()| this.talk.resume(Answer::Turn))
+                StageProj::Waiting { turn, timer } => {
+                    let is_due = timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
+                    match Pin::new(turn).poll(cx) {
+                        Poll::Pending if !is_due => Poll::Pending,
+                        _ => Poll::Ready(this.talk.waited()),
+                    }
                 }
                 StageProj::Done => panic!("polled after it was ready"),
             };
@@ -181,7 +185,7 @@ where
                 Next::Drain(body) => Stage::Draining { body, drained: 0 },
                 Next::Step(step) => Stage::Stepping { step },
                 Next::Ask(credentials) => Stage::Asking { credentials },
-                Next::Wait(turn) => Stage::Waiting { turn },
+                Next::Wait(turn, timer) => Stage::Waiting { turn, timer },
                 Next::Deliver(response) => {
                     this.stage.set(Stage::Done);
                     this.talk.out.channel_mut().state.answered();
@@ -231,6 +235,12 @@ where
         self.act(action)
     }
 
+    /// Something has changed for the credentials that others try, or it is time to look again.
+    fn waited(&mut self) -> Next<R, B> {
+        self.deadlines.wait_ends(&self.out.channel().state.environment);
+        self.resume(Answer::Turn)
+    }
+
     /// What a leg came to.
     fn answered(&mut self, result: Result<Response<R>, BoxError>) -> Next<R, B> {
         let response = match result {
@@ -259,7 +269,14 @@ where
             Action::Deliver(outcome) => return self.deliver(outcome),
             Action::Renew(renewal) => return Next::Fail(self.renewal(renewal)),
             Action::Fail(error) => return Next::Fail(Failure::new(ErrorKind::Handshake(error))),
-            Action::Step(_) | Action::Ask(_) | Action::Wait(_) => self.handshake_begins(),
+            Action::Wait(turn) => {
+                let environment = &self.out.channel().state.environment;
+                let left = turn.until().map(|until| until.saturating_duration_since(environment.instant()));
+                let timer = left.and_then(|left| environment.sleep(left));
+                self.deadlines.wait_begins(environment);
+                return Next::Wait(turn, timer);
+            }
+            Action::Step(_) | Action::Ask(_) => self.handshake_begins(),
         }
         let state = &self.out.channel().state;
         match action {
@@ -277,7 +294,6 @@ where
                 Some(provider) => Next::Ask(provider.credentials(question.query())),
                 None => self.resume(Answer::Credentials(None)),
             },
-            Action::Wait(turn) => Next::Wait(turn),
             _ => unreachable!("it has been done"),
         }
     }
@@ -372,6 +388,7 @@ where
         if self.sent == BodyUse::Carried && payload.is_empty() {
             declare_empty(&mut request);
         }
+        channel.state.logins.leg_sent();
         Poll::Ready(Ok(channel.service.send(request)))
     }
 
@@ -379,6 +396,9 @@ where
         let mut response = self.response.take().expect("only a response is delivered");
         if let Some(outcome) = outcome {
             response.extensions_mut().insert(*outcome);
+        }
+        if let Some(outcome) = self.out.channel_mut().state.logins.take_proxy_outcome() {
+            response.extensions_mut().insert(outcome);
         }
         Next::Deliver(response)
     }

@@ -1,7 +1,9 @@
 //! How long a handshake may take: as a whole, for each leg, and for reading a challenge's body.
 
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
+use crate::mechanism::Moments;
 use crate::service::environment::{BoxFuture, Environment, Limits};
 use crate::service::error::ErrorKind;
 
@@ -10,6 +12,9 @@ use crate::service::error::ErrorKind;
 #[derive(Default)]
 pub(super) struct Deadlines {
     handshake: Option<BoxFuture<()>>,
+    /// When the handshake has to be through, or how long it may still take once a wait is over.
+    handshake_ends: Option<Instant>,
+    handshake_left: Option<Duration>,
     leg: Option<BoxFuture<()>>,
     drain: Option<BoxFuture<()>>,
 }
@@ -17,8 +22,28 @@ pub(super) struct Deadlines {
 impl Deadlines {
     /// A handshake begins, unless it has begun.
     pub(super) fn handshake_begins(&mut self, environment: &Environment) {
-        if self.handshake.is_none() {
-            self.handshake = environment.sleep(environment.limits.handshake_timeout);
+        if self.handshake.is_none() && self.handshake_left.is_none() {
+            self.handshake_lasts(environment.limits.handshake_timeout, environment);
+        }
+    }
+
+    fn handshake_lasts(&mut self, left: Duration, environment: &Environment) {
+        self.handshake = environment.sleep(left);
+        self.handshake_ends = environment.instant().checked_add(left);
+    }
+
+    /// Another request tries the same credentials: the time does not run meanwhile.
+    pub(super) fn wait_begins(&mut self, environment: &Environment) {
+        self.handshake_begins(environment);
+        self.handshake = None;
+        let ends = self.handshake_ends.take();
+        self.handshake_left = ends.map(|ends| ends.saturating_duration_since(environment.instant()));
+    }
+
+    /// The wait is over.
+    pub(super) fn wait_ends(&mut self, environment: &Environment) {
+        if let Some(left) = self.handshake_left.take() {
+            self.handshake_lasts(left, environment);
         }
     }
 
@@ -29,7 +54,7 @@ impl Deadlines {
             self.handshake_begins(environment);
             self.leg = environment.sleep(environment.limits.leg_timeout);
         } else {
-            self.handshake = None;
+            (self.handshake, self.handshake_ends) = (None, None);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Why a request got no response, and whether another connection may serve it.
 
 use crate::handshake::{BodyUse, Renewal};
+use crate::mechanism::Moments;
 use crate::service::channel::ChannelState;
 use crate::service::error::{BoxError, Error, ErrorKind, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
@@ -56,6 +57,7 @@ impl Loss {
         let reset = self.error.downcast_ref::<StreamReset>();
         if let Some(StreamReset::Http1Required(_)) = reset {
             if state.logins.origin().needs_http1() {
+                state.logins.not_sent();
                 return (Some(Retry::Renew), ErrorKind::NewConnectionNeeded(Renewal::Http1Needed));
             }
         }
@@ -67,7 +69,10 @@ impl Loss {
             || expects_challenge
             || self.sent == BodyUse::Withheld
             || is_idempotent(state.saved.method());
-        let on_trial = !unsent && state.logins.lose_connection();
+        if unsent {
+            state.logins.not_sent();
+        }
+        let on_trial = !unsent && state.logins.lose_connection(state.environment.instant());
         let retry = match () {
             // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
             () if in_handshake && safe && !on_trial => Some(Retry::Renew),

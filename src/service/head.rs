@@ -28,10 +28,13 @@ struct Field {
 }
 
 impl SavedHead {
-    pub(super) fn save<B>(&mut self, request: &Request<B>) {
-        self.method.clone_from(request.method());
-        self.octets.clear();
-        self.save_uri(request.uri());
+    /// Tells whether the method or the target is another than the last request's.
+    pub(super) fn save<B>(&mut self, request: &Request<B>) -> bool {
+        let is_other_method = self.method != *request.method();
+        if is_other_method {
+            self.method.clone_from(request.method());
+        }
+        let is_other_target = self.save_uri(request.uri());
         self.version = request.version();
         if !(self.extensions.is_empty() && request.extensions().is_empty()) {
             self.extensions.clone_from(request.extensions());
@@ -53,18 +56,30 @@ impl SavedHead {
             let (end, sensitive) = (self.octets.len(), value.is_sensitive());
             self.fields.push(Field { name: name.clone(), end, sensitive });
         }
+        is_other_method || is_other_target
     }
 
-    /// As a rule it has come in origin form, which takes no share of the caller's buffer.
-    fn save_uri(&mut self, uri: &Uri) {
+    /// As a rule it has come in origin form, which takes no share of the caller's buffer. Tells whether
+    /// it is another one.
+    fn save_uri(&mut self, uri: &Uri) -> bool {
         match uri.path_and_query() {
             Some(target) if uri.authority().is_none() => {
-                self.octets.extend_from_slice(target.as_str().as_bytes());
+                let target = target.as_str().as_bytes();
+                if self.uri.is_none() && self.octets[..self.target] == *target {
+                    self.octets.truncate(self.target);
+                    return false;
+                }
+                self.octets.clear();
+                self.octets.extend_from_slice(target);
                 self.uri = None;
             }
-            _ => self.uri = Some(uri.clone()),
+            _ => {
+                self.octets.clear();
+                self.uri = Some(uri.clone());
+            }
         }
         self.target = self.octets.len();
+        true
     }
 
     /// Lets go of what the caller put beside the request: it is not kept while the connection is

@@ -19,7 +19,8 @@ pub struct AuthenticateLayer {
 }
 
 impl AuthenticateLayer {
-    /// A layer without timers: nothing times out.
+    /// A layer without timers: nothing times out. A login whose server says nothing then holds up others
+    /// with the same credentials until it is given up.
     pub fn new(authenticator: Authenticator, info: ConnectionInfo) -> Self {
         Self::builder().build(authenticator, info)
     }

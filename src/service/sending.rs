@@ -65,7 +65,8 @@ impl<S, B> Out<S, B> {
 
     /// The connection is lost. Without a response there is no use in sending the rest of the body.
     pub(super) fn lose(&mut self) {
-        if self.channel.take().is_some() {
+        if let Some(mut channel) = self.channel.take() {
+            channel.state.logins.give_up();
             self.payload.cut_off();
         }
     }
@@ -97,7 +98,9 @@ where
             let request = request.map(Payload::new);
             return Self::again(channel, Pending { request, identity, proxy_identity });
         }
-        state.saved.save(&request);
+        if state.saved.save(&request) {
+            state.logins.serves(request.method(), request.uri().path());
+        }
         if request.body().is_end_stream() {
             declare_empty(&mut request);
         }

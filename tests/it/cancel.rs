@@ -30,7 +30,9 @@ async fn ten_thousand_requests_dropped_at_random_points_leave_nothing_behind() {
     let server = Arc::new(server);
     let legs = watch::Sender::new(0_u64);
     let client = build(
-        Client::builder(authenticator(&server).build()).max_per_origin(PLACES).observer(Legs(legs.clone())),
+        Client::builder(authenticator(&server).lockout_bounds(lenient()).build())
+            .max_per_origin(PLACES)
+            .observer(Legs(legs.clone())),
     );
     let mut set = JoinSet::new();
     for task in 0..TASKS {
@@ -87,7 +89,7 @@ async fn limits_hold_for_many_origins_and_identities_whatever_is_dropped() {
     let servers = Arc::new(servers);
     let authenticator =
         servers.iter().fold(builder(), |builder, server| builder.credentials(server.origin(), carol()));
-    let builder = Client::builder(authenticator.build());
+    let builder = Client::builder(authenticator.lockout_bounds(lenient()).build());
     let client = build(builder.max_per_origin(2).max_total(TOTAL).max_idle_per_origin(1));
     let mut set = JoinSet::new();
     for task in 0..32 {

@@ -96,7 +96,9 @@ async fn endless_401s_end() {
 
 #[tokio::test]
 async fn a_scheme_that_never_finishes_ends_after_the_legs_it_may_take() {
-    use legwork::mechanism::{Expects, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step};
+    use legwork::mechanism::{
+        Expects, Initiate, Mechanism, MechanismError, Moment, Proves, SecurityContext, Step,
+    };
     use legwork::scheme::Negotiate;
     use legwork::testing::{Accept, Acceptor};
 
@@ -116,7 +118,7 @@ async fn a_scheme_that_never_finishes_ends_after_the_legs_it_may_take() {
     impl SecurityContext for Endless {
         fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
             let token = b"more".to_vec();
-            Ok(Step::Continue { token, context: self, expects: Expects::Challenge, proves: false })
+            Ok(Step::Continue { token, context: self, expects: Expects::Challenge, proves: Proves::Nothing })
         }
     }
     impl Acceptor for Endless {

@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::{
-    USER, Upload, alice, all_are_served, authenticator, bob, builder, by, over_reqwest, schemes_of_origins,
-    server, server_of_three, settings, statuses, statuses_on, tiring, url, users, whole, without_hanging,
+    USER, Upload, alice, all_are_served, authenticator, bob, builder, by, lenient, over_reqwest,
+    schemes_of_origins, server, server_of_three, settings, statuses, statuses_on, tiring, url, users, whole,
+    without_hanging,
 };
 
 /// A `GET` whose answer is a 200, and its text.
@@ -264,7 +265,9 @@ async fn settings_hold_in_every_lane_and_redirects_are_not_followed() {
 async fn over_a_client_built_elsewhere_a_leg_that_went_astray_is_noticed() {
     let server = Arc::new(tiring().start().await.expect("a server"));
     let built = settings().build().expect("settings that fit");
-    let builder = AnyClient::builder(authenticator(&server).build()).max_restarts(8);
+    // A leg that went astray is a lost login.
+    let authenticator = authenticator(&server).lockout_bounds(lenient()).build();
+    let builder = AnyClient::builder(authenticator).max_restarts(8);
     let client = builder.build_over_reqwest(built);
     for _ in 0..4 {
         fetch(&client, &server, "/").await;

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::hyper::{ClientBuilder, ResponseBody};
 use legwork::client::reqwest as reqwest_client;
-use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal};
+use legwork::handshake::{AuthenticatorBuilder, LockoutBounds, Login, Outcome, Refusal};
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::protection_space::Challenger;
 use legwork::scheme::{Negotiate, NtlmScheme};
@@ -50,6 +50,13 @@ pub(crate) fn builder() -> AuthenticatorBuilder {
 /// An authenticator that holds carol's password for the server.
 pub(crate) fn authenticator(server: &Server) -> AuthenticatorBuilder {
     builder().credentials(server.origin(), carol())
+}
+
+/// What tests need that drop requests in the middle of their logins: no pauses for that.
+pub(crate) fn lenient() -> LockoutBounds {
+    let mut bounds = LockoutBounds::default();
+    (bounds.undecided, bounds.undecided_accepted, bounds.refusals) = (u32::MAX, u32::MAX, u32::MAX);
+    bounds
 }
 
 pub(crate) fn client(server: &Server) -> HttpClient {

@@ -8,7 +8,7 @@ use http::header::HOST;
 use legwork::client::BlockingSteps;
 use legwork::handshake::Why;
 use legwork::mechanism::{
-    Binding, Established, Expects, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step,
+    Binding, Established, Expects, Initiate, Mechanism, MechanismError, Moment, Proves, SecurityContext, Step,
 };
 use legwork::scheme::Negotiate;
 use legwork::testing::{Accept, Acceptor, Offer, Server};
@@ -75,7 +75,12 @@ impl SecurityContext for Asking {
             let _ = dead.recv();
         }
         let token = format!("a ticket for {}", self.arguments.target_name).into_bytes();
-        Ok(Step::Continue { token, context: self, expects: Expects::Success, proves: true })
+        Ok(Step::Continue {
+            token,
+            context: self,
+            expects: Expects::Success,
+            proves: Proves::Ticket { is_new: false },
+        })
     }
 
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {

@@ -117,7 +117,8 @@ impl ClientBuilder {
     /// A client over a reqwest client that was built elsewhere, as well as that can be done: it puts
     /// each leg on whatever connection it likes. Where a leg of a handshake turns out to have gone
     /// over another connection (by its local address), the handshake begins anew, so often as
-    /// [`max_restarts`](Self::max_restarts) says; with many requests at once, some fail. All requests
+    /// [`max_restarts`](Self::max_restarts) says; with many requests at once, some fail. For the lockout
+    /// guard such a login is a lost one: several in a row, and the credentials rest. All requests
     /// are the authenticator's own user's: others would come to use their connections. Its redirects
     /// happen beneath the login. Prefer [`build_reqwest`](Self::build_reqwest).
     pub fn build_over_reqwest(self, client: reqwest::Client) -> Client {

@@ -118,7 +118,7 @@ fn answered(response: &Response<Incoming>) -> TunnelErrorKind {
     };
     let reason = reason.chars().filter(|character| !character.is_control()).take(MAX_REASON).collect();
     let refusal = match response.extensions().get() {
-        Some(Outcome::Refused(refusal)) if status == Challenger::Proxy.status() => Some(refusal.clone()),
+        Some(Outcome::Refused(refusal)) if refusal.challenger == Challenger::Proxy => Some(refusal.clone()),
         _ => None,
     };
     TunnelErrorKind::Answered { status, reason, refusal }

@@ -1,20 +1,30 @@
 //! Which of the offered schemes is tried next, and with which credentials.
 
-use crate::challenge::Challenges;
+use std::sync::Arc;
+
+use crate::challenge::{Challenge, Challenges};
 use crate::credentials::Credentials;
 use crate::handshake::action::{Action, Renewal};
 use crate::handshake::authenticator::LookUp;
 use crate::handshake::error::HandshakeError;
-use crate::handshake::guard::Permission;
+use crate::handshake::guard::{OnTrial, Pass};
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Tried, Why};
-use crate::handshake::run::{Run, Trust};
+use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
-use crate::handshake::state::{Handshake, State};
+use crate::handshake::state::{Handshake, State, Waiting};
+use crate::handshake::verdicts::Asking;
 use crate::handshake::version::Protocol;
 use crate::mechanism::Initiate;
 use crate::protection_space::ProtectionSpace;
-use crate::scheme::RequestContext;
+use crate::scheme::{RequestContext, Scheme};
+
+/// What came of asking the guard.
+pub(super) enum Asked {
+    /// There is none, or nothing to be guarded.
+    Unguarded,
+    Pass(Pass),
+}
 
 impl Handshake {
     /// Chooses among fresh challenges.
@@ -72,7 +82,7 @@ impl Handshake {
                 self.state = State::Spoiled;
                 Action::Fail(HandshakeError::Scheme(error))
             }
-            None => Action::Deliver(Some(self.request.take_refusal(self.challenger))),
+            None => Action::Deliver(Some(self.request.take_refusal(self.challenger, &self.origin))),
         }
     }
 
@@ -95,45 +105,134 @@ impl Handshake {
         self.next_candidate(request)
     }
 
-    /// Past the guard, if it lets the credentials pass. The system's own need none: nobody can be
-    /// locked out of what holds no password.
+    /// Past the guard, if it lets the credentials pass.
     pub(super) fn enter(
         &mut self,
         candidate: Candidate,
         credentials: Credentials,
         request: RequestContext<'_>,
     ) -> Action {
-        let is_ambient = credentials.as_ambient().is_some();
         if !candidate.scheme.takes(&credentials) {
             self.state = State::Idle;
             self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
             return self.next_candidate(request);
         }
         let space = ProtectionSpace::new(self.challenger, self.origin.clone(), candidate.realm.clone());
-        let permission = match self.authenticator.guard() {
-            _ if self.request.refused.as_ref() == Some(&credentials) => Permission::Refused,
-            Some(guard) if !is_ambient => guard.enter(&space, &credentials),
-            _ => return self.run(candidate, credentials, space, Trust::Unguarded, request),
-        };
-        match permission {
-            Permission::Wait(turn) => {
-                self.state = State::Waiting(candidate, credentials);
-                Action::Wait(turn)
+        let speaks_first = candidate.challenge.is_none();
+        let why = match self.ask(&space, &credentials, &*candidate.scheme, speaks_first, request) {
+            Asked::Unguarded => return self.run(candidate, credentials, space, None, request),
+            Asked::Pass(Pass::Go(trial)) => {
+                return self.run(candidate, credentials, space, Some(trial), request);
             }
-            Permission::Refused if self.can_refresh(&*candidate.scheme) => {
+            Asked::Pass(Pass::Wait(turn)) => {
+                self.state = State::Waiting(Waiting::Candidate(candidate, credentials));
+                return Action::Wait(turn);
+            }
+            Asked::Pass(Pass::Refused | Pass::Paused(_)) if self.can_refresh(&*candidate.scheme) => {
                 self.request.worn_out = Some(credentials);
                 self.request.candidates.push(candidate);
-                self.next_candidate(request)
+                return self.next_candidate(request);
             }
-            Permission::Refused => {
-                self.state = State::Idle;
-                self.request.dismiss(&*candidate.scheme, Why::RefusedBefore);
+            Asked::Pass(Pass::Refused) => {
                 self.request.refused = Some(credentials);
-                self.next_candidate(request)
+                Some(Why::RefusedBefore)
             }
-            Permission::Proven => self.run(candidate, credentials, space, Trust::Proven, request),
-            Permission::Try(trial) => self.run(candidate, credentials, space, Trust::OnTrial(trial), request),
+            Asked::Pass(Pass::Paused(pause)) => Some(Why::Paused(pause)),
+            Asked::Pass(Pass::Listen) => None,
+        };
+        self.state = State::Idle;
+        if let Some(why) = why {
+            self.request.dismiss(&*candidate.scheme, why);
         }
+        self.next_candidate(request)
+    }
+
+    /// Asks the guard, if there is one. The system's own credentials need none: nobody can be locked
+    /// out of what holds no password.
+    pub(super) fn ask(
+        &mut self,
+        space: &ProtectionSpace,
+        credentials: &Credentials,
+        scheme: &dyn Scheme,
+        speaks_first: bool,
+        request: RequestContext<'_>,
+    ) -> Asked {
+        if self.request.refused.as_ref() == Some(credentials) {
+            return Asked::Pass(Pass::Refused);
+        }
+        let Some(guard) = self.authenticator.guard() else { return Asked::Unguarded };
+        if credentials.as_ambient().is_some() {
+            return Asked::Unguarded;
+        }
+        let now = request.moments.instant();
+        let pass = guard.ask(
+            &Asking {
+                credentials,
+                space,
+                method: request.method,
+                path: request.target.path(),
+                speaks_first,
+                disturbs_others: scheme.is_voided_by_challenges(),
+                may_ask_kdc: scheme.asks_kdc() && credentials.as_password().is_some(),
+                waits_since: self.request.waits_since,
+            },
+            now,
+        );
+        match pass {
+            Pass::Wait(_) if speaks_first && !self.waits_to_speak_first => Asked::Pass(Pass::Listen),
+            Pass::Wait(turn) => {
+                self.request.waits_since.get_or_insert(now);
+                Asked::Pass(Pass::Wait(turn))
+            }
+            pass => Asked::Pass(pass),
+        }
+    }
+
+    /// A standing authorization's next request.
+    pub(super) fn repeat(&mut self, mut run: Box<Run>, request: RequestContext<'_>) -> Action {
+        let scheme = Arc::clone(&run.scheme);
+        let trial = match self.ask(&run.space, run.credentials(), &*scheme, true, request) {
+            Asked::Unguarded => None,
+            Asked::Pass(Pass::Go(trial)) if !trial.is_for_kdc() => Some(trial),
+            Asked::Pass(Pass::Wait(turn)) => {
+                self.state = State::Waiting(Waiting::Next(run));
+                return Action::Wait(turn);
+            }
+            // It listens to what the server says.
+            Asked::Pass(_) => return Action::bare(),
+        };
+        let reply = run.repeat(trial, request);
+        self.reply(run, reply, request)
+    }
+
+    /// Another try in the same exchange, in answer to this challenge.
+    pub(super) fn try_again(
+        &mut self,
+        mut run: Box<Run>,
+        challenge: &Challenge,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let scheme = Arc::clone(&run.scheme);
+        let why = match self.ask(&run.space, run.credentials(), &*scheme, false, request) {
+            Asked::Pass(Pass::Wait(turn)) => {
+                self.state = State::Waiting(Waiting::Again(run, Box::new(challenge.clone())));
+                return Action::Wait(turn);
+            }
+            Asked::Pass(Pass::Paused(pause)) => Why::Paused(pause),
+            Asked::Pass(Pass::Refused | Pass::Listen) => Why::Refused(None),
+            asked @ (Asked::Unguarded | Asked::Pass(Pass::Go(_))) => {
+                let trial = match asked {
+                    Asked::Pass(Pass::Go(trial)) => Some(trial),
+                    _ => None,
+                };
+                run.try_again(trial);
+                let reply = run.exchange.respond(Some(challenge), request);
+                return self.reply(run, reply, request);
+            }
+        };
+        self.state = State::Idle;
+        self.request.dismiss(&*scheme, why);
+        self.next_candidate(request)
     }
 
     /// Begins the candidate's exchange.
@@ -142,19 +241,22 @@ impl Handshake {
         candidate: Candidate,
         credentials: Credentials,
         space: ProtectionSpace,
-        trust: Trust,
+        trial: Option<OnTrial>,
         request: RequestContext<'_>,
     ) -> Action {
         let Candidate { scheme, challenge, realm } = candidate;
-        let paths = challenge.as_ref().map(|challenge| scheme.paths(challenge, &space, request.target));
-        let knowledge = self.memory.remember(scheme.name(), realm, scheme.binding(), paths);
+        let said = challenge
+            .as_ref()
+            .map(|challenge| (scheme.paths(challenge, &space, request.target), challenge.octets()));
+        let knowledge = self.memory.remember(scheme.name(), realm, scheme.binding(), said);
         let bindings = self.authenticator.channel_bindings(self.channel_bindings.as_ref());
         let arguments = Initiate::new(self.authenticator.target_name(&self.origin), credentials)
             .with_channel_bindings(bindings)
             .with_absent_channel_bindings(self.authenticator.absent_channel_bindings())
             .with_delegation(self.authenticator.delegation(&self.origin))
-            .with_mutual_authentication(self.authenticator.mutual_authentication());
-        let mut run = Run::begin(scheme, arguments, space, trust, &knowledge);
+            .with_mutual_authentication(self.authenticator.mutual_authentication())
+            .with_only_kdc(trial.as_ref().is_some_and(OnTrial::is_for_kdc));
+        let mut run = Run::begin(scheme, arguments, space, trial, &knowledge);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = self.owner.is_none();
         if self.protocol == Protocol::Http2 && run.is_bound() {

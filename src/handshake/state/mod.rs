@@ -1,28 +1,33 @@
 mod candidates;
+mod challenged;
 mod connection;
+mod passed;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use crate::authorization::Authorization;
-use crate::challenge::Challenges;
+use crate::challenge::Challenge;
 use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
 use crate::handshake::error::HandshakeError;
+use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
 use crate::handshake::memory::OriginMemory;
-use crate::handshake::outcome::Why;
+use crate::handshake::outcome::Outcome;
 use crate::handshake::progress::Progress;
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
+use crate::handshake::verdicts::Target;
 use crate::handshake::version::Protocol;
-use crate::mechanism::{Binding, ErrorKind, Expects, MechanismError, MutualAuthentication};
-use crate::protection_space::{Challenger, Origin};
-use crate::scheme::{Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::mechanism::{Binding, Expects, MutualAuthentication};
+use crate::protection_space::{Challenger, Origin, Realm};
+use crate::scheme::{Proof, RequestContext};
 
 /// The authentication of one connection by one challenger, across all its requests.
 ///
@@ -47,6 +52,10 @@ pub struct Handshake {
     unasked: bool,
     /// How the leg that is out, or was the last, treats the body.
     sent: BodyUse,
+    /// A request that would speak first waits for its turn to.
+    waits_to_speak_first: bool,
+    /// A handshake that was the connection's has failed: the connection ends with the request.
+    ends: bool,
     request: Progress,
 }
 
@@ -56,17 +65,37 @@ enum State {
     /// Credentials are being looked for.
     Asking(Candidate),
     /// Somebody else tries the same credentials.
-    Waiting(Candidate, Credentials),
+    Waiting(Waiting),
     /// A mechanism's step is being run.
     Stepping(Box<Run>),
     /// A leg with this run's authorization is out.
     Sent(Box<Run>),
+    /// The login was answered in a way that tells nothing of it: what comes next on the connection,
+    /// without an authorization, does.
+    Unsettled(Box<(Run, Proof)>),
     /// The connection is authenticated: requests carry nothing.
-    Established(Box<(&'static str, Proof)>),
+    Established(Box<Established>),
     /// Each request carries its own authorization, made by this run.
     Standing(Box<Run>),
     /// A handshake failed; servers do not take up another one on the connection.
     Spoiled,
+}
+
+/// A login that is the connection's.
+struct Established {
+    scheme: &'static str,
+    proof: Proof,
+    /// With a guard, what was served since.
+    served: Option<Served>,
+}
+
+/// What goes on once a request may use its credentials.
+enum Waiting {
+    Candidate(Candidate, Credentials),
+    /// A standing authorization's next request.
+    Next(Box<Run>),
+    /// Another try in the same exchange, in answer to this challenge.
+    Again(Box<Run>, Box<Challenge>),
 }
 
 impl Handshake {
@@ -91,14 +120,29 @@ impl Handshake {
             owner: None,
             unasked: false,
             sent: BodyUse::Carried,
+            waits_to_speak_first: true,
+            ends: false,
             request: Progress::new(Identity::None),
         }
     }
 
     /// A request is about to be sent for `identity`.
     pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
+        self.waits_to_speak_first = true;
         let action = self.begin_request(identity, request);
-        self.noted(action)
+        self.noted(action, request)
+    }
+
+    /// The same for a request whose other login holds back a trial: rather than wait for its turn, it
+    /// listens.
+    pub(crate) fn begin_without_waiting(
+        &mut self,
+        identity: &Identity,
+        request: RequestContext<'_>,
+    ) -> Action {
+        self.waits_to_speak_first = false;
+        let action = self.begin_request(identity, request);
+        self.noted(action, request)
     }
 
     /// A response came.
@@ -111,20 +155,58 @@ impl Handshake {
             Challenger::Origin if withheld => self.passed_without_body(),
             Challenger::Origin | Challenger::Proxy => self.passed(head, request),
         };
-        self.noted(action)
+        self.noted(action, request)
     }
 
     /// What an action asked for.
     pub fn resume(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
         let action = self.resume_state(answer, request);
-        self.noted(action)
+        self.noted(action, request)
     }
 
-    fn noted(&mut self, action: Action) -> Action {
-        if let Action::Send { body, .. } = action {
-            self.sent = body;
+    /// What is to be done, but for what the rules do not allow.
+    fn noted(&mut self, action: Action, request: RequestContext<'_>) -> Action {
+        match action {
+            Action::Send { authorization, body } => {
+                self.sent = body;
+                if let State::Sent(run) = &mut self.state {
+                    if run.started {
+                        run.start(request.moments.instant());
+                    }
+                }
+                Action::Send { authorization, body }
+            }
+            Action::Deliver(_) if self.lacks_proof(&action) => {
+                self.state = State::Spoiled;
+                Action::Fail(HandshakeError::Unproven)
+            }
+            action => action,
         }
-        action
+    }
+
+    /// Whether a response would be delivered though its server has not proven who it is, and has to.
+    fn lacks_proof(&self, action: &Action) -> bool {
+        let Action::Deliver(outcome) = action else { return false };
+        let is_covered = matches!(self.request.identity, Identity::Credentials(_) | Identity::Provider(_));
+        self.authenticator.mutual_authentication() == MutualAuthentication::Required
+            && self.challenger == Challenger::Origin
+            && is_covered
+            && match outcome.as_deref() {
+                Some(Outcome::LoggedIn(login)) => !login.mutual,
+                // The challenger's own last word says so.
+                Some(Outcome::Refused(_)) => false,
+                None => !self.is_proven_for_this_response(),
+            }
+    }
+
+    /// Whether the response in hand comes from a server that has proven who it is: with the response,
+    /// or for the whole connection.
+    fn is_proven_for_this_response(&self) -> bool {
+        match &self.state {
+            State::Established(established) => established.proof.mutual,
+            State::Standing(_) | State::Idle => self.request.is_proven,
+            _ => false,
+        }
     }
 
     /// The leg treats the body otherwise than this challenger alone would have it.
@@ -132,8 +214,21 @@ impl Handshake {
         self.sent = body;
     }
 
+    /// The leg that was to be sent was not.
+    pub(crate) fn not_sent(&mut self) {
+        if let State::Sent(run) = &mut self.state {
+            run.take_back();
+        }
+    }
+
+    /// Whether it tries credentials of which others may wait to hear.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        matches!(&self.state, State::Sent(run) if run.is_on_trial())
+    }
+
     fn begin_request(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
         if self.go_on(identity) {
+            self.serves(request.method, request.target.path());
             return Action::bare();
         }
         if self.owner.as_ref().is_some_and(|owner| owner != identity) {
@@ -143,11 +238,12 @@ impl Handshake {
         self.request = Progress::new(identity.clone());
         let wants = self.memory.wants(request.target.path());
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Standing(mut run)
-                if same_identity && wants.as_ref().is_some_and(|it| run.is_wanted(it)) =>
-            {
-                let reply = run.repeat(request);
-                return self.reply(run, reply, request);
+            State::Standing(run) if same_identity && wants.as_ref().is_some_and(|it| run.is_wanted(it)) => {
+                return self.repeat(run, request);
+            }
+            State::Unsettled(unsettled) => {
+                self.state = State::Unsettled(unsettled);
+                return Action::bare();
             }
             State::Idle | State::Standing(_) => {}
             // Established, it would have gone on.
@@ -198,6 +294,15 @@ impl Handshake {
         true
     }
 
+    /// A request that went on is for this, and the last one was for something else.
+    pub(crate) fn serves(&mut self, method: &Method, path: &str) {
+        if let State::Established(established) = &mut self.state {
+            if let Some(served) = &mut established.served {
+                served.note(Target::of(method, path));
+            }
+        }
+    }
+
     /// Whether a response with this status is the answer to a request that [went on](Self::go_on),
     /// and nothing is to be told about it.
     #[inline]
@@ -213,8 +318,13 @@ impl Handshake {
                 self.state = State::Idle;
                 self.found(candidate, found, request)
             }
-            (State::Waiting(candidate, credentials), Answer::Turn) => {
-                self.enter(candidate, credentials, request)
+            (State::Waiting(waiting), Answer::Turn) => {
+                self.state = State::Idle;
+                match waiting {
+                    Waiting::Candidate(candidate, credentials) => self.enter(candidate, credentials, request),
+                    Waiting::Next(run) => self.repeat(run, request),
+                    Waiting::Again(run, challenge) => self.try_again(run, &challenge, request),
+                }
             }
             (State::Stepping(mut run), Answer::Stepped(stepped)) => {
                 let reply = run.exchange.resume(stepped);
@@ -233,7 +343,11 @@ impl Handshake {
     /// Whether the connection can serve another request once its response has ended.
     #[inline]
     pub fn is_reusable(&self) -> bool {
-        matches!(self.state, State::Idle | State::Established(_) | State::Standing(_))
+        !self.ends
+            && matches!(
+                self.state,
+                State::Idle | State::Established(_) | State::Standing(_) | State::Unsettled(_)
+            )
     }
 
     /// Whose messages the connection has carried.
@@ -252,9 +366,10 @@ impl Handshake {
 
     /// The connection was lost while a leg was out. Tells whether that leg held what was derived
     /// from a secret that nobody has proven yet: it may have been the server's way to refuse it.
-    pub fn lose_connection(&mut self) -> bool {
+    pub fn lose_connection(&mut self, now: Instant) -> bool {
         match &mut self.state {
-            State::Sent(run) => run.leave_undecided(),
+            State::Sent(run) => run.leave_undecided(now),
+            State::Unsettled(unsettled) => unsettled.0.leave_undecided(now),
             _ => false,
         }
     }
@@ -264,200 +379,11 @@ impl Handshake {
         matches!(&self.state, State::Sent(run) if run.expects == Expects::Challenge)
     }
 
-    /// The challenger answered with its challenge.
-    fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
-        self.request.challenged(head);
-        self.unasked = false;
-        let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
-        if let Some(relay) = &self.relay {
-            if select::has_bound(&self.authenticator, &challenges) {
-                relay.set_ties_connections(head.is_session_based());
-            }
-        }
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(run) => self.challenged_again(run, &challenges, request),
-            // On an established connection, too: the login is lost, and another one begins.
-            _ => self.choose(&challenges, request),
-        }
-    }
-
-    /// A challenge in answer to this run's authorization.
-    fn challenged_again(
+    pub(super) fn send_within_bounds(
         &mut self,
-        mut run: Box<Run>,
-        challenges: &Challenges,
-        request: RequestContext<'_>,
+        authorization: Option<Authorization>,
+        body: BodyUse,
     ) -> Action {
-        let name = run.scheme.name();
-        if !run.started {
-            if run.spoke_first {
-                self.offer(challenges);
-            }
-            self.request.candidates.retain(|candidate| candidate.scheme.name() != name);
-        }
-        match run.continuation(challenges) {
-            Some(_) if !run.started && self.request.closing => {
-                self.state = State::Spoiled;
-                Action::Renew(Renewal::ClosedInHandshake)
-            }
-            Some(challenge) => {
-                let reply = run.exchange.respond(Some(challenge), request);
-                self.reply(run, reply, request)
-            }
-            _ if !run.started => self.not_taken(run, challenges, request),
-            _ => {
-                if run.is_out_of_use(challenges) {
-                    self.memory.forget(name, run.space.realm.as_ref());
-                }
-                if run.is_for_another_realm(challenges) {
-                    self.offer(challenges);
-                    if self.request.has_candidate_for(run.credentials()) {
-                        run.leave_undecided();
-                        drop(run);
-                        return self.next_candidate(request);
-                    }
-                    // No space at all: some servers say nothing but 401 to a wrong password.
-                }
-                if let Some(guard) = self.authenticator.guard() {
-                    run.refuse_in_realms(guard, challenges);
-                }
-                if self.can_refresh(&*run.scheme) {
-                    self.offer(challenges);
-                    return self.refresh(*run, request);
-                }
-                self.refused(*run, None)
-            }
-        }
-    }
-
-    /// Whether a provider may have others in place of credentials that wear out. It is asked once.
-    fn can_refresh(&self, scheme: &dyn Scheme) -> bool {
-        let by_provider = matches!(self.request.identity, Identity::Provider(_));
-        by_provider && scheme.can_be_refreshed() && self.request.worn_out.is_none()
-    }
-
-    /// Asks the provider for others than those that were refused.
-    fn refresh(&mut self, run: Run, request: RequestContext<'_>) -> Action {
-        self.request.worn_out = Some(run.credentials().clone());
-        let scheme = Arc::clone(&run.scheme);
-        self.request.candidates.retain(|candidate| candidate.scheme.name() == scheme.name());
-        // Proven before or not: it has worn out.
-        run.refuse(None);
-        self.request.dismiss(&*scheme, Why::Refused(None));
-        self.next_candidate(request)
-    }
-
-    /// The server answered a first message with a challenge that does not continue it.
-    fn not_taken(&mut self, run: Box<Run>, challenges: &Challenges, request: RequestContext<'_>) -> Action {
-        let still_offered = challenges.iter().any(|challenge| challenge.is(run.scheme.name()));
-        if still_offered && !run.on_fresh_connection && !self.request.fresh_start_failed {
-            self.state = State::Spoiled;
-            return Action::Renew(Renewal::NotTaken);
-        }
-        self.request.fresh_start_failed |= still_offered && run.spoke_first;
-        let reason = match still_offered {
-            true => "the server answered the first message with a bare challenge",
-            false => "the server does not offer it",
-        };
-        self.request.dismiss(&*run.scheme, Why::CannotStart(reason.to_owned()));
-        drop(run);
-        self.next_candidate(request)
-    }
-
-    /// Does what the exchange wants in answer to a challenge.
-    fn reply(
-        &mut self,
-        mut run: Box<Run>,
-        reply: Result<Reply, SchemeError>,
-        request: RequestContext<'_>,
-    ) -> Action {
-        if run.concluding {
-            return self.concluded(run, reply, request);
-        }
-        match run.settled(reply, request) {
-            Ok(Reply::Send { .. }) if self.request.closing && !run.is_bound() => {
-                run.leave_undecided();
-                self.state = State::Spoiled;
-                Action::Renew(Renewal::ClosedInHandshake)
-            }
-            Ok(Reply::Send { .. }) if self.request.closing => {
-                let detail = "the server closes the connection in the midst of the exchange";
-                self.refused(*run, Some(detail.to_owned()))
-            }
-            Ok(Reply::Send { authorization, expects, proves }) => {
-                run.expects = expects;
-                run.sent = true;
-                run.started |= proves;
-                if run.is_bound() {
-                    self.owner = Some(self.request.identity.clone());
-                }
-                let body = match expects {
-                    Expects::Challenge if request.has_body => BodyUse::Withheld,
-                    Expects::Challenge | Expects::Success => BodyUse::Carried,
-                };
-                self.state = State::Sent(run);
-                self.send_within_bounds(Some(authorization), body)
-            }
-            Ok(Reply::Step(job)) => {
-                self.state = State::Stepping(run);
-                Action::Step(job)
-            }
-            Ok(Reply::Listen) if self.request.responded => {
-                let error = SchemeError::new(run.scheme.name(), "there is nothing to say to the challenge");
-                self.reply(run, Err(error), request)
-            }
-            Ok(Reply::Listen) => {
-                self.state = State::Idle;
-                drop(run);
-                Action::bare()
-            }
-            Ok(Reply::Done(_)) => {
-                // The mechanism came to its end: the credentials are good, the resource is barred.
-                if run.started {
-                    run.prove();
-                }
-                let detail = "the server challenges although all tokens were exchanged";
-                let error = SchemeError::new(run.scheme.name(), detail);
-                self.reply(run, Err(error), request)
-            }
-            Err(error) if run.started => {
-                if error.as_mechanism().map(MechanismError::kind) == Some(ErrorKind::TicketRefused) {
-                    run.spare();
-                }
-                self.refused(*run, Some(error.reason()))
-            }
-            Err(error) => self.cannot_start(*run, error, request),
-        }
-    }
-
-    /// The exchange came to its end before anything that was derived from the secret was sent.
-    fn cannot_start(&mut self, run: Run, error: SchemeError, request: RequestContext<'_>) -> Action {
-        self.state = State::Idle;
-        let scheme = Arc::clone(&run.scheme);
-        let (sent, reason) = (run.sent, error.reason());
-        let why = match error.as_mechanism().map(MechanismError::kind) {
-            Some(ErrorKind::WrongPassword) => {
-                self.request.refused = Some(run.credentials().clone());
-                run.refuse_password(self.authenticator.guard(), reason)
-            }
-            _ => {
-                // Its trial ends, so that the next candidate need not wait for it.
-                drop(run);
-                Why::CannotStart(reason)
-            }
-        };
-        match error.as_mechanism() {
-            // Nothing that the server has said, or will say, changes it.
-            Some(_) if !sent => self.request.give_up(&*scheme, why),
-            _ => self.request.dismiss(&*scheme, why),
-        }
-        if sent {
-            self.request.failure = Some(error);
-        }
-        self.next_candidate(request)
-    }
-
-    fn send_within_bounds(&mut self, authorization: Option<Authorization>, body: BodyUse) -> Action {
         let max = self.authenticator.max_legs();
         if self.request.legs >= max {
             self.state = State::Spoiled;
@@ -466,117 +392,12 @@ impl Handshake {
         Action::Send { authorization, body }
     }
 
-    /// Not the answer to the request, whose body the server has not seen.
-    fn passed_without_body(&mut self) -> Action {
-        self.unasked = true;
-        if let State::Sent(_) = self.state {
-            self.state = State::Idle;
+    /// The realm of the login that is out.
+    pub(crate) fn realm_under_way(&self) -> Option<&Realm> {
+        match &self.state {
+            State::Sent(run) => run.space.realm.as_ref(),
+            _ => None,
         }
-        self.send_within_bounds(None, BodyUse::Carried)
-    }
-
-    /// Not a challenge of this challenger: whatever was sent has been taken, or was not needed.
-    fn passed(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(run) => self.accepted(run, head, request),
-            State::Established(established) => {
-                let told = self.authenticator.reports_established();
-                let (scheme, proof) = &*established;
-                let login = told.then(|| self.request.login(self.challenger, scheme, proof));
-                self.state = State::Established(established);
-                Action::Deliver(login)
-            }
-            other => {
-                self.state = other;
-                Action::Deliver(None)
-            }
-        }
-    }
-
-    fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
-        if run.expects == Expects::Challenge {
-            // The request needed no login; the server did not look at the first message.
-            self.unasked = true;
-            return Action::Deliver(None);
-        }
-        if !head.tells_of_a_login() {
-            if run.is_bound() {
-                self.state = State::Spoiled;
-            }
-            return Action::Deliver(None);
-        }
-        // What a proxy passes on is the origin's word, and no word makes Basic the connection's.
-        let is_of_origin = self.challenger == Challenger::Origin && run.is_bound();
-        match head.persistent_auth().filter(|_| is_of_origin) {
-            Some(true) => run.persists = true,
-            Some(false) => self.request.closing = true,
-            None => {}
-        }
-        let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
-        let concluded = run.conclude(&challenges, head.headers);
-        self.concluded(run, concluded, request)
-    }
-
-    /// What the exchange says to the server's final word.
-    fn concluded(
-        &mut self,
-        mut run: Box<Run>,
-        reply: Result<Reply, SchemeError>,
-        request: RequestContext<'_>,
-    ) -> Action {
-        let rule = self.authenticator.mutual_authentication();
-        let error = match run.settled(reply, request) {
-            Ok(Reply::Done(proof)) if !proof.mutual && rule == MutualAuthentication::Required => {
-                SchemeError::new(run.scheme.name(), "mutual authentication is required")
-            }
-            Ok(Reply::Done(proof)) => return self.logged_in(run, proof),
-            Ok(Reply::Step(job)) => {
-                self.state = State::Stepping(run);
-                return Action::Step(job);
-            }
-            Ok(Reply::Send { .. } | Reply::Listen) => {
-                SchemeError::new(run.scheme.name(), "the server accepted in the midst of the exchange")
-            }
-            Err(error) => error,
-        };
-        self.state = State::Spoiled;
-        Action::Fail(HandshakeError::FinalToken(error))
-    }
-
-    fn logged_in(&mut self, mut run: Box<Run>, mut proof: Proof) -> Action {
-        run.prove();
-        proof.binding = match self.protocol {
-            Protocol::Http1 if run.persists => Binding::Connection,
-            Protocol::Http1 => proof.binding,
-            Protocol::Http2 | Protocol::Http2Alone => Binding::Request,
-        };
-        let scheme = run.scheme.name();
-        self.memory.bind(scheme, run.space.realm.as_ref(), proof.binding);
-        let login = (!run.reported || self.authenticator.reports_established())
-            .then(|| self.request.login(self.challenger, scheme, &proof));
-        run.reported = true;
-        if proof.binding == Binding::Connection {
-            self.owner = Some(self.request.identity.clone());
-        }
-        self.state = match proof.binding {
-            // `Persistent-Auth: false`: the next request begins anew, on the same connection.
-            Binding::Connection if self.request.closing => State::Idle,
-            Binding::Connection if run.is_stable() => State::Established(Box::new((scheme, proof))),
-            Binding::Connection | Binding::Request => State::Standing(run),
-        };
-        Action::Deliver(login)
-    }
-
-    /// The challenge stands after the secret was used: no further scheme gets it.
-    fn refused(&mut self, run: Run, detail: Option<String>) -> Action {
-        self.state = match run.scheme.binding() {
-            Binding::Connection => State::Spoiled,
-            Binding::Request => State::Idle,
-        };
-        let scheme = Arc::clone(&run.scheme);
-        let why = run.refuse(detail);
-        self.request.dismiss(&*scheme, why);
-        Action::Deliver(Some(self.request.take_refusal(self.challenger)))
     }
 }
 
@@ -588,6 +409,7 @@ impl fmt::Debug for Handshake {
             State::Waiting(..) => "Waiting",
             State::Stepping(_) => "Stepping",
             State::Sent(_) => "Sent",
+            State::Unsettled(_) => "Unsettled",
             State::Established(_) => "Established",
             State::Standing(_) => "Standing",
             State::Spoiled => "Spoiled",

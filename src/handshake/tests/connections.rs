@@ -72,7 +72,7 @@ fn a_close_after_the_secret_was_sent_does_not_send_it_once_more() {
     connection.begin().bare();
     connection.receive(&unauthorized(&["Fake", "Basic realm=x"])).leg();
     let tried = connection.receive(&closing(unauthorized(&["Fake Z28gb24="]))).tried();
-    assert!(matches!(&tried[..], [(_, Why::Refused(Some(_)))]), "{tried:?}");
+    assert!(matches!(&tried[..], [(_, Why::Undecided(_))]), "{tried:?}");
 }
 
 #[test]
@@ -317,4 +317,26 @@ fn an_answer_out_of_turn_is_an_error_not_a_panic() {
 fn value(said: Said) -> HeaderValue {
     let Said::Send(Some(value), _) = said else { panic!("{said:?}") };
     value
+}
+
+/// A NegTokenResp that says `reject` (RFC 4178, section 4.2.2).
+const REJECT: &str = "Negotiate oQcwBaADCgEC";
+
+#[test]
+fn a_rejected_negotiation_is_a_refusal_and_the_connection_ends_with_the_request() {
+    // Before anything was derived from the password: another scheme may be tried.
+    let mut connection = Connection::new(&using([negotiate(), basic()]).build());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Negotiate", "Basic realm=x"])).leg();
+    let rejected = unauthorized(&[REJECT, "Basic realm=x"]);
+    assert_eq!(connection.receive(&rejected).leg().0, "Basic");
+    assert_eq!(connection.receive(&ok()).login().scheme, "Basic");
+    assert!(!connection.handshake.is_reusable(), "a handshake that was the connection's has failed on it");
+
+    let mut connection = Connection::new(&using([negotiate()]).build());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Negotiate"])).leg();
+    let refusal = connection.receive(&unauthorized(&[REJECT])).refusal();
+    assert!(matches!(&refusal.tried[..], [Tried { why: Why::CannotStart(_), .. }]), "{refusal}");
+    assert!(!refusal.is_refusal() && refusal.to_string().contains("reject"), "{refusal}");
 }

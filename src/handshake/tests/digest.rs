@@ -97,5 +97,5 @@ fn a_server_that_closes_and_calls_each_nonce_stale_gets_two_answers_at_the_most(
     let mut connection = Connection::new(&authenticator).acting_as(mistaken());
     connection.begin().bare();
     let tried = connection.receive(&unauthorized(&["Digest realm=a, nonce=3, qop=auth"])).tried();
-    assert_eq!(tried, [("Digest".into(), Why::RefusedBefore)]);
+    assert!(matches!(&tried[..], [(_, Why::Paused(_))]), "{tried:?}");
 }

@@ -7,6 +7,8 @@ mod connections;
 mod digest;
 mod hostile;
 mod http2;
+mod logins;
+mod mutual;
 mod tickets;
 mod tokens;
 mod verdicts;
@@ -27,9 +29,9 @@ use crate::handshake::{
 };
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::oid;
-use crate::mechanism::{Binding, Expects, FixedMoment, Initiate, Moment, Stepped};
+use crate::mechanism::{Binding, Expects, FixedMoment, Initiate, Moment, Proves, Stepped};
 use crate::protection_space::{Challenger, Origin};
-use crate::scheme::{Acceptance, Basic, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
+use crate::scheme::{Acceptance, Basic, Continuation, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
 use crate::testing::spnego::{ServerMic, SpnegoAcceptor};
 use crate::testing::{Accept, Acceptor, NtlmAcceptor, Users};
@@ -42,6 +44,8 @@ struct Connection {
     found: Option<Credentials>,
     questions: Vec<Question>,
     has_body: bool,
+    method: Method,
+    path: &'static str,
     legs: u32,
 }
 
@@ -67,12 +71,25 @@ impl Connection {
             found: None,
             questions: Vec::new(),
             has_body: false,
+            method: Method::POST,
+            path: "/",
             legs: 0,
         }
     }
 
     fn acting_as(mut self, identity: Identity) -> Self {
         self.identity = identity;
+        self
+    }
+
+    fn asking_for(mut self, path: &'static str) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// By a method that can be repeated.
+    fn by_get(mut self) -> Self {
+        self.method = Method::GET;
         self
     }
 
@@ -100,7 +117,7 @@ impl Connection {
     }
 
     fn drive(&mut self, act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> Action) -> Said {
-        let (method, target) = (Method::POST, Uri::from_static("/"));
+        let (method, target) = (self.method.clone(), Uri::from_static(self.path));
         let moments = FixedMoment(now());
         let request = RequestContext::new(&method, &target, self.has_body, &moments);
         let mut action = act(&mut self.handshake, request);
@@ -291,8 +308,11 @@ impl Scheme for Fake {
 }
 
 impl Exchange for Fake {
-    fn is_continued_by(&self, challenge: &Challenge, _: bool) -> bool {
-        challenge.token68().is_some()
+    fn continuation(&self, challenge: &Challenge, _: bool) -> Continuation {
+        match challenge.token68() {
+            Some(_) => Continuation::GoesOn,
+            None => Continuation::Refuses,
+        }
     }
 
     fn respond(
@@ -313,6 +333,7 @@ impl Exchange for Fake {
 }
 
 fn token(expects: Expects, proves: bool) -> Result<Reply, SchemeError> {
+    let proves = if proves { Proves::Secret } else { Proves::Nothing };
     Ok(Reply::Send { authorization: Authorization::token68("Fake", b"fake"), expects, proves })
 }
 

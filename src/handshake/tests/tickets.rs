@@ -6,18 +6,20 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::credentials::{Ambient, CredentialsQuery};
 use crate::mechanism::{
-    Delegation, ErrorKind, Established, Mechanism, MechanismError, MutualAuthentication, SecurityContext,
-    Step,
+    Delegation, ErrorKind, Established, Mechanism, MechanismError, MutualAuthentication, Proves,
+    SecurityContext, Step,
 };
 
 /// A mechanism whose first token is `ticket`, and whose server proves itself by `proof`.
 #[derive(Clone, Debug, Default)]
-struct Tickets(Arc<Kdc>);
+pub(super) struct Tickets(Arc<Kdc>);
 
 #[derive(Debug, Default)]
 struct Kdc {
     /// What each context was begun with.
     asked: Mutex<Vec<Initiate>>,
+    /// Its tickets are of earlier.
+    keeps: Mutex<bool>,
     /// What it says in place of a ticket.
     refuses: Mutex<Option<(ErrorKind, &'static str)>>,
 }
@@ -25,6 +27,10 @@ struct Kdc {
 impl Tickets {
     fn refuse(&self, kind: ErrorKind, words: &'static str) {
         *self.0.refuses.lock().expect("not poisoned") = Some((kind, words));
+    }
+
+    fn keep(&self) {
+        *self.0.keeps.lock().expect("not poisoned") = true;
     }
 
     fn asked(&self) -> Vec<Initiate> {
@@ -35,7 +41,7 @@ impl Tickets {
         self.0.asked.lock().expect("not poisoned").len()
     }
 
-    fn scheme(&self) -> Arc<dyn Scheme> {
+    pub(super) fn scheme(&self) -> Arc<dyn Scheme> {
         Arc::new(Negotiate::new(self.clone()))
     }
 }
@@ -85,13 +91,17 @@ impl SecurityContext for Ticket {
                 }
                 self.sent = true;
                 let token = b"ticket".to_vec();
+                let is_new = !*self.kdc.keeps.lock().expect("not poisoned");
                 Ok(match self.rule {
                     MutualAuthentication::Off => {
                         Step::Complete { token: Some(token), established: alice(false) }
                     }
-                    MutualAuthentication::Preferred | MutualAuthentication::Required => {
-                        Step::Continue { token, context: self, expects: Expects::Success, proves: true }
-                    }
+                    MutualAuthentication::Preferred | MutualAuthentication::Required => Step::Continue {
+                        token,
+                        proves: Proves::Ticket { is_new },
+                        context: self,
+                        expects: Expects::Success,
+                    },
                 })
             }
             (true, Some(b"proof")) => Ok(Step::Complete { token: None, established: alice(true) }),
@@ -113,7 +123,7 @@ impl SecurityContext for Ticket {
 }
 
 /// A success with this token.
-fn proven(token: &[u8]) -> Response<()> {
+pub(super) fn proven(token: &[u8]) -> Response<()> {
     with(ok(), "www-authenticate", &format!("Negotiate {}", BASE64_STANDARD.encode(token)))
 }
 
@@ -247,9 +257,30 @@ fn a_refused_ticket_locks_nobody_out_and_is_tried_again() {
         while let Said::Send(..) = said {
             said = connection.receive(&unauthorized(&["Negotiate"]));
         }
-        assert_eq!(said.tried(), [("Negotiate".into(), Why::Refused(None))]);
+        assert_eq!(said.tried(), [("Negotiate".into(), Why::Denied)], "the KDC has granted it");
         assert_eq!(tickets.times(), times);
+        assert!(connection.handshake.is_reusable(), "the ticket was the request's");
     }
+}
+
+#[test]
+fn a_service_that_takes_no_ticket_says_nothing_about_the_password() {
+    let tickets = Tickets::default();
+    let authenticator = using([tickets.scheme(), basic()]).build();
+    for _ in 0..5 {
+        let mut connection = Connection::new(&authenticator);
+        let mut said = connection.begin();
+        while let Said::Send(..) = said {
+            said = connection.receive(&unauthorized(&["Negotiate"]));
+        }
+        assert_eq!(said.tried(), [("Negotiate".into(), Why::Denied)]);
+    }
+    // Elsewhere it is used as before.
+    let other = "https://other.example".parse().expect("an origin");
+    let mut connection = Connection::to(&authenticator, Challenger::Origin, other);
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Basic realm=x"])).leg();
+    connection.receive(&ok()).login();
 }
 
 // Apache HttpClient CVE-2026-40542, AsyncHttpClient 2235
@@ -397,17 +428,49 @@ fn the_target_is_the_uris_host_and_nothing_is_delegated_unless_it_is_asked_for()
 }
 
 #[test]
-fn a_password_that_was_good_and_is_refused_by_the_kdc_is_tried_nowhere_again() {
+fn a_password_that_was_good_and_is_refused_by_the_kdc_rests_after_the_second_time() {
     let tickets = Tickets::default();
     let authenticator = using([tickets.scheme()]).declare(mail(), "Negotiate").build();
     let mut connection = Connection::new(&authenticator);
     connection.begin().leg();
     connection.receive(&proven(b"proof")).login();
     tickets.refuse(ErrorKind::WrongPassword, "the KDC refused the password");
-    for _ in 0..3 {
+    for _ in 0..4 {
         let mut connection = Connection::new(&authenticator);
         connection.begin().bare();
         connection.receive(&unauthorized(&["Negotiate"])).refusal();
     }
-    assert_eq!(tickets.times(), 2, "once before, and once after it was changed");
+    assert_eq!(tickets.times(), 3, "once before, and twice after it was changed");
+}
+
+#[test]
+fn a_login_by_a_ticket_of_earlier_proves_no_password_of_today() {
+    let tickets = Tickets::default();
+    tickets.keep();
+    let authenticator = using([tickets.scheme(), basic()]).build();
+    let other: Origin = "https://other.example".parse().expect("an origin");
+    // Refused elsewhere, where it was accepted before.
+    let mut there = Connection::to(&authenticator, Challenger::Origin, other.clone());
+    there.begin().bare();
+    there.receive(&unauthorized(&["Basic realm=x"])).leg();
+    there.receive(&ok()).login();
+    for refused in 1..4 {
+        let mut there = Connection::to(&authenticator, Challenger::Origin, other.clone());
+        let mut said = there.begin();
+        let mut sent = 0;
+        while let Said::Send(value, _) = said {
+            sent += usize::from(value.is_some());
+            said = there.receive(&unauthorized(&["Basic realm=x"]));
+        }
+        assert_eq!(sent, usize::from(refused < 3), "twice, and then it rests");
+        // Logins by the ticket go on meanwhile.
+        let mut here = Connection::new(&authenticator);
+        if let Said::Send(None, _) = here.begin() {
+            let said = here.receive(&unauthorized(&["Negotiate"]));
+            if let Said::Deliver(_) = said {
+                continue;
+            }
+        }
+        here.receive(&proven(b"proof")).login();
+    }
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::handshake::{Pause, PauseCause};
 use crate::scheme::Digest;
 
 fn is_due(turn: &mut Turn) -> bool {
@@ -115,14 +116,19 @@ fn without_the_guard_each_request_tries_for_itself() {
 }
 
 #[test]
-fn a_challenge_after_the_proof_is_denied_and_poisons_nothing() {
+fn a_challenge_after_the_proof_is_denied_for_another_path_and_poisons_nothing() {
     let authenticator = using([ntlm()]).build();
     Connection::new(&authenticator).converse(&mut Server::ntlm()).login();
-    let mut connection = Connection::new(&authenticator);
-    connection.begin().leg();
-    connection.receive(&type_2()).leg();
-    assert_eq!(connection.receive(&unauthorized(&["NTLM"])).tried(), [("NTLM".to_owned(), Why::Denied)]);
-    assert_eq!(Connection::new(&authenticator).converse(&mut Server::ntlm()).login().legs, 2);
+    for (path, why) in [("/barred", Why::Denied), ("/", Why::Refused(None))] {
+        let mut connection = Connection::new(&authenticator).asking_for(path);
+        // It spoke first, the first time.
+        if let Said::Send(None, _) = connection.begin() {
+            connection.receive(&unauthorized(&["NTLM"])).leg();
+        }
+        connection.receive(&type_2()).leg();
+        assert_eq!(connection.receive(&unauthorized(&["NTLM"])).tried(), [("NTLM".to_owned(), why)]);
+        Connection::new(&authenticator).converse(&mut Server::ntlm()).login();
+    }
 }
 
 #[test]
@@ -284,10 +290,168 @@ fn a_guess_for_another_realm_is_made_twice_at_the_most() {
         let begun = connection.begin();
         (connection, begun)
     };
-    for _ in 0..2 {
-        let (mut connection, begun) = guess();
-        assert_eq!(begun.leg().0, "Basic");
-        assert_eq!(connection.receive(&unauthorized(&["NTLM"])).leg().0, "NTLM");
-    }
+    let challenge = unauthorized(&["NTLM"]);
+    let (mut connection, begun) = guess();
+    assert_eq!(begun.leg().0, "Basic");
+    assert_eq!(connection.receive(&challenge).leg().0, "NTLM");
+    drop(connection);
+    // Twice is as often as they are sent without a verdict.
+    let (mut connection, begun) = guess();
+    assert_eq!(begun.leg().0, "Basic");
+    assert!(matches!(connection.receive(&challenge).tried()[..], [(_, Why::Paused(_))]));
     guess().1.bare();
+}
+
+/// A connection whose login by NTLM is out.
+fn logging_in(mut connection: Connection) -> Connection {
+    if let Said::Send(None, _) = connection.begin() {
+        connection.receive(&unauthorized(&["NTLM"])).leg();
+    }
+    connection.receive(&type_2()).leg();
+    connection
+}
+
+/// A response whose content is short.
+fn short(code: u16) -> Response<()> {
+    with(status(code), "content-length", "9")
+}
+
+#[test]
+fn nothing_is_asked_again_where_the_connection_or_the_content_ends_late_or_never() {
+    for answer in
+        [closing(short(403)), old(short(503)), status(403), with(status(403), "content-length", "16385")]
+    {
+        let mut connection = logging_in(Connection::new(&using([ntlm()]).build()).by_get());
+        connection.receive(&answer).plain();
+    }
+}
+
+#[test]
+fn a_403_to_a_login_that_is_the_requests_own_is_the_requests_own() {
+    let mut connection = logging_in(Connection::new(&using([ntlm()]).build()).by_get());
+    connection.receive(&with(short(403), "persistent-auth", "false")).login();
+    // The server challenges, as it has said it would.
+    assert_eq!(connection.begin().leg().0, "NTLM");
+}
+
+#[test]
+fn a_fault_that_goes_on_proves_nothing() {
+    for code in [500, 502, 503, 429] {
+        let authenticator = using([ntlm()]).build();
+        let mut connection = logging_in(Connection::new(&authenticator).acting_as(mistaken()).by_get());
+        connection.receive(&short(500)).bare();
+        connection.receive(&short(code)).plain();
+        assert!(!connection.handshake.is_reusable());
+        // The next one is on trial as the first one was.
+        let mut next = logging_in(Connection::new(&authenticator).acting_as(mistaken()).by_get());
+        waiting(&authenticator, &mistaken());
+        assert!(matches!(next.receive(&unauthorized(&["NTLM"])).tried()[..], [(_, Why::Refused(None))]));
+    }
+}
+
+// express-ntlm
+#[test]
+fn a_403_to_a_login_is_asked_for_once_more_and_the_challenge_then_is_the_refusal() {
+    let authenticator = using([ntlm()]).build();
+    let mut connection = logging_in(Connection::new(&authenticator).acting_as(mistaken()).by_get());
+    connection.receive(&short(403)).bare();
+    let refusal = connection.receive(&unauthorized(&["NTLM"])).refusal();
+    assert!(matches!(refusal.tried[..], [Tried { why: Why::Refused(None), .. }]), "{refusal}");
+    let mut next = Connection::new(&authenticator).acting_as(mistaken()).by_get();
+    next.begin().bare();
+    assert_eq!(next.receive(&unauthorized(&["NTLM"])).tried(), [("NTLM".to_owned(), Why::RefusedBefore)]);
+}
+
+#[test]
+fn a_403_that_stands_without_an_authorization_is_the_resources() {
+    let authenticator = using([ntlm()]).build();
+    let mut connection = logging_in(Connection::new(&authenticator).by_get());
+    connection.receive(&short(403)).bare();
+    assert_eq!(connection.receive(&short(403)).login().legs, 4);
+    connection.begin().bare();
+    connection.receive(&status(403)).plain();
+    // Proven, so that nobody asks twice.
+    let mut next = logging_in(Connection::new(&authenticator).by_get());
+    next.receive(&short(403)).plain();
+    next.begin().bare();
+    next.receive(&ok()).login();
+}
+
+#[test]
+fn where_a_request_cannot_be_repeated_the_next_one_tells() {
+    for (code, then, why) in [
+        (403, 401, Some(Why::Refused(None))),
+        (500, 401, Some(Why::Undecided("the server failed when it looked at the login".into()))),
+        (403, 200, None),
+        (500, 404, None),
+    ] {
+        let authenticator = using([ntlm()]).build();
+        let mut connection = logging_in(Connection::new(&authenticator));
+        connection.receive(&status(code)).plain();
+        assert!(connection.handshake.is_reusable());
+        connection.begin().bare();
+        let said = connection.receive(&if then == 401 { unauthorized(&["NTLM"]) } else { status(then) });
+        match why {
+            Some(why) => assert_eq!(said.tried(), [("NTLM".to_owned(), why)]),
+            None => assert_eq!(said.login().legs, 1),
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_closed_before_the_next_answer_leaves_it_undecided() {
+    let authenticator = using([ntlm()]).build();
+    for _ in 0..2 {
+        let mut connection = logging_in(Connection::new(&authenticator));
+        connection.receive(&status(403)).plain();
+    }
+    let mut next = Connection::new(&authenticator);
+    next.begin().bare();
+    let tried = next.receive(&unauthorized(&["NTLM"])).tried();
+    assert!(
+        matches!(tried[..], [(_, Why::Paused(Pause { cause: PauseCause::Unanswered, .. }))]),
+        "{tried:?}"
+    );
+}
+
+#[test]
+fn one_refusal_where_it_was_let_through_is_no_pause_whatever_was_lost_before() {
+    let authenticator = using([basic()]).declare(mail(), "Basic").build();
+    let speaking = || {
+        let mut connection = Connection::new(&authenticator);
+        assert_eq!(connection.begin().leg().0, "Basic");
+        connection
+    };
+    drop(speaking());
+    speaking().receive(&ok()).login();
+    let challenge = unauthorized(&["Basic"]);
+    assert!(matches!(speaking().receive(&challenge).tried()[..], [(_, Why::Refused(_))]));
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().bare();
+    assert_eq!(connection.receive(&challenge).leg().0, "Basic");
+}
+
+// IIS 401.3
+#[test]
+fn what_was_served_on_an_established_connection_is_served_though_what_is_barred_beside_it_rests() {
+    let authenticator = using([ntlm()]).build();
+    let mut connection = logging_in(Connection::new(&authenticator));
+    connection.receive(&ok()).login();
+    connection.path = "/good";
+    connection.begin().bare();
+    connection.receive(&ok()).plain();
+    for path in ["/barred/1", "/barred/2", "/barred/3"] {
+        connection.path = path;
+        if let Said::Send(None, _) = connection.begin() {
+            connection.receive(&unauthorized(&["NTLM"])).leg();
+        }
+        connection.receive(&type_2()).leg();
+        assert_eq!(connection.receive(&unauthorized(&["NTLM"])).tried(), [("NTLM".to_owned(), Why::Denied)]);
+        connection = Connection::new(&authenticator);
+    }
+    let mut new = Connection::new(&authenticator).asking_for("/new");
+    new.begin().bare();
+    assert!(matches!(new.receive(&unauthorized(&["NTLM"])).tried()[..], [(_, Why::Paused(_))]));
+    let mut good = logging_in(Connection::new(&authenticator).asking_for("/good"));
+    good.receive(&ok()).login();
 }

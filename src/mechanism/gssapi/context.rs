@@ -11,7 +11,7 @@ use crate::mechanism::gssapi::{Canonicalization, Gssapi};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{
     Binding, Delegation, ErrorKind, Established, Expects, Initiate, MechanismError, MessageIntegrity,
-    MutualAuthentication, SecurityContext, Step, describe, explain_krb_error,
+    MutualAuthentication, Proves, SecurityContext, Step, describe, explain_krb_error,
 };
 
 /// Before the first token.
@@ -61,6 +61,7 @@ impl Start {
             credentials: arguments.credentials.clone(),
             now: *now,
             binding: Binding::Request,
+            has_new_ticket: !acquired.was_kept,
         };
         continued.advance(initiated).map_err(|error| (error, false))
     }
@@ -122,6 +123,8 @@ struct Continued {
     now: SystemTime,
     /// What the tokens so far have shown of it: the system's SPNEGO may choose NTLM.
     binding: Binding,
+    /// The KDC was asked in the first step.
+    has_new_ticket: bool,
 }
 
 impl Continued {
@@ -137,7 +140,11 @@ impl Continued {
             // Kerberos is through with its first token, whatever comes back; NTLM's takes another
             // leg (MS-NLMP, section 2.2.1.1).
             let expects = if ntlm == Some(1) { Expects::Challenge } else { Expects::Success };
-            let proves = expects == Expects::Success;
+            let proves = match ntlm {
+                Some(1) => Proves::Nothing,
+                Some(_) => Proves::Secret,
+                None => Proves::Ticket { is_new: self.has_new_ticket },
+            };
             return Ok(Step::Continue { token, context: Box::new(self), expects, proves });
         }
         let established = Established {

@@ -195,6 +195,10 @@ impl Mechanism for Gssapi {
         true
     }
 
+    fn asks_kdc(&self) -> bool {
+        true
+    }
+
     fn takes_ambient_credentials(&self) -> bool {
         true
     }

@@ -76,7 +76,7 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
             (ErrorKind::Credentials, format!("the KDC refused the key of {user}: is the keytab out of date?"))
         }
         Some(krb5::CLIENT_REVOKED) => {
-            (ErrorKind::WrongPassword, format!("the account of {user} is locked or disabled at the KDC"))
+            (ErrorKind::AccountLocked, format!("the account of {user} is locked or disabled at the KDC"))
         }
         Some(krb5::KEY_EXP | krb5::NAME_EXP) => {
             (ErrorKind::WrongPassword, format!("the password or the account of {user} has expired"))

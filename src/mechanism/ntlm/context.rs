@@ -22,7 +22,7 @@ use crate::mechanism::ntlm::names::{Account, check_length, utf16};
 use crate::mechanism::ntlm::negotiate::negotiate_message;
 use crate::mechanism::ntlm::wire::VERSION;
 use crate::mechanism::{
-    Binding, ErrorKind, Established, Expects, Initiate, MechanismError, Moment, MutualAuthentication,
+    Binding, ErrorKind, Established, Expects, Initiate, MechanismError, Moment, MutualAuthentication, Proves,
     SecurityContext, Step,
 };
 
@@ -59,7 +59,7 @@ impl SecurityContext for Begin {
             token: negotiate.clone(),
             context: Box::new(Negotiated { options, arguments, moment, negotiate }),
             expects: Expects::Challenge,
-            proves: false,
+            proves: Proves::Nothing,
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::mechanism::ntlm::vectors::Vectors;
 use crate::mechanism::ntlm::{Ntlm, message_type};
 use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
-    SecurityContext, Step,
+    Proves, SecurityContext, Step,
 };
 use crate::testing::{AuthenticateMessage, SentBindings};
 
@@ -52,7 +52,9 @@ fn arguments(username: &str, password: &str, target_name: &str) -> Initiate {
 /// The first step: the NEGOTIATE_MESSAGE and the context that waits for its answer.
 fn negotiate(ntlm: &Ntlm, arguments: Initiate) -> (Vec<u8>, Box<dyn SecurityContext>) {
     match ntlm.initiate(arguments, moment()).step(None).expect("good credentials") {
-        Step::Continue { token, context, expects: Expects::Challenge, proves: false } => (token, context),
+        Step::Continue { token, context, expects: Expects::Challenge, proves: Proves::Nothing } => {
+            (token, context)
+        }
         other => panic!("{other:?}"),
     }
 }

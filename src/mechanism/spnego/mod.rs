@@ -37,7 +37,7 @@
 //! use legwork::mechanism::spnego::Spnego;
 //! use legwork::mechanism::{Mechanism, Step};
 //! # use legwork::credentials::Credentials;
-//! # use legwork::mechanism::{ErrorKind, Expects, Initiate, MechanismError, Moment, SecurityContext};
+//! # use legwork::mechanism::{ErrorKind, Expects, Initiate, MechanismError, Moment, Proves, SecurityContext};
 //! # #[derive(Debug)] struct Kerberos;
 //! # #[derive(Debug)] struct Ntlm;
 //! # struct NoTicket;
@@ -60,7 +60,7 @@
 //! # impl SecurityContext for Hello {
 //! #     fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
 //! #         let (token, context) = (b"NTLMSSP\0".to_vec(), Box::new(Hello));
-//! #         Ok(Step::Continue { token, context, expects: Expects::Challenge, proves: false })
+//! #         Ok(Step::Continue { token, context, expects: Expects::Challenge, proves: Proves::Nothing })
 //! #     }
 //! # }
 //! # let arguments = || Initiate::new("HTTP/mail.example", Credentials::password("alice", "pw"));
@@ -126,6 +126,10 @@ impl Mechanism for Spnego {
 
     fn authenticates_peer(&self) -> bool {
         self.mechanisms.iter().any(|mechanism| mechanism.authenticates_peer())
+    }
+
+    fn asks_kdc(&self) -> bool {
+        self.mechanisms.iter().any(|mechanism| mechanism.asks_kdc())
     }
 
     fn takes_ambient_credentials(&self) -> bool {

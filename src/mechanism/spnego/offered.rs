@@ -14,7 +14,7 @@ use crate::mechanism::spnego::selected::{
 use crate::mechanism::spnego::token::{self, NegState, NegTokenResp, defective};
 use crate::mechanism::{
     ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment, MutualAuthentication,
-    SecurityContext, Step,
+    Proves, SecurityContext, Step,
 };
 
 /// What an NTLM message begins with that no SPNEGO frame is around.
@@ -35,6 +35,9 @@ impl Start {
         if arguments.credentials.as_ambient().is_some() {
             mechanisms.retain(|mechanism| mechanism.takes_ambient_credentials());
         }
+        if arguments.only_kdc {
+            mechanisms.retain(|mechanism| mechanism.asks_kdc());
+        }
         Self { mechanisms, arguments, moment }
     }
 
@@ -49,7 +52,8 @@ impl Start {
             // Kerberos without mutual authentication is done with its first token, but the
             // negotiation is not: the server may still pick another mechanism.
             Step::Complete { token, established } => {
-                (token, Progress::Done(established), Expects::Success, true)
+                let proves = Proves::of(&established);
+                (token, Progress::Done(established), Expects::Success, proves)
             }
         };
         Step::Continue {
@@ -82,7 +86,9 @@ impl SecurityContext for Start {
             let moment = moment_for(&self.moment, index);
             match mechanism.initiate(self.arguments.clone(), moment).step(None) {
                 Ok(step) => return Ok(self.offer(index, step)),
-                Err(error) if error.kind() == ErrorKind::WrongPassword => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::WrongPassword | ErrorKind::AccountLocked) => {
+                    return Err(error);
+                }
                 Err(error) => {
                     kind.get_or_insert(error.kind());
                     failures.push(format!("{}: {error}", mechanism.name()));

@@ -2,7 +2,7 @@
 //! mechListMIC (RFC 4178, section 5).
 
 use crate::mechanism::spnego::token::{NegState, NegTokenResp, defective};
-use crate::mechanism::{ErrorKind, Established, Expects, MechanismError, SecurityContext, Step};
+use crate::mechanism::{ErrorKind, Established, Expects, MechanismError, Proves, SecurityContext, Step};
 
 /// Whether the mechanism inside is done on this side.
 pub(super) enum Progress {
@@ -148,9 +148,9 @@ impl Negotiated {
     fn await_success(self, token: Vec<u8>, established: Established) -> Step {
         Step::Continue {
             token,
+            proves: Proves::of(&established),
             context: Box::new(Selected { negotiated: self, progress: Progress::Done(established) }),
             expects: Expects::Success,
-            proves: true,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::mechanism::sspi::library::{Bindings, Context, Initiated, Package, Set
 use crate::mechanism::sspi::status::{self, Attempt};
 use crate::mechanism::{
     Binding, Delegation, ErrorKind, Established, Expects, Initiate, MechanismError, MessageIntegrity,
-    MutualAuthentication, SecurityContext, Step, describe, explain_krb_error,
+    MutualAuthentication, Proves, SecurityContext, Step, describe, explain_krb_error,
 };
 
 /// Before the first token.
@@ -121,7 +121,11 @@ impl Continued {
             // (MS-NLMP, section 2.2.1.1).
             let expects = if ntlm == Some(1) { Expects::Challenge } else { Expects::Success };
             self.awaited = expects;
-            let proves = expects == Expects::Success;
+            let proves = match (ntlm, expects) {
+                (_, Expects::Challenge) => Proves::Nothing,
+                (Some(_), Expects::Success) => Proves::Secret,
+                (None, Expects::Success) => Proves::Ticket { is_new: false },
+            };
             return Ok(Step::Continue { token, context: Box::new(self), expects, proves });
         }
         let (mechanism, flags) = (self.chosen(), self.context.flags());

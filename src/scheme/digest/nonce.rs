@@ -66,6 +66,11 @@ impl Nonces {
         &self.nonce
     }
 
+    /// The last count.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// The next count: 1, 2, 3, …; `None` when eight digits have no more.
     pub(super) fn issue(&mut self) -> Option<u32> {
         self.count = self.count.checked_add(1)?;

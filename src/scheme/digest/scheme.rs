@@ -15,15 +15,17 @@ use super::request::DigestRequest;
 use super::session::{DigestSession, SentDigest};
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication};
+use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication, Proves};
 use crate::protection_space::{Paths, ProtectionSpace};
-use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{
+    Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
+};
 
 /// The Digest scheme (RFC 7616).
 ///
 /// Requests of one user in one realm share the server's nonce, on all connections: the next one
-/// takes one round trip. A nonce that has become too old is replaced, and the request sent again,
-/// once.
+/// takes one round trip. A nonce that has become too old is replaced, and the request sent again, as
+/// often as a request may take [legs](crate::handshake::AuthenticatorBuilder::max_legs).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Digest {
     policy: DigestPolicy,
@@ -46,6 +48,10 @@ impl Scheme for Digest {
     }
 
     fn authenticates_server(&self) -> bool {
+        true
+    }
+
+    fn is_voided_by_challenges(&self) -> bool {
         true
     }
 
@@ -77,7 +83,7 @@ impl Scheme for Digest {
             credentials: arguments.credentials,
             rule: arguments.mutual_authentication,
             sent: None,
-            is_renewed: false,
+            is_fresh: false,
         })
     }
 }
@@ -119,13 +125,13 @@ struct DigestExchange {
     credentials: Credentials,
     rule: MutualAuthentication,
     sent: Option<SentDigest>,
-    /// The server's nonce was replaced in this request already.
-    is_renewed: bool,
+    /// What was sent last answers the nonce of a challenge to this very request.
+    is_fresh: bool,
 }
 
 impl DigestExchange {
     /// Takes a challenge's nonce.
-    fn take(&mut self, challenge: &Challenge) -> Result<(), SchemeError> {
+    fn take(&mut self, challenge: &Challenge) -> Result<DigestChallenge, SchemeError> {
         let challenge = DigestChallenge::parse(challenge)?;
         match &self.session {
             Some(session) => {
@@ -136,25 +142,30 @@ impl DigestExchange {
                 self.session = Some(self.sessions.add(&self.credentials, session));
             }
         }
-        Ok(())
+        Ok(challenge)
     }
 }
 
 impl Exchange for DigestExchange {
-    /// Once in a request: where the nonce was too old, and where a server wants counts in order
-    /// and says nothing but that (httpd's `AuthDigestNcCheck`). A challenge of another realm wants a
-    /// login of its own.
-    fn is_continued_by(&self, challenge: &Challenge, is_proven: bool) -> bool {
-        let (Some(session), Some(sent), false) = (&self.session, &self.sent, self.is_renewed) else {
-            return false;
-        };
-        let Ok(challenge) = DigestChallenge::parse(challenge) else { return false };
+    /// A nonce that is too old says nothing about the password. One that was replaced, or whose count
+    /// was overtaken, may be refused for that. And servers that want counts in order, or have been
+    /// started anew, say nothing but 401 (httpd's `AuthDigestNcCheck`): once in a request, an answer to
+    /// a nonce of an earlier one is given again. A challenge of another realm wants a login of its own.
+    fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation {
+        let (Some(session), Some(sent)) = (&self.session, &self.sent) else { return Continuation::Refuses };
+        let Ok(challenge) = DigestChallenge::parse(challenge) else { return Continuation::Refuses };
         if !session.is_for(&challenge) {
-            return false;
+            return Continuation::Refuses;
         }
         // Without a lockout guard nobody but the session knows of a proof.
-        let is_proven = is_proven || session.was_accepted();
-        challenge.is_stale() || (is_proven && !sent.used_nonce_of(&challenge))
+        let is_accepted = is_accepted || session.was_accepted();
+        let is_new = !sent.used_nonce_of(&challenge);
+        match () {
+            () if challenge.is_stale() => Continuation::GoesOn,
+            () if is_accepted && is_new && session.has_overtaken(sent) => Continuation::Superseded,
+            () if is_accepted && is_new && !self.is_fresh => Continuation::Renews,
+            () => Continuation::Refuses,
+        }
     }
 
     fn respond(
@@ -162,14 +173,11 @@ impl Exchange for DigestExchange {
         challenge: Option<&Challenge>,
         request: RequestContext<'_>,
     ) -> Result<Reply, SchemeError> {
-        match challenge {
-            Some(challenge) => {
-                self.is_renewed = self.sent.is_some();
-                self.take(challenge)?;
-            }
+        let asked = match challenge {
+            Some(challenge) => Some(self.take(challenge)?),
             None if self.session.is_none() => return Ok(Reply::Listen),
-            None => self.is_renewed = false,
-        }
+            None => None,
+        };
         let Some(session) = &self.session else {
             return Err(SchemeError::new(NAME, "there is no challenge to answer"));
         };
@@ -182,8 +190,9 @@ impl Exchange for DigestExchange {
         let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
         let request = DigestRequest::from(request).with_body_digest(content.as_ref());
         let (authorization, sent) = session.authorize(&request, ClientNonce::new(moment.entropy))?;
+        self.is_fresh = asked.is_some_and(|challenge| sent.used_nonce_of(&challenge));
         self.sent = Some(sent);
-        Ok(Reply::Send { authorization, expects: Expects::Success, proves: true })
+        Ok(Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {

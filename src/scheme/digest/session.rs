@@ -190,6 +190,13 @@ impl DigestSession {
             && challenge.allowed_by(&self.policy).is_ok()
     }
 
+    /// Whether, since this was sent, another request has brought another nonce, or used a higher count.
+    pub(super) fn has_overtaken(&self, sent: &SentDigest) -> bool {
+        let state = self.state();
+        sent.nonce != *state.nonces.present()
+            || sent.count().is_some_and(|count| count < state.nonces.count())
+    }
+
     /// Whether a server has taken an answer of it.
     pub(super) fn was_accepted(&self) -> bool {
         self.state().accepted

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::authorization::Authorization;
 use crate::challenge::{AuthenticationInfo, Challenge};
 use crate::credentials::Credentials;
-use crate::mechanism::{Expects, Moment};
+use crate::mechanism::{Expects, Moment, Proves};
 use crate::scheme::scram::attributes::authorization;
 use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, Login, client_nonce};
 use crate::scheme::scram::memory::{ScramMemory, ServerNonce, Ticket};
@@ -49,7 +49,7 @@ pub enum ScramStep {
         /// Whether the request's body can go with it.
         expects: Expects,
         /// Whether it was derived from the password.
-        proves: bool,
+        proves: Proves,
     },
     /// [Run](Derivation::run) this, on another thread if it is not [cached](Derivation::is_cached),
     /// and [`resume`](ScramExchange::resume).
@@ -146,7 +146,7 @@ impl ScramExchange {
         };
         let authorization = authorization(self.scram.hash, None, Some(&sid), client_final.message())?;
         self.state = State::FinalSent { client_final, sid };
-        Ok(ScramStep::Send { authorization, expects: Expects::Success, proves: true })
+        Ok(ScramStep::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
     /// The server accepted; `info` is what it says of the login. Without the server's signature in it
@@ -202,7 +202,7 @@ impl ScramExchange {
         let authorization =
             authorization(self.scram.hash, self.realm.as_deref(), None, &client_first.message())?;
         self.state = State::FirstSent(client_first);
-        Ok(ScramStep::Send { authorization, expects: Expects::Challenge, proves: false })
+        Ok(ScramStep::Send { authorization, expects: Expects::Challenge, proves: Proves::Nothing })
     }
 
     fn again(&mut self, ticket: Ticket, attempt: Attempt) -> Result<ScramStep, ScramError> {
@@ -210,7 +210,7 @@ impl ScramExchange {
         let (realm, sid) = (ticket.realm.as_deref(), ticket.sid.as_deref());
         let authorization = authorization(self.scram.hash, realm, sid, client_final.message())?;
         self.state = State::AgainSent { client_final, ticket, attempt };
-        Ok(ScramStep::Send { authorization, expects: Expects::Success, proves: true })
+        Ok(ScramStep::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
     /// The server did not take a login of one round trip: with the new `sr` if that is all, else

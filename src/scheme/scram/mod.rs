@@ -49,7 +49,7 @@
 //!
 //! use legwork::challenge::Challenges;
 //! use legwork::credentials::Credentials;
-//! use legwork::mechanism::Moment;
+//! use legwork::mechanism::{Moment, Proves};
 //! use legwork::scheme::scram::{Scram, ScramExchange, ScramMemory, ScramStep};
 //!
 //! let challenges = Challenges::from_value(b"SCRAM-SHA-256 realm=\"lab\"");
@@ -59,7 +59,7 @@
 //!
 //! let step = exchange.respond(challenges.iter().next())?;
 //! let ScramStep::Send { authorization, proves, .. } = step else { panic!("the first message") };
-//! assert_eq!((authorization.scheme(), proves), ("SCRAM-SHA-256", false));
+//! assert_eq!((authorization.scheme(), proves), ("SCRAM-SHA-256", Proves::Nothing));
 //! # Ok::<(), legwork::scheme::scram::ScramError>(())
 //! ```
 //!

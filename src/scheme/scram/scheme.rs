@@ -9,7 +9,9 @@ use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
 use crate::scheme::scram::login::ClientFinal;
 use crate::scheme::scram::memory::ScramMemory;
 use crate::scheme::scram::{Scram, ScramError};
-use crate::scheme::{Acceptance, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{
+    Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
+};
 
 impl Scheme for Scram {
     fn name(&self) -> &'static str {
@@ -72,8 +74,11 @@ impl Login {
 }
 
 impl Exchange for Login {
-    fn is_continued_by(&self, challenge: &Challenge, _: bool) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.is_continued_by(challenge))
+    fn continuation(&self, challenge: &Challenge, _: bool) -> Continuation {
+        match self.exchange.as_ref().is_some_and(|exchange| exchange.is_continued_by(challenge)) {
+            true => Continuation::GoesOn,
+            false => Continuation::Refuses,
+        }
     }
 
     fn respond(

@@ -16,7 +16,7 @@ use crate::mechanism::spnego::token::{NegState, NegTokenResp};
 use crate::mechanism::spnego::{Spnego, oid};
 use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
-    MutualAuthentication, SecurityContext, Step,
+    MutualAuthentication, Proves, SecurityContext, Step,
 };
 use crate::testing::acceptor::{Accept, Acceptor};
 use crate::testing::spnego::{NegTokenInit, ServerMic, SpnegoAcceptor};
@@ -133,7 +133,12 @@ impl SecurityContext for KeyedContext {
                 Legs::Two => Expects::Success,
                 Legs::Three => Expects::Challenge,
             };
-            return Ok(Step::Continue { token, context: self, expects, proves: legs == Legs::Two });
+            return Ok(Step::Continue {
+                token,
+                context: self,
+                expects,
+                proves: if legs == Legs::Two { Proves::Secret } else { Proves::Nothing },
+            });
         };
         if input == self.0.message("clock skew") {
             return Err(MechanismError::new(ErrorKind::DefectiveToken, "the clocks differ"));

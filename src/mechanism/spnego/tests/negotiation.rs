@@ -81,9 +81,9 @@ fn a_list_that_lost_its_first_mechanism_on_the_way_is_noticed() {
 #[test]
 fn the_first_steps_expectations_are_the_mechanisms() {
     for (mechanism, expected) in [
-        (Keyed::ntlm(), (Expects::Challenge, false)),
-        (Keyed::kerberos(Legs::Two), (Expects::Success, true)),
-        (Keyed::kerberos(Legs::One), (Expects::Success, true)),
+        (Keyed::ntlm(), (Expects::Challenge, Proves::Nothing)),
+        (Keyed::kerberos(Legs::Two), (Expects::Success, Proves::Secret)),
+        (Keyed::kerberos(Legs::One), (Expects::Success, Proves::Secret)),
     ] {
         let step = spnego([mechanism]).initiate(arguments(), moment()).step(None);
         let Ok(Step::Continue { expects, proves, .. }) = step else { panic!("{step:?}") };
@@ -100,7 +100,7 @@ fn the_last_token_proves_and_carries_the_code_over_the_list_as_sent() {
     let Ok(Step::Continue { token, expects, proves, .. }) = context.step(Some(&input)) else {
         panic!("the server's answer to the last token is awaited")
     };
-    assert_eq!((expects, proves), (Expects::Success, true));
+    assert_eq!((expects, proves), (Expects::Success, Proves::Secret));
     let sent = NegTokenResp::decode(&token).expect("ours");
     assert_eq!(sent.state, Some(NegState::AcceptIncomplete));
     assert_eq!(sent.supported_mech, None);

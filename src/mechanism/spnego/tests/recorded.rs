@@ -30,7 +30,12 @@ impl SecurityContext for Recorded {
     fn step(mut self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
         let token = self.client.pop_front().expect("a recorded message");
         if input.is_none() {
-            return Ok(Step::Continue { token, context: self, expects: Expects::Challenge, proves: false });
+            return Ok(Step::Continue {
+                token,
+                context: self,
+                expects: Expects::Challenge,
+                proves: Proves::Nothing,
+            });
         }
         assert_eq!(input.map(<[u8]>::to_vec), self.server.pop_front(), "the recorded challenge");
         let mut established = Established::new("NTLM", None, Binding::Connection);
@@ -129,7 +134,7 @@ fn mit_krb5s_pick_of_the_second_mechanism_is_reproduced_octet_for_octet() {
     impl SecurityContext for NotATicket {
         fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
             let token = self.0.clone();
-            Ok(Step::Continue { token, context: self, expects: Expects::Success, proves: true })
+            Ok(Step::Continue { token, context: self, expects: Expects::Success, proves: Proves::Secret })
         }
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method, Uri};
 use super::{challenge, quick, user};
 use crate::challenge::AuthenticationInfo;
 use crate::credentials::Credentials;
-use crate::mechanism::{Expects, Moment};
+use crate::mechanism::{Expects, Moment, Proves};
 use crate::scheme::scram::{Login, Scram, ScramError, ScramExchange, ScramHash, ScramMemory, ScramStep};
 use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, ScramQuirk, Users};
 
@@ -113,7 +113,8 @@ fn the_body_goes_with_the_final_message_and_only_that_proves() {
     let moment = Moment::new(UNIX_EPOCH, [1; 32]);
     let mut exchange = ScramExchange::new(&quick(), user(), moment, Arc::default());
     let first = exchange.respond(Some(&challenge(&challenges(&acceptor)))).expect("a step");
-    let ScramStep::Send { authorization, expects: Expects::Challenge, proves: false } = first else {
+    let ScramStep::Send { authorization, expects: Expects::Challenge, proves: Proves::Nothing } = first
+    else {
         panic!("{first:?}")
     };
     let value = authorization.into_value();
@@ -123,7 +124,7 @@ fn the_body_goes_with_the_final_message_and_only_that_proves() {
     };
     assert_eq!(derivation.iterations(), 16);
     let last = exchange.resume(derivation.run()).expect("a step");
-    assert!(matches!(last, ScramStep::Send { expects: Expects::Success, proves: true, .. }));
+    assert!(matches!(last, ScramStep::Send { expects: Expects::Success, proves: Proves::Secret, .. }));
 }
 
 #[test]
@@ -240,7 +241,7 @@ fn a_lost_message_does_not_use_its_count_again_and_heals() {
     succeeds(client.log_in(&acceptor, Challenged::First), 2);
     let moment = Moment::new(client.now, [99; 32]);
     let mut lost = ScramExchange::new(&client.scram, user(), moment, Arc::clone(&client.memory));
-    assert!(matches!(lost.respond(None), Ok(ScramStep::Send { proves: true, .. })));
+    assert!(matches!(lost.respond(None), Ok(ScramStep::Send { proves: Proves::Secret, .. })));
     // Refused as stale, with the new sr refused for its count, then from the beginning.
     let (result, requests) = client.log_in(&acceptor, Challenged::Not);
     assert!(result.is_ok() && requests <= 4, "{requests}");

@@ -1,0 +1,307 @@
+//! The challenger has answered with a challenge: to a request that carried nothing, or to a login.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::challenge::Challenges;
+use crate::handshake::action::{Action, BodyUse, Renewal, ResponseHead};
+use crate::handshake::identity::Identity;
+use crate::handshake::outcome::Why;
+use crate::handshake::run::Run;
+use crate::handshake::select;
+use crate::handshake::state::{Handshake, State};
+use crate::handshake::verdicts::{Evidence, Reading, Target};
+use crate::mechanism::{Binding, ErrorKind, Expects, MechanismError, Proves};
+use crate::scheme::{Continuation, Reply, RequestContext, Scheme, SchemeError};
+
+/// How often in one request a login whose nonce was replaced meanwhile says nothing.
+const MAX_SUPERSEDED: u32 = 2;
+
+impl Handshake {
+    /// The challenger answered with its challenge.
+    pub(super) fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        self.request.challenged(head);
+        self.unasked = false;
+        let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        if let Some(relay) = &self.relay {
+            if select::has_bound(&self.authenticator, &challenges) {
+                relay.set_ties_connections(head.is_session_based());
+            }
+        }
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Sent(run) => self.challenged_again(run, &challenges, request),
+            State::Unsettled(unsettled) => self.settled_by_challenge(unsettled.0, request),
+            // The login is lost, and another one begins.
+            State::Established(mut established) => {
+                if let Some(served) = &mut established.served {
+                    served.take_back(Target::of(request.method, request.target.path()));
+                }
+                drop(established);
+                self.choose(&challenges, request)
+            }
+            _ => self.choose(&challenges, request),
+        }
+    }
+
+    /// A challenge in answer to this run's authorization.
+    fn challenged_again(
+        &mut self,
+        mut run: Box<Run>,
+        challenges: &Challenges,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let name = run.scheme.name();
+        if !run.started {
+            if run.spoke_first {
+                self.offer(challenges);
+            }
+            self.request.candidates.retain(|candidate| candidate.scheme.name() != name);
+        }
+        let now = request.moments.instant();
+        match run.continuation(challenges) {
+            Some(_) if !run.started && self.request.closing => {
+                self.state = State::Spoiled;
+                Action::Renew(Renewal::ClosedInHandshake)
+            }
+            Some((challenge, Continuation::Superseded)) if run.superseded < MAX_SUPERSEDED => {
+                run.superseded += 1;
+                run.end(Evidence::Superseded, now);
+                self.try_again(run, challenge, request)
+            }
+            Some((challenge, Continuation::Renews)) => {
+                run.end(Evidence::Refused, now);
+                self.try_again(run, challenge, request)
+            }
+            Some((_, Continuation::Superseded)) => self.refused(*run, Evidence::RefusedWeakly, None, now),
+            Some((challenge, _)) => {
+                let reply = run.exchange.respond(Some(challenge), request);
+                self.reply(run, reply, request)
+            }
+            None if !run.started => self.not_taken(run, challenges, request),
+            None => {
+                if run.is_out_of_use(challenges) {
+                    self.memory.forget(name, run.space.realm.as_ref());
+                }
+                if run.is_for_another_realm(challenges) {
+                    self.offer(challenges);
+                    if self.request.has_candidate_for(run.credentials()) {
+                        run.leave_undecided(now);
+                        drop(run);
+                        return self.next_candidate(request);
+                    }
+                    // No space at all: some servers say nothing but 401 to a wrong password.
+                }
+                if let Some(guard) = self.authenticator.guard() {
+                    run.refuse_in_realms(guard, challenges);
+                }
+                if self.can_refresh(&*run.scheme) {
+                    self.offer(challenges);
+                    return self.refresh(*run, request);
+                }
+                self.refused(*run, Evidence::Refused, None, now)
+            }
+        }
+    }
+
+    /// The login that nothing was known of yet was none.
+    fn settled_by_challenge(&mut self, run: Run, request: RequestContext<'_>) -> Action {
+        let now = request.moments.instant();
+        let (evidence, detail) = match run.reading {
+            Some(Reading::AskAgain(Evidence::Undecided)) => {
+                (Evidence::Undecided, Some("the server failed when it looked at the login".to_owned()))
+            }
+            _ => (Evidence::Refused, None),
+        };
+        if run.accepted_before() {
+            // It may be the connection that has lost it: one more login tells, where that may be tried.
+            run.refuse(evidence, detail, now);
+            self.state = State::Spoiled;
+            return Action::Renew(Renewal::NotTaken);
+        }
+        self.refused(run, evidence, detail, now)
+    }
+
+    /// Whether a provider may have others in place of credentials that wear out. It is asked once.
+    pub(super) fn can_refresh(&self, scheme: &dyn Scheme) -> bool {
+        let by_provider = matches!(self.request.identity, Identity::Provider(_));
+        by_provider && scheme.can_be_refreshed() && self.request.worn_out.is_none()
+    }
+
+    /// Asks the provider for others than those that were refused.
+    fn refresh(&mut self, run: Run, request: RequestContext<'_>) -> Action {
+        self.request.worn_out = Some(run.credentials().clone());
+        let scheme = Arc::clone(&run.scheme);
+        self.request.candidates.retain(|candidate| candidate.scheme.name() == scheme.name());
+        // Proven before or not: it has worn out.
+        run.refuse(Evidence::WornOut, None, request.moments.instant());
+        self.request.dismiss(&*scheme, Why::Refused(None));
+        self.next_candidate(request)
+    }
+
+    /// The server answered a first message with a challenge that does not continue it.
+    fn not_taken(&mut self, run: Box<Run>, challenges: &Challenges, request: RequestContext<'_>) -> Action {
+        let still_offered = challenges.iter().any(|challenge| challenge.is(run.scheme.name()));
+        if still_offered && !run.on_fresh_connection && !self.request.fresh_start_failed {
+            self.state = State::Spoiled;
+            return Action::Renew(Renewal::NotTaken);
+        }
+        self.request.fresh_start_failed |= still_offered && run.spoke_first;
+        let reason = match still_offered {
+            true => "the server answered the first message with a bare challenge",
+            false => "the server does not offer it",
+        };
+        self.request.dismiss(&*run.scheme, Why::CannotStart(reason.to_owned()));
+        drop(run);
+        self.next_candidate(request)
+    }
+
+    /// Does what the exchange wants in answer to a challenge.
+    pub(super) fn reply(
+        &mut self,
+        mut run: Box<Run>,
+        reply: Result<Reply, SchemeError>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        if run.concluding {
+            return self.concluded(run, reply, request);
+        }
+        match run.settled(reply, request) {
+            Ok(Reply::Send { .. }) if self.request.closing && !run.is_bound() => {
+                run.leave_undecided(request.moments.instant());
+                self.state = State::Spoiled;
+                Action::Renew(Renewal::ClosedInHandshake)
+            }
+            Ok(Reply::Send { .. }) if self.request.closing => {
+                // Nothing of the secret was sent, or it was and nobody said that it is wrong.
+                let detail = "the server closes the connection in the middle of the exchange";
+                let evidence = if run.started { Evidence::Undecided } else { Evidence::Nothing };
+                self.refused(*run, evidence, Some(detail.to_owned()), request.moments.instant())
+            }
+            Ok(Reply::Send { authorization, expects, proves }) => {
+                run.expects = expects;
+                run.sent = true;
+                run.started |= proves != Proves::Nothing;
+                run.note_ticket(proves, request.moments.instant());
+                if run.is_bound() {
+                    self.owner = Some(self.request.identity.clone());
+                }
+                let body = match expects {
+                    Expects::Challenge if request.has_body => BodyUse::Withheld,
+                    Expects::Challenge | Expects::Success => BodyUse::Carried,
+                };
+                self.state = State::Sent(run);
+                self.send_within_bounds(Some(authorization), body)
+            }
+            Ok(Reply::Step(job)) => {
+                // It may show the password to a KDC.
+                if job.shared_work().is_some() {
+                    run.start_at_kdc(request.moments.instant());
+                }
+                self.state = State::Stepping(run);
+                Action::Step(job)
+            }
+            Ok(Reply::Listen) if self.request.responded => {
+                let error = SchemeError::new(run.scheme.name(), "there is nothing to say to the challenge");
+                self.reply(run, Err(error), request)
+            }
+            Ok(Reply::Listen) => {
+                self.state = State::Idle;
+                drop(run);
+                Action::bare()
+            }
+            Ok(Reply::Done(_)) => {
+                // The mechanism came to its end: the credentials are good, the resource is barred.
+                if run.started {
+                    run.prove(request.moments.instant());
+                }
+                let detail = "the server challenges although all tokens were exchanged";
+                let error = SchemeError::new(run.scheme.name(), detail);
+                self.reply(run, Err(error), request)
+            }
+            Err(error) if run.started => {
+                let is_about_ticket =
+                    error.as_mechanism().map(MechanismError::kind) == Some(ErrorKind::TicketRefused);
+                let evidence = if is_about_ticket { Evidence::Nothing } else { Evidence::Refused };
+                self.refused(*run, evidence, Some(error.reason()), request.moments.instant())
+            }
+            Err(error) => self.cannot_start(*run, error, request),
+        }
+    }
+
+    /// The exchange came to its end before anything that was derived from the secret was sent to the
+    /// server.
+    fn cannot_start(&mut self, mut run: Run, error: SchemeError, request: RequestContext<'_>) -> Action {
+        self.state = State::Idle;
+        // Servers take up no other handshake on the connection.
+        self.ends |= run.sent && run.is_bound();
+        let scheme = Arc::clone(&run.scheme);
+        let (sent, reason, now) = (run.sent, error.reason(), request.moments.instant());
+        let kind = error.as_mechanism().map(MechanismError::kind);
+        let why = match kind {
+            Some(ErrorKind::WrongPassword | ErrorKind::AccountLocked) => {
+                self.request.refused = Some(run.credentials().clone());
+                let locked = kind == Some(ErrorKind::AccountLocked);
+                let evidence = if locked { Evidence::Locked } else { Evidence::RefusedByKdc };
+                run.end(evidence, now);
+                Why::Refused(Some(reason))
+            }
+            // Its trial ends, so that the next candidate need not wait for it.
+            _ => {
+                run.end(Evidence::Nothing, now);
+                Why::CannotStart(reason)
+            }
+        };
+        match error.as_mechanism() {
+            // Nothing that the server has said, or will say, changes it.
+            Some(_) if !sent => self.request.give_up(&*scheme, why),
+            _ => self.request.dismiss(&*scheme, why),
+        }
+        // A server that rejects is not one that cannot be understood.
+        if sent && kind != Some(ErrorKind::Refused) {
+            self.request.failure = Some(error);
+        }
+        self.next_candidate(request)
+    }
+
+    /// The challenge stands after the secret was used: no further scheme gets it.
+    pub(super) fn refused(
+        &mut self,
+        run: Run,
+        evidence: Evidence,
+        detail: Option<String>,
+        now: Instant,
+    ) -> Action {
+        self.state = match run.scheme.binding() {
+            Binding::Connection if !run.is_by_ticket() => State::Spoiled,
+            Binding::Connection | Binding::Request => State::Idle,
+        };
+        let scheme = Arc::clone(&run.scheme);
+        let why = run.refuse(evidence, detail, now);
+        self.request.dismiss(&*scheme, why);
+        Action::Deliver(Some(self.request.take_refusal(self.challenger, &self.origin)))
+    }
+
+    /// The login was refused by a response that is no challenge of this challenger's. One that the
+    /// proxy has passed on, as all but the answer to a tunnel may be, must not hold for all origins
+    /// behind it.
+    pub(crate) fn refuse(
+        &mut self,
+        head: ResponseHead<'_>,
+        is_certain: bool,
+        now: Instant,
+    ) -> Option<Action> {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Sent(run) if run.started => {
+                self.request.legs += 1;
+                self.request.challenged(head);
+                let is_weak = !is_certain && run.accepted_before();
+                let evidence = if is_weak { Evidence::RefusedWeakly } else { Evidence::Refused };
+                Some(self.refused(*run, evidence, None, now))
+            }
+            state => {
+                self.state = state;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The challenger has answered with something else than a challenge: it has taken what was sent, did
+//! not need it, or has not looked.
+
+use http::{StatusCode, header};
+
+use crate::challenge::Challenges;
+use crate::handshake::action::{Action, BodyUse, ResponseHead};
+use crate::handshake::error::HandshakeError;
+use crate::handshake::run::Run;
+use crate::handshake::state::{Established, Handshake, State};
+use crate::handshake::verdicts::{Evidence, Reading};
+use crate::handshake::version::Protocol;
+use crate::mechanism::{Binding, Expects, MutualAuthentication};
+use crate::protection_space::Challenger;
+use crate::scheme::{Proof, Reply, RequestContext, SchemeError};
+
+impl Handshake {
+    /// Not the answer to the request, whose body the server has not seen.
+    pub(super) fn passed_without_body(&mut self) -> Action {
+        self.unasked = true;
+        if let State::Sent(_) = self.state {
+            self.state = State::Idle;
+        }
+        self.send_within_bounds(None, BodyUse::Carried)
+    }
+
+    /// Not a challenge of this challenger: whatever was sent has been taken, or was not needed.
+    pub(super) fn passed(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Sent(run) => self.accepted(run, head, request),
+            State::Unsettled(unsettled) => {
+                let (run, proof) = *unsettled;
+                self.settled_by_answer(run, proof, head, request)
+            }
+            State::Established(established) => {
+                let told = self.authenticator.reports_established();
+                let Established { scheme, proof, .. } = &*established;
+                let login = told.then(|| self.request.login(self.challenger, scheme, proof));
+                self.state = State::Established(established);
+                Action::Deliver(login)
+            }
+            other => {
+                self.state = other;
+                Action::Deliver(None)
+            }
+        }
+    }
+
+    fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        if run.expects == Expects::Challenge {
+            // The request needed no login; the server did not look at the first message.
+            self.unasked = true;
+            run.end(Evidence::Nothing, request.moments.instant());
+            return Action::Deliver(None);
+        }
+        // What a proxy passes on is the origin's word, and no word makes Basic the connection's.
+        let is_of_origin = self.challenger == Challenger::Origin && run.is_bound();
+        let persists = head.persistent_auth().filter(|_| is_of_origin);
+        let is_requests = run.is_by_ticket() || persists == Some(false);
+        let binding = if is_requests { Binding::Request } else { run.scheme.binding() };
+        let reading = Reading::of(head.status, self.challenger, binding, !run.spoke_first);
+        let says_nothing = reading == Reading::Says(Evidence::Nothing);
+        let fields = [self.challenger.challenge_field(), self.challenger.info_field()];
+        if says_nothing && !fields.iter().any(|field| head.headers.contains_key(field)) {
+            return self.unread(*run, request);
+        }
+        match persists {
+            Some(true) => run.persists = true,
+            Some(false) => self.request.closing = true,
+            None => {}
+        }
+        run.reading = Some(reading);
+        run.can_ask_again = head.is_persistent() && has_short_content(head);
+        let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        let concluded = run.conclude(&challenges, head.headers);
+        self.concluded(run, concluded, request)
+    }
+
+    /// The answer came from in front of the login, or does not tell.
+    fn unread(&mut self, mut run: Run, request: RequestContext<'_>) -> Action {
+        run.end(Evidence::Nothing, request.moments.instant());
+        if self.authenticator.mutual_authentication() == MutualAuthentication::Required {
+            self.state = State::Spoiled;
+            return Action::Fail(HandshakeError::Unproven);
+        }
+        if run.is_bound() {
+            self.state = State::Spoiled;
+        }
+        Action::Deliver(None)
+    }
+
+    /// What the exchange says to the server's final word.
+    pub(super) fn concluded(
+        &mut self,
+        mut run: Box<Run>,
+        reply: Result<Reply, SchemeError>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let rule = self.authenticator.mutual_authentication();
+        let reading = run.reading.unwrap_or(Reading::Says(Evidence::Nothing));
+        let says_nothing = reading == Reading::Says(Evidence::Nothing);
+        let error = match run.settled(reply, request) {
+            Ok(Reply::Done(proof)) if !proof.mutual && rule == MutualAuthentication::Required => {
+                self.state = State::Spoiled;
+                run.end(Evidence::Nothing, request.moments.instant());
+                return Action::Fail(HandshakeError::Unproven);
+            }
+            Ok(Reply::Done(proof)) if proof.mutual => {
+                self.request.is_proven = true;
+                return self.logged_in(run, proof, Evidence::Proven, request);
+            }
+            Ok(Reply::Done(proof)) => {
+                return match reading {
+                    Reading::Says(Evidence::Nothing) => self.unread(*run, request),
+                    Reading::Says(evidence) => self.logged_in(run, proof, evidence, request),
+                    Reading::AskAgain(_) => self.unsettled(run, proof, request),
+                };
+            }
+            Ok(Reply::Step(job)) => {
+                self.state = State::Stepping(run);
+                return Action::Step(job);
+            }
+            Ok(Reply::Send { .. } | Reply::Listen) => {
+                SchemeError::new(run.scheme.name(), "the server accepted in the middle of the exchange")
+            }
+            // Whoever answered has nothing to say of the login.
+            Err(error) if says_nothing && error.lacks_proof() => return self.unread(*run, request),
+            Err(error) => error,
+        };
+        self.state = State::Spoiled;
+        Action::Fail(HandshakeError::FinalToken(error))
+    }
+
+    /// The login was answered by what some servers say to a wrong password, and others to a right one.
+    /// What the next request on the connection gets tells, which carries nothing. Where others wait for
+    /// that, and the request can be sent twice, it is asked at once.
+    fn unsettled(&mut self, run: Box<Run>, proof: Proof, request: RequestContext<'_>) -> Action {
+        let is_asked_now = run.can_ask_again
+            && run.goes_alone()
+            && request.method.is_safe()
+            && !request.has_body
+            && self.request.legs < self.authenticator.max_legs();
+        self.owner = Some(self.request.identity.clone());
+        self.state = State::Unsettled(Box::new((*run, proof)));
+        match is_asked_now {
+            true => Action::bare(),
+            false => Action::Deliver(None),
+        }
+    }
+
+    /// A request without an authorization was answered on a connection of which nothing was known.
+    fn settled_by_answer(
+        &mut self,
+        mut run: Run,
+        proof: Proof,
+        head: ResponseHead<'_>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let asks_for_logins = self.authenticator.guard().is_none_or(|guard| {
+            guard.has_challenged(run.credentials(), &run.space, request.method, request.target.path())
+        });
+        let evidence = match Reading::of(head.status, self.challenger, Binding::Request, asks_for_logins) {
+            // A gateway's word, or a fault again, tells no more than the first one.
+            Reading::Says(Evidence::Nothing) if !run.accepted_before() => {
+                run.end(Evidence::Nothing, request.moments.instant());
+                self.state = State::Spoiled;
+                return Action::Deliver(None);
+            }
+            // It stands without an authorization: it is the resource's.
+            _ if head.status == StatusCode::FORBIDDEN && asks_for_logins => Evidence::Proven,
+            Reading::Says(Evidence::Proven) => Evidence::Proven,
+            _ => Evidence::LetThrough,
+        };
+        self.logged_in(Box::new(run), proof, evidence, request)
+    }
+
+    fn logged_in(
+        &mut self,
+        mut run: Box<Run>,
+        mut proof: Proof,
+        evidence: Evidence,
+        request: RequestContext<'_>,
+    ) -> Action {
+        // A ticket that was got earlier says nothing about the password of today.
+        let is_by_old_ticket = run.is_by_ticket() && evidence == Evidence::Proven;
+        let evidence = if is_by_old_ticket { Evidence::LetThrough } else { evidence };
+        run.end(evidence, request.moments.instant());
+        proof.binding = match self.protocol {
+            Protocol::Http1 if run.persists => Binding::Connection,
+            Protocol::Http1 => proof.binding,
+            Protocol::Http2 | Protocol::Http2Alone => Binding::Request,
+        };
+        let scheme = run.scheme.name();
+        self.memory.bind(scheme, run.space.realm.as_ref(), proof.binding);
+        let login = (!run.reported || self.authenticator.reports_established())
+            .then(|| self.request.login(self.challenger, scheme, &proof));
+        run.reported = true;
+        if proof.binding == Binding::Connection {
+            self.owner = Some(self.request.identity.clone());
+        }
+        self.state = match proof.binding {
+            // `Persistent-Auth: false`: the next request begins anew, on the same connection.
+            Binding::Connection if self.request.closing => State::Idle,
+            Binding::Connection if run.is_stable() => {
+                let guard = self.authenticator.guard().filter(|_| run.is_guarded());
+                let served = guard.map(|guard| guard.serves(run.credentials(), &run.space));
+                State::Established(Box::new(Established { scheme, proof, served }))
+            }
+            Binding::Connection | Binding::Request => State::Standing(run),
+        };
+        Action::Deliver(login)
+    }
+}
+
+/// How much content is read to ask again on the same connection, in octets.
+const MAX_CONTENT: u64 = 16 * 1024;
+
+/// Whether the response says that its content is short, so that the connection is soon free.
+fn has_short_content(head: ResponseHead<'_>) -> bool {
+    let length = head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    length.is_some_and(|length: u64| length <= MAX_CONTENT)
+}

@@ -1,0 +1,227 @@
+//! A connection to a proxy, which passes requests on to an origin: both may want a login.
+
+use super::*;
+use crate::handshake::ProxyOutcome;
+use crate::handshake::logins::{Logins, WireRequest};
+
+/// The connection, with somebody who runs its steps.
+struct Pair {
+    logins: Logins,
+    has_body: bool,
+    method: Method,
+}
+
+/// What a leg carries.
+#[derive(Debug, PartialEq, Eq)]
+struct Sent {
+    proxy: Option<String>,
+    origin: Option<String>,
+    body: BodyUse,
+}
+
+/// What both come to.
+#[derive(Debug)]
+enum Both {
+    Send(Sent),
+    Deliver(Option<Outcome>, Option<ProxyOutcome>),
+    Wait,
+}
+
+impl Pair {
+    fn new(authenticator: &Authenticator) -> Self {
+        let handshake = |challenger, origin| Handshake::new(authenticator.clone(), challenger, origin, None);
+        let origin = handshake(Challenger::Origin, plain_mail()).relayed_by(&proxy());
+        let logins = Logins::new(origin, Some(handshake(Challenger::Proxy, proxy())));
+        Self { logins, has_body: false, method: Method::GET }
+    }
+
+    fn begin(&mut self) -> Both {
+        let (origin, proxy) = (Identity::Credentials(carol()), Identity::Credentials(dave()));
+        self.drive(None, |logins, request| logins.begin(origin, proxy, request))
+    }
+
+    fn receive(&mut self, response: &Response<()>) -> Both {
+        let head = ResponseHead::of(response);
+        self.drive(Some(head), |logins, request| logins.receive(head, request))
+    }
+
+    fn drive(
+        &mut self,
+        head: Option<ResponseHead<'_>>,
+        act: impl FnOnce(&mut Logins, WireRequest<'_>) -> Action,
+    ) -> Both {
+        let (target, beyond) = (Uri::from_static("http://mail.example/page"), Uri::from_static("/page"));
+        let moments = FixedMoment(now());
+        let request = WireRequest {
+            on_the_wire: RequestContext::new(&self.method, &target, self.has_body, &moments),
+            beyond_proxy: Some(&beyond),
+        };
+        let mut action = act(&mut self.logins, request);
+        loop {
+            let answer = match action {
+                Action::Step(job) => Answer::Stepped(job.run(Moment::new(now(), [7; 32]))),
+                Action::Send { body, .. } => {
+                    let mut sent = Sent { proxy: None, origin: None, body };
+                    for (challenger, value) in self.logins.authorizations() {
+                        match challenger {
+                            Challenger::Proxy => sent.proxy = Some(scheme_of(&value)),
+                            Challenger::Origin => sent.origin = Some(scheme_of(&value)),
+                        }
+                    }
+                    return Both::Send(sent);
+                }
+                Action::Deliver(outcome) => {
+                    let of_proxy = self.logins.take_proxy_outcome();
+                    return Both::Deliver(outcome.map(|outcome| *outcome), of_proxy);
+                }
+                Action::Wait(_) => return Both::Wait,
+                action => panic!("{action:?}"),
+            };
+            action = self.logins.resume(answer, head, request);
+        }
+    }
+}
+
+#[track_caller]
+fn leg(proxy: &str, origin: &str, body: BodyUse) -> Sent {
+    let scheme = |name: &str| Some(name.to_owned()).filter(|name| name != "-");
+    Sent { proxy: scheme(proxy), origin: scheme(origin), body }
+}
+
+#[track_caller]
+fn sent(said: Both) -> Sent {
+    match said {
+        Both::Send(sent) => sent,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn delivered(said: Both) -> (Option<Outcome>, Option<ProxyOutcome>) {
+    match said {
+        Both::Deliver(outcome, of_proxy) => (outcome, of_proxy),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn proxy() -> Origin {
+    "http://proxy.example:3128".parse().expect("an origin")
+}
+
+fn dave() -> Credentials {
+    Credentials::password("dave", "dave-pw")
+}
+
+/// A proxy's challenge.
+fn required(challenges: &[&str]) -> Response<()> {
+    challenges.iter().fold(status(407), |response, challenge| with(response, "proxy-authenticate", challenge))
+}
+
+fn both() -> Authenticator {
+    using([ntlm(), basic()]).dangerous_secrets_over_plain_http(true).build()
+}
+
+use BodyUse::{Carried, Withheld};
+
+#[test]
+fn the_proxys_login_comes_first_and_goes_with_each_leg_of_the_origins() {
+    let mut pair = Pair::new(&both());
+    pair.has_body = true;
+    assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+    assert_eq!(sent(pair.receive(&required(&["Basic realm=p"]))), leg("Basic", "-", Carried));
+    let ties = with(unauthorized(&["NTLM"]), "proxy-support", "Session-Based-Authentication");
+    assert_eq!(sent(pair.receive(&ties)), leg("Basic", "NTLM", Withheld));
+    assert_eq!(sent(pair.receive(&type_2())), leg("Basic", "NTLM", Carried));
+    let (outcome, of_proxy) = delivered(pair.receive(&ok()));
+    let Some(Outcome::LoggedIn(login)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((login.challenger, login.scheme, login.legs), (Challenger::Origin, "NTLM", 3));
+    let Some(ProxyOutcome(Outcome::LoggedIn(login))) = of_proxy else { panic!("{of_proxy:?}") };
+    assert_eq!((login.challenger, login.scheme), (Challenger::Proxy, "Basic"));
+}
+
+#[test]
+fn while_the_proxys_own_handshake_is_under_way_the_origin_sees_nothing() {
+    let mut pair = Pair::new(&both());
+    pair.has_body = true;
+    assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+    assert_eq!(sent(pair.receive(&required(&["NTLM"]))), leg("NTLM", "-", Withheld));
+    let second = type_2();
+    let second = required(&[second.headers()["www-authenticate"].to_str().expect("ASCII")]);
+    assert_eq!(sent(pair.receive(&second)), leg("NTLM", "-", Carried));
+    let (outcome, of_proxy) = delivered(pair.receive(&ok()));
+    assert!(matches!(outcome, Some(Outcome::LoggedIn(login)) if login.challenger == Challenger::Proxy));
+    assert!(matches!(of_proxy, Some(ProxyOutcome(Outcome::LoggedIn(_)))));
+}
+
+#[test]
+fn a_refusal_of_the_one_names_it_and_leaves_the_other_in_peace() {
+    let mut pair = Pair::new(&both());
+    sent(pair.begin());
+    sent(pair.receive(&required(&["Basic realm=p"])));
+    let (outcome, _) = delivered(pair.receive(&required(&["Basic realm=p"])));
+    let Some(Outcome::Refused(refusal)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((refusal.challenger, &refusal.origin), (Challenger::Proxy, &proxy()));
+    let words = refusal.to_string();
+    assert!(
+        words.starts_with("the proxy http://proxy.example:3128 refused the login: Basic: wrong"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_proxy_that_refuses_with_the_origins_status_is_the_one_that_refused() {
+    let shapes = [
+        ("no challenge at all", closing(unauthorized(&[])), Method::GET),
+        ("its own realm", unauthorized(&["Basic realm=p"]), Method::GET),
+        (
+            "both fields",
+            with(unauthorized(&["Basic realm=o"]), "proxy-authenticate", "Basic realm=p"),
+            Method::GET,
+        ),
+        ("a tunnel", unauthorized(&["Basic realm=o"]), Method::CONNECT),
+    ];
+    for (shape, refusal, method) in shapes {
+        let authenticator = both();
+        for attempt in 0..2 {
+            let mut pair = Pair::new(&authenticator);
+            pair.method = method.clone();
+            assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+            let said = pair.receive(&required(&["Basic realm=p"]));
+            let said = if attempt == 0 {
+                assert_eq!(sent(said), leg("Basic", "-", Carried), "{shape}");
+                pair.receive(&refusal)
+            } else {
+                said
+            };
+            let (outcome, _) = delivered(said);
+            let Some(Outcome::Refused(refusal)) = outcome else { panic!("{shape}: {outcome:?}") };
+            assert_eq!(refusal.challenger, Challenger::Proxy, "{shape}");
+            let why = &refusal.tried.last().expect("it was tried").why;
+            assert_eq!(matches!(why, Why::RefusedBefore), attempt == 1, "{shape}: {why:?}");
+        }
+    }
+    // Another realm is the origin's: the proxy has let the request through.
+    let mut pair = Pair::new(&both());
+    sent(pair.begin());
+    sent(pair.receive(&required(&["Basic realm=p"])));
+    assert_eq!(sent(pair.receive(&unauthorized(&["Basic realm=o"]))), leg("Basic", "Basic", Carried));
+}
+
+#[test]
+fn nobody_waits_for_a_turn_who_holds_one_that_has_not_been_used() {
+    let authenticator = both();
+    let mut pair = Pair::new(&authenticator);
+    sent(pair.begin());
+    sent(pair.receive(&required(&["Basic realm=p"])));
+    delivered(pair.receive(&ok()));
+    let memory = authenticator.memory(Challenger::Origin, &plain_mail());
+    memory.remember("Basic", Some("o".into()), Binding::Request, None);
+    // Proven at the proxy, on trial at the origin.
+    let mut first = Pair::new(&authenticator);
+    assert_eq!(sent(first.begin()), leg("Basic", "Basic", Carried));
+    // It may try at the proxy, and so does not wait at the origin before that has asked.
+    let mut second = Pair::new(&authenticator);
+    assert_eq!(sent(second.begin()), leg("Basic", "-", Carried));
+    let challenged = second.receive(&unauthorized(&["Basic realm=o"]));
+    assert!(matches!(challenged, Both::Wait), "{challenged:?}");
+}
