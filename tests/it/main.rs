@@ -30,3 +30,4 @@ mod timeouts;
 mod tokens;
 mod tunnel;
 mod upgrades;
+mod verdicts;
