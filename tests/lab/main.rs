@@ -21,3 +21,5 @@ mod squid;
 #[cfg(windows)]
 mod sspi;
 mod support;
+#[cfg(unix)]
+mod verdicts;

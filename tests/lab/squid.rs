@@ -197,13 +197,18 @@ impl Way {
     }
 
     pub(crate) fn connector(&self, site: &Site, at_proxy: AuthenticatorBuilder) -> ThroughSquid {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        let to_proxy = ChannelBound::new(Tls::from((http, site.tls())));
-        let tunnel = Tunnel::new(to_proxy, self.proxy(site), at_proxy.build());
-        ChannelBound::new(Tls::from((tunnel, site.tls())))
+        through_proxy(site, self.proxy(site), at_proxy)
     }
+}
+
+/// Connects to a site by tunnels through a proxy, be it squid or another.
+pub(crate) fn through_proxy(site: &Site, proxy: Origin, at_proxy: AuthenticatorBuilder) -> ThroughSquid {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    let to_proxy = ChannelBound::new(Tls::from((http, site.tls())));
+    let tunnel = Tunnel::new(to_proxy, proxy, at_proxy.build());
+    ChannelBound::new(Tls::from((tunnel, site.tls())))
 }
 
 /// Apache by a name of each test's own, which only squid knows.

@@ -350,19 +350,20 @@ impl Page {
         Self::of(client, get(uri)).await
     }
 
-    pub(crate) async fn read<B>(mut response: Response<B>) -> Self
+    pub(crate) async fn read<B>(response: Response<B>) -> Self
     where
         B: http_body::Body<Data = Bytes, Error: std::fmt::Debug>,
     {
-        let field = |name| response.headers().get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let (mut head, body) = response.into_parts();
+        let field = |name| head.headers.get(name).map(http::HeaderValue::as_bytes).unwrap_or_default();
         let text = |octets: &[u8]| String::from_utf8(octets.to_vec()).expect("UTF-8");
         let user = text(field("x-remote-user"));
         let delegated = field("x-delegated") == b"yes";
         let bindings = text(field("x-channel-bindings"));
         let port = text(field("x-peer-port")).parse().unwrap_or_default();
-        let outcome = response.extensions_mut().remove();
-        let (status, version) = (response.status().as_u16(), response.version());
-        let octets = response.into_body().collect().await.expect("a body").to_bytes();
+        let outcome = head.extensions.remove();
+        let (status, version) = (head.status.as_u16(), head.version);
+        let octets = body.collect().await.expect("a body").to_bytes();
         Self { status, version, user, port, delegated, bindings, text: text(&octets), outcome }
     }
 
@@ -373,9 +374,14 @@ impl Page {
         }
     }
 
-    fn refusal(&self) -> &Refusal {
+    pub(crate) fn refusal(&self) -> &Refusal {
+        self.refusal_by(&[401])
+    }
+
+    /// The refusal, with one of these statuses.
+    pub(crate) fn refusal_by(&self, statuses: &[u16]) -> &Refusal {
         match &self.outcome {
-            Some(Outcome::Refused(refusal)) if self.status == 401 => refusal,
+            Some(Outcome::Refused(refusal)) if statuses.contains(&self.status) => refusal,
             _ => panic!("no refusal: {self:?}"),
         }
     }
