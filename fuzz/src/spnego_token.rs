@@ -9,7 +9,7 @@ use legwork::credentials::Credentials;
 use legwork::mechanism::spnego::Spnego;
 use legwork::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
-    SecurityContext, Step,
+    Proves, SecurityContext, Step,
 };
 use legwork::testing::{Accept, Acceptor, SpnegoAcceptor};
 
@@ -99,7 +99,7 @@ impl SecurityContext for Obedient {
                 token: vec![1],
                 context: self,
                 expects: Expects::Challenge,
-                proves: false,
+                proves: Proves::Nothing,
             }),
             Some(1) => Ok(Step::Complete { token: None, established }),
             Some(2) => Ok(Step::Complete { token: Some(vec![2]), established }),

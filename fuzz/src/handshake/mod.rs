@@ -1,13 +1,16 @@
-//! The whole handshake against a server that follows a script: two connections of one program
-//! to one origin, their requests interleaved.
+//! The whole handshake against a server that follows a script: three connections of one program
+//! to one origin, their requests interleaved, by a clock that the script has go on.
 //!
 //! ```text
 //! script   settings, then steps: who does what next
-//! mod      runs both connections: requests, actions, answers
+//! mod      runs the connections: requests, actions, answers
 //! server   verifies for real and answers as the script has it
-//! rules    a ledger of all legs, and what must hold for them
+//! rules    what must hold for each leg and each answer
+//! ledger   what stands against credentials, and how often they may be tried
 //! ```
 
+mod clock;
+mod ledger;
 mod rules;
 mod script;
 mod server;
@@ -15,12 +18,11 @@ mod server;
 mod tests;
 mod token;
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
-use std::time::UNIX_EPOCH;
+use std::time::Duration;
 
 use http::{HeaderValue, Method, Uri};
 use legwork::challenge::Challenges;
@@ -28,17 +30,21 @@ use legwork::channel_bindings::ChannelBindings;
 use legwork::credentials::{Ambient, Credentials, credentials_fn};
 use legwork::handshake::{
     Action, Answer, Authenticator, Handshake, HandshakeError, Identity, Outcome, Renewal, ResponseHead, Turn,
+    Why,
 };
-use legwork::mechanism::Moment;
+use legwork::mechanism::{Moments, MutualAuthentication};
 use legwork::protection_space::{Challenger, Origin};
 use legwork::scheme::RequestContext;
-use legwork::service::SystemMoments;
 use legwork::testing::Users;
 
-use self::rules::{Connection, Leg, Request, Rules};
+use self::clock::Clock;
+use self::ledger::{Event, Ledger, PATIENCE};
+use self::rules::{Connection, Kind, Leg, Request, Rules};
 use self::script::Script;
 use self::server::Server;
 use self::token::Token;
+
+const LANES: usize = 3;
 
 /// A request moves to a new connection this often.
 const RENEWALS: usize = 4;
@@ -47,7 +53,18 @@ const RENEWALS: usize = 4;
 const ACTIONS_PER_LEG: usize = 4 * Challenges::MAX_CHALLENGES;
 
 /// A longer script finds nothing that a shorter one would not.
-const STEPS: usize = 64;
+const STEPS: usize = 96;
+
+static KINDS: LazyLock<[Kind; 5]> = LazyLock::new(|| {
+    let kind = |method, path, has_body| Kind { method, target: Uri::from_static(path), has_body };
+    [
+        kind(Method::POST, "/", false),
+        kind(Method::POST, "/", true),
+        kind(Method::GET, "/", false),
+        kind(Method::GET, "/other", false),
+        kind(Method::POST, "/other", true),
+    ]
+});
 
 /// What came of a script, for the tests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +81,8 @@ pub struct Tally {
     pub renewals: usize,
     /// Requests that had to wait for another one's trial.
     pub waits: usize,
+    /// Responses whose challenge stands because the credentials rest.
+    pub pauses: usize,
 }
 
 /// Panics if anything is wrong. Says what came of it.
@@ -85,7 +104,7 @@ struct Play {
     bindings: Option<ChannelBindings>,
     users: Arc<Users>,
     cast: Cast,
-    lanes: [Lane; 2],
+    lanes: [Lane; LANES],
     rules: Rules,
     tally: Tally,
 }
@@ -102,9 +121,10 @@ struct Cast {
 struct Lane {
     handshake: Handshake,
     server: Server,
-    connection: Connection,
     request: Option<Request>,
     waiting: Option<Turn>,
+    /// Since when the request waits, or has waited.
+    waits_since: Option<Duration>,
     renewals: usize,
 }
 
@@ -128,11 +148,15 @@ impl Play {
             _ => Users::new().with("LAB\\carol", "carol-pw").with("dave", "dave-pw"),
         };
         let bindings = script.yes().then(|| ChannelBindings::tls_server_end_point(&[1; 32]));
+        let reports = script.yes();
+        let mutual = script.yes();
+        let rule = if mutual { MutualAuthentication::Required } else { MutualAuthentication::Preferred };
 
         let mut builder = Authenticator::builder()
             .provider(credentials_fn(|_| async { unreachable!("the play answers in its place") }))
             .dangerous_secrets_over_plain_http(basic_over_http)
-            .report_established(script.yes())
+            .mutual_authentication(rule)
+            .report_established(reports)
             .lockout_guard(guarded)
             .max_legs(max_legs);
         if let Some(scheme) = declared {
@@ -146,72 +170,79 @@ impl Play {
         let lane = || Lane {
             handshake: Handshake::new(authenticator.clone(), challenger, origin.clone(), bindings.clone()),
             server: Server::new(challenger, Arc::clone(&users)),
-            connection: Connection::default(),
             request: None,
             waiting: None,
+            waits_since: None,
             renewals: 0,
         };
-        let lanes = [lane(), lane()];
-        let realms = declared.iter().map(|_| None).collect();
-        let records = HashMap::new();
-        let rules = Rules { challenger, origin, guarded, basic_over_http, max_legs, realms, records };
+        let lanes = [lane(), lane(), lane()];
+        let ledger = Ledger::new(challenger, guarded, declared.is_some());
+        let connections = [const { Connection::new() }; LANES];
+        let rules = Rules { challenger, origin, basic_over_http, mutual, max_legs, ledger, connections };
         Self { authenticator, bindings, users, cast, lanes, rules, tally: Tally::default() }
     }
 
     fn step(&mut self, script: &mut Script<'_>) {
-        match script.below(8) {
-            0 => self.go_on(0, script),
-            1 => self.go_on(1, script),
-            2 => self.cancel(0),
-            3 => self.cancel(1),
-            4 => self.reconnect(0),
-            5 => self.reconnect(1),
-            6 => {
+        match script.below(9) {
+            lane @ 0..LANES => self.go_on(lane, script),
+            3 => self.rules.ledger.clock.passed += script.choose(&Clock::STEPS),
+            4 => self.cancel(script.below(LANES)),
+            5 => self.reconnect(script.below(LANES)),
+            6 => self.lose(script.below(LANES)),
+            7 => {
                 self.authenticator.forget_refusals();
-                self.rules.forget_refusals();
+                self.rules.ledger.forget_refusals();
             }
-            _ => self.answer_out_of_turn(script.below(2)),
+            _ => self.answer_out_of_turn(script.below(LANES)),
         }
     }
 
     /// Begins a request, or takes the one under way a step further.
     fn go_on(&mut self, at: usize, script: &mut Script<'_>) {
+        let clock = self.rules.ledger.clock;
         let lane = &mut self.lanes[at];
         if let Some(mut turn) = lane.waiting.take() {
             match Pin::new(&mut turn).poll(&mut Context::from_waker(Waker::noop())) {
-                Poll::Pending => lane.waiting = Some(turn),
-                Poll::Ready(()) => {
-                    let action = lane.handshake.resume(Answer::Turn, lane.context());
+                Poll::Pending if turn.until().is_none_or(|until| clock.instant() < until) => {
+                    lane.waiting = Some(turn);
+                }
+                Poll::Pending | Poll::Ready(()) => {
+                    let action = lane.handshake.resume(Answer::Turn, lane.context(&clock));
                     self.act(at, action, script);
                 }
             }
         } else if lane.request.is_some() {
             self.respond(at, script);
         } else {
-            lane.request = Some(self.cast.request(&self.authenticator, script));
+            let lifted = self.rules.ledger.lifted;
+            lane.request = Some(Request { lifted, ..self.cast.request(&self.authenticator, script) });
             lane.renewals = 0;
             self.begin(at, script);
         }
     }
 
     fn begin(&mut self, at: usize, script: &mut Script<'_>) {
+        let clock = self.rules.ledger.clock;
         let lane = &mut self.lanes[at];
+        lane.waits_since = None;
         let identity = lane.request.as_ref().expect("a request").identity.clone();
-        let action = lane.handshake.begin(&identity, lane.context());
+        let action = lane.handshake.begin(&identity, lane.context(&clock));
         self.act(at, action, script);
     }
 
     fn respond(&mut self, at: usize, script: &mut Script<'_>) {
+        let clock = self.rules.ledger.clock;
         let lane = &mut self.lanes[at];
         let response = lane.server.respond(script);
         let request = lane.request.as_mut().expect("a request");
-        self.rules.receive(request, response.clone());
-        let action = lane.handshake.receive(ResponseHead::of(&response), lane.context());
+        self.rules.receive(at, request, response.clone());
+        let action = lane.handshake.receive(ResponseHead::of(&response), lane.context(&clock));
         self.act(at, action, script);
     }
 
     /// Does what the handshake wants, until something must come from elsewhere.
     fn act(&mut self, at: usize, mut action: Action, script: &mut Script<'_>) {
+        let clock = self.rules.ledger.clock;
         for _ in 0..ACTIONS_PER_LEG {
             let lane = &mut self.lanes[at];
             let answer = match action {
@@ -220,32 +251,32 @@ impl Play {
                     assert!(matches!(request.identity, Identity::Provider(_)), "{question:?}");
                     Answer::Credentials(request.credentials.clone())
                 }
-                Action::Step(job) => Answer::Stepped(job.run(Moment::new(UNIX_EPOCH, [7; 32]))),
+                Action::Step(job) => Answer::Stepped(job.run(clock.moment().expect("always"))),
                 Action::Wait(turn) => {
-                    assert!(self.rules.guarded, "there is nobody to wait for");
+                    self.rules.ledger.wait(at, lane.request.as_ref().expect("a request"));
                     self.tally.waits += 1;
-                    lane.waiting = Some(turn);
-                    return;
+                    return lane.wait(turn, &clock);
                 }
                 Action::Send { authorization, body } => {
                     let token = authorization.map(|value| Token::sent(&value.into_value()));
                     lane.server.take(token.as_ref(), script);
                     let leg = Leg { token, body, response: None };
                     let request = lane.request.as_mut().expect("a request");
-                    return self.rules.send(&mut lane.connection, request, leg);
+                    return self.rules.send(at, request, leg);
                 }
                 Action::Deliver(outcome) => return self.deliver(at, outcome.as_deref()),
                 Action::Renew(renewal) => return self.renew(at, renewal, script),
                 Action::Fail(error) => {
                     assert!(!matches!(error, HandshakeError::OutOfTurn), "every action was answered");
                     assert!(!lane.handshake.is_reusable(), "{error}");
+                    self.rules.ledger.settle(at, &Event::Fail(&error));
                     self.tally.failures += 1;
                     lane.request = None;
                     return;
                 }
                 action => panic!("unknown: {action:?}"),
             };
-            action = lane.handshake.resume(answer, lane.context());
+            action = lane.handshake.resume(answer, lane.context(&clock));
         }
         panic!("the handshake goes round in circles");
     }
@@ -253,9 +284,14 @@ impl Play {
     fn deliver(&mut self, at: usize, outcome: Option<&Outcome>) {
         let lane = &mut self.lanes[at];
         let request = lane.request.take().expect("a request");
-        self.rules.deliver(&mut lane.connection, &request, outcome);
+        self.rules.deliver(at, &request, outcome);
         match outcome {
             Some(Outcome::LoggedIn(_)) => self.tally.logins += 1,
+            Some(Outcome::Refused(refusal))
+                if refusal.tried.iter().any(|tried| matches!(tried.why, Why::Paused(_))) =>
+            {
+                self.tally.pauses += 1;
+            }
             Some(_) => self.tally.refusals += 1,
             None => self.tally.silent += 1,
         }
@@ -263,6 +299,7 @@ impl Play {
 
     /// The request moves to a new connection.
     fn renew(&mut self, at: usize, renewal: Renewal, script: &mut Script<'_>) {
+        self.rules.ledger.settle(at, &Event::Renew);
         let mut request = self.lanes[at].request.take().expect("a request");
         let is_first = request.legs.is_empty() && self.lanes[at].renewals > 0;
         assert!(!is_first, "{renewal:?}, but the connection is new");
@@ -284,26 +321,41 @@ impl Play {
         let lane = &mut self.lanes[at];
         lane.waiting = None;
         if let Some(request) = lane.request.take() {
-            self.rules.abandon(&mut lane.connection, &request);
+            self.rules.abandon(at, &request);
         }
     }
 
+    /// The program drops the connection, whatever is out on it.
     fn reconnect(&mut self, at: usize) {
-        self.cancel(at);
+        self.rules.lose(at, None);
+        self.connect(at);
+    }
+
+    /// The connection breaks, and the handshake is told.
+    fn lose(&mut self, at: usize) {
+        let now = self.rules.ledger.clock.instant();
+        let held = self.lanes[at].handshake.lose_connection(now);
+        self.rules.lose(at, Some(held));
+        self.connect(at);
+    }
+
+    fn connect(&mut self, at: usize) {
         let (challenger, origin) = (self.rules.challenger, self.rules.origin.clone());
         let (authenticator, bindings) = (self.authenticator.clone(), self.bindings.clone());
         let lane = &mut self.lanes[at];
+        (lane.request, lane.waiting) = (None, None);
         lane.handshake = Handshake::new(authenticator, challenger, origin, bindings);
         lane.server = Server::new(challenger, Arc::clone(&self.users));
-        lane.connection = Connection::default();
     }
 
     /// A caller's fault is an error, and spoils the connection.
     fn answer_out_of_turn(&mut self, at: usize) {
+        let clock = self.rules.ledger.clock;
         let lane = &mut self.lanes[at];
-        let action = lane.handshake.resume(Answer::Credentials(None), lane.context());
+        let action = lane.handshake.resume(Answer::Credentials(None), lane.context(&clock));
         assert!(matches!(action, Action::Fail(HandshakeError::OutOfTurn)), "{action:?}");
         assert!(!lane.handshake.is_reusable());
+        self.rules.ledger.lose(at, None);
         self.cancel(at);
     }
 
@@ -334,14 +386,28 @@ impl Cast {
             4 => (Identity::CallersOwn(HeaderValue::from_static("Bearer token")), None),
             _ => (Identity::Credentials(Credentials::ambient(Ambient::new())), None),
         };
-        Request { identity, credentials, has_body: script.yes(), legs: Vec::new() }
+        Request {
+            identity,
+            credentials,
+            kind: &KINDS[script.below(KINDS.len())],
+            legs: Vec::new(),
+            lifted: 0,
+        }
     }
 }
 
 impl Lane {
-    fn context(&self) -> RequestContext<'static> {
-        static TARGET: std::sync::LazyLock<Uri> = std::sync::LazyLock::new(|| Uri::from_static("/"));
-        let has_body = self.request.as_ref().is_some_and(|request| request.has_body);
-        RequestContext::new(&Method::POST, &TARGET, has_body, &SystemMoments)
+    fn context<'a>(&self, clock: &'a Clock) -> RequestContext<'a> {
+        let kind = self.request.as_ref().map_or(&KINDS[0], |request| request.kind);
+        RequestContext::new(&kind.method, &kind.target, kind.has_body, clock)
+    }
+
+    /// Its request waits, and never longer than all do.
+    fn wait(&mut self, turn: Turn, clock: &Clock) {
+        let since = *self.waits_since.get_or_insert(clock.passed);
+        let until = clock.since_beginning(turn.until().expect("no wait is without an end"));
+        assert!(clock.passed < until, "it waits for nothing");
+        assert!(until <= since + PATIENCE, "it waits too long");
+        self.waiting = Some(turn);
     }
 }

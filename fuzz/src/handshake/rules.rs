@@ -1,37 +1,27 @@
-//! What must hold, kept apart from how it comes about: a ledger of what went over all connections.
+//! What must hold, kept apart from how it comes about.
 
-use std::collections::{HashMap, HashSet};
-
-use http::Response;
-use legwork::challenge::{Challenge, Challenges};
+use http::{Method, Response, Uri};
+use legwork::challenge::Challenges;
 use legwork::credentials::Credentials;
 use legwork::handshake::{BodyUse, Identity, Outcome, Why};
 use legwork::protection_space::{Challenger, Origin};
 
+use super::LANES;
+use super::ledger::{Event, Ledger, Target};
 use super::token::{Token, has_ntlm_challenge};
 
-const SCHEMES: [&str; 5] = ["Basic", "Digest", "SCRAM-SHA-256", "NTLM", "Negotiate"];
+pub(super) const SCHEMES: [&str; 5] = ["Basic", "Digest", "SCRAM-SHA-256", "NTLM", "Negotiate"];
 
-/// The ledger of one authenticator and one origin.
+/// Of one authenticator and one challenger.
 pub(super) struct Rules {
     pub(super) challenger: Challenger,
     pub(super) origin: Origin,
-    pub(super) guarded: bool,
     pub(super) basic_over_http: bool,
+    /// The server has to prove who it is.
+    pub(super) mutual: bool,
     pub(super) max_legs: u32,
-    /// The protection spaces that a proof can have been for, by their realms.
-    pub(super) realms: HashSet<Option<String>>,
-    pub(super) records: HashMap<Credentials, Record>,
-}
-
-/// What has become of some credentials.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Record {
-    proven: bool,
-    /// How often they were refused since refusals were last forgotten.
-    refused: usize,
-    /// On how many connections a proof is out.
-    out: usize,
+    pub(super) ledger: Ledger,
+    pub(super) connections: [Connection; LANES],
 }
 
 /// One request on one connection.
@@ -39,8 +29,17 @@ pub(super) struct Request {
     pub(super) identity: Identity,
     /// Whose credentials are used for it, if any.
     pub(super) credentials: Option<Credentials>,
-    pub(super) has_body: bool,
+    pub(super) kind: &'static Kind,
     pub(super) legs: Vec<Leg>,
+    /// How often refusals had been lifted when it began.
+    pub(super) lifted: usize,
+}
+
+/// What requests there are.
+pub(super) struct Kind {
+    pub(super) method: Method,
+    pub(super) target: Uri,
+    pub(super) has_body: bool,
 }
 
 /// A leg and the response to it.
@@ -51,7 +50,6 @@ pub(super) struct Leg {
 }
 
 /// What a connection has carried.
-#[derive(Default)]
 pub(super) struct Connection {
     /// Who it is bound to.
     pub(super) owner: Option<Identity>,
@@ -60,11 +58,16 @@ pub(super) struct Connection {
     pub(super) spoiled: bool,
 }
 
+impl Connection {
+    pub(super) const fn new() -> Self {
+        Self { owner: None, proven: false, spoiled: false }
+    }
+}
+
 impl Request {
-    /// The credentials whose proof is on its way.
-    fn proof_out(&self) -> Option<&Credentials> {
-        let leg = self.legs.last().filter(|leg| leg.response.is_none())?;
-        self.credentials.as_ref().filter(|_| leg.token.as_ref().is_some_and(Token::proves))
+    /// The credentials that are used for it, where they are a password.
+    pub(super) fn password(&self) -> Option<&Credentials> {
+        self.credentials.as_ref().filter(|credentials| credentials.as_password().is_some())
     }
 
     /// Whether the leg that is out, or was the last, went without the request's body.
@@ -72,8 +75,13 @@ impl Request {
         self.legs.last().is_some_and(|leg| leg.body == BodyUse::Withheld)
     }
 
-    fn spoke_first(&self) -> bool {
-        self.legs.first().is_some_and(|leg| leg.token.is_some())
+    pub(super) fn has_body(&self) -> bool {
+        self.kind.has_body
+    }
+
+    /// Its method and path.
+    pub(super) fn target(&self) -> Target {
+        (self.kind.method.as_str(), self.kind.target.path())
     }
 
     fn responses(&self) -> usize {
@@ -83,9 +91,10 @@ impl Request {
 
 impl Rules {
     /// A leg goes out: what it may carry.
-    pub(super) fn send(&mut self, connection: &mut Connection, request: &mut Request, leg: Leg) {
+    pub(super) fn send(&mut self, at: usize, request: &mut Request, leg: Leg) {
+        let connection = &mut self.connections[at];
         assert!(request.legs.len() < self.max_legs as usize, "more than {} legs", self.max_legs);
-        assert!(request.has_body || leg.body == BodyUse::Carried, "there is no body to withhold");
+        assert!(request.has_body() || leg.body == BodyUse::Carried, "there is no body to withhold");
         assert!(!connection.spoiled, "the connection cannot be used any more");
         if let Some(owner) = &connection.owner {
             assert_eq!(owner, &request.identity, "the connection is another identity's");
@@ -94,17 +103,14 @@ impl Rules {
             connection.owner = Some(request.identity.clone());
         }
         match &leg.token {
-            Some(token) => self.authorization(connection, request, token),
+            Some(token) => self.authorization(at, request, token),
             None => assert_eq!(leg.body, BodyUse::Carried, "nothing is sent in place of the body"),
         }
+        self.ledger.send(at, request, leg.token.as_ref());
         request.legs.push(leg);
-        if let Some(credentials) = request.proof_out() {
-            self.records.entry(credentials.clone()).or_default().out += 1;
-            connection.proven = true;
-        }
     }
 
-    fn authorization(&self, connection: &mut Connection, request: &Request, token: &Token) {
+    fn authorization(&mut self, at: usize, request: &Request, token: &Token) {
         let Some(credentials) = &request.credentials else {
             panic!("{:?} has no credentials, but {token:?} is sent", request.identity)
         };
@@ -116,7 +122,7 @@ impl Rules {
                 assert_eq!(token.octets, text.as_bytes());
             }
             "Digest" | "SCRAM-SHA-256" => {}
-            _ => connection.owner = Some(request.identity.clone()),
+            _ => self.connections[at].owner = Some(request.identity.clone()),
         }
         if token.ntlm_type() == Some(3) {
             self.answers_a_challenge(request, token);
@@ -125,7 +131,7 @@ impl Rules {
             if token.scheme != "SCRAM-SHA-256" {
                 assert_eq!(token.user().as_deref(), credentials.username());
             }
-            self.lockout(credentials);
+            self.connections[at].proven = true;
         }
     }
 
@@ -141,71 +147,29 @@ impl Rules {
         assert!(challenges.any(has_ntlm_challenge), "there is no second message");
     }
 
-    /// Unproven credentials are tried once in each protection space, by one request at a time.
-    fn lockout(&self, credentials: &Credentials) {
-        let record = self.records.get(credentials).copied().unwrap_or_default();
-        if self.guarded && !record.proven {
-            let tries = record.refused + record.out;
-            assert!(
-                tries < self.realms.len().max(1),
-                "{credentials:?}: {} refusals, {} tries, and another one; spaces: {:?}",
-                record.refused,
-                record.out,
-                self.realms,
-            );
-        }
-    }
-
     /// A response comes in.
-    pub(super) fn receive(&mut self, request: &mut Request, response: Response<()>) {
-        let proof = request.proof_out().cloned();
-        let challenges = Challenges::parse(response.headers(), self.challenger.challenge_field());
-        let challenged = response.status() == self.challenger.status();
-        if challenged {
-            for challenge in &challenges {
-                if ["Basic", "Digest", "SCRAM-SHA-256"].iter().any(|scheme| challenge.is(scheme)) {
-                    self.realms.insert(challenge.realm().map(|realm| realm.to_string()));
-                } else if challenge.is("NTLM") || challenge.is("Negotiate") {
-                    self.realms.insert(None);
-                }
-            }
-        }
-        let spoke_first = request.spoke_first();
-        let leg = request.legs.last_mut().expect("a leg is out");
-        if let Some(credentials) = proof {
-            let record = self.records.entry(credentials).or_default();
-            record.out -= 1;
-            // A guess for one space says nothing of another one; a 401 for no space is a refusal.
-            let ours = |challenge: &Challenge| SCHEMES.into_iter().any(|scheme| challenge.is(scheme));
-            let of_another_space = spoke_first && self.realms.len() > 1 && challenges.iter().any(ours);
-            // A nonce that is too old says nothing of the password.
-            let by_digest = leg.token.as_ref().is_some_and(|token| token.scheme == "Digest");
-            let stale = |challenge: &Challenge| {
-                challenge.is("Digest")
-                    && challenge.param("stale").is_some_and(|stale| stale.eq_ignore_ascii_case(b"true"))
-            };
-            let is_stale = by_digest && challenges.iter().any(stale);
-            if challenged && !of_another_space && !is_stale {
-                record.refused += 1;
-            }
-        }
-        leg.response = Some(response);
+    pub(super) fn receive(&mut self, at: usize, request: &mut Request, response: Response<()>) {
+        self.ledger.receive(at, request, &response);
+        request.legs.last_mut().expect("a leg is out").response = Some(response);
     }
 
     /// A response is handed over.
-    pub(super) fn deliver(
-        &mut self,
-        connection: &mut Connection,
-        request: &Request,
-        outcome: Option<&Outcome>,
-    ) {
+    pub(super) fn deliver(&mut self, at: usize, request: &Request, outcome: Option<&Outcome>) {
+        self.ledger.settle(at, &Event::Deliver(outcome));
         let leg = request.legs.last().expect("a leg");
         let response = leg.response.as_ref().expect("a response to deliver");
         let challenged = response.status() == self.challenger.status();
-        let challenges = Challenges::parse(response.headers(), self.challenger.challenge_field());
         // A proxy that lets a leg without the body pass leaves it to the origin's handshake.
         if !challenged && self.challenger == Challenger::Origin {
             assert!(!request.withheld(), "the server has not seen the body");
+        }
+        // Nothing in the play can prove who the server is.
+        let is_somebodys = matches!(request.identity, Identity::Credentials(_) | Identity::Provider(_));
+        if self.mutual && self.challenger == Challenger::Origin && is_somebodys {
+            assert!(
+                matches!(outcome, Some(Outcome::Refused(_))),
+                "an answer of nobody knows whom: {outcome:?}"
+            );
         }
         match (outcome, &request.identity) {
             (None, Identity::CallersOwn(_)) => {}
@@ -213,6 +177,7 @@ impl Rules {
             (None, _) => assert!(!challenged, "a refusal without a word"),
             (Some(Outcome::Refused(refusal)), _) => {
                 assert!(challenged, "{refusal}");
+                assert!(!refusal.mutual, "{refusal}");
                 assert_eq!(
                     (refusal.legs as usize, refusal.challenger),
                     (request.responses(), self.challenger)
@@ -220,45 +185,33 @@ impl Rules {
                 let refused = refusal.tried.iter().filter(|tried| matches!(tried.why, Why::Refused(_)));
                 assert!(refused.count() <= 1, "{refusal}");
                 if refusal.tried.iter().any(|tried| tried.why == Why::Denied) {
-                    self.denied(request, &challenges);
+                    let credentials = request.credentials.as_ref().expect("whose login is it?");
+                    assert!(self.ledger.is_accepted(credentials), "denied, but never accepted: {refusal}");
                 }
-                connection.spoiled |=
+                self.ledger.explain(request, refusal);
+                self.connections[at].spoiled |=
                     leg.token.as_ref().is_some_and(|token| token.is_bound() && token.proves());
             }
             (Some(Outcome::LoggedIn(login)), _) => {
                 assert!(!challenged, "{login:?}");
                 assert_eq!((login.legs as usize, login.challenger), (request.responses(), self.challenger));
-                let credentials = request.credentials.as_ref().expect("whose login is it?");
-                assert!(connection.proven, "nobody proved anything");
-                self.records.entry(credentials.clone()).or_default().proven = true;
+                assert!(self.connections[at].proven, "nobody proved anything");
             }
             (Some(outcome), _) => panic!("unknown: {outcome:?}"),
         }
     }
 
-    /// The login is good, the resource is barred: known from before, or the server says so now,
-    /// by the last token of a negotiation in its 401.
-    fn denied(&mut self, request: &Request, challenges: &Challenges) {
-        let record = self.records.entry(request.credentials.clone().expect("the login's")).or_default();
-        let mut last = challenges.iter().filter(|challenge| challenge.is("Negotiate"));
-        let says_so = last.any(|challenge| challenge.token().is_ok_and(|token| token.is_some()));
-        assert!(record.proven || says_so, "denied, but the login was never accepted");
-        record.proven = true;
-    }
-
-    /// The request is given up, whatever is out.
-    pub(super) fn abandon(&mut self, connection: &mut Connection, request: &Request) {
+    /// The request is given up, whatever is out. The handshake is not told: it is out until the connection
+    /// is used again.
+    pub(super) fn abandon(&mut self, at: usize, request: &Request) {
         let out = request.legs.last().filter(|leg| leg.response.is_none());
         let token = out.and_then(|leg| leg.token.as_ref());
-        connection.spoiled |= token.is_some_and(Token::is_bound);
-        if let Some(credentials) = request.proof_out() {
-            self.records.entry(credentials.clone()).or_default().out -= 1;
-        }
+        self.connections[at].spoiled |= token.is_some_and(Token::is_bound);
     }
 
-    pub(super) fn forget_refusals(&mut self) {
-        for record in self.records.values_mut() {
-            record.refused = 0;
-        }
+    /// The connection is gone; for `held` see the ledger.
+    pub(super) fn lose(&mut self, at: usize, held: Option<bool>) {
+        self.ledger.lose(at, held);
+        self.connections[at] = Connection::new();
     }
 }

@@ -48,7 +48,7 @@ enum Verdict {
 impl Server {
     pub(super) fn new(challenger: Challenger, users: Arc<Users>) -> Self {
         let acceptor = acceptor(&users, ChallengeForm::WithTimestamp);
-        let last = Token { scheme: "NTLM", octets: Vec::new() };
+        let last = Token { scheme: "NTLM", octets: Vec::new(), realm: None };
         Self { challenger, users, acceptor, verdict: None, last }
     }
 
@@ -83,7 +83,8 @@ impl Server {
             Accept::Refused { token, .. } => (Verdict::Refused, token),
         };
         self.verdict = Some(verdict);
-        self.last = Token { scheme: token.scheme, octets: answer.unwrap_or_default() };
+        let octets = answer.unwrap_or_default();
+        self.last = Token { scheme: token.scheme, octets, realm: None };
     }
 
     /// Answers the leg.
@@ -171,6 +172,8 @@ impl Server {
     fn response(&self, status: StatusCode, lines: impl IntoIterator<Item = HeaderValue>) -> Response<()> {
         let mut response = Response::new(());
         *response.status_mut() = status;
+        // Short enough for a request to be asked once more on the connection.
+        response.headers_mut().insert("content-length", HeaderValue::from_static("9"));
         for line in lines {
             response.headers_mut().append(self.challenger.challenge_field(), line);
         }

@@ -1,22 +1,29 @@
 use super::{Tally, check};
 use crate::seeds;
 
-const NONE: Tally = Tally { logins: 0, refusals: 0, silent: 0, failures: 0, renewals: 0, waits: 0 };
+const NONE: Tally =
+    Tally { logins: 0, refusals: 0, silent: 0, failures: 0, renewals: 0, waits: 0, pauses: 0 };
 
 #[test]
 fn the_seeds_come_out_as_their_names_say() {
     let expected = [
         ("another-identity", Tally { logins: 2, renewals: 1, ..NONE }),
+        ("basic-lost-twice-rests", Tally { refusals: 2, pauses: 1, ..NONE }),
         ("basic-one-tries-one-waits", Tally { logins: 2, waits: 1, ..NONE }),
+        ("basic-password-changed-rests", Tally { logins: 2, refusals: 3, pauses: 2, ..NONE }),
         ("basic-refused-by-another-scheme", Tally { refusals: 1, renewals: 1, ..NONE }),
         ("basic-refused-without-a-challenge", Tally { logins: 1, refusals: 2, ..NONE }),
+        ("basic-unanswered-another-goes", Tally { logins: 2, waits: 2, pauses: 1, ..NONE }),
         ("closed-in-the-handshake", Tally { logins: 1, renewals: 1, ..NONE }),
         ("damaged-challenge", Tally { refusals: 1, ..NONE }),
         ("login-lost-and-renewed", Tally { logins: 2, ..NONE }),
         ("made-up-lines", Tally { refusals: 1, ..NONE }),
+        ("mutual-authentication-required", Tally { refusals: 1, failures: 1, ..NONE }),
         ("negotiate-login", Tally { logins: 1, silent: 1, ..NONE }),
         ("nobody-and-the-callers-own", Tally { refusals: 1, silent: 1, ..NONE }),
+        ("ntlm-after-quiet-one-goes", Tally { logins: 3, waits: 1, ..NONE }),
         ("ntlm-declared", Tally { logins: 1, ..NONE }),
+        ("ntlm-forbidden-is-asked-again", Tally { refusals: 2, renewals: 1, ..NONE }),
         ("ntlm-wrong-password-twice", Tally { refusals: 2, renewals: 1, ..NONE }),
         ("persistent-auth-false", Tally { logins: 2, ..NONE }),
         ("proxy-negotiate", Tally { logins: 1, ..NONE }),

@@ -12,6 +12,8 @@ use legwork::testing::AuthenticateMessage;
 pub(super) struct Token {
     pub(super) scheme: &'static str,
     pub(super) octets: Vec<u8>,
+    /// Digest's and SCRAM's, where it is said.
+    pub(super) realm: Option<String>,
 }
 
 impl Token {
@@ -20,19 +22,18 @@ impl Token {
         let challenges = Challenges::from_value(value.as_bytes());
         let mut tokens = challenges.iter();
         let (Some(credentials), None) = (tokens.next(), tokens.next()) else { panic!("not scheme token68") };
+        let realm = credentials.realm().map(|realm| realm.to_string());
         if credentials.is("Digest") {
-            return Self {
-                scheme: "Digest",
-                octets: credentials.param("username").expect("a name").to_vec(),
-            };
+            let octets = credentials.param("username").expect("a name").to_vec();
+            return Self { scheme: "Digest", octets, realm };
         }
         if credentials.is("SCRAM-SHA-256") {
             let attributes = ScramAttributes::from_challenge(credentials).expect("its own attributes");
-            return Self { scheme: "SCRAM-SHA-256", octets: attributes.data.expect("a message") };
+            return Self { scheme: "SCRAM-SHA-256", octets: attributes.data.expect("a message"), realm };
         }
         let octets = credentials.token().expect("base64").expect("a token");
         let known = ["Basic", "NTLM", "Negotiate"].into_iter().find(|known| credentials.is(known));
-        Self { scheme: known.expect("one of the schemes"), octets }
+        Self { scheme: known.expect("one of the schemes"), octets, realm: None }
     }
 
     /// The NTLM message in it, bare or within SPNEGO.
