@@ -264,23 +264,21 @@ where
         match action {
             Action::Send { body, .. } => {
                 self.next = body;
-                return self.leg();
+                self.leg()
             }
-            Action::Deliver(outcome) => return self.deliver(outcome),
-            Action::Renew(renewal) => return Next::Fail(self.renewal(renewal)),
-            Action::Fail(error) => return Next::Fail(Failure::new(ErrorKind::Handshake(error))),
+            Action::Deliver(outcome) => self.deliver(outcome),
+            Action::Renew(renewal) => Next::Fail(self.renewal(renewal)),
+            Action::Fail(error) => Next::Fail(Failure::new(ErrorKind::Handshake(error))),
             Action::Wait(turn) => {
                 let environment = &self.out.channel().state.environment;
                 let left = turn.until().map(|until| until.saturating_duration_since(environment.instant()));
                 let timer = left.and_then(|left| environment.sleep(left));
                 self.deadlines.wait_begins(environment);
-                return Next::Wait(turn, timer);
+                Next::Wait(turn, timer)
             }
-            Action::Step(_) | Action::Ask(_) => self.handshake_begins(),
-        }
-        let state = &self.out.channel().state;
-        match action {
             Action::Step(job) => {
+                self.handshake_begins();
+                let state = &self.out.channel().state;
                 let moment = match state.environment.moment() {
                     Ok(moment) => moment,
                     Err(error) => return Next::Fail(Failure::new(ErrorKind::Entropy(error.into()))),
@@ -290,11 +288,13 @@ where
                     None => self.resume(Answer::Stepped(job.run(moment))),
                 }
             }
-            Action::Ask(question) => match state.logins.origin().provider() {
-                Some(provider) => Next::Ask(provider.credentials(question.query())),
-                None => self.resume(Answer::Credentials(None)),
-            },
-            _ => unreachable!("it has been done"),
+            Action::Ask(question) => {
+                self.handshake_begins();
+                match self.out.channel().state.logins.origin().provider() {
+                    Some(provider) => Next::Ask(provider.credentials(question.query())),
+                    None => self.resume(Answer::Credentials(None)),
+                }
+            }
         }
     }
 
