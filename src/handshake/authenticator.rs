@@ -193,6 +193,12 @@ impl Authenticator {
     pub(super) fn guard(&self) -> Option<&Guard> {
         self.0.guard.as_ref()
     }
+
+    /// The guard over these credentials. The system's own have none: nobody can be locked out of what
+    /// holds no password.
+    pub(super) fn guard_for(&self, credentials: &Credentials) -> Option<&Guard> {
+        self.guard().filter(|_| credentials.as_ambient().is_none())
+    }
 }
 
 impl fmt::Debug for Authenticator {

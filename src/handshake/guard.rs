@@ -35,7 +35,8 @@ struct State {
 /// What the guard says to a request that wants to use credentials.
 #[derive(Debug)]
 pub(super) enum Pass {
-    Go(OnTrial),
+    /// On trial, unless nothing guards them.
+    Go(Option<OnTrial>),
     Wait(Turn),
     Listen,
     Refused,
@@ -55,12 +56,12 @@ impl Guard {
         match state.verdicts.ask(asking, now) {
             Permission::Go(trial) => {
                 drop(state);
-                Pass::Go(OnTrial {
+                Pass::Go(Some(OnTrial {
                     guard: self.clone(),
                     trial: Some(trial),
                     credentials: asking.credentials.clone(),
                     space: asking.space.clone(),
-                })
+                }))
             }
             Permission::Wait(until) => {
                 state.turns += 1;
@@ -327,7 +328,7 @@ mod tests {
     fn one_tries_and_the_others_wait_for_its_verdict() {
         let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "wrong");
-        let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("the first tries") };
+        let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("the first tries") };
         let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("the second waits") };
         assert_eq!(poll(&mut turn), Poll::Pending);
         trial.sent(now);
@@ -343,7 +344,7 @@ mod tests {
             let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
             let carol = Credentials::password("carol", "pw");
             for _ in 0..2 {
-                let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("it tries") };
+                let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
                 let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("it waits") };
                 assert_eq!(poll(&mut turn), Poll::Pending);
                 if sent {
@@ -363,7 +364,7 @@ mod tests {
         let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let go = || {
-            let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("it goes") };
+            let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it goes") };
             trial.sent(now);
             trial
         };
@@ -391,11 +392,11 @@ mod tests {
                 may_ask_kdc: false,
                 waits_since: None,
             };
-            let Pass::Go(mut trial) = guard.ask(&asking, now) else { panic!("it goes") };
+            let Pass::Go(Some(mut trial)) = guard.ask(&asking, now) else { panic!("it goes") };
             trial.sent(now);
             trial
         };
-        let Pass::Go(mut first) = ask(&guard, &carol, now) else { panic!("it goes") };
+        let Pass::Go(Some(mut first)) = ask(&guard, &carol, now) else { panic!("it goes") };
         first.sent(now);
         first.end(Evidence::Proven, now);
         for path in ["/1", "/2", "/3", "/4"] {
@@ -409,7 +410,7 @@ mod tests {
         let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let go = || {
-            let Pass::Go(trial) = ask(&guard, &carol, now) else { panic!("it tries") };
+            let Pass::Go(Some(trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
             trial
         };
         let mut first = go();
@@ -426,7 +427,7 @@ mod tests {
         let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let give_up = || {
-            let Pass::Go(mut trial) = ask(&guard, &carol, now) else { panic!("it tries") };
+            let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
             trial.sent(now);
         };
         give_up();

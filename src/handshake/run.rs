@@ -298,11 +298,6 @@ impl Run {
         &self.credentials
     }
 
-    /// Whether its credentials can be refused for good: the system's own lock nobody out.
-    pub(super) fn is_guarded(&self) -> bool {
-        self.credentials.as_ambient().is_none()
-    }
-
     /// Whether the next login would be the same user's. The system may know somebody else by then.
     pub(super) fn is_stable(&self) -> bool {
         self.credentials.as_ambient().is_none_or(Ambient::is_stable)

@@ -19,13 +19,6 @@ use crate::mechanism::Initiate;
 use crate::protection_space::ProtectionSpace;
 use crate::scheme::{RequestContext, Scheme};
 
-/// What came of asking the guard.
-pub(super) enum Asked {
-    /// There is none, or nothing to be guarded.
-    Unguarded,
-    Pass(Pass),
-}
-
 impl Handshake {
     /// Chooses among fresh challenges.
     pub(super) fn choose(&mut self, challenges: &Challenges, request: RequestContext<'_>) -> Action {
@@ -120,25 +113,22 @@ impl Handshake {
         let space = ProtectionSpace::new(self.challenger, self.origin.clone(), candidate.realm.clone());
         let speaks_first = candidate.challenge.is_none();
         let why = match self.ask(&space, &credentials, &*candidate.scheme, speaks_first, request) {
-            Asked::Unguarded => return self.run(candidate, credentials, space, None, request),
-            Asked::Pass(Pass::Go(trial)) => {
-                return self.run(candidate, credentials, space, Some(trial), request);
-            }
-            Asked::Pass(Pass::Wait(turn)) => {
+            Pass::Go(trial) => return self.run(candidate, credentials, space, trial, request),
+            Pass::Wait(turn) => {
                 self.state = State::Waiting(Waiting::Candidate(candidate, credentials));
                 return Action::Wait(turn);
             }
-            Asked::Pass(Pass::Refused | Pass::Paused(_)) if self.can_refresh(&*candidate.scheme) => {
+            Pass::Refused | Pass::Paused(_) if self.can_refresh(&*candidate.scheme) => {
                 self.request.worn_out = Some(credentials);
                 self.request.candidates.push(candidate);
                 return self.next_candidate(request);
             }
-            Asked::Pass(Pass::Refused) => {
+            Pass::Refused => {
                 self.request.refused = Some(credentials);
                 Some(Why::RefusedBefore)
             }
-            Asked::Pass(Pass::Paused(pause)) => Some(Why::Paused(pause)),
-            Asked::Pass(Pass::Listen) => None,
+            Pass::Paused(pause) => Some(Why::Paused(pause)),
+            Pass::Listen => None,
         };
         self.state = State::Idle;
         if let Some(why) = why {
@@ -147,8 +137,7 @@ impl Handshake {
         self.next_candidate(request)
     }
 
-    /// Asks the guard, if there is one. The system's own credentials need none: nobody can be locked
-    /// out of what holds no password.
+    /// Asks the guard, if there is one for them.
     pub(super) fn ask(
         &mut self,
         space: &ProtectionSpace,
@@ -156,14 +145,11 @@ impl Handshake {
         scheme: &dyn Scheme,
         speaks_first: bool,
         request: RequestContext<'_>,
-    ) -> Asked {
+    ) -> Pass {
         if self.request.refused.as_ref() == Some(credentials) {
-            return Asked::Pass(Pass::Refused);
+            return Pass::Refused;
         }
-        let Some(guard) = self.authenticator.guard() else { return Asked::Unguarded };
-        if credentials.as_ambient().is_some() {
-            return Asked::Unguarded;
-        }
+        let Some(guard) = self.authenticator.guard_for(credentials) else { return Pass::Go(None) };
         let now = request.moments.instant();
         let pass = guard.ask(
             &Asking {
@@ -179,12 +165,12 @@ impl Handshake {
             now,
         );
         match pass {
-            Pass::Wait(_) if speaks_first && !self.waits_to_speak_first => Asked::Pass(Pass::Listen),
+            Pass::Wait(_) if speaks_first && !self.waits_to_speak_first => Pass::Listen,
             Pass::Wait(turn) => {
                 self.request.waits_since.get_or_insert(now);
-                Asked::Pass(Pass::Wait(turn))
+                Pass::Wait(turn)
             }
-            pass => Asked::Pass(pass),
+            pass => pass,
         }
     }
 
@@ -192,14 +178,13 @@ impl Handshake {
     pub(super) fn repeat(&mut self, mut run: Box<Run>, request: RequestContext<'_>) -> Action {
         let scheme = Arc::clone(&run.scheme);
         let trial = match self.ask(&run.space, run.credentials(), &*scheme, true, request) {
-            Asked::Unguarded => None,
-            Asked::Pass(Pass::Go(trial)) if !trial.is_for_kdc() => Some(trial),
-            Asked::Pass(Pass::Wait(turn)) => {
+            Pass::Go(trial) if !trial.as_ref().is_some_and(OnTrial::is_for_kdc) => trial,
+            Pass::Wait(turn) => {
                 self.state = State::Waiting(Waiting::Next(run));
                 return Action::Wait(turn);
             }
             // It listens to what the server says.
-            Asked::Pass(_) => return Action::bare(),
+            _ => return Action::bare(),
         };
         let reply = run.repeat(trial, request);
         self.reply(run, reply, request)
@@ -214,17 +199,13 @@ impl Handshake {
     ) -> Action {
         let scheme = Arc::clone(&run.scheme);
         let why = match self.ask(&run.space, run.credentials(), &*scheme, false, request) {
-            Asked::Pass(Pass::Wait(turn)) => {
+            Pass::Wait(turn) => {
                 self.state = State::Waiting(Waiting::Again(run, Box::new(challenge.clone())));
                 return Action::Wait(turn);
             }
-            Asked::Pass(Pass::Paused(pause)) => Why::Paused(pause),
-            Asked::Pass(Pass::Refused | Pass::Listen) => Why::Refused(None),
-            asked @ (Asked::Unguarded | Asked::Pass(Pass::Go(_))) => {
-                let trial = match asked {
-                    Asked::Pass(Pass::Go(trial)) => Some(trial),
-                    _ => None,
-                };
+            Pass::Paused(pause) => Why::Paused(pause),
+            Pass::Refused | Pass::Listen => Why::Refused(None),
+            Pass::Go(trial) => {
                 run.try_again(trial);
                 let reply = run.exchange.respond(Some(challenge), request);
                 return self.reply(run, reply, request);

@@ -202,7 +202,7 @@ impl Handshake {
             // `Persistent-Auth: false`: the next request begins anew, on the same connection.
             Binding::Connection if self.request.closing => State::Idle,
             Binding::Connection if run.is_stable() => {
-                let guard = self.authenticator.guard().filter(|_| run.is_guarded());
+                let guard = self.authenticator.guard_for(run.credentials());
                 let served = guard.map(|guard| guard.serves(run.credentials(), &run.space));
                 State::Established(Box::new(Established { scheme, proof, served }))
             }
