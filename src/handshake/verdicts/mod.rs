@@ -469,8 +469,7 @@ impl Account {
             self.is_shut |= is_strong && self.is_proven;
             if is_accepted {
                 begin_pause(&mut self.record, strong_bound, now, bounds);
-            } else if !is_accepted && self.record.standing() >= bounds.unproven && self.record.undecided > 0 {
-                // What is accepted in its space by other means than proof pauses there.
+            } else if self.record.standing() >= bounds.unproven && self.record.undecided > 0 {
                 self.record.begin_pause(PauseCause::Unanswered, now, bounds);
             }
         }
