@@ -14,7 +14,7 @@ pub(super) struct Retries {
 pub(super) struct RetryLimits {
     /// From connections that were found dead before anything of it was sent.
     pub(super) unsent: u32,
-    /// To begin its handshake anew.
+    /// To begin its handshake again.
     pub(super) restarts: u32,
 }
 

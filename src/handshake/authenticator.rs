@@ -446,10 +446,11 @@ impl AuthenticatorBuilder {
     /// | accepted before | until two strong refusals, or three of any kind; then they rest for 5 and 32, or 1, 4, 16 and 32 minutes, and are tried once after each pause. A proof ends it |
     /// | of which two logins in a row were lost (three where they were accepted before) | after 30 s, 5 and 32 minutes, once each |
     ///
-    /// The first login after 10 s without one, or after a refusal, goes alone; once it has succeeded,
-    /// all go. A request waits for others at most 30 s, if there is a
-    /// [`Timer`](crate::service::Timer): the clients have one, a layer has the one it is given. One that is not tried gets the server's own
-    /// `401` at once, and its [`Refusal`](crate::handshake::Refusal) says so:
+    /// After 10 s without a login, or after a refusal, only one request logs in and the others wait;
+    /// once it has succeeded, all go. A request waits for others at most 30 s, if there is a
+    /// [`Timer`](crate::service::Timer): the clients have one, a layer has the one it is given. A
+    /// request whose credentials are not tried gets the server's own `401` at once, and its
+    /// [`Refusal`](crate::handshake::Refusal) says so:
     ///
     /// | [`Why`] | means | what helps |
     /// |---|---|---|

@@ -39,7 +39,7 @@ impl<B> Failure<B> {
     }
 }
 
-/// The loss of a connection in the midst of a request.
+/// The loss of a connection in the middle of a request.
 pub(super) struct Loss {
     pub(super) error: BoxError,
     /// The connection did not take the leg.

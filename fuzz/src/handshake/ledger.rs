@@ -29,9 +29,9 @@ const WEAK_PAUSES: &[Duration] =
 /// After logins without an answer.
 const LOST_PAUSES: &[Duration] =
     &[Duration::from_secs(30), Duration::from_secs(5 * 60), Duration::from_secs(32 * 60)];
-/// How long a login that goes alone keeps others waiting.
+/// How long others wait for the answer to a login that goes alone.
 const UNANSWERED: Duration = Duration::from_secs(5);
-/// After how long without one a login goes alone.
+/// After this long without a login, the next one goes alone.
 const QUIET: Duration = Duration::from_secs(10);
 /// How long anybody waits.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,7 +88,7 @@ struct Record {
     is_open: bool,
     /// Something may have been forgotten before it shut anything.
     is_unsure: bool,
-    /// The number of those that go alone: what was sent before the last of it was known is not beside them.
+    /// Which group of logins goes alone now. A login that was sent before the group began is not in it.
     window: usize,
     window_since: Duration,
     last_sent: Option<Duration>,
@@ -141,7 +141,7 @@ struct Login {
     spoke_first: bool,
     /// For what it is, if the wire tells.
     space: Option<Space>,
-    /// It began as one of those that go alone.
+    /// The group that goes alone in which it began, if any.
     window: Option<usize>,
     /// Something that was made from the secret is out.
     sent: Option<Sent>,
@@ -562,7 +562,7 @@ impl Record {
         self.against.iter().filter(|attempt| attempt.end != End::Lost).count()
     }
 
-    /// Whether one more may go beside those that go alone. The first of them keeps others waiting since
+    /// Whether one more may go beside those that go alone. The time others wait for the first runs since
     /// it began, or since its proof was sent: the wire does not tell which.
     fn has_its_turn(&self, login: &Login, beside: usize, now: Duration) {
         // Each space has its own.

@@ -26,9 +26,9 @@ pub(in crate::client) struct Host {
     pub(super) hash: u64,
     pub(in crate::client) origin: Origin,
     pub(super) counts: Arc<Counts>,
-    /// Goes up when the connections to it are retired. Changed under the pool's lock alone.
+    /// Goes up when the connections to it are retired. Changed only under the pool's lock.
     generation: AtomicU64,
-    /// How many connections of this generation are being made. Changed under the pool's lock alone.
+    /// How many connections of this generation are being made. Changed only under the pool's lock.
     connecting: AtomicUsize,
     pub(in crate::client) key: IdentityKey,
     /// `Host` as it is sent (RFC 9110, section 7.2).
@@ -42,7 +42,7 @@ pub(in crate::client) struct Host {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Generation(u64);
 
-/// An origin's connections, of all identities. Changed under the pool's lock alone.
+/// An origin's connections, of all identities. Changed only under the pool's lock.
 pub(super) struct Counts {
     pub(super) open: AtomicUsize,
     pub(super) idle: AtomicUsize,

@@ -143,7 +143,7 @@ impl<L: Leaf> Pool<L> {
         let host = Arc::clone(&waiter.host);
         let waiting = Waiting::new(self, waiter);
         let granted = if host.awaits_first() {
-            // Who makes the first connection may have stopped in the midst of it: a future need not
+            // Who makes the first connection may have stopped in the middle of it: a future need not
             // be polled to its end.
             tokio::time::timeout(PATIENCE, waiting).await
         } else {

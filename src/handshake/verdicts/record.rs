@@ -87,7 +87,7 @@ impl Record {
         self.is_open && !self.last_login.is_none_or(is_quiet)
     }
 
-    /// Whether one more may go of those that go alone.
+    /// Whether one more login may go alone.
     pub(super) fn room(&mut self, now: Instant, is_accepted: bool, bounds: &LockoutBounds) -> Room {
         if self.is_open {
             // It was open, and there was no login for long.
