@@ -125,7 +125,7 @@ where
             let (grounds, pending) = retries.again(*failure)?;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
-            let wanted = Wanted { uri, identity: &pending.identity, via };
+            let wanted = Wanted { uri, identity: &pending.acting.at_origin, via };
             let mut lease = self.lease(wanted, fresh).await?;
             let mut sending = pin!(Sending::again(lease.channel(), pending));
             let result = sending.as_mut().await;

@@ -101,8 +101,8 @@ pub enum Renewal {
     OtherIdentity,
     /// An earlier handshake on the connection failed.
     Spoiled,
-    /// The body of the challenge is too long, or too slow, to be read to its end.
-    LongChallenge,
+    /// The body of an answer that is not the last one is too long, or too slow, to be read to its end.
+    LongAnswer,
     /// The challenge came while the request's body was still being sent.
     UnfinishedUpload,
     /// The connection is by HTTP/2, and HTTP/1.1 is needed: for a login that is the connection's, or

@@ -325,6 +325,10 @@ impl AuthenticatorBuilder {
 
     /// `origin` is known to want `scheme` (one of [`schemes`](Self::schemes), by its registered
     /// name): the first request already carries a token.
+    ///
+    /// That saves a leg, and a body going over the wire in vain. Where the server wants no login for a
+    /// request after all, it costs that request a leg: the body that was held back follows, whatever
+    /// the server answered to the leg without it.
     #[must_use]
     pub fn declare(mut self, origin: Origin, scheme: &'static str) -> Self {
         self.options.declared.insert((Challenger::Origin, origin), scheme);

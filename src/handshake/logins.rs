@@ -7,7 +7,8 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use crate::authorization::Authorization;
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
-use crate::handshake::action::{Action, Answer, BodyUse, ResponseHead};
+use crate::handshake::action::{Action, Answer, ResponseHead};
+use crate::handshake::demand::{Demands, Held, Opening};
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Outcome, ProxyOutcome};
 use crate::handshake::select;
@@ -23,8 +24,7 @@ pub(crate) struct Logins {
     origin: Handshake,
     proxy: Option<Handshake>,
     /// Who the request under way, or the last, acts as.
-    identity: Identity,
-    proxy_identity: Identity,
+    acting: Acting,
     /// What the next leg carries for each, once that is decided.
     for_origin: Option<Share>,
     for_proxy: Option<Share>,
@@ -37,10 +37,30 @@ pub(crate) struct Logins {
     asking: Challenger,
 }
 
+/// Who a request acts as, and what it has found out that is demanded of it: what it takes along when
+/// it moves to another connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Acting {
+    pub(crate) at_origin: Identity,
+    pub(crate) at_proxy: Identity,
+    demands: Demands,
+}
+
+impl Acting {
+    /// Of a request that has not been sent.
+    pub(crate) fn new(at_origin: Identity, at_proxy: Identity) -> Self {
+        Self { at_origin, at_proxy, demands: Demands::default() }
+    }
+
+    fn as_nobody() -> Self {
+        Self::new(Identity::None, Identity::None)
+    }
+}
+
 /// A challenger's share of the next leg.
 struct Share {
     authorization: Option<Authorization>,
-    body: BodyUse,
+    held: Held,
 }
 
 /// A request as it stands on the wire, and its target beyond the proxy, where one is in between.
@@ -65,8 +85,7 @@ impl Logins {
         Self {
             origin,
             proxy,
-            identity: Identity::None,
-            proxy_identity: Identity::None,
+            acting: Acting::as_nobody(),
             for_origin: None,
             for_proxy: None,
             origin_begun: false,
@@ -83,13 +102,8 @@ impl Logins {
     }
 
     /// A request is about to be sent; the proxy, which sees it first, is asked first.
-    pub(crate) fn begin(
-        &mut self,
-        identity: Identity,
-        proxy_identity: Identity,
-        request: WireRequest<'_>,
-    ) -> Action {
-        self.act_as(identity, proxy_identity);
+    pub(crate) fn begin(&mut self, acting: Acting, request: WireRequest<'_>) -> Action {
+        self.act(acting);
         let first = if self.proxy.is_some() { Challenger::Proxy } else { Challenger::Origin };
         let action = self.begin_at(first, request);
         self.settle(first, action, None, request)
@@ -116,8 +130,9 @@ impl Logins {
     /// It is not: the response is to be [received](Self::receive).
     pub(crate) fn went_on(&mut self) {
         let owner = self.origin.owner().cloned().unwrap_or(Identity::None);
-        self.act_as(owner, Identity::None);
-        self.sent_with(BodyUse::Carried);
+        self.act(Acting::new(owner, Identity::None));
+        self.origin_begun = true;
+        self.sent_with(Held::Not);
     }
 
     /// A response came.
@@ -131,10 +146,8 @@ impl Logins {
         if !by_proxy || self.proxy.is_none() {
             self.for_origin = None;
         }
-        let (challenger, action) = match &mut self.proxy {
-            Some(proxy) => (Challenger::Proxy, proxy.receive(head, request.seen_by(Challenger::Proxy))),
-            None => (Challenger::Origin, self.origin.receive(head, request.seen_by(Challenger::Origin))),
-        };
+        let challenger = if self.proxy.is_some() { Challenger::Proxy } else { Challenger::Origin };
+        let action = self.receive_at(challenger, head, request);
         self.settle(challenger, action, Some(head), request)
     }
 
@@ -194,14 +207,23 @@ impl Logins {
         })
     }
 
+    /// The leg that is out was lost. Tells whether it spoke unasked, and showed nothing of a secret:
+    /// then the request goes without such a hint from now on.
+    pub(crate) fn drop_hints(&mut self) -> bool {
+        let at_proxy = self.proxy.as_mut().is_some_and(Handshake::drop_hint);
+        let at_origin = self.origin_begun && self.origin.drop_hint();
+        self.note_demands();
+        at_proxy | at_origin
+    }
+
     /// What came of the proxy's handshake with this request, told once.
     pub(crate) fn take_proxy_outcome(&mut self) -> Option<ProxyOutcome> {
         self.proxy_outcome.take().map(|outcome| ProxyOutcome(*outcome))
     }
 
-    /// Who the request under way, or the last, acts as: at the origin, and at the proxy.
-    pub(crate) fn identities(&self) -> (Identity, Identity) {
-        (self.identity.clone(), self.proxy_identity.clone())
+    /// Who the request under way, or the last, acts as.
+    pub(crate) fn acting(&self) -> &Acting {
+        &self.acting
     }
 
     pub(crate) fn origin(&self) -> &Handshake {
@@ -258,29 +280,54 @@ impl Logins {
         is(&self.origin) || self.proxy.as_ref().is_some_and(is)
     }
 
-    fn act_as(&mut self, identity: Identity, proxy_identity: Identity) {
-        (self.identity, self.proxy_identity) = (identity, proxy_identity);
+    fn act(&mut self, acting: Acting) {
+        self.acting = acting;
         (self.for_origin, self.for_proxy) = (None, None);
         (self.origin_begun, self.proxy_outcome) = (false, None);
     }
 
     fn begin_at(&mut self, challenger: Challenger, request: WireRequest<'_>) -> Action {
         let seen = request.seen_by(challenger);
+        // Nobody waits for a turn who holds one that has not been used.
+        let opening = |tries_at_the_other| match tries_at_the_other {
+            true => Opening::SpeaksAtOnce,
+            false => Opening::Speaks,
+        };
         match (challenger, &mut self.proxy) {
-            // Nobody waits for a turn who holds one that has not been used.
-            (Challenger::Proxy, Some(proxy)) if self.for_origin.is_some() && self.origin.is_on_trial() => {
-                proxy.begin_without_waiting(&self.proxy_identity, seen)
+            (Challenger::Proxy, Some(proxy)) => {
+                let tries = self.for_origin.is_some() && self.origin.is_on_trial();
+                proxy.begin_as(&self.acting.at_proxy, opening(tries), self.acting.demands.proxy, seen)
             }
-            (Challenger::Proxy, Some(proxy)) => proxy.begin(&self.proxy_identity, seen),
             (_, proxy) => {
                 self.origin_begun = true;
-                let proxy_tries =
-                    self.for_proxy.is_some() && proxy.as_ref().is_some_and(Handshake::is_on_trial);
-                match proxy_tries {
-                    true => self.origin.begin_without_waiting(&self.identity, seen),
-                    false => self.origin.begin(&self.identity, seen),
-                }
+                let tries = self.for_proxy.is_some() && proxy.as_ref().is_some_and(Handshake::is_on_trial);
+                self.origin.begin_as(&self.acting.at_origin, opening(tries), self.acting.demands.origin, seen)
             }
+        }
+    }
+
+    fn receive_at(
+        &mut self,
+        challenger: Challenger,
+        head: ResponseHead<'_>,
+        request: WireRequest<'_>,
+    ) -> Action {
+        let seen = request.seen_by(challenger);
+        let action = match (challenger, &mut self.proxy) {
+            (Challenger::Proxy, Some(proxy)) => proxy.receive(head, seen),
+            _ => self.origin.receive(head, seen),
+        };
+        self.note_demands();
+        action
+    }
+
+    /// What the handshakes have found out of the request, each once it has begun with it.
+    fn note_demands(&mut self) {
+        if self.origin_begun {
+            self.acting.demands.origin = self.origin.demand();
+        }
+        if let Some(proxy) = &self.proxy {
+            self.acting.demands.proxy = proxy.demand();
         }
     }
 
@@ -295,15 +342,19 @@ impl Logins {
         loop {
             action = match (action, head) {
                 (Action::Send { authorization, body }, _) => {
-                    match self.decide(challenger, Share { authorization, body }) {
+                    let held = match (challenger, &self.proxy) {
+                        (Challenger::Proxy, Some(proxy)) => proxy.holds(body),
+                        _ => self.origin.holds(body),
+                    };
+                    match self.decide(challenger, Share { authorization, held }) {
                         Some(undecided) => {
                             challenger = undecided;
                             self.begin_at(undecided, request)
                         }
                         None => {
-                            let body = self.body_use();
-                            self.sent_with(body);
-                            return Action::Send { authorization: None, body };
+                            let held = self.held();
+                            self.sent_with(held);
+                            return Action::Send { authorization: None, body: held.body() };
                         }
                     }
                 }
@@ -314,10 +365,9 @@ impl Logins {
                     self.proxy_outcome = outcome.or(self.proxy_outcome.take());
                     challenger = Challenger::Origin;
                     if self.origin_begun {
-                        self.origin.receive(head, request.seen_by(Challenger::Origin))
+                        self.receive_at(Challenger::Origin, head, request)
                     } else {
-                        // The leg was the proxy's alone, and it wanted none.
-                        self.begin_at(Challenger::Origin, request)
+                        self.take_over(head, request)
                     }
                 }
                 (Action::Deliver(outcome), _) if challenger == Challenger::Proxy => {
@@ -335,13 +385,26 @@ impl Logins {
         }
     }
 
+    /// The proxy has let pass a leg that was its own alone: to the origin it was a bare request.
+    fn take_over(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
+        if head.status != Challenger::Origin.status() && self.origin.body_follows(head.status) {
+            return self.begin_at(Challenger::Origin, request);
+        }
+        self.origin_begun = true;
+        let (seen, demand) = (request.seen_by(Challenger::Origin), self.acting.demands.origin);
+        match self.origin.begin_as(&self.acting.at_origin, Opening::Listens, demand, seen) {
+            Action::Send { .. } => self.receive_at(Challenger::Origin, head, request),
+            other => other,
+        }
+    }
+
     /// Notes what a challenger's share of the next leg is; tells who is still undecided.
     fn decide(&mut self, challenger: Challenger, share: Share) -> Option<Challenger> {
         self.is_due = true;
         match challenger {
             Challenger::Proxy => {
                 // While the proxy's own handshake is not through, the origin sees nothing.
-                let is_through = share.body == BodyUse::Carried;
+                let is_through = share.held == Held::Not;
                 self.for_proxy = Some(share);
                 (self.for_origin.is_none() && is_through).then_some(Challenger::Origin)
             }
@@ -352,19 +415,16 @@ impl Logins {
         }
     }
 
-    /// The next leg carries the body unless a challenger withholds it.
-    fn body_use(&self) -> BodyUse {
-        let withholds = |share: &Share| share.body == BodyUse::Withheld;
-        match [&self.for_origin, &self.for_proxy].into_iter().flatten().any(withholds) {
-            true => BodyUse::Withheld,
-            false => BodyUse::Carried,
-        }
+    /// The next leg carries the body unless a challenger holds it back.
+    fn held(&self) -> Held {
+        let shares = [&self.for_origin, &self.for_proxy].into_iter().flatten();
+        shares.map(|share| share.held).max().unwrap_or(Held::Not)
     }
 
-    fn sent_with(&mut self, body: BodyUse) {
-        self.origin.sent_with(body);
+    fn sent_with(&mut self, held: Held) {
+        self.origin.sent_with(held);
         if let Some(proxy) = &mut self.proxy {
-            proxy.sent_with(body);
+            proxy.sent_with(held);
         }
     }
 }

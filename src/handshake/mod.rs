@@ -128,6 +128,7 @@
 
 mod action;
 mod authenticator;
+mod demand;
 mod error;
 mod guard;
 mod identity;
@@ -148,7 +149,7 @@ pub use authenticator::{Authenticator, AuthenticatorBuilder};
 pub use error::HandshakeError;
 pub use guard::Turn;
 pub use identity::{Identity, IdentityKey, ProviderId, TlsSettings};
-pub(crate) use logins::{Logins, WireRequest};
+pub(crate) use logins::{Acting, Logins, WireRequest};
 pub use memory::OriginMemory;
 pub use outcome::{Login, Outcome, ProxyOutcome, Refusal, Tried, Why};
 pub use state::Handshake;

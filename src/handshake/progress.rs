@@ -93,6 +93,13 @@ impl Progress {
         }
     }
 
+    /// Tries nothing that is left to try, for this reason.
+    pub(super) fn dismiss_all(&mut self, reason: &str) {
+        for candidate in std::mem::take(&mut self.candidates).into_iter().rev() {
+            self.dismiss(&*candidate.scheme, Why::CannotStart(reason.to_owned()));
+        }
+    }
+
     /// Whether something is noted of a scheme.
     pub(super) fn has_tried(&self, scheme: &dyn Scheme) -> bool {
         self.tried.iter().any(|tried| tried.scheme == scheme.name())

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 
 use crate::credentials::CredentialsFuture;
 use crate::handshake::{
-    Action, Answer, BodyUse, Identity, Logins, Outcome, Renewal, ResponseHead, Turn, WireRequest,
+    Acting, Action, Answer, BodyUse, Logins, Outcome, Renewal, ResponseHead, Turn, WireRequest,
 };
 use crate::mechanism::{Moments, Stepped};
 use crate::protection_space::Challenger;
@@ -21,7 +21,7 @@ use crate::service::channel::Channel;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind};
-use crate::service::failure::{Failure, Loss};
+use crate::service::failure::{Failure, Loss, Retry};
 use crate::service::head::{declare_empty, declared_length, keep_open, origin_form, withhold_body};
 use crate::service::line::Line;
 use crate::service::observe::{self, LegReport, TokenReport};
@@ -42,7 +42,7 @@ pin_project! {
     #[project = StageProj]
     enum Stage<F, R> {
         /// Nothing has been decided.
-        Start { identities: Option<(Identity, Identity)> },
+        Start { acting: Option<Acting> },
         /// The next leg is decided; the connection is to become ready for it.
         Ready,
         /// A leg is out.
@@ -103,12 +103,12 @@ where
 {
     /// A request of which nothing has been sent.
     pub(super) fn new(mut channel: Channel<S>, pending: Pending<B>) -> Self {
-        let Pending { request, identity, proxy_identity } = pending;
+        let Pending { request, acting } = pending;
         channel.state.saved.save(&request);
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let talk = Talk::new(Out::new(channel, payload), method, uri, BodyUse::Withheld, Some(parts));
-        Self { stage: Stage::Start { identities: Some((identity, proxy_identity)) }, talk }
+        Self { stage: Stage::Start { acting: Some(acting) }, talk }
     }
 
     /// A request that went as its caller made it, with the connection's owner as its identity.
@@ -139,8 +139,8 @@ where
         let mut this = self.project();
         loop {
             let polled = match this.stage.as_mut().project() {
-                StageProj::Start { identities } => {
-                    Poll::Ready(this.talk.start(identities.take().expect("it is done once")))
+                StageProj::Start { acting } => {
+                    Poll::Ready(this.talk.start(acting.take().expect("it is done once")))
                 }
                 StageProj::Ready => match this.talk.poll_leg(cx) {
                     Poll::Ready(Ok(leg)) => {
@@ -225,8 +225,8 @@ where
     }
 
     /// Decides what the first leg carries.
-    fn start(&mut self, (identity, proxy_identity): (Identity, Identity)) -> Next<R, B> {
-        let action = self.with_logins(|logins, _, request| logins.begin(identity, proxy_identity, request));
+    fn start(&mut self, acting: Acting) -> Next<R, B> {
+        let action = self.with_logins(|logins, _, request| logins.begin(acting, request));
         self.act(action)
     }
 
@@ -305,11 +305,11 @@ where
             match self.out.payload.replay() {
                 Replay::Here => {}
                 Replay::Elsewhere => return Next::Fail(self.renewal(Renewal::UnfinishedUpload)),
-                Replay::Never => {
-                    let kept = self.out.channel().state.environment.limits.replay;
-                    return Next::Fail(Failure::new(ErrorKind::BodyNotReplayable { kept }));
-                }
+                Replay::Never | Replay::Failed => return Next::Fail(self.not_replayable(None)),
             }
+        }
+        if !ResponseHead::of(&response).is_persistent() {
+            return Next::Fail(self.renewal(Renewal::ClosedInHandshake));
         }
         self.handshake_begins();
         let body = response.into_body();
@@ -319,7 +319,7 @@ where
         let channel = self.out.channel();
         let environment = &channel.state.environment;
         if body.size_hint().lower() > environment.limits.drain {
-            return Next::Fail(self.renewal(Renewal::LongChallenge));
+            return Next::Fail(self.renewal(Renewal::LongAnswer));
         }
         self.deadlines.drain_begins(environment);
         Next::Drain(body)
@@ -336,7 +336,7 @@ where
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     ready!(self.deadlines.poll_drain(cx));
-                    return Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge)));
+                    return Poll::Ready(Next::Fail(self.renewal(Renewal::LongAnswer)));
                 }
             };
             match frame {
@@ -347,7 +347,7 @@ where
                 Some(Ok(frame)) => {
                     *drained += frame.data_ref().map_or(0, |data| data.remaining() as u64);
                     if *drained > self.out.channel().state.environment.limits.drain {
-                        return Poll::Ready(Next::Fail(self.renewal(Renewal::LongChallenge)));
+                        return Poll::Ready(Next::Fail(self.renewal(Renewal::LongAnswer)));
                     }
                 }
                 Some(Err(_)) => return Poll::Ready(Next::Fail(self.renewal(Renewal::ClosedInHandshake))),
@@ -407,29 +407,43 @@ where
     fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
         let loss = Loss { error, not_called, sent: self.sent, legs: self.legs };
         let state = &mut self.out.channel_mut().state;
-        let (retry, kind) = loss.judge(state);
-        let mut failure = Failure::new(kind);
-        failure.retry = retry.and_then(|retry| Some((retry, self.again()?)));
-        failure
+        match loss.judge(state) {
+            (Some(grounds), kind) => self.elsewhere(grounds, kind),
+            (None, kind) => Failure::new(kind),
+        }
     }
 
     /// The connection cannot serve the request (any more).
     fn renewal(&mut self, renewal: Renewal) -> Box<Failure<B>> {
-        Failure::renewal(renewal, self.again())
+        self.elsewhere(Retry::Renew, ErrorKind::NewConnectionNeeded(renewal))
     }
 
-    /// The request once more, where its body is still to be had.
-    fn again(&mut self) -> Option<Pending<B>> {
+    /// Another connection may serve the request, where its body is still to be had.
+    fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<Failure<B>> {
         self.out.payload.cut_off();
-        if self.out.payload.replay() == Replay::Never {
-            return None;
+        match self.out.payload.replay() {
+            Replay::Here | Replay::Elsewhere => Failure::retry(grounds, kind, self.again()),
+            Replay::Never => self.not_replayable(match kind {
+                ErrorKind::Connection(error) => Some(error),
+                _ => None,
+            }),
+            Replay::Failed => Failure::new(kind),
         }
+    }
+
+    /// The request would have to be sent again; `lost` says how its connection was lost, if it was.
+    fn not_replayable(&self, lost: Option<BoxError>) -> Box<Failure<B>> {
+        let kept = self.out.channel().state.environment.limits.replay;
+        Failure::new(ErrorKind::BodyNotReplayable { kept, lost })
+    }
+
+    /// The request once more.
+    fn again(&mut self) -> Pending<B> {
         let payload = std::mem::replace(&mut self.out.payload, Payload::Empty);
         let unsent = self.parts.take();
         let state = &self.out.channel().state;
         let parts = unsent.unwrap_or_else(|| state.saved.restore());
-        let (identity, proxy_identity) = state.logins.identities();
-        Some(Pending { request: Request::from_parts(parts, payload), identity, proxy_identity })
+        Pending { request: Request::from_parts(parts, payload), acting: state.logins.acting().clone() }
     }
 
     fn handshake_begins(&mut self) {

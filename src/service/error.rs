@@ -26,12 +26,14 @@ pub enum ErrorKind {
     Handshake(HandshakeError),
     /// This connection cannot serve the request; the same request on a new connection can.
     NewConnectionNeeded(Renewal),
-    /// The server demands authentication after more of the body has gone than is kept for
-    /// sending it again (in octets). What the server wants is remembered: the same request made
-    /// anew keeps its body back until it is wanted.
+    /// The request has to be sent again, and more of its body has gone than is kept for that (in
+    /// octets): the server demands authentication, or the connection was lost. What the server wants
+    /// is remembered: the same request made anew keeps its body back until it is wanted.
     BodyNotReplayable {
         /// How many octets were kept at the most.
         kept: u64,
+        /// How the connection was lost, if it was.
+        lost: Option<BoxError>,
     },
     /// The provider of credentials failed.
     Credentials(BoxError),
@@ -84,14 +86,20 @@ impl fmt::Display for Error {
                 }
                 Renewal::NotTaken => "the server takes up no further handshake on the connection",
                 Renewal::OtherIdentity => "the connection belongs to another identity",
-                Renewal::LongChallenge => {
-                    "the challenge's body is too long or too slow to be read to its end"
+                Renewal::LongAnswer => {
+                    "the body of an answer in the middle of the handshake is too long or too slow to be read \
+                     to its end"
                 }
                 Renewal::UnfinishedUpload => "the challenge came while the body was still being sent",
                 Renewal::Spoiled => "an earlier handshake on the connection failed",
                 Renewal::Http1Needed => "HTTP/1.1 is needed, and the connection is by HTTP/2",
             }),
-            ErrorKind::BodyNotReplayable { kept } => write!(
+            ErrorKind::BodyNotReplayable { kept, lost: Some(_) } => write!(
+                f,
+                "the connection was lost, and the request cannot be sent again: more than {kept} octets of \
+                 its body have gone"
+            ),
+            ErrorKind::BodyNotReplayable { kept, lost: None } => write!(
                 f,
                 "the server demands authentication, but the request's body has gone and more than {kept} \
                  octets of it; the same request made anew will keep it back"
@@ -113,6 +121,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
             ErrorKind::Connection(error)
+            | ErrorKind::BodyNotReplayable { lost: Some(error), .. }
             | ErrorKind::Credentials(error)
             | ErrorKind::Entropy(error)
             | ErrorKind::Proxy(error)

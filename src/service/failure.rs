@@ -1,5 +1,7 @@
 //! Why a request got no response, and whether another connection may serve it.
 
+use http::Method;
+
 use crate::handshake::{BodyUse, Renewal};
 use crate::mechanism::Moments;
 use crate::service::channel::ChannelState;
@@ -30,11 +32,10 @@ impl<B> Failure<B> {
         Box::new(Self { error: Error::new(kind), retry: None })
     }
 
-    /// The connection cannot serve the request; another one can, where the request is still to be
-    /// had.
-    pub(super) fn renewal(renewal: Renewal, request: Option<Pending<B>>) -> Box<Self> {
-        let mut failure = Self::new(ErrorKind::NewConnectionNeeded(renewal));
-        failure.retry = request.map(|request| (Retry::Renew, request));
+    /// The connection cannot serve the request; another one may, on these grounds.
+    pub(super) fn retry(grounds: Retry, kind: ErrorKind, request: Pending<B>) -> Box<Self> {
+        let mut failure = Self::new(kind);
+        failure.retry = Some((grounds, request));
         failure
     }
 }
@@ -73,7 +74,12 @@ impl Loss {
             state.logins.not_sent();
         }
         let on_trial = !unsent && state.logins.lose_connection(state.environment.instant());
+        // An idle connection may have been about to end; a new one was closed over what it was sent.
+        let is_new = !state.used && self.legs == 0;
+        let can_be_dropped = safe || *state.saved.method() == Method::CONNECT;
+        let by_hint = !unsent && is_new && can_be_dropped && state.logins.drop_hints();
         let retry = match () {
+            () if by_hint => Some(Retry::Renew),
             // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
             () if in_handshake && safe && !on_trial => Some(Retry::Renew),
             () if unsent => Some(Retry::Unsent),

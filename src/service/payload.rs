@@ -25,8 +25,10 @@ pub(super) enum Replay {
     Here,
     /// The last leg is still being uploaded: on another connection.
     Elsewhere,
-    /// Too much has gone, or the body failed.
+    /// Too much has gone.
     Never,
+    /// The body itself failed.
+    Failed,
 }
 
 impl<B> Payload<B> {
@@ -89,7 +91,8 @@ impl<B: Body> Payload<B> {
             Self::Teed(tee) => match tee.progress() {
                 Progress::Ended => Replay::Here,
                 Progress::Streaming => Replay::Elsewhere,
-                Progress::Overflowed | Progress::Failed => Replay::Never,
+                Progress::Overflowed => Replay::Never,
+                Progress::Failed => Replay::Failed,
             },
         }
     }

@@ -1,13 +1,12 @@
-//! A request before it is sent, with the identities it acts as.
+//! A request before it is sent, and who it acts as.
 
 use http::Request;
 
-use crate::handshake::Identity;
+use crate::handshake::Acting;
 use crate::service::payload::Payload;
 
 /// A request that can be sent, for the first time or once more.
 pub(crate) struct Pending<B> {
     pub(crate) request: Request<Payload<B>>,
-    pub(crate) identity: Identity,
-    pub(crate) proxy_identity: Identity,
+    pub(crate) acting: Acting,
 }

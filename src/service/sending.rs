@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use crate::handshake::Identity;
+use crate::handshake::{Acting, Identity};
 use crate::service::channel::Channel;
 use crate::service::conversation::Conversation;
 use crate::service::error::BoxError;
@@ -96,7 +96,7 @@ where
         let ready = std::mem::take(&mut state.ready);
         if !ready || !state.logins.go_on(&identity) {
             let request = request.map(Payload::new);
-            return Self::again(channel, Pending { request, identity, proxy_identity });
+            return Self::again(channel, Pending { request, acting: Acting::new(identity, proxy_identity) });
         }
         if state.saved.save(&request) {
             state.logins.serves(request.method(), request.uri().path());

@@ -137,7 +137,7 @@ async fn a_scheme_that_never_finishes_ends_after_the_legs_it_may_take() {
 }
 
 fn too_long(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NewConnectionNeeded(Renewal::LongChallenge))
+    matches!(error.kind(), ErrorKind::NewConnectionNeeded(Renewal::LongAnswer))
 }
 
 // many

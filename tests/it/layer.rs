@@ -144,8 +144,8 @@ async fn what_needs_another_connection_says_so() {
         (1, Quirk::Http10, Renewal::ClosedAfterChallenge),
         (2, Quirk::Close(Close::Announced), Renewal::ClosedInHandshake),
         (2, Quirk::Close(Close::WithoutAnswer), Renewal::ClosedInHandshake),
-        (1, Quirk::RefusalBody(RefusalBody::Endless), Renewal::LongChallenge),
-        (2, Quirk::RefusalBody(RefusalBody::Large(1 << 20)), Renewal::LongChallenge),
+        (1, Quirk::RefusalBody(RefusalBody::Endless), Renewal::LongAnswer),
+        (2, Quirk::RefusalBody(RefusalBody::Large(1 << 20)), Renewal::LongAnswer),
     ];
     for (leg, quirk, renewal) in quirks {
         let server =

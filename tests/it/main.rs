@@ -31,3 +31,4 @@ mod tokens;
 mod tunnel;
 mod upgrades;
 mod verdicts;
+mod withheld;

@@ -265,7 +265,7 @@ async fn a_proxy_whose_challenges_never_end_is_given_up() {
     for body in [RefusalBody::Large(1 << 20), RefusalBody::Endless] {
         let proxy = tunnelling(Offer::Ntlm).quirk(Quirk::RefusalBody(body)).start().await.expect("a server");
         let error = no_tunnel(tunnels(&proxy, at(&proxy)).build_http(), "http://site.example").await;
-        assert_eq!(renewal(&error), Renewal::LongChallenge);
+        assert_eq!(renewal(&error), Renewal::LongAnswer);
         assert_eq!(proxy.report().connections().len(), 4, "three anew: {}", proxy.report());
     }
 }

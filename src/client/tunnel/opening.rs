@@ -16,7 +16,7 @@ use crate::client::hyper::connection::Connection;
 use crate::client::retries::{Retries, RetryLimits};
 use crate::client::tunnel::error::TunnelErrorKind;
 use crate::client::tunnel::stream::TunnelStream;
-use crate::handshake::{Authenticator, Identity, Outcome};
+use crate::handshake::{Acting, Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
     Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, Pending, Sending,
@@ -47,8 +47,7 @@ impl<C: Connect> Opening<'_, C> {
         let mut pending = Pending {
             request: connect_to(target, identity).map(Payload::new),
             // Nobody is logged in anywhere but at the proxy.
-            identity: Identity::None,
-            proxy_identity: identity.clone(),
+            acting: Acting::new(Identity::None, identity.clone()),
         };
         // Each connection is a new one: one that is found dead is like one that was closed.
         let mut retries = Retries::within(RetryLimits { unsent: 1, restarts: self.max_restarts });

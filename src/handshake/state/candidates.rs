@@ -6,6 +6,7 @@ use crate::challenge::{Challenge, Challenges};
 use crate::credentials::Credentials;
 use crate::handshake::action::{Action, Renewal};
 use crate::handshake::authenticator::LookUp;
+use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::{OnTrial, Pass};
 use crate::handshake::identity::Identity;
@@ -26,6 +27,10 @@ impl Handshake {
             return Action::Deliver(None);
         }
         self.offer(challenges);
+        if self.demand == Demand::Contradictory {
+            // The body has gone twice.
+            self.request.dismiss_all("the server took the first message for the request itself");
+        }
         self.next_candidate(request)
     }
 
@@ -165,7 +170,7 @@ impl Handshake {
             now,
         );
         match pass {
-            Pass::Wait(_) if speaks_first && !self.waits_to_speak_first => Pass::Listen,
+            Pass::Wait(_) if speaks_first && self.opening != Opening::Speaks => Pass::Listen,
             Pass::Wait(turn) => {
                 self.request.waits_since.get_or_insert(now);
                 Pass::Wait(turn)

@@ -21,6 +21,7 @@ impl Handshake {
     /// The challenger answered with its challenge.
     pub(super) fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.challenged(head);
+        self.demand = self.demand.challenged();
         self.unasked = false;
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         if let Some(relay) = &self.relay {

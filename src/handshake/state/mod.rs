@@ -15,6 +15,7 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
+use crate::handshake::demand::{Demand, Held, Opening};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
@@ -50,10 +51,11 @@ pub struct Handshake {
     owner: Option<Identity>,
     /// A first message went by unread on this connection: it speaks when it is asked.
     unasked: bool,
-    /// How the leg that is out, or was the last, treats the body.
-    sent: BodyUse,
-    /// A request that would speak first waits for its turn to.
-    waits_to_speak_first: bool,
+    /// What the request under way has found out that is wanted of it.
+    demand: Demand,
+    /// Whether the leg that is out, or was the last, went without the request's body.
+    held: Held,
+    opening: Opening,
     /// A handshake that was the connection's has failed: the connection ends with the request.
     ends: bool,
     request: Progress,
@@ -119,8 +121,9 @@ impl Handshake {
             state: State::Idle,
             owner: None,
             unasked: false,
-            sent: BodyUse::Carried,
-            waits_to_speak_first: true,
+            demand: Demand::default(),
+            held: Held::Not,
+            opening: Opening::Speaks,
             ends: false,
             request: Progress::new(Identity::None),
         }
@@ -128,31 +131,29 @@ impl Handshake {
 
     /// A request is about to be sent for `identity`.
     pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
-        self.waits_to_speak_first = true;
-        let action = self.begin_request(identity, request);
-        self.noted(action, request)
+        self.begin_as(identity, Opening::Speaks, Demand::default(), request)
     }
 
-    /// The same for a request whose other login holds back a trial: rather than wait for its turn, it
-    /// listens.
-    pub(crate) fn begin_without_waiting(
+    /// The same for a request that may have been on other connections before.
+    pub(crate) fn begin_as(
         &mut self,
         identity: &Identity,
+        opening: Opening,
+        demand: Demand,
         request: RequestContext<'_>,
     ) -> Action {
-        self.waits_to_speak_first = false;
-        let action = self.begin_request(identity, request);
+        self.opening = opening;
+        let action = self.begin_request(identity, demand, request);
         self.noted(action, request)
     }
 
     /// A response came.
     pub fn receive(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.legs += 1;
-        let withheld = self.sent == BodyUse::Withheld && request.has_body;
         let action = match self.challenger {
             _ if head.status == self.challenger.status() => self.challenged(head, request),
             // Whether a proxy lets a leg pass with or without its body is the origin's business.
-            Challenger::Origin if withheld => self.passed_without_body(),
+            Challenger::Origin if self.body_follows(head.status) => self.passed_without_body(request),
             Challenger::Origin | Challenger::Proxy => self.passed(head, request),
         };
         self.noted(action, request)
@@ -168,7 +169,7 @@ impl Handshake {
     fn noted(&mut self, action: Action, request: RequestContext<'_>) -> Action {
         match action {
             Action::Send { authorization, body } => {
-                self.sent = body;
+                self.held = self.holds(body);
                 if let State::Sent(run) = &mut self.state {
                     if run.started {
                         run.start(request.moments.instant());
@@ -209,9 +210,45 @@ impl Handshake {
         }
     }
 
+    /// Whether, and why, a leg of this challenger's that treats the body so goes without it.
+    pub(crate) fn holds(&self, body: BodyUse) -> Held {
+        match (body, self.demand) {
+            (BodyUse::Carried, _) => Held::Not,
+            (BodyUse::Withheld, Demand::Unknown | Demand::Nothing) => Held::OnAHint,
+            (BodyUse::Withheld, Demand::Login | Demand::Contradictory) => Held::OnDemand,
+        }
+    }
+
     /// The leg treats the body otherwise than this challenger alone would have it.
-    pub(crate) fn sent_with(&mut self, body: BodyUse) {
-        self.sent = body;
+    pub(crate) fn sent_with(&mut self, held: Held) {
+        self.held = held;
+    }
+
+    /// Whether the body that was held back is to follow an answer with this status, which is no
+    /// challenge. A success is not the answer to a request whose body the server has not seen. Any
+    /// other answer is, where the server has asked for the leg; where it has not, the hint was wrong.
+    pub(crate) fn body_follows(&self, status: StatusCode) -> bool {
+        match self.held {
+            Held::Not => false,
+            Held::OnAHint => true,
+            Held::OnDemand => status.is_success(),
+        }
+    }
+
+    /// What the request under way has found out that is wanted of it.
+    pub(crate) fn demand(&self) -> Demand {
+        self.demand
+    }
+
+    /// The leg that is out spoke unasked and showed nothing of a secret: the request can go without.
+    /// Tells whether that is so, and remembers it for the request.
+    pub(crate) fn drop_hint(&mut self) -> bool {
+        let spoke_first = matches!(&self.state, State::Sent(run) if run.spoke_first && !run.started);
+        let is_hint = self.demand == Demand::Unknown && (spoke_first || self.held == Held::OnAHint);
+        if is_hint {
+            self.demand = self.demand.let_through();
+        }
+        is_hint
     }
 
     /// The leg that was to be sent was not.
@@ -226,8 +263,9 @@ impl Handshake {
         matches!(&self.state, State::Sent(run) if run.is_on_trial())
     }
 
-    fn begin_request(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
+    fn begin_request(&mut self, identity: &Identity, demand: Demand, request: RequestContext<'_>) -> Action {
         if self.go_on(identity) {
+            self.demand = demand;
             self.serves(request.method, request.target.path());
             return Action::bare();
         }
@@ -236,9 +274,13 @@ impl Handshake {
         }
         let same_identity = self.request.identity == *identity;
         self.request = Progress::new(identity.clone());
+        self.demand = demand;
+        let listens = self.unasked || self.opening == Opening::Listens || demand.is_for_nothing();
         let wants = self.memory.wants(request.target.path());
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Standing(run) if same_identity && wants.as_ref().is_some_and(|it| run.is_wanted(it)) => {
+            State::Standing(run)
+                if same_identity && !listens && wants.as_ref().is_some_and(|it| run.is_wanted(it)) =>
+            {
                 return self.repeat(run, request);
             }
             State::Unsettled(unsettled) => {
@@ -261,7 +303,7 @@ impl Handshake {
             self.owner = Some(identity.clone());
             return Action::bare();
         }
-        if self.unasked || *identity == Identity::None {
+        if listens || *identity == Identity::None {
             return Action::bare();
         }
         let (scheme, realm) = match wants {
@@ -291,6 +333,7 @@ impl Handshake {
             self.request.is_spent = false;
         }
         self.request.legs = 0;
+        self.demand = Demand::default();
         true
     }
 

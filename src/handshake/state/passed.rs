@@ -16,12 +16,22 @@ use crate::scheme::{Proof, Reply, RequestContext, SchemeError};
 
 impl Handshake {
     /// Not the answer to the request, whose body the server has not seen.
-    pub(super) fn passed_without_body(&mut self) -> Action {
-        self.unasked = true;
-        if let State::Sent(_) = self.state {
-            self.state = State::Idle;
-        }
+    pub(super) fn passed_without_body(&mut self, request: RequestContext<'_>) -> Action {
+        self.state = match std::mem::replace(&mut self.state, State::Idle) {
+            State::Sent(mut run) => {
+                run.end(Evidence::Nothing, request.moments.instant());
+                State::Idle
+            }
+            other => other,
+        };
+        self.let_through();
         self.send_within_bounds(None, BodyUse::Carried)
+    }
+
+    /// A first message was answered, and not by a challenge.
+    fn let_through(&mut self) {
+        self.unasked = true;
+        self.demand = self.demand.let_through();
     }
 
     /// Not a challenge of this challenger: whatever was sent has been taken, or was not needed.
@@ -49,7 +59,7 @@ impl Handshake {
     fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         if run.expects == Expects::Challenge {
             // The request needed no login; the server did not look at the first message.
-            self.unasked = true;
+            self.let_through();
             run.end(Evidence::Nothing, request.moments.instant());
             return Action::Deliver(None);
         }

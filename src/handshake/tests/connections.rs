@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::*;
-use BodyUse::{Carried, Withheld};
+use BodyUse::Carried;
 
 /// A connection that carol has logged in on, and its server.
 fn established(authenticator: &Authenticator) -> (Connection, Server) {
@@ -211,33 +211,6 @@ fn basic_speaks_first_for_its_user_and_never_for_the_next() {
 }
 
 #[test]
-fn a_leg_that_expects_a_challenge_leaves_the_body_at_home() {
-    let mut connection = Connection::new(&using([ntlm()]).build()).with_body();
-    connection.begin().bare();
-    assert_eq!(connection.receive(&unauthorized(&["NTLM"])).leg().1, Withheld);
-    assert_eq!(connection.receive(&type_2()).leg().1, Carried);
-    assert_eq!(connection.receive(&status(201)).login().legs, 3);
-}
-
-#[test]
-fn an_answer_to_a_withheld_body_is_not_delivered_and_the_connection_no_longer_speaks_first() {
-    let authenticator = using([ntlm()]).declare(mail(), "NTLM").build();
-    for answer in [ok(), status(302), status(500)] {
-        let mut connection = Connection::new(&authenticator).with_body();
-        assert_eq!(connection.begin().leg().1, Withheld);
-        connection.receive(&answer).bare();
-        connection.receive(&ok()).plain();
-        assert_eq!(connection.legs, 2);
-        // The server does not want it, so each further request takes one leg.
-        connection.begin().bare();
-        connection.receive(&ok()).plain();
-        // Until it asks.
-        connection.begin().bare();
-        assert_eq!(connection.receive(&unauthorized(&["NTLM"])).leg().0, "NTLM");
-    }
-}
-
-#[test]
 fn a_wrong_final_token_fails() {
     let mut connection = Connection::new(&using([negotiate()]).build());
     let error = connection.converse(&mut Server::negotiate(ServerMic::Wrong)).error();
@@ -290,21 +263,6 @@ fn endless_challenges_end() {
     assert!(matches!(error, HandshakeError::TooManyLegs(5)), "{error:?}");
     assert_eq!(connection.legs, 5);
     assert!(!connection.handshake.is_reusable());
-}
-
-#[test]
-fn a_server_that_alternates_between_answers_and_challenges_ends_too() {
-    let authenticator = using([ntlm()]).max_legs(6).build();
-    let mut connection = Connection::new(&authenticator).with_body();
-    let mut said = connection.begin();
-    let error = loop {
-        match said {
-            Said::Send(None, _) => said = connection.receive(&unauthorized(&["NTLM"])),
-            Said::Send(Some(_), _) => said = connection.receive(&ok()),
-            _ => break said.error(),
-        }
-    };
-    assert!(matches!(error, HandshakeError::TooManyLegs(6)), "{error:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::handshake::ProxyOutcome;
-use crate::handshake::logins::{Logins, WireRequest};
+use crate::handshake::logins::{Acting, Logins, WireRequest};
 
 /// The connection, with somebody who runs its steps.
 struct Pair {
@@ -37,7 +37,7 @@ impl Pair {
 
     fn begin(&mut self) -> Both {
         let (origin, proxy) = (Identity::Credentials(carol()), Identity::Credentials(dave()));
-        self.drive(None, |logins, request| logins.begin(origin, proxy, request))
+        self.drive(None, |logins, request| logins.begin(Acting::new(origin, proxy), request))
     }
 
     fn receive(&mut self, response: &Response<()>) -> Both {
@@ -224,4 +224,80 @@ fn nobody_waits_for_a_turn_who_holds_one_that_has_not_been_used() {
     assert_eq!(sent(second.begin()), leg("Basic", "-", Carried));
     let challenged = second.receive(&unauthorized(&["Basic realm=o"]));
     assert!(matches!(challenged, Both::Wait), "{challenged:?}");
+}
+
+/// A proxy that is declared to want NTLM, and a POST with a body.
+fn declared() -> Pair {
+    let builder = using([ntlm(), basic()]).dangerous_secrets_over_plain_http(true);
+    let mut pair = Pair::new(&builder.declare_proxy(proxy(), "NTLM").build());
+    (pair.has_body, pair.method) = (true, Method::POST);
+    pair
+}
+
+#[test]
+fn what_answers_a_proxys_leg_that_nobody_asked_for_costs_no_body() {
+    for code in [200, 302, 400, 404, 411, 503] {
+        let mut pair = declared();
+        assert_eq!(sent(pair.begin()), leg("NTLM", "-", Withheld));
+        assert_eq!(sent(pair.receive(&status(code))), leg("-", "-", Carried));
+        delivered(pair.receive(&status(code)));
+    }
+}
+
+#[test]
+fn what_answers_a_proxys_leg_that_was_asked_for_is_delivered_unless_it_is_a_success() {
+    for code in [302, 400, 404, 411, 503] {
+        let mut pair = Pair::new(&both());
+        (pair.has_body, pair.method) = (true, Method::POST);
+        assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+        assert_eq!(sent(pair.receive(&required(&["NTLM"]))), leg("NTLM", "-", Withheld));
+        delivered(pair.receive(&status(code)));
+    }
+    let mut pair = Pair::new(&both());
+    (pair.has_body, pair.method) = (true, Method::POST);
+    sent(pair.begin());
+    sent(pair.receive(&required(&["NTLM"])));
+    assert_eq!(sent(pair.receive(&ok())), leg("-", "-", Carried), "the body follows");
+    let (outcome, _) = delivered(pair.receive(&required(&["NTLM"])));
+    assert!(matches!(outcome, Some(Outcome::Refused(_))), "{outcome:?}");
+}
+
+#[test]
+fn the_origins_challenge_to_a_leg_that_was_the_proxys_alone_is_answered() {
+    let mut pair = declared();
+    assert_eq!(sent(pair.begin()), leg("NTLM", "-", Withheld));
+    assert_eq!(sent(pair.receive(&unauthorized(&["Basic realm=o"]))), leg("-", "Basic", Carried));
+    let (outcome, of_proxy) = delivered(pair.receive(&ok()));
+    assert!(matches!(outcome, Some(Outcome::LoggedIn(login)) if login.challenger == Challenger::Origin));
+    assert!(of_proxy.is_none(), "{of_proxy:?}");
+}
+
+#[test]
+fn a_get_that_a_proxy_lets_through_takes_one_leg() {
+    let mut pair = declared();
+    (pair.has_body, pair.method) = (false, Method::GET);
+    assert_eq!(sent(pair.begin()), leg("NTLM", "-", Carried));
+    delivered(pair.receive(&ok()));
+}
+
+#[test]
+fn what_a_request_has_found_out_goes_along_to_another_connection() {
+    let authenticator = using([ntlm()]).declare(plain_mail(), "NTLM").declare_proxy(proxy(), "NTLM").build();
+    let mut pair = Pair::new(&authenticator);
+    (pair.has_body, pair.method) = (true, Method::POST);
+    assert_eq!(sent(pair.begin()), leg("NTLM", "-", Withheld));
+    // The proxy wants nothing. The origin is not known to be within reach of a login by connection.
+    assert_eq!(sent(pair.receive(&ok())), leg("-", "-", Carried));
+    let acting = pair.logins.acting().clone();
+    let mut next = Pair::new(&authenticator);
+    (next.has_body, next.method) = (true, Method::POST);
+    assert_eq!(
+        sent(next.drive(None, |logins, request| logins.begin(acting, request))),
+        leg("-", "-", Carried)
+    );
+    // Another request has not found it out.
+    assert_eq!(
+        sent(Pair { has_body: true, ..Pair::new(&authenticator) }.begin()),
+        leg("NTLM", "-", Withheld)
+    );
 }

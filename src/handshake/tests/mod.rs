@@ -2,6 +2,7 @@
 //! answers made by hand where a server misbehaves.
 
 mod bindings;
+mod bodies;
 mod choosing;
 mod connections;
 mod digest;
