@@ -14,21 +14,23 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use legwork::client::hyper::ClientBuilder;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
-use legwork::handshake::AuthenticatorBuilder;
+use legwork::handshake::{AuthenticatorBuilder, Renewal};
 use legwork::protection_space::Challenger;
-use legwork::service::{BoxFuture, Error};
+use legwork::service::{AuthenticateLayer, BoxFuture, ConnectionInfo, Error, ErrorKind};
 use legwork::testing::{Builder, Close, DigestAcceptor, Offer, Quirk, ScramAcceptor, Server, Users, When};
 use legwork::{Client, Credentials, Origin};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tower::Layer;
 
+use crate::leaf::{self, Leaf};
 use crate::support::*;
 
 /// How the client came to expect a login.
@@ -478,4 +480,38 @@ async fn each_answer_is_the_callers_over_reqwest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_answer_is_the_callers_over_the_legacy_client() {
     holds(Way::Legacy).await;
+}
+
+// The layer has one connection: what needs another one says so.
+#[tokio::test]
+async fn each_answer_is_the_callers_over_one_connection() {
+    for known in [Known::Challenged, Known::Declared] {
+        for answer in ANSWERS.into_iter().filter(|answer| matches!(answer, Answer::Status(_) | Answer::Long))
+        {
+            let (scheme, sent, way) = (Scheme::Ntlm, Sent::Whole, Way::Hyper);
+            let cell = Cell { known, answer, scheme, sent, way };
+            let peer = Peer::start(cell).await;
+            let info = ConnectionInfo::new(peer.origin.clone());
+            let layer = AuthenticateLayer::new(cell.authenticator(&peer).build(), info);
+            let mut service = layer.layer(Leaf::connect(&peer.server).await);
+            let path = format!("/status/{}", answer.status().expect("an answer"));
+            let post =
+                Request::post(path).header("host", "lab").body(Full::from(CONTENT)).expect("a request");
+            let result = leaf::send(&mut service, post).await;
+            let expected = cell.expected();
+            let report = peer.server.report();
+            if answer == Answer::Long {
+                let error = result.expect_err("too long to be read");
+                let needed = ErrorKind::NewConnectionNeeded(Renewal::LongAnswer);
+                assert_eq!(format!("{:?}", error.kind()), format!("{needed:?}"));
+            } else {
+                let status = result.expect("a response").status().as_u16();
+                assert_eq!(
+                    (Some(status), report.legs().count()),
+                    (expected.status, expected.legs),
+                    "{cell:?}"
+                );
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The same through reqwest, which tells the certificate with a response.
 
 use legwork::client::reqwest::Client as ReqwestClient;
+use legwork::testing::{Quirk, When};
 
 use super::*;
 
@@ -34,6 +35,27 @@ async fn logins_by_reqwest_over_rustls_are_bound_to_the_certificate() {
                 client(&https, move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone()));
             is_bound(&https, &client, certificate).await;
         }
+    }
+}
+
+/// The bindings are not known before the first response: it is a leg without the body.
+#[tokio::test]
+async fn what_answers_the_leg_that_asks_for_the_bindings_costs_no_request() {
+    let tls = trusting(CERTIFICATES);
+    for status in [200, 204, 302, 400, 404, 411, 503] {
+        let server = server([Offer::Ntlm]).quirk_when(When::path("/status"), Quirk::Open);
+        let https = Https::start(server, RSA).await;
+        let origin = legwork::Origin::from_uri(&https.uri("/")).expect("an origin");
+        let (authenticator, tls) = (https.authenticator().declare(origin, "NTLM"), tls.clone());
+        let client = Client::builder(authenticator.build())
+            .build_reqwest(move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone()))
+            .expect("settings that fit");
+        let post = client.post(https.uri(&format!("/status/{status}")).to_string()).body("twelve bytes");
+        let response = without_hanging(post.send()).await.expect("a response");
+        assert_eq!(response.status(), status);
+        let report = https.report();
+        let legs: Vec<_> = report.legs().map(|leg| (leg.authorization.is_some(), leg.body_octets)).collect();
+        assert_eq!(legs, [(false, 0), (false, 12)], "{report}");
     }
 }
 
