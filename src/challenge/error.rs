@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::DecodeError;
 
-/// Why a challenge was left out, or its token cannot be decoded. Holds no value and no token.
+/// Why a challenge is not well-formed, or its token cannot be decoded. Holds no value and no token.
 ///
 /// Positions count from 0: octets in the field value, and field lines among those of one name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,6 +26,30 @@
 //! recipients disagree about which one counts: with two realms a user might see one and log in to
 //! the other.
 //!
+//! # What can be read of a malformed challenge
+//!
+//! Basic and Bearer can be answered without any parameter, and what embedded devices and gateways
+//! send is often malformed. So a malformed challenge is kept [beside](Challenges::malformed) the
+//! well-formed ones if its scheme is legible, which is followed by white space, a comma or nothing.
+//! Schemes that need parameters never see it. Its parameters are read by these rules:
+//!
+//! - A parameter begins with a name and `=`, at the beginning of a list element or behind white
+//!   space outside quotes. What belongs to no parameter is passed over.
+//! - A value in quotes ends with its quote, or where that is missing with the line.
+//! - Any other value goes up to the next parameter or comma, without the white space around it.
+//! - A parameter without a value, or with a control character in it, is left out. Of those that occur
+//!   twice the first counts, and a token68 beside parameters counts for nothing.
+//!
+//! | field value | realm | also |
+//! |---|---|---|
+//! | `Basic realm=my realm` | `my realm` | |
+//! | `Basic realm=cam@host/1` | `cam@host/1` | |
+//! | `Basic realm="x, y` | `x, y` | |
+//! | `Basic realm="a" charset="UTF-8"` | `a` | `charset`: `UTF-8` |
+//! | `Basic realm=Hall, realm="Yard"` | `Hall` | |
+//! | `Bearer authorization_uri=https://a/b resource_id=https://c` | | both, as they are |
+//! | `Basic my realm` | | |
+//!
 //! # More lenient than the ABNF
 //!
 //! - A tab separates the scheme from what follows, alone or beside spaces: `NTLM\tTlRM`.
@@ -52,13 +76,17 @@
 //! let ntlm = challenges.iter().find(|challenge| challenge.is("ntlm")).expect("it is offered");
 //! assert_eq!(ntlm.token()?.as_deref(), Some(&b"NTLMSSP\0\x02"[..]));
 //!
-//! // A broken challenge does not hide its neighbours.
+//! // A malformed challenge does not hide its neighbours.
 //! let challenges = Challenges::from_value(b"Digest realm=, nonce=\"x\", Basic realm=\"lab\"");
 //! assert_eq!(challenges.iter().next().and_then(|basic| basic.realm()).as_deref(), Some("lab"));
 //! assert_eq!(
 //!     challenges.errors()[0].to_string(),
 //!     "Digest challenge: parameters beside a token68, at octet 15 of field line 0",
 //! );
+//!
+//! // What can be read of it does for Basic.
+//! let challenges = Challenges::from_value(b"Basic realm=front door");
+//! assert_eq!(challenges.malformed()[0].realm().as_deref(), Some("front door"));
 //! # Ok::<(), legwork::challenge::ChallengeError>(())
 //! ```
 
@@ -94,6 +122,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[derive(Clone, Debug, Default)]
 pub struct Challenges {
     challenges: Vec<Challenge>,
+    malformed: Vec<Challenge>,
     errors: Vec<ChallengeError>,
 }
 
@@ -140,8 +169,16 @@ impl Challenges {
         self.challenges.is_empty()
     }
 
-    /// What was malformed, in the order received: one error for each challenge left out, and one
-    /// last if a limit ended the reading.
+    /// The malformed challenges whose scheme is legible, in the order received, with the
+    /// [parameters that can be read](self#what-can-be-read-of-a-malformed-challenge): for schemes
+    /// that need none.
+    pub fn malformed(&self) -> &[Challenge] {
+        &self.malformed
+    }
+
+    /// What was malformed, in the order received: one error for each challenge that is not
+    /// well-formed, and one last if a limit ended the reading. Those that name a scheme are of the
+    /// challenges in [`malformed`](Self::malformed).
     pub fn errors(&self) -> &[ChallengeError] {
         &self.errors
     }

@@ -23,8 +23,10 @@ enum Open {
     #[default]
     Nothing,
     Challenge(Challenge),
-    /// Its error is recorded; its parameters are passed over.
-    Broken,
+    /// Its error is recorded; it is read on for what is legible.
+    Malformed(Challenge),
+    /// Its error is recorded; it has no scheme, and its parameters are passed over.
+    Illegible,
 }
 
 /// What is wrong, and at which octet of the line.
@@ -72,48 +74,80 @@ impl Parser {
         let start = element.at;
         if element.begins_param() {
             self.error(None, (ChallengeErrorKind::MissingScheme, start));
-            return Open::Broken;
+            return Open::Illegible;
         }
         let scheme = element.token();
         if scheme.is_empty() {
             self.error(None, (ChallengeErrorKind::InvalidScheme, start));
-            return Open::Broken;
+            return Open::Illegible;
         }
+        // Only what is separated belongs to a scheme: `Basic"x"` and `Basic/1` name another one, or none.
+        if element.whitespace() == 0 && !element.is_empty() {
+            self.error(None, element.unexpected());
+            return Open::Illegible;
+        }
+        let challenge =
+            Challenge { scheme: scheme.to_owned(), line: self.line, body: Body::Params(Params::default()) };
         match body(element) {
-            Ok(body) => Open::Challenge(Challenge { scheme: scheme.to_owned(), line: self.line, body }),
-            Err(fault) => {
-                self.error(Some(scheme), fault);
-                Open::Broken
-            }
+            Ok(body) => Open::Challenge(Challenge { body, ..challenge }),
+            Err(fault) => self.malformed(challenge, element, fault),
         }
     }
 
     /// A parameter after a comma.
     fn param(&mut self, element: Cursor<'_>) {
-        let Open::Challenge(challenge) = &mut self.open else { return };
-        let start = element.at;
-        let added = match &mut challenge.body {
-            Body::Token68 { .. } => Err((ChallengeErrorKind::TokenAndParams, start)),
-            Body::Params(params) => {
-                param(element).and_then(|param| params.push(param).map_err(|kind| (kind, start)))
+        self.open = match mem::take(&mut self.open) {
+            Open::Challenge(mut challenge) => match challenge.add(element) {
+                Ok(()) => Open::Challenge(challenge),
+                Err(fault) => self.malformed(challenge, element, fault),
+            },
+            Open::Malformed(mut challenge) => {
+                challenge.add_legible(element);
+                Open::Malformed(challenge)
             }
+            open @ (Open::Nothing | Open::Illegible) => open,
         };
-        if let Err(fault) = added {
-            let scheme = mem::take(&mut challenge.scheme);
-            self.error(Some(&scheme), fault);
-            self.open = Open::Broken;
-        }
+    }
+
+    /// The open challenge, which this element shows to be malformed.
+    fn malformed(&mut self, mut challenge: Challenge, element: Cursor<'_>, fault: Fault) -> Open {
+        self.error(Some(&challenge.scheme), fault);
+        challenge.add_legible(element);
+        Open::Malformed(challenge)
     }
 
     /// Nothing more belongs to the open challenge.
     fn close(&mut self) {
-        if let Open::Challenge(challenge) = mem::take(&mut self.open) {
-            self.read.challenges.push(challenge);
+        match mem::take(&mut self.open) {
+            Open::Challenge(challenge) => self.read.challenges.push(challenge),
+            Open::Malformed(challenge) => self.read.malformed.push(challenge),
+            Open::Nothing | Open::Illegible => {}
         }
     }
 
     fn error(&mut self, scheme: Option<&str>, (kind, offset): Fault) {
         self.read.errors.push(ChallengeError::new(kind, scheme, self.line, offset));
+    }
+}
+
+impl Challenge {
+    /// Adds a well-formed parameter.
+    fn add(&mut self, element: Cursor<'_>) -> Result<(), Fault> {
+        let start = element.at;
+        match &mut self.body {
+            Body::Token68 { .. } => Err((ChallengeErrorKind::TokenAndParams, start)),
+            Body::Params(params) => params.push(param(element)?).map_err(|kind| (kind, start)),
+        }
+    }
+
+    /// Adds the parameters that are legible in an element. They take the place of a token68.
+    fn add_legible(&mut self, element: Cursor<'_>) {
+        if let Body::Token68 { .. } = self.body {
+            self.body = Body::Params(Params::default());
+        }
+        if let Body::Params(params) = &mut self.body {
+            legible_params(params, element);
+        }
     }
 }
 
@@ -126,14 +160,10 @@ pub(super) fn params(params: &mut Params, value: &[u8]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What follows the scheme.
-fn body(mut rest: Cursor<'_>) -> Result<Body, Fault> {
+/// What follows the scheme and white space.
+fn body(rest: Cursor<'_>) -> Result<Body, Fault> {
     if rest.is_empty() {
         return Ok(Body::Params(Params::default()));
-    }
-    // Only a separated body is one: `Basic"x"` is not a scheme with something behind it.
-    if rest.whitespace() == 0 {
-        return Err(rest.unexpected());
     }
     if let Some(text) = rest.as_token68() {
         return Ok(Body::Token68 { text: text.to_owned(), offset: rest.at });
@@ -168,6 +198,25 @@ fn param(mut element: Cursor<'_>) -> Result<Param, Fault> {
     if element.is_empty() { Ok(Param { name: name.to_owned(), value }) } else { Err(element.unexpected()) }
 }
 
+/// The parameters that can be read in an element of a malformed challenge, by the rules of
+/// [`challenge`](super). Of those that occur twice the first counts.
+fn legible_params(params: &mut Params, mut element: Cursor<'_>) {
+    while !element.is_empty() {
+        if !element.begins_param() {
+            element.word();
+            element.whitespace();
+            continue;
+        }
+        let name = element.token();
+        element.whitespace();
+        element.eat(b'=');
+        if let Some(value) = element.legible_value() {
+            // What is too much, or there already, is left out.
+            let _ = params.push(Param { name: name.to_owned(), value });
+        }
+    }
+}
+
 /// The list's elements without the white space around them; empty ones are passed over
 /// (RFC 9110, section 5.6.1.2).
 fn elements(value: &[u8]) -> impl Iterator<Item = Cursor<'_>> {
@@ -183,18 +232,37 @@ fn elements(value: &[u8]) -> impl Iterator<Item = Cursor<'_>> {
 
 /// The next comma outside quotes, or the end.
 fn element_end(value: &[u8], start: usize) -> usize {
+    find_outside_quotes(value, start, |octet| octet == b',')
+}
+
+/// Where such an octet is, if it is outside quotes as `start` is; else the end.
+fn find_outside_quotes(octets: &[u8], start: usize, wanted: impl Fn(u8) -> bool) -> usize {
     let mut at = start;
     let mut quoted = false;
-    while at < value.len() {
-        match value[at] {
-            b',' if !quoted => return at,
+    while at < octets.len() {
+        match octets[at] {
+            octet if !quoted && wanted(octet) => return at,
             b'\\' if quoted => at += 1,
             b'"' => quoted = !quoted,
             _ => {}
         }
         at += 1;
     }
-    value.len()
+    octets.len()
+}
+
+/// The text of a quoted string, after its first quote, up to its last one or the end.
+fn unquoted(text: &[u8]) -> Vec<u8> {
+    let mut octets = text.iter().copied();
+    let mut value = Vec::new();
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'"' => break,
+            b'\\' => value.extend(octets.next()),
+            _ => value.push(octet),
+        }
+    }
+    value
 }
 
 /// A place in a list element. Offsets are those of the field value.
@@ -260,9 +328,31 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
-    /// What may stand in a quoted string: anything but control characters.
+    /// An octet of a quoted string.
     fn text(&self, octet: u8) -> Result<u8, Fault> {
-        if octet == b'\t' || !octet.is_ascii_control() { Ok(octet) } else { Err(self.unexpected()) }
+        if is_text(octet) { Ok(octet) } else { Err(self.unexpected()) }
+    }
+
+    /// Passes over what is up to white space outside quotes.
+    fn word(&mut self) {
+        self.at = find_outside_quotes(self.octets, self.at, is_space);
+    }
+
+    /// The value of a malformed challenge's parameter; the cursor moves from the `=` to the next one.
+    fn legible_value(&mut self) -> Option<Vec<u8>> {
+        let mut is_separated = self.whitespace() > 0;
+        let (start, mut end) = (self.at, self.at);
+        while !(self.is_empty() || is_separated && self.begins_param()) {
+            self.word();
+            end = self.at;
+            is_separated = self.whitespace() > 0;
+        }
+        let value = match &self.octets[start..end] {
+            [] => return None,
+            [b'"', text @ ..] => unquoted(text),
+            text => text.to_vec(),
+        };
+        value.iter().copied().all(is_text).then_some(value)
     }
 
     fn begins_param(mut self) -> bool {
@@ -298,6 +388,11 @@ impl<'a> Cursor<'a> {
     fn missing_value(&self) -> Fault {
         if self.is_empty() { (ChallengeErrorKind::MissingValue, self.at) } else { self.unexpected() }
     }
+}
+
+/// What may stand in a quoted string: anything but control characters.
+fn is_text(octet: u8) -> bool {
+    octet == b'\t' || !octet.is_ascii_control()
 }
 
 /// `OWS` and `BWS` (RFC 9110, section 5.6.3).

@@ -139,12 +139,61 @@ fn a_broken_challenge_leaves_its_neighbours() {
     fails("X, A b=\"c\"d, Y", &["X", "Y"], UnexpectedOctet, a, 10);
     fails("X, A b=\"\x01, Z\", c=d, Y", &["X", "Y"], UnexpectedOctet, a, 8);
     fails("X, A b=c/d, Y", &["X", "Y"], UnexpectedOctet, a, 8);
-    fails("X, A/b c=d, e=f, Y", &["X", "Y"], UnexpectedOctet, a, 4);
-    fails("X, A/b, Y", &["X", "Y"], UnexpectedOctet, a, 4);
+    fails("X, A/b c=d, e=f, Y", &["X", "Y"], UnexpectedOctet, None, 4);
+    fails("X, A/b, Y", &["X", "Y"], UnexpectedOctet, None, 4);
     fails("X, A \"b, Z\", Y", &["X", "Y"], UnexpectedOctet, a, 5);
     fails("X, A b=c, REALM=d, realm=e, Y", &["X", "Y"], DuplicateParam, a, 19);
     fails("X, \"A, Z\", c=d, Y", &["X", "Y"], InvalidScheme, None, 3);
     fails("a=b, c=d, Y", &["Y"], MissingScheme, None, 0);
+}
+
+/// What can be read of a value whose challenges are all malformed.
+#[track_caller]
+fn salvages(value: &str, expected: &[&str]) {
+    let challenges = Challenges::from_value(value.as_bytes());
+    assert_eq!(challenges.malformed().iter().map(shape).collect::<Vec<_>>(), expected, "{value:?}");
+    assert!(challenges.is_empty(), "{value:?}");
+    let named = challenges.errors().iter().filter_map(|error| error.scheme());
+    assert!(named.eq(challenges.malformed().iter().map(Challenge::scheme)), "{value:?}");
+}
+
+#[test]
+fn what_can_be_read_of_a_malformed_challenge_is_kept_beside_the_others() {
+    salvages("Basic realm=my realm", &["Basic{realm:my realm}"]);
+    salvages("Basic realm = my  realm\t", &["Basic{realm:my  realm}"]);
+    salvages("Basic realm=cam@host/1", &["Basic{realm:cam@host/1}"]);
+    salvages("Basic realm=\"x, Basic realm=y ", &["Basic{realm:x, Basic realm=y}"]);
+    salvages(r#"Basic realm="x \"y\"#, &["Basic{realm:x \\\"y}"]);
+    salvages("Basic realm=\"a\" charset=\"UTF-8\"", &["Basic{realm:a,charset:UTF-8}"]);
+    salvages("Basic realm=a b charset = UTF-8", &["Basic{realm:a b,charset:UTF-8}"]);
+    salvages("Basic realm=\"a\"b c, charset=x/y", &["Basic{realm:a,charset:x/y}"]);
+    salvages("Basic realm=a=b", &["Basic{realm:a=b}"]);
+    salvages("Basic realm= charset=x", &["Basic{charset:x}"]);
+    salvages("Basic realm=\"\" x", &["Basic{realm:}"]);
+    salvages("Basic my realm, charset=x", &["Basic{charset:x}"]);
+    salvages("Basic YWJj, realm=x", &["Basic{realm:x}"]);
+    salvages("Basic realm=Hall, charset=x, REALM=\"Yard\"", &["Basic{realm:Hall,charset:x}"]);
+    salvages("Basic realm=\"\x01\" charset=x", &["Basic{charset:x}"]);
+    salvages("A \"b, Basic realm=x\"", &["A"]);
+    salvages("A x\"y z=1, Basic realm=x\"w v=2, A b c", &["A{v:2}", "A"]);
+    salvages(
+        "Bearer authorization_uri=https://a.example/b?c=d resource_id=https://e.example",
+        &["Bearer{authorization_uri:https://a.example/b?c=d,resource_id:https://e.example}"],
+    );
+    // No scheme, or none that is legible.
+    salvages("realm=my realm", &[]);
+    salvages("Basic/1 realm=my realm", &[]);
+    salvages("Basic\"1\", realm=my realm", &[]);
+}
+
+#[test]
+fn what_can_be_read_has_the_limits_of_a_challenge() {
+    let params: String = (0..100).map(|i| format!(" p{i}=v")).collect();
+    let challenges = Challenges::from_value(format!("A{params}, q=w, B").as_bytes());
+    assert_eq!(challenges.malformed()[0].params().count(), Challenges::MAX_PARAMS);
+    assert_eq!((challenges.iter().count(), challenges.errors().len()), (1, 1));
+    let challenges = Challenges::from_value("A b c,".repeat(1000).as_bytes());
+    assert_eq!(challenges.malformed().len(), Challenges::MAX_CHALLENGES);
 }
 
 #[test]
@@ -199,13 +248,13 @@ fn debug_shows_scheme_and_sizes_alone() {
     assert_eq!(
         text,
         "Challenges { challenges: [Challenge { scheme: \"NTLM\", token68: 4 octets }, \
-         Challenge { scheme: \"Basic\", params: 2 of 8 octets }], errors: [] }",
+         Challenge { scheme: \"Basic\", params: 2 of 8 octets }], malformed: [], errors: [] }",
     );
 }
 
 #[test]
 fn the_worst_value_takes_linear_time() {
-    for pattern in ["\"", "\\", ",", "a", " ", "a=", "a ", "=", "\"\\", "a=\"b\","] {
+    for pattern in ["\"", "\\", ",", "a", " ", "a=", "a ", "=", "\"\\", "a=\"b\",", " a=", " =", "a\" "] {
         let value = format!("A b=\"c\", {}", pattern.repeat(120_000 / pattern.len()));
         let begun = Instant::now();
         let challenges = Challenges::from_value(value.as_bytes());

@@ -1,5 +1,7 @@
-//! `legwork::challenge` against the ABNF, and what must hold for malformed values too.
+//! `legwork::challenge` against the ABNF and its own rules, and what must hold for malformed values
+//! too.
 
+pub mod legible;
 pub mod reference;
 #[cfg(test)]
 mod tests;
@@ -17,7 +19,34 @@ pub fn check(value: &[u8]) -> Option<bool> {
     check_errors(value);
     check_lines(value);
     check_resynchronisation(value);
-    (value.len() <= REFERENCE_OCTETS).then(|| check_against_reference(value))
+    (value.len() <= REFERENCE_OCTETS).then(|| {
+        check_each_challenge(value);
+        check_against_reference(value)
+    })
+}
+
+/// Each challenge for itself: what is well-formed is read as if it stood alone, and of what is not
+/// there is an error and what is legible.
+fn check_each_challenge(value: &[u8]) {
+    let ours = Challenges::from_value(value);
+    if is_limited(&ours) {
+        return;
+    }
+    let (mut well_formed, mut malformed, mut schemes) = (Vec::new(), Vec::new(), Vec::new());
+    for elements in legible::elements(value) {
+        match reference::parse(&elements.join(&b", "[..])).filter(|challenges| within_limits(challenges)) {
+            Some(challenges) => well_formed.extend(challenges),
+            None => {
+                let read = legible::read(&elements);
+                schemes.push(read.as_ref().map(|challenge| challenge.scheme.clone()));
+                malformed.extend(read);
+            }
+        }
+    }
+    assert_eq!(read(&ours), well_formed, "{}", value.escape_ascii());
+    assert_eq!(read(ours.malformed()), malformed, "{}", value.escape_ascii());
+    let ours: Vec<_> = ours.errors().iter().map(|error| error.scheme().map(str::to_owned)).collect();
+    assert_eq!(ours, schemes, "{}", value.escape_ascii());
 }
 
 /// Accepted: the same challenges and no error. Rejected: at least one error.
@@ -45,7 +74,7 @@ fn check_errors(value: &[u8]) {
     for error in challenges.errors().iter().cloned().chain(tokens) {
         assert!(error.offset() <= value.len(), "{error}");
     }
-    for challenge in &challenges {
+    for challenge in challenges.iter().chain(challenges.malformed()) {
         let names: Vec<_> = challenge.params().map(|(name, _)| name.to_ascii_lowercase()).collect();
         assert!((1..names.len()).all(|i| !names[i..].contains(&names[i - 1])), "a name occurs twice");
     }
@@ -56,17 +85,20 @@ fn check_errors(value: &[u8]) {
 fn check_lines(value: &[u8]) {
     let mut headers = HeaderMap::new();
     let mut expected = Vec::new();
+    let mut malformed = Vec::new();
     let mut errors = Vec::new();
     for (index, line) in value.split(|&octet| octet == b'\n').enumerate() {
         let Ok(line) = HeaderValue::from_bytes(line) else { return };
         let alone = Challenges::from_value(line.as_bytes());
         expected.extend(read(&alone));
+        malformed.extend(read(alone.malformed()));
         errors.extend(alone.errors().iter().map(|error| (index, error.kind(), error.offset())));
         headers.append(WWW_AUTHENTICATE, line);
     }
     if expected.len() + errors.len() <= Challenges::MAX_CHALLENGES {
         let together = Challenges::parse(&headers, WWW_AUTHENTICATE);
         assert_eq!(read(&together), expected);
+        assert_eq!(read(together.malformed()), malformed);
         let together = together.errors().iter();
         assert!(together.map(|error| (error.line(), error.kind(), error.offset())).eq(errors));
     }
@@ -95,8 +127,8 @@ fn is_limited(challenges: &Challenges) -> bool {
     challenges.errors().iter().any(|error| error.kind() == ChallengeErrorKind::TooManyChallenges)
 }
 
-fn read(challenges: &Challenges) -> Vec<Challenge> {
-    let read = challenges.iter().map(|challenge| Challenge {
+fn read<'a>(challenges: impl IntoIterator<Item = &'a legwork::challenge::Challenge>) -> Vec<Challenge> {
+    let read = challenges.into_iter().map(|challenge| Challenge {
         scheme: challenge.scheme().to_owned(),
         token68: challenge.token68().map(str::to_owned),
         params: challenge.params().map(|(name, value)| (name.to_owned(), value.to_vec())).collect(),

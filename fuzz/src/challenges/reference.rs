@@ -101,6 +101,11 @@ fn token68(value: &[u8], at: usize) -> Ways<String> {
     ways
 }
 
+/// Whether all of it is one.
+pub(super) fn is_token68(value: &[u8]) -> bool {
+    token68(value, 0).iter().any(|(end, _)| *end == value.len())
+}
+
 /// `token BWS "=" BWS ( token / quoted-string )` (section 11.2).
 fn auth_param(value: &[u8], at: usize) -> Ways<Param> {
     let mut ways = Ways::new();
@@ -146,14 +151,15 @@ fn quoted_string(value: &[u8], at: usize) -> Option<(usize, Vec<u8>)> {
 
 /// `1*tchar` (section 5.6.2).
 fn token(value: &[u8], at: usize) -> Ways<String> {
-    let tchar = |octet: u8| {
-        matches!(
-            octet,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`'
-                | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
-        )
-    };
-    some(value, at, tchar).into_iter().map(|end| (end, ascii(&value[at..end]))).collect()
+    some(value, at, is_tchar).into_iter().map(|end| (end, ascii(&value[at..end]))).collect()
+}
+
+pub(super) fn is_tchar(octet: u8) -> bool {
+    matches!(
+        octet,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`'
+            | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z'
+    )
 }
 
 /// `OWS` and `BWS`: `*( SP / HTAB )` (section 5.6.3).
