@@ -31,7 +31,8 @@
 //! Basic and Bearer can be answered without any parameter, and what embedded devices and gateways
 //! send is often malformed. So a malformed challenge is kept [beside](Challenges::malformed) the
 //! well-formed ones if its scheme is legible, which is followed by white space, a comma or nothing.
-//! Schemes that need parameters never see it. Its parameters are read by these rules:
+//! Schemes that [need parameters](crate::scheme::Scheme::needs_parameters) never see it. Its
+//! parameters are read by these rules:
 //!
 //! - A parameter begins with a name and `=`, at the beginning of a list element or behind white
 //!   space outside quotes. What belongs to no parameter is passed over.

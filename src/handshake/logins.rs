@@ -259,7 +259,7 @@ impl Logins {
             || head.headers.contains_key(Challenger::Proxy.challenge_field())
             || !head.headers.contains_key(Challenger::Origin.challenge_field())
             || own_realm.is_some_and(|own| {
-                challenges.iter().any(|challenge| select::realm(challenge).as_ref() == Some(own))
+                select::legible(&challenges).any(|challenge| select::realm(challenge).as_ref() == Some(own))
             });
         if !is_own {
             return None;

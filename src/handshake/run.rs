@@ -141,9 +141,7 @@ impl Run {
         &self,
         challenges: &'a Challenges,
     ) -> Option<(&'a Challenge, Continuation)> {
-        challenges
-            .iter()
-            .filter(|challenge| challenge.is(self.scheme.name()))
+        select::of_scheme(challenges, &*self.scheme)
             .map(|challenge| (challenge, self.exchange.continuation(challenge, self.accepted_before)))
             .filter(|(_, continuation)| *continuation != Continuation::Refuses)
             .min_by_key(|(challenge, _)| Reverse(self.scheme.strength(challenge)))
@@ -162,7 +160,7 @@ impl Run {
             .errors()
             .iter()
             .find(|error| error.scheme().is_some_and(|scheme| scheme.eq_ignore_ascii_case(name)));
-        match (select::answer(challenges, name), illegible) {
+        match (select::answer(challenges, &*self.scheme), illegible) {
             (None, Some(error)) => Err(SchemeError::challenge(name, error.clone())),
             (challenge, _) => {
                 self.exchange.conclude(Acceptance::new(self.space.challenger, challenge, fields))
@@ -274,8 +272,8 @@ impl Run {
     /// Whether it spoke first, and the server takes other schemes only.
     pub(super) fn is_out_of_use(&self, challenges: &Challenges) -> bool {
         self.spoke_first
-            && !challenges.is_empty()
-            && !challenges.iter().any(|challenge| challenge.is(self.scheme.name()))
+            && select::legible(challenges).next().is_some()
+            && select::of_scheme(challenges, &*self.scheme).next().is_none()
     }
 
     /// Where it spoke first without a realm, it is refused in those that challenge, too.
@@ -283,7 +281,7 @@ impl Run {
         if self.trial.is_none() || self.space.realm.is_some() || !self.misses_realms(challenges) {
             return;
         }
-        for realm in challenges.iter().map(select::realm) {
+        for realm in select::legible(challenges).map(select::realm) {
             guard.refuse_beside(&self.credentials, &ProtectionSpace { realm, ..self.space.clone() });
         }
     }
@@ -313,8 +311,7 @@ impl Run {
     fn misses_realms(&self, challenges: &Challenges) -> bool {
         let on_trial = self.trial.is_some() && !self.accepted_before;
         self.spoke_first
-            && challenges
-                .iter()
+            && select::legible(challenges)
                 .filter(|challenge| on_trial || challenge.is(self.scheme.name()))
                 .map(select::realm)
                 .all(|realm| realm != self.space.realm)

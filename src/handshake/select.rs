@@ -43,10 +43,10 @@ pub(super) fn candidates(
     let mut candidates = Vec::new();
     let mut dismissed = Vec::new();
     for scheme in authenticator.schemes() {
-        let mut of_scheme: Vec<_> =
+        let mut well_formed: Vec<_> =
             challenges.iter().filter(|challenge| challenge.is(scheme.name())).collect();
-        of_scheme.sort_by_key(|challenge| Reverse(scheme.strength(challenge)));
-        for challenge in of_scheme {
+        well_formed.sort_by_key(|challenge| Reverse(scheme.strength(challenge)));
+        for challenge in well_formed.into_iter().chain(malformed(challenges, &**scheme)) {
             if let Some(why) = authenticator.bars(&**scheme, origin) {
                 dismissed.push(Tried { scheme: scheme.name().to_owned(), why });
                 continue;
@@ -71,10 +71,30 @@ pub(super) fn candidates(
     (candidates, dismissed)
 }
 
+/// The challenges that a scheme can answer, the well-formed ones first.
+pub(super) fn of_scheme<'a>(
+    challenges: &'a Challenges,
+    scheme: &dyn Scheme,
+) -> impl Iterator<Item = &'a Challenge> {
+    let well_formed = challenges.iter().filter(move |challenge| challenge.is(scheme.name()));
+    well_formed.chain(malformed(challenges, scheme))
+}
+
+/// The malformed challenges that a scheme can answer all the same.
+fn malformed<'a>(challenges: &'a Challenges, scheme: &dyn Scheme) -> impl Iterator<Item = &'a Challenge> {
+    let malformed = if scheme.needs_parameters() { &[] } else { challenges.malformed() };
+    malformed.iter().filter(move |challenge| challenge.is(scheme.name()))
+}
+
+/// All challenges that name a scheme, malformed or not: those whose realm counts, whoever can answer.
+pub(super) fn legible(challenges: &Challenges) -> impl Iterator<Item = &Challenge> {
+    challenges.iter().chain(challenges.malformed())
+}
+
 /// Whether a challenge is for a scheme that is bound to the connection.
 pub(super) fn has_bound(authenticator: &Authenticator, challenges: &Challenges) -> bool {
     let mut bound = authenticator.schemes().iter().filter(|scheme| scheme.binding() == Binding::Connection);
-    bound.any(|scheme| challenges.iter().any(|challenge| challenge.is(scheme.name())))
+    bound.any(|scheme| of_scheme(challenges, &**scheme).next().is_some())
 }
 
 /// The scheme with which to speak first.
@@ -93,9 +113,9 @@ pub(super) fn known(
 }
 
 /// The server's word in an exchange of `scheme`: a challenge with a token goes before a bare one.
-pub(super) fn answer<'a>(challenges: &'a Challenges, scheme: &str) -> Option<&'a Challenge> {
-    let of_scheme = || challenges.iter().filter(|challenge| challenge.is(scheme));
-    of_scheme().find(|challenge| challenge.token68().is_some()).or_else(|| of_scheme().next())
+pub(super) fn answer<'a>(challenges: &'a Challenges, scheme: &dyn Scheme) -> Option<&'a Challenge> {
+    let mut with_token = of_scheme(challenges, scheme).filter(|challenge| challenge.token68().is_some());
+    with_token.next().or_else(|| of_scheme(challenges, scheme).next())
 }
 
 /// How much of a realm's name is kept, in octets: what is longer is one space with what begins alike.

@@ -59,6 +59,10 @@ impl Scheme for Basic {
         true
     }
 
+    fn needs_parameters(&self) -> bool {
+        false
+    }
+
     /// What lies beside the target and below it; with a proxy, all that goes through it (RFC 7617,
     /// section 2.2).
     fn paths(&self, _: &Challenge, space: &ProtectionSpace, target: &Uri) -> Paths {

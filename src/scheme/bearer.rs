@@ -40,6 +40,10 @@ impl Scheme for Bearer {
         true
     }
 
+    fn needs_parameters(&self) -> bool {
+        false
+    }
+
     fn takes(&self, credentials: &Credentials) -> bool {
         credentials.as_bearer_token().is_some()
     }

@@ -115,6 +115,13 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether it cannot do without what a challenge says beside the scheme's name. A scheme that can is
+    /// asked to answer malformed challenges too, of which it gets to see
+    /// [what can be read](crate::challenge#what-can-be-read-of-a-malformed-challenge).
+    fn needs_parameters(&self) -> bool {
+        true
+    }
+
     /// How strong a challenge of this scheme is beside others of the scheme.
     fn strength(&self, _challenge: &Challenge) -> u8 {
         0

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod cancel;
+mod challenges;
 mod closing;
 mod cookies;
 mod credentials;

@@ -529,10 +529,11 @@ impl Ledger {
     }
 }
 
-/// The spaces for which these schemes are asked.
+/// The spaces for which these schemes are asked, by malformed challenges too.
 fn realms(challenges: &Challenges, schemes: &[&str]) -> impl Iterator<Item = Space> {
     challenges
         .iter()
+        .chain(challenges.malformed())
         .filter(|challenge| schemes.iter().any(|scheme| challenge.is(scheme)))
         .map(|challenge| challenge.realm().map(|realm| realm.to_string()))
 }

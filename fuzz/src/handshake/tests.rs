@@ -10,6 +10,7 @@ fn the_seeds_come_out_as_their_names_say() {
         ("another-identity", Tally { logins: 2, renewals: 1, ..NONE }),
         ("basic-let-through-lifts-no-refusal", Tally { logins: 2, refusals: 2, pauses: 1, ..NONE }),
         ("basic-lost-twice-rests", Tally { refusals: 2, pauses: 1, ..NONE }),
+        ("basic-malformed", Tally { logins: 2, refusals: 1, ..NONE }),
         ("basic-one-tries-one-waits", Tally { logins: 2, waits: 1, ..NONE }),
         ("basic-password-changed-rests", Tally { logins: 2, refusals: 3, pauses: 2, ..NONE }),
         ("basic-refused-by-another-scheme", Tally { refusals: 1, renewals: 1, ..NONE }),

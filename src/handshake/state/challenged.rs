@@ -141,7 +141,7 @@ impl Handshake {
 
     /// The server answered a first message with a challenge that does not continue it.
     fn not_taken(&mut self, run: Box<Run>, challenges: &Challenges, request: RequestContext<'_>) -> Action {
-        let still_offered = challenges.iter().any(|challenge| challenge.is(run.scheme.name()));
+        let still_offered = select::of_scheme(challenges, &*run.scheme).next().is_some();
         if still_offered && !run.on_fresh_connection && !self.request.fresh_start_failed {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::NotTaken);

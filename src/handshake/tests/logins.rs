@@ -301,3 +301,18 @@ fn what_a_request_has_found_out_goes_along_to_another_connection() {
         leg("NTLM", "-", Withheld)
     );
 }
+
+#[test]
+fn a_proxy_is_known_by_its_realm_where_its_challenge_is_malformed() {
+    let authenticator = using([basic()]).dangerous_secrets_over_plain_http(true).build();
+    let mut pair = Pair::new(&authenticator);
+    sent(pair.begin());
+    assert_eq!(
+        sent(pair.receive(&required(&["Basic realm=the proxy"]))),
+        leg("Basic", "-", BodyUse::Carried)
+    );
+    let (outcome, of_proxy) = delivered(pair.receive(&unauthorized(&["Basic realm=the proxy"])));
+    let Some(Outcome::Refused(refusal)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(refusal.challenger, Challenger::Proxy);
+    assert!(matches!(of_proxy, Some(ProxyOutcome(Outcome::Refused(_)))), "{of_proxy:?}");
+}

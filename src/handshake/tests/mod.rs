@@ -9,6 +9,7 @@ mod digest;
 mod hostile;
 mod http2;
 mod logins;
+mod malformed;
 mod mutual;
 mod tickets;
 mod tokens;

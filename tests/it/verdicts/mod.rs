@@ -4,7 +4,7 @@
 //! Where it is cheap, a test runs its scene without the guard as well, and finds more.
 
 mod changed;
-mod clients;
+pub(crate) mod clients;
 mod kdc;
 mod odd;
 mod right;

@@ -1,0 +1,156 @@
+//! Challenges that are malformed: each client answers them where it can.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use legwork::Credentials;
+use legwork::handshake::{AuthenticatorBuilder, Outcome, Refusal, Why};
+use legwork::service::{AuthenticateLayer, ConnectionInfo};
+use legwork::testing::{Judge, Judgement, Offer, Presentation, Quirk, Server};
+use tower::Layer;
+
+use crate::leaf::{Leaf, origin_form, page, send};
+use crate::support::*;
+use crate::verdicts::clients::{Asks, STACKS};
+
+/// What cameras, routers, Azure and CUPS send.
+const MALFORMED: [&str; 6] = [
+    "Basic realm=my realm",
+    "Basic realm=cam@host/1",
+    "Basic realm=\"x",
+    "Basic realm=\"a\" charset=\"UTF-8\"",
+    "Basic realm=a, realm=b",
+    "Bearer authorization_uri=https://login.example/a resource_id=https://api.example",
+];
+
+/// Challenges as it was told, and takes these credentials.
+struct Verbatim {
+    challenge: &'static str,
+    credentials: String,
+}
+
+impl Judge for Verbatim {
+    fn challenges(&self) -> Vec<String> {
+        vec![self.challenge.to_owned()]
+    }
+
+    fn judge(&self, presentation: &Presentation<'_>) -> Judgement {
+        match presentation.credentials == self.credentials {
+            true => Judgement::accepted("carol"),
+            false => Judgement::refused("other credentials"),
+        }
+    }
+}
+
+fn verbatim(challenge: &'static str) -> Offer {
+    let (scheme, credentials) = match challenge.starts_with("Bearer") {
+        true => ("Bearer", "a-token".to_owned()),
+        false => ("Basic", BASE64_STANDARD.encode(format!("{USER}:{PASSWORD}"))),
+    };
+    Offer::judged(scheme, Verbatim { challenge, credentials })
+}
+
+async fn offering(challenge: &'static str) -> Server {
+    server([verbatim(challenge)]).start().await.expect("a server")
+}
+
+fn right(server: &Server, challenge: &str) -> AuthenticatorBuilder {
+    let credentials = match challenge.starts_with("Bearer") {
+        true => Credentials::bearer_token("a-token"),
+        false => carol(),
+    };
+    holding(server, credentials)
+}
+
+fn wrong(server: &Server, challenge: &str) -> AuthenticatorBuilder {
+    let credentials = match challenge.starts_with("Bearer") {
+        true => Credentials::bearer_token("another-token"),
+        false => Credentials::password(USER, "wrong-pw"),
+    };
+    holding(server, credentials)
+}
+
+fn holding(server: &Server, credentials: Credentials) -> AuthenticatorBuilder {
+    builder().credentials(server.origin(), credentials).dangerous_secrets_over_plain_http(true)
+}
+
+/// The status and the outcome of each of so many requests, one after another, over each client.
+async fn over_each(
+    stack: Option<fn(AuthenticatorBuilder) -> Asks>,
+    server: &Server,
+    authenticator: AuthenticatorBuilder,
+    requests: usize,
+) -> Vec<(u16, Option<Outcome>)> {
+    let mut told = Vec::new();
+    let Some(stack) = stack else {
+        let info = ConnectionInfo::new(server.origin());
+        let mut service =
+            AuthenticateLayer::new(authenticator.build(), info).layer(Leaf::connect(server).await);
+        for _ in 0..requests {
+            let response = send(&mut service, origin_form("GET", "/", "")).await.expect("a response");
+            told.push((response.status().as_u16(), response.extensions().get().cloned()));
+            page(response).await;
+        }
+        return told;
+    };
+    let client = stack(authenticator);
+    for _ in 0..requests {
+        let answer = client.get(url(server, "/")).await.expect("a response");
+        told.push((answer.status, answer.outcome));
+    }
+    told
+}
+
+/// The clients over hyper, reqwest and the legacy client, and the layer alone.
+fn clients() -> impl Iterator<Item = Option<fn(AuthenticatorBuilder) -> Asks>> {
+    STACKS.into_iter().map(Some).chain([None])
+}
+
+#[track_caller]
+fn refused(told: &(u16, Option<Outcome>)) -> &Refusal {
+    match told {
+        (401, Some(Outcome::Refused(refusal))) => refusal,
+        other => panic!("no refusal: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn basic_and_bearer_are_answered_whatever_their_parameters_look_like() {
+    for challenge in MALFORMED {
+        for client in clients() {
+            let server = offering(challenge).await;
+            let told = over_each(client, &server, right(&server, challenge), 2).await;
+            assert!(told.iter().all(|(status, _)| *status == 200), "{challenge}: {told:?}");
+            let report = server.report();
+            assert_eq!(statuses(&report), [401, 200, 200], "{challenge}: {report}");
+            assert_eq!((report.connections().len(), report.attempts()), (1, 2), "{challenge}: {report}");
+            assert_eq!(report.connections()[0].legs[0].challenges, [challenge]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_challenge_to_a_wrong_password_refuses_it() {
+    for challenge in MALFORMED {
+        for client in clients() {
+            let server = offering(challenge).await;
+            let told = over_each(client, &server, wrong(&server, challenge), 2).await;
+            assert_eq!(refused(&told[0]).tried[0].why, Why::Refused(None), "{challenge}");
+            assert_eq!(refused(&told[1]).tried[0].why, Why::RefusedBefore, "{challenge}");
+            assert_eq!(server.report().attempts(), 1, "{challenge}: {}", server.report());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_malformed_challenge_beside_a_success_is_no_error() {
+    for client in clients() {
+        let value = http::HeaderValue::from_static(MALFORMED[0]);
+        let server = server([verbatim(MALFORMED[0])])
+            .quirk(Quirk::Field(http::header::WWW_AUTHENTICATE, value))
+            .start()
+            .await
+            .expect("a server");
+        let told = over_each(client, &server, right(&server, MALFORMED[0]), 2).await;
+        assert!(told.iter().all(|(status, _)| *status == 200), "{told:?}");
+    }
+}
