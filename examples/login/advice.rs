@@ -64,7 +64,7 @@ impl fmt::Display for Failure {
 fn refused(refusal: &Refusal) -> String {
     // The reason that tells the most; of the others the user can do something about none.
     let Some(Tried { scheme, why, .. }) = refusal.tried.iter().max_by_key(|tried| weight(&tried.why)) else {
-        return "Not logged in: the server says 401 without a challenge that could be read.".to_owned();
+        return "Not logged in: the server says 401 without a challenge.".to_owned();
     };
     match why {
         Why::Refused(None) => format!(
@@ -115,6 +115,7 @@ fn weight(why: &Why) -> u8 {
 
 fn offered(refusal: &Refusal) -> String {
     let mut names: Vec<_> = refusal.tried.iter().map(|tried| tried.scheme.as_str()).collect();
+    names.retain(|name| !name.is_empty());
     names.dedup();
     names.join(", ")
 }

@@ -16,8 +16,8 @@
 //!
 //! # Errors stay with their challenge
 //!
-//! A malformed challenge is left out with all its parameters and leaves one [`ChallengeError`]; its
-//! neighbours are kept. Parsing goes on at the next comma outside quotes, and the next challenge
+//! A malformed challenge, with all its parameters, is not among the well-formed ones and leaves one
+//! [`ChallengeError`]; its neighbours are kept. Parsing goes on at the next comma outside quotes, and the next challenge
 //! begins by the rule above. Nothing is ever recognised inside quotes, where a server may repeat
 //! what a stranger wrote; so a quoted string without an end costs the rest of its line.
 //! Each field line is a list of its own: none can break, or continue, another's challenge.
@@ -30,7 +30,7 @@
 //!
 //! Basic and Bearer can be answered without any parameter, and what embedded devices and gateways
 //! send is often malformed. So a malformed challenge is kept [beside](Challenges::malformed) the
-//! well-formed ones if its scheme is legible, which is followed by white space, a comma or nothing.
+//! well-formed ones if its scheme is legible: a token with white space, a comma or nothing after it.
 //! Schemes that [need parameters](crate::scheme::Scheme::needs_parameters) never see it. Its
 //! parameters are read by these rules:
 //!
@@ -178,8 +178,8 @@ impl Challenges {
     }
 
     /// What was malformed, in the order received: one error for each challenge that is not
-    /// well-formed, and one last if a limit ended the reading. Those that name a scheme are of the
-    /// challenges in [`malformed`](Self::malformed).
+    /// well-formed, and one last if a limit ended the reading. Those that name a scheme belong to the
+    /// challenges in [`malformed`](Self::malformed), one each.
     pub fn errors(&self) -> &[ChallengeError] {
         &self.errors
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::challenge::ChallengeError;
 use crate::handshake::verdicts::Pause;
 use crate::protection_space::{Challenger, Origin};
 
@@ -51,7 +52,8 @@ pub struct Refusal {
     /// Whether the server has proven who it is; else the response is not known to be its own word,
     /// under whatever [rule](crate::mechanism::MutualAuthentication).
     pub mutual: bool,
-    /// What became of each scheme, in the order in which they were considered.
+    /// What became of each scheme, in the order in which they were considered; and in the end the
+    /// challenges that [cannot be read](Why::Unreadable).
     pub tried: Vec<Tried>,
     /// How many requests and responses it took on this connection, this one included.
     pub legs: u32,
@@ -61,7 +63,8 @@ pub struct Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tried {
-    /// The scheme's name; as the server spelled it where it is none of ours.
+    /// The scheme's name; as the server spelled it where it is none of ours, and empty where it cannot
+    /// be read.
     pub scheme: String,
     /// Why it did not log in.
     pub why: Why,
@@ -102,6 +105,9 @@ pub enum Why {
     CannotStart(String),
     /// Nothing here answers this scheme.
     Unsupported,
+    /// Its challenge is malformed, for this reason, and no scheme answers it as it is; or reading stopped
+    /// there at a limit.
+    Unreadable(ChallengeError),
 }
 
 impl Refusal {
@@ -123,10 +129,14 @@ impl fmt::Display for Refusal {
             (Challenger::Proxy, false) => write!(f, "did not log in at the proxy {origin}")?,
         }
         if self.tried.is_empty() {
-            f.write_str(": it asks for no scheme that could be read")?;
+            f.write_str(": it sent no challenge")?;
         }
-        for (i, tried) in self.tried.iter().enumerate() {
-            write!(f, "{} {}: {}", if i == 0 { ":" } else { ";" }, tried.scheme, tried.why)?;
+        for (i, Tried { scheme, why }) in self.tried.iter().enumerate() {
+            f.write_str(if i == 0 { ": " } else { "; " })?;
+            match scheme.as_str() {
+                "" => write!(f, "{why}")?,
+                scheme => write!(f, "{scheme}: {why}")?,
+            }
         }
         Ok(())
     }
@@ -155,6 +165,10 @@ impl fmt::Display for Why {
             Self::Http2 => f.write_str("logs the connection in, which by HTTP/2 other requests share"),
             Self::CannotStart(reason) => write!(f, "could not start: {reason}"),
             Self::Unsupported => f.write_str("not supported"),
+            Self::Unreadable(error) => {
+                let (kind, offset, line) = (error.kind(), error.offset(), error.line());
+                write!(f, "the challenge cannot be read: {kind}, at octet {offset} of field line {line}")
+            }
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) struct Progress {
     /// What is left to try, the strongest last.
     pub(super) candidates: Vec<Candidate>,
     pub(super) tried: Vec<Tried>,
+    /// What cannot be read of the last challenges that have something of the kind.
+    unreadable: Vec<Tried>,
     /// What cannot start, whatever the server says.
     given_up: Vec<Tried>,
     pub(super) refused: Option<Credentials>,
@@ -47,6 +49,7 @@ impl Progress {
             closing: false,
             candidates: Vec::new(),
             tried: Vec::new(),
+            unreadable: Vec::new(),
             given_up: Vec::new(),
             refused: None,
             worn_out: None,
@@ -63,6 +66,13 @@ impl Progress {
         self.is_spent = true;
         self.responded = true;
         self.closing = !head.is_persistent();
+    }
+
+    /// Notes what cannot be read of a response's challenges.
+    pub(super) fn cannot_read(&mut self, unreadable: Vec<Tried>) {
+        if !unreadable.is_empty() {
+            self.unreadable = unreadable;
+        }
     }
 
     /// What the server offers, and what of it is none of ours.
@@ -107,7 +117,8 @@ impl Progress {
 
     /// The challenge stands: what was tried, which is told once.
     pub(super) fn take_refusal(&mut self, challenger: Challenger, origin: &Origin) -> Box<Outcome> {
-        let (tried, origin) = (std::mem::take(&mut self.tried), origin.clone());
+        let (mut tried, origin) = (std::mem::take(&mut self.tried), origin.clone());
+        tried.append(&mut self.unreadable);
         let refusal = Refusal { challenger, origin, mutual: self.is_proven, tried, legs: self.legs };
         Box::new(Outcome::Refused(refusal))
     }

@@ -91,6 +91,21 @@ pub(super) fn legible(challenges: &Challenges) -> impl Iterator<Item = &Challeng
     challenges.iter().chain(challenges.malformed())
 }
 
+/// What cannot be read, but for the challenges that a scheme answers all the same.
+pub(super) fn unreadable(authenticator: &Authenticator, challenges: &Challenges) -> Vec<Tried> {
+    let unreadable = challenges.errors().iter().filter_map(|error| {
+        let name = error.scheme().unwrap_or_default();
+        let known = authenticator.schemes().iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name));
+        let scheme = match known {
+            Some(scheme) if !scheme.needs_parameters() => return None,
+            Some(scheme) => scheme.name(),
+            None => name,
+        };
+        Some(Tried { scheme: scheme.to_owned(), why: Why::Unreadable(error.clone()) })
+    });
+    unreadable.collect()
+}
+
 /// Whether a challenge is for a scheme that is bound to the connection.
 pub(super) fn has_bound(authenticator: &Authenticator, challenges: &Challenges) -> bool {
     let mut bound = authenticator.schemes().iter().filter(|scheme| scheme.binding() == Binding::Connection);

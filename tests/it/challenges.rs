@@ -154,3 +154,27 @@ async fn a_malformed_challenge_beside_a_success_is_no_error() {
         assert!(told.iter().all(|(status, _)| *status == 200), "{told:?}");
     }
 }
+
+#[tokio::test]
+async fn a_challenge_that_nobody_can_answer_is_told_with_its_octet() {
+    for client in clients() {
+        let server = server([
+            Offer::Verbatim("Digest realm=\"a\", nonce=n m, Basic realm=b"),
+            Offer::Verbatim("NTLM/2"),
+        ]);
+        let server = server.start().await.expect("a server");
+        let authenticator = holding(&server, Credentials::bearer_token("a-token"));
+        let told = over_each(client, &server, authenticator, 1).await;
+        let refusal = refused(&told[0]);
+        assert_eq!(
+            refusal.to_string(),
+            format!(
+                "did not log in at {}: Basic: no credentials are configured for it; \
+                 Digest: the challenge cannot be read: unexpected octet, at octet 26 of field line 0; \
+                 the challenge cannot be read: unexpected octet, at octet 4 of field line 1",
+                server.origin(),
+            ),
+        );
+        assert_eq!(statuses(&server.report()), [401]);
+    }
+}

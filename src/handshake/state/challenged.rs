@@ -24,6 +24,7 @@ impl Handshake {
         self.demand = self.demand.challenged();
         self.unasked = false;
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        self.request.cannot_read(select::unreadable(&self.authenticator, &challenges));
         if let Some(relay) = &self.relay {
             if select::has_bound(&self.authenticator, &challenges) {
                 relay.set_ties_connections(head.is_session_based());

@@ -160,5 +160,81 @@ fn the_realm_of_a_malformed_challenge_is_a_protection_space() {
     assert_eq!(connection.begin().leg().0, "Basic");
     let lines = ["Digest realm=front door, nonce=n", "Basic realm=\"yard\""];
     let tried = connection.receive(&unauthorized(&lines)).tried();
-    assert_eq!(tried, [("Basic".to_owned(), Why::Refused(None))]);
+    assert_eq!(tried[0], ("Basic".to_owned(), Why::Refused(None)));
+}
+
+#[test]
+fn what_cannot_be_read_is_in_the_outcome_with_scheme_octet_and_reason() {
+    let mut connection = Connection::new(&using([digest(), ntlm(), basic()]).build());
+    connection.begin().bare();
+    let lines = [
+        "digest realm=\"a\", nonce=n m",
+        "Hoba challenge=\"never ends",
+        "realm=\"whose?\"",
+        "NTLM/2, Basic realm=front door",
+        "Mutual realm=\"a\"",
+    ];
+    connection.receive(&unauthorized(&lines)).leg();
+    let refusal = connection.receive(&unauthorized(&lines)).refusal();
+    assert_eq!(
+        refusal.to_string(),
+        "https://mail.example refused the login: Mutual: not supported; \
+         Basic: wrong user name or password, or the account may not log in; \
+         Digest: the challenge cannot be read: unexpected octet, at octet 26 of field line 0; \
+         Hoba: the challenge cannot be read: a quoted string without an end, at octet 15 of field line 1; \
+         the challenge cannot be read: a parameter before any scheme, at octet 0 of field line 2; \
+         the challenge cannot be read: unexpected octet, at octet 4 of field line 3",
+    );
+    let errors: Vec<_> = refusal.tried[2..].iter().map(|tried| &tried.why).collect();
+    let Why::Unreadable(error) = errors[0] else { panic!("{errors:?}") };
+    assert_eq!((error.scheme(), error.offset(), error.line()), (Some("digest"), 26, 0));
+}
+
+#[test]
+fn a_challenge_that_nobody_can_read_is_no_missing_one() {
+    for (lines, said) in [
+        (
+            &["NTLM realm=a b"][..],
+            "NTLM: the challenge cannot be read: unexpected octet, at octet 13 of field line 0",
+        ),
+        (
+            &["=x"],
+            "the challenge cannot be read: no scheme where a challenge begins, at octet 0 of field line 0",
+        ),
+        (&[], "it sent no challenge"),
+    ] {
+        let mut connection = Connection::new(&using([ntlm()]).build());
+        connection.begin().bare();
+        let refusal = connection.receive(&unauthorized(lines)).refusal();
+        assert_eq!(refusal.to_string(), format!("did not log in at https://mail.example: {said}"));
+    }
+}
+
+#[test]
+fn what_could_not_be_read_at_first_is_told_in_the_end_and_not_with_the_next_request() {
+    let fake = Arc::new(Fake::new("Fake", no_ticket));
+    let authenticator = using([ntlm(), fake]).build();
+    let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["NTLM, Fake a=b c"])).leg();
+    connection.receive(&type_2()).leg();
+    let tried = connection.receive(&unauthorized(&["NTLM"])).tried();
+    assert!(matches!(&tried[..], [(_, Why::Refused(None)), (fake, Why::Unreadable(_))] if fake == "Fake"));
+
+    let mut connection = Connection::new(&using([ntlm()]).build());
+    connection.begin().bare();
+    assert_eq!(connection.receive(&unauthorized(&["NTLM a b"])).tried().len(), 1);
+    connection.begin().bare();
+    assert_eq!(connection.receive(&unauthorized(&[])).tried(), []);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_where_a_login_went_ahead() {
+    let mut connection = Connection::new(&using([ntlm(), basic()]).build());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Basic realm=a"])).leg();
+    connection.receive(&ok()).login();
+    connection.begin().leg();
+    let tried = connection.receive(&unauthorized(&["NTLM realm=a b", "Basic realm=a"])).tried();
+    assert!(matches!(&tried[..], [(_, Why::Refused(None)), (ntlm, Why::Unreadable(_))] if ntlm == "NTLM"));
 }
