@@ -96,7 +96,9 @@ fn request(f: &mut fmt::Formatter<'_>, leg: &LegReport) -> fmt::Result {
 fn response(f: &mut fmt::Formatter<'_>, leg: &LegReport) -> fmt::Result {
     let text = fit(&format!(" {} ─", leg.status));
     writeln!(f, "     │◀{text:─>WIDTH$}┤")?;
-    let (bare, with_token): (Vec<_>, Vec<_>) = leg.challenges.iter().partition(|token| token.octets == 0);
+    let (malformed, well_formed): (Vec<_>, Vec<_>) =
+        leg.challenges.iter().partition(|token| token.error.is_some());
+    let (bare, with_token): (Vec<_>, Vec<_>) = well_formed.into_iter().partition(|token| token.octets == 0);
     let mut names: Vec<_> = bare.iter().map(|token| token.scheme.as_str()).collect();
     names.dedup();
     if !names.is_empty() {
@@ -104,6 +106,9 @@ fn response(f: &mut fmt::Formatter<'_>, leg: &LegReport) -> fmt::Result {
     }
     for token in with_token {
         line(f, '>', &format!("{}  ", describe(token)))?;
+    }
+    for token in malformed {
+        line(f, '>', &format!("{token}  "))?;
     }
     Ok(())
 }

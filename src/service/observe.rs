@@ -8,7 +8,7 @@ use http::header::HeaderValue;
 use http::{HeaderMap, StatusCode};
 use zeroize::Zeroizing;
 
-use crate::challenge::Challenges;
+use crate::challenge::{ChallengeError, Challenges};
 use crate::mechanism::describe_token;
 use crate::protection_space::Challenger;
 
@@ -34,7 +34,8 @@ pub struct LegReport {
     pub body_withheld: bool,
     /// The response's status.
     pub status: StatusCode,
-    /// The challenges, or the final token, of the response.
+    /// The challenges, or the final token, of the response; for each challenger those last that are
+    /// malformed.
     pub challenges: Vec<TokenReport>,
 }
 
@@ -44,16 +45,21 @@ pub struct LegReport {
 pub struct TokenReport {
     /// Whose field it is.
     pub challenger: Challenger,
-    /// The scheme's name as sent.
+    /// The scheme's name as sent; empty where it cannot be read.
     pub scheme: String,
     /// What kind of token it is, such as `NTLM AUTHENTICATE`; empty where there is none.
     pub kind: &'static str,
     /// The token's size in octets, decoded; 0 for Basic, where it would tell the password's.
     pub octets: usize,
+    /// Of a malformed challenge: what is wrong, and where. Basic and Bearer answer it all the same.
+    pub error: Option<ChallengeError>,
 }
 
 impl fmt::Display for TokenReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.error {
+            return error.fmt(f);
+        }
         f.write_str(&self.scheme)?;
         match (self.kind, self.octets) {
             ("", 0) => Ok(()),
@@ -73,6 +79,7 @@ pub(super) fn authorization(challenger: Challenger, value: &HeaderValue) -> Opti
             scheme: scheme.to_owned(),
             kind: "name and password",
             octets: 0,
+            error: None,
         });
     }
     let token = Zeroizing::new(BASE64_STANDARD.decode(token).unwrap_or_default());
@@ -81,22 +88,30 @@ pub(super) fn authorization(challenger: Challenger, value: &HeaderValue) -> Opti
         scheme: scheme.to_owned(),
         kind: describe_token(&token),
         octets: token.len(),
+        error: None,
     })
 }
 
 pub(super) fn challenges(challenger: Challenger, headers: &HeaderMap) -> Vec<TokenReport> {
-    Challenges::parse(headers, challenger.challenge_field())
-        .iter()
-        .map(|challenge| {
-            let token = challenge.token().ok().flatten().unwrap_or_default();
-            TokenReport {
-                challenger,
-                scheme: challenge.scheme().to_owned(),
-                kind: describe_token(&token),
-                octets: token.len(),
-            }
-        })
-        .collect()
+    let challenges = Challenges::parse(headers, challenger.challenge_field());
+    let well_formed = challenges.iter().map(|challenge| {
+        let token = challenge.token().ok().flatten().unwrap_or_default();
+        TokenReport {
+            challenger,
+            scheme: challenge.scheme().to_owned(),
+            kind: describe_token(&token),
+            octets: token.len(),
+            error: None,
+        }
+    });
+    let malformed = challenges.errors().iter().map(|error| TokenReport {
+        challenger,
+        scheme: error.scheme().unwrap_or_default().to_owned(),
+        kind: "",
+        octets: 0,
+        error: Some(error.clone()),
+    });
+    well_formed.chain(malformed).collect()
 }
 
 #[cfg(test)]
@@ -108,5 +123,22 @@ mod tests {
         let value = HeaderValue::from_static("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         let report = authorization(Challenger::Origin, &value).expect("a report");
         assert_eq!((report.octets, report.to_string().as_str()), (0, "Basic name and password"));
+    }
+
+    #[test]
+    fn a_malformed_challenge_is_reported_with_what_is_wrong() {
+        let mut headers = HeaderMap::new();
+        let line = HeaderValue::from_static("Basic realm=my realm, =x, NTLM TlRM");
+        headers.append(http::header::WWW_AUTHENTICATE, line);
+        let reports = challenges(Challenger::Origin, &headers);
+        let told: Vec<_> = reports.iter().map(|it| (it.scheme.as_str(), it.to_string())).collect();
+        assert_eq!(
+            told,
+            [
+                ("NTLM", "NTLM (3 octets)".to_owned()),
+                ("Basic", "Basic challenge: unexpected octet, at octet 15 of field line 0".to_owned()),
+                ("", "no scheme where a challenge begins, at octet 22 of field line 0".to_owned()),
+            ],
+        );
     }
 }

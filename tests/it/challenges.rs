@@ -1,11 +1,13 @@
 //! Challenges that are malformed: each client answers them where it can.
 
+use std::sync::{Arc, Mutex};
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use legwork::Credentials;
 use legwork::handshake::{AuthenticatorBuilder, Outcome, Refusal, Why};
-use legwork::service::{AuthenticateLayer, ConnectionInfo};
+use legwork::service::{AuthenticateLayer, ConnectionInfo, LegReport, Observer};
 use legwork::testing::{Judge, Judgement, Offer, Presentation, Quirk, Server};
+use legwork::{Client, Credentials};
 use tower::Layer;
 
 use crate::leaf::{Leaf, origin_form, page, send};
@@ -176,5 +178,34 @@ async fn a_challenge_that_nobody_can_answer_is_told_with_its_octet() {
             ),
         );
         assert_eq!(statuses(&server.report()), [401]);
+    }
+}
+
+#[derive(Clone, Default)]
+struct Legs(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Legs {
+    fn leg(&self, report: &LegReport) {
+        let challenges = report.challenges.iter().map(ToString::to_string);
+        self.0.lock().expect("no panic").extend(challenges);
+    }
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_malformed_challenges() {
+    let expected = "Basic challenge: unexpected octet, at octet 15 of field line 0";
+    let server = offering(MALFORMED[0]).await;
+    let (by_client, by_layer) = (Legs::default(), Legs::default());
+    let authenticator = right(&server, MALFORMED[0]).build();
+    let client: HttpClient = build(Client::builder(authenticator.clone()).observer(by_client.clone()));
+    fetch(&client, get(&server, "/")).await;
+    let info = ConnectionInfo::new(server.origin());
+    let layer = AuthenticateLayer::builder().observer(by_layer.clone()).build(authenticator, info);
+    let mut service = layer.layer(Leaf::connect(&server).await);
+    // Somebody else, who is asked first.
+    let response = send(&mut service, acting_as(origin_form("GET", "/", ""), Credentials::bearer_token("b")));
+    page(response.await.expect("a response")).await;
+    for told in [by_client, by_layer] {
+        assert_eq!(*told.0.lock().expect("no panic"), [expected]);
     }
 }
