@@ -263,6 +263,37 @@ async fn a_circle_ends_at_the_limit_and_some_are_not_followed() {
 }
 
 #[tokio::test]
+async fn an_empty_location_is_not_followed_and_a_fragment_is() {
+    for location in ["", " \t"] {
+        let server = started(leads(server([Offer::Ntlm]), 302, location)).await;
+        let response =
+            following(authenticator(&server)).request(get(&server, "/status/302")).await.expect("a response");
+        let expected = (server.uri("/status/302").to_string(), 0, Some(Stopped::Location));
+        assert_eq!((response.status().as_u16(), redirected(&response)), (302, expected));
+        assert!(text(response).await.contains("leg 3"), "the content is the caller's");
+
+        let client = over_reqwest(authenticator(&server)).follow_redirects(Redirects::default());
+        let response = client.get(url(&server, "/status/302")).send().await.expect("a response");
+        assert_eq!(response.status(), 302);
+        response.text().await.expect("a text");
+        assert_eq!(statuses(&server.report()), [401, 401, 302, 401, 401, 302]);
+    }
+
+    let server = started(leads(server([Offer::Ntlm]), 303, "#done")).await;
+    let client = build(Client::builder(authenticator(&server).build()));
+    let client = FollowRedirectsLayer::new(Redirects::default().limit(1)).layer(client);
+    let response = client.oneshot(request("POST", server.uri("/status/303"), "body")).await;
+    let response = response.expect("a response");
+    assert_eq!(redirected(&response), (server.uri("/status/303").to_string(), 1, Some(Stopped::Limit)));
+    text(response).await;
+    let legs: Vec<_> = course(&server.report().connections()[0])[2..]
+        .iter()
+        .map(|leg| (leg.0.to_owned(), leg.2, leg.3))
+        .collect();
+    assert_eq!(legs, [("POST".to_owned(), 4, 303), ("GET".to_owned(), 0, 303)]);
+}
+
+#[tokio::test]
 async fn a_long_redirect_costs_its_connection_and_no_more() {
     let server = leads(server([Offer::Ntlm]), 302, "/page").page(vec![b'.'; 1 << 20]);
     let server = started(server).await;

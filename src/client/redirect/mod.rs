@@ -42,6 +42,10 @@
 //! past the [limit](Redirects::limit), from https to http, to no `http` or `https` URI, or with
 //! content that cannot be had again.
 //!
+//! An empty `Location` leads nowhere, although RFC 3986 reads it as the URI of the request itself. One
+//! that is only a fragment (`#top`) leads there: after a `POST` that is how a page shows itself
+//! again, and a circle ends at the limit. curl and browsers do the same.
+//!
 //! # Why not tower-http's
 //!
 //! tower-http's `FollowRedirect` drops a redirect's response unread, and so each redirect that has

@@ -58,7 +58,7 @@ pub struct Redirected {
 pub enum Stopped {
     /// As many were followed as may be.
     Limit,
-    /// It leads to no `http` or `https` URI.
+    /// It leads to no `http` or `https` URI, or its `Location` is missing or empty.
     Location,
     /// It leads to another origin.
     OtherOrigin,
