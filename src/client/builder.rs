@@ -2,6 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::client::conn::http1;
+
 use crate::client::dispatch::{Dispatcher, Settings};
 use crate::client::pool::{Leaf, Pool, PoolLimits};
 use crate::client::proxy::Proxies;
@@ -19,6 +21,7 @@ pub struct ClientBuilder {
     max_restarts: u32,
     /// The highest that is spoken.
     pub(super) version: HttpVersion,
+    pub(super) http1: http1::Builder,
 }
 
 impl ClientBuilder {
@@ -31,6 +34,7 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(30),
             max_restarts: 3,
             version: HttpVersion::Http1,
+            http1: http1::Builder::new(),
         }
     }
 
@@ -64,6 +68,29 @@ impl ClientBuilder {
     #[must_use]
     pub fn http2(mut self) -> Self {
         self.version = HttpVersion::Any;
+        self
+    }
+
+    /// Changes hyper's settings for HTTP/1, on all connections of the
+    /// [hyper client](crate::client::hyper): to origins, to proxies, and for `CONNECT`.
+    ///
+    /// There are devices that know `Authorization` only in this case, not in lower case, and servers that
+    /// send more than the 100 fields that hyper accepts by default:
+    ///
+    /// ```
+    /// # let authenticator = legwork::Authenticator::builder().build();
+    /// let client = legwork::Client::builder(authenticator)
+    ///     .http1_settings(|http1| http1.title_case_headers(true).max_headers(200))
+    ///     .build_http::<String>();
+    /// ```
+    ///
+    /// Two are fixed for `CONNECT`: at most 64 KiB of the proxy's answer are buffered, and an answer in
+    /// HTTP/0.9 opens no tunnel.
+    ///
+    /// The clients over reqwest and the legacy client have these settings in their own builders.
+    #[must_use]
+    pub fn http1_settings(mut self, change: impl FnOnce(&mut http1::Builder) -> &mut http1::Builder) -> Self {
+        change(&mut self.http1);
         self
     }
 

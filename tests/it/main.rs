@@ -32,4 +32,5 @@ mod tokens;
 mod tunnel;
 mod upgrades;
 mod verdicts;
+mod wire;
 mod withheld;

@@ -168,6 +168,11 @@ pub(crate) async fn all_refused(client: &HttpClient, server: &Server, requests: 
 
 /// A lane's settings. What is costly in them is made once.
 pub(crate) fn settings() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().tls_backend_preconfigured(trusting_nobody())
+}
+
+/// TLS settings that take no certificate. They are made once.
+pub(crate) fn trusting_nobody() -> ClientConfig {
     static TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
         ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -175,7 +180,7 @@ pub(crate) fn settings() -> reqwest::ClientBuilder {
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth()
     });
-    reqwest::Client::builder().tls_backend_preconfigured(TLS.clone())
+    TLS.clone()
 }
 
 pub(crate) fn over_reqwest(authenticator: AuthenticatorBuilder) -> reqwest_client::Client {

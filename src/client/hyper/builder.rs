@@ -49,8 +49,8 @@ impl ClientBuilder {
         tls: Option<Arc<dyn Secure>>,
     ) -> Client<C, B> {
         let proxies = self.proxies.take();
-        let version = self.version;
-        Client::new(self.dispatcher(Ways { version, connector, any, proxies, tls }))
+        let (version, http1) = (self.version, self.http1.clone());
+        Client::new(self.dispatcher(Ways { version, http1, connector, any, proxies, tls }))
     }
 
     /// A client for `http` alone.

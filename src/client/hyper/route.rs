@@ -26,6 +26,8 @@ use crate::service::{BoxError, ConnectionInfo, ErrorKind};
 pub(super) struct Ways<C> {
     /// The highest that is spoken.
     pub(super) version: HttpVersion,
+    /// How HTTP/1 is spoken.
+    pub(super) http1: http1::Builder,
     /// Connects to origins, and to proxies.
     pub(super) connector: C,
     /// The same for origins that may be spoken to by any version. Without it, only the connector
@@ -63,7 +65,7 @@ where
             }
             Some((proxy, _)) if host.is_forwarded() => {
                 let io = self.connector.clone().connect(proxy.to_uri()).await?;
-                connection(io, info.proxy(proxy.clone())).await
+                connection(&self.http1, io, info.proxy(proxy.clone())).await
             }
             Some((proxy, identity)) => {
                 let target = authority(&host.origin);
@@ -73,6 +75,7 @@ where
                     connector: &self.connector,
                     authenticator: &settings.authenticator,
                     environment: &settings.environment,
+                    http1: &self.http1,
                     max_restarts: settings.max_restarts,
                 };
                 let tunnel = opening.open(proxy, identity, &target).await.map_err(failed)?;
@@ -129,12 +132,13 @@ impl<C: Connect> Ways<C> {
             let memory = (info.protocol == Protocol::Http2).then(memory);
             return Ok((http2::connection(io, Common::new(&host.target, memory)).await?, info));
         }
-        connection(io, info).await
+        connection(&self.http1, io, info).await
     }
 }
 
 /// HTTP/1.1 on a transport.
 async fn connection<T, B>(
+    http1: &http1::Builder,
     io: T,
     mut info: ConnectionInfo,
 ) -> Result<(Connection<B>, ConnectionInfo), BoxError>
@@ -145,7 +149,7 @@ where
     B::Error: Into<BoxError>,
 {
     info.channel_bindings = extra(&io);
-    let (sender, connection) = http1::handshake(io).await?;
+    let (sender, connection) = http1.handshake(io).await?;
     tokio::spawn(async move {
         // Its errors reach the requests on it.
         let _ = connection.with_upgrades().await;

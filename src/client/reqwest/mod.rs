@@ -33,6 +33,8 @@
 //!   sent with the next leg.
 //! - HTTP/1.1, no redirects, no retries, one connection: these settings are the lane's. Redirects
 //!   belong above the login: [`Client::follow_redirects`].
+//! - Title case and more than 100 fields are set in the closure (`http1_title_case_headers`,
+//!   `http1_max_headers`).
 //! - reqwest's `timeout` is one leg's; [`Limits`](crate::service::Limits) bounds the handshake.
 //! - A connection that is [upgraded](::reqwest::Response::upgrade) leaves the pool, and counts no
 //!   more.

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::client::conn::http1;
 use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::client::hyper::Connect;
@@ -17,6 +18,7 @@ pub struct TunnelBuilder {
     proxy: Origin,
     authenticator: Authenticator,
     environment: Environment,
+    http1: http1::Builder,
     timeout: Duration,
     max_restarts: u32,
 }
@@ -27,6 +29,7 @@ impl TunnelBuilder {
             proxy,
             authenticator,
             environment: environment(),
+            http1: http1::Builder::new(),
             timeout: Duration::from_secs(30),
             max_restarts: 3,
         }
@@ -39,6 +42,17 @@ impl TunnelBuilder {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Changes hyper's settings for HTTP/1 on the connection to the proxy, such as field names in title
+    /// case or more than 100 fields.
+    ///
+    /// Defaults and exceptions are those of
+    /// [`ClientBuilder::http1_settings`](crate::client::hyper::ClientBuilder::http1_settings).
+    #[must_use]
+    pub fn http1_settings(mut self, change: impl FnOnce(&mut http1::Builder) -> &mut http1::Builder) -> Self {
+        change(&mut self.http1);
         self
     }
 
@@ -79,6 +93,7 @@ impl TunnelBuilder {
                 proxy: self.proxy,
                 authenticator: self.authenticator,
                 environment: Arc::new(self.environment),
+                http1: self.http1,
                 timeout: self.timeout,
                 max_restarts: self.max_restarts,
             }),

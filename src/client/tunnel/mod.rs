@@ -48,6 +48,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
+use hyper::client::conn::http1;
 use tower_service::Service;
 
 use crate::client::hyper::Connect;
@@ -81,6 +82,7 @@ struct Shared<C> {
     proxy: Origin,
     authenticator: Authenticator,
     environment: Arc<Environment>,
+    http1: http1::Builder,
     timeout: Duration,
     max_restarts: u32,
 }
@@ -109,6 +111,7 @@ impl<C: Connect> Shared<C> {
             connector: &self.connector,
             authenticator: &self.authenticator,
             environment: &self.environment,
+            http1: &self.http1,
             max_restarts: self.max_restarts,
         };
         let identity = self.authenticator.identity();

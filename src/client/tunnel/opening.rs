@@ -33,6 +33,7 @@ pub(in crate::client) struct Opening<'a, C> {
     pub(in crate::client) connector: &'a C,
     pub(in crate::client) authenticator: &'a Authenticator,
     pub(in crate::client) environment: &'a Arc<Environment>,
+    pub(in crate::client) http1: &'a http1::Builder,
     pub(in crate::client) max_restarts: u32,
 }
 
@@ -73,8 +74,10 @@ impl<C: Connect> Opening<'_, C> {
         let mut info = ConnectionInfo::new(proxy.clone()).proxy(proxy.clone());
         info.channel_bindings = extra(&io);
 
-        let handshake = http1::Builder::new().max_buf_size(MAX_BUFFERED).handshake(io).await;
-        let (sender, connection) = match handshake {
+        let mut http1 = self.http1.clone();
+        // In HTTP/0.9 whatever the proxy says would be a 200.
+        http1.max_buf_size(MAX_BUFFERED).http09_responses(false);
+        let (sender, connection) = match http1.handshake(io).await {
             Ok(both) => both,
             Err(error) => return Ok(Err(lost(error))),
         };
