@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::client::conn::http1;
 
 use crate::client::dispatch::{Dispatcher, Settings};
+use crate::client::hyper::connection::http1_settings;
 use crate::client::pool::{Leaf, Pool, PoolLimits};
 use crate::client::proxy::Proxies;
 use crate::client::runtime::environment;
@@ -34,7 +35,7 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(30),
             max_restarts: 3,
             version: HttpVersion::Http1,
-            http1: http1::Builder::new(),
+            http1: http1_settings(),
         }
     }
 
@@ -84,6 +85,8 @@ impl ClientBuilder {
     ///     .build_http::<String>();
     /// ```
     ///
+    /// The settings start from hyper's defaults, with one difference: response fields that are folded over
+    /// several lines are unfolded (RFC 9112, section 5.2), since some servers fold long challenges.
     /// Two are fixed for `CONNECT`: at most 64 KiB of the proxy's answer are buffered, and an answer in
     /// HTTP/0.9 opens no tunnel.
     ///

@@ -26,7 +26,9 @@
 //! - its connector is a `Service<Target>` whose responses are connections (tower's `MakeService`);
 //! - a connection is a `Service<Request<LegBody<B>>, Response = Response<R>>` whose requests all go
 //!   over it. It neither connects anew nor sends anything twice, is not ready while it is busy, and
-//!   fails once it is closed: with [`Unsent`] where it knows that nothing was sent.
+//!   fails once it is closed: with [`Unsent`] where it knows that nothing was sent. It
+//!   unfolds response fields that are folded over several lines (RFC 9112, section 5.2), as some servers
+//!   fold long challenges; hyper does with `allow_obsolete_multiline_headers_in_responses`.
 //!
 //! [`MakeAuthenticate`] makes connections that log in of such a connector. What hands them out, a
 //! pool as a rule, keeps to this:

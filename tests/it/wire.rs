@@ -155,7 +155,7 @@ where
         }
         Way::Layer => {
             let mut http1 = http1::Builder::new();
-            settings.apply(&mut http1);
+            settings.apply(&mut http1).allow_obsolete_multiline_headers_in_responses(true);
             let stream = TcpStream::connect((wire.origin.host(), wire.origin.port())).await?;
             let (sender, connection) = http1.handshake(TokioIo::new(stream)).await?;
             tokio::spawn(connection);
@@ -268,4 +268,28 @@ async fn an_answer_without_a_head_opens_no_tunnel() {
     let tunnel = tunnel.http1_settings(|http1| http1.http09_responses(true)).build_http();
     let target: http::Uri = "https://lab.example/".parse().expect("a URI");
     without_hanging(tunnel.oneshot(target)).await.expect_err("it is no tunnel");
+}
+
+#[tokio::test]
+async fn a_folded_challenge_is_met() {
+    let folded = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"the lab\",\r\n \
+                  nonce=\"a nonce\",\r\n\t qop=\"auth\"\r\nContent-Length: 0\r\n\r\n";
+    for way in WAYS {
+        let wire = Wire::start(challenging("authorization", folded.to_owned())).await;
+        let (status, _) = send(&wire, way, Settings::default(), wire.get()).await.expect("a response");
+        assert_eq!(status, 200, "{way:?}");
+        let seen = wire.seen();
+        assert_eq!(seen.len(), 2, "{way:?}: {seen:?}");
+        for part in ["realm=\"the lab\"", "nonce=\"a nonce\"", "qop=auth"] {
+            assert!(seen[1].contains(part), "{way:?}: {seen:?}");
+        }
+    }
+
+    let folded = folded.replace("401", "407").replace("WWW", "Proxy");
+    let proxy = Wire::start(challenging("proxy-authorization", folded)).await;
+    let authenticator = builder().proxy_credentials(proxy.origin.clone(), carol()).build();
+    let tunnel = Tunnel::builder(proxy.origin.clone(), authenticator).build_http();
+    let target: http::Uri = "https://lab.example/".parse().expect("a URI");
+    without_hanging(tunnel.oneshot(target)).await.expect("a tunnel");
+    assert!(proxy.seen()[1].contains("nonce=\"a nonce\""), "{:?}", proxy.seen());
 }

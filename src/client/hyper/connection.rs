@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::SendRequest;
+use hyper::client::conn::http1::{self, SendRequest};
 use pin_project_lite::pin_project;
 
 use crate::client::pool::Leaf;
@@ -86,6 +86,13 @@ where
     fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
+}
+
+/// The default settings for HTTP/1: hyper's, but for folded challenges.
+pub(in crate::client) fn http1_settings() -> http1::Builder {
+    let mut http1 = http1::Builder::new();
+    http1.allow_obsolete_multiline_headers_in_responses(true);
+    http1
 }
 
 /// One connection, or a branch of it.

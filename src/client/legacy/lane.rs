@@ -38,13 +38,15 @@ where
         let mut info = ConnectionInfo::new(host.origin.clone());
         info.channel_bindings = extra(&transport);
         let (connector, end) = OneConnection::new(transport);
-        // The connection's life is the leases' business, as is sending a request again.
+        // The connection's life is the leases' business, as is sending a request again. Challenges may
+        // be folded.
         let client = self
             .builder
             .clone()
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(None)
             .retry_canceled_requests(false)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             .build(connector);
         Ok((Lane { client, target: host.target.clone(), end }, info))
     }

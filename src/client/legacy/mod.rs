@@ -27,7 +27,8 @@
 //! ```
 //!
 //! Settings for HTTP/1, such as title case and more than 100 fields, are made on the builder
-//! (`http1_title_case_headers`, `http1_max_headers`).
+//! (`http1_title_case_headers`, `http1_max_headers`). Folded response fields are unfolded whatever it
+//! says, since some servers fold long challenges.
 //!
 //! It speaks HTTP/1.1: `http2_only` is not for these settings. A connector by TLS has to leave `h2` out
 //! of its ALPN protocols, and belongs in

@@ -45,14 +45,15 @@ impl Reach<Lane> for Lanes {
     }
 }
 
-/// Whatever else the caller has set: one connection, HTTP/1.1, and nothing that would send a leg
-/// again or elsewhere.
+/// Whatever else the caller has set: one connection, HTTP/1.1, challenges that may be folded, and
+/// nothing that would send a leg again or elsewhere.
 fn one_connection(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_info(true);
     builder
         .connector_layer(Gate)
         .http1_only()
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
         .pool_max_idle_per_host(1)
         .pool_idle_timeout(None)
         .redirect(reqwest::redirect::Policy::none())

@@ -34,7 +34,8 @@
 //! - HTTP/1.1, no redirects, no retries, one connection: these settings are the lane's. Redirects
 //!   belong above the login: [`Client::follow_redirects`].
 //! - Title case and more than 100 fields are set in the closure (`http1_title_case_headers`,
-//!   `http1_max_headers`).
+//!   `http1_max_headers`). Folded response fields are always unfolded, since some servers fold long
+//!   challenges.
 //! - reqwest's `timeout` is one leg's; [`Limits`](crate::service::Limits) bounds the handshake.
 //! - A connection that is [upgraded](::reqwest::Response::upgrade) leaves the pool, and counts no
 //!   more.
@@ -122,7 +123,8 @@ impl ClientBuilder {
     /// [`max_restarts`](Self::max_restarts) says; with many requests at once, some fail. For the lockout
     /// guard such a login is a lost one: several in a row, and the credentials rest. All requests
     /// are the authenticator's own user's: others would come to use their connections. Its redirects
-    /// happen beneath the login. Prefer [`build_reqwest`](Self::build_reqwest).
+    /// happen beneath the login, and challenges that are folded over several lines are errors unless it
+    /// unfolds them. Prefer [`build_reqwest`](Self::build_reqwest).
     pub fn build_over_reqwest(self, client: reqwest::Client) -> Client {
         let shared = Arc::new(self.dispatcher(Lanes::Shared(client.clone())));
         Client { shared, template: client, redirects: None }

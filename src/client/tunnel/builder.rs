@@ -7,6 +7,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::client::hyper::Connect;
 use crate::client::hyper::builder::http_connector;
+use crate::client::hyper::connection::http1_settings;
 use crate::client::runtime::environment;
 use crate::client::tunnel::{Shared, Tunnel};
 use crate::handshake::Authenticator;
@@ -29,7 +30,7 @@ impl TunnelBuilder {
             proxy,
             authenticator,
             environment: environment(),
-            http1: http1::Builder::new(),
+            http1: http1_settings(),
             timeout: Duration::from_secs(30),
             max_restarts: 3,
         }
