@@ -54,7 +54,9 @@ impl ClientBuilder {
     ///
     /// One connection for each origin and identity then carries its requests at the same time, as
     /// many as the server takes; [`max_per_origin`](Self::max_per_origin) and the other limits are
-    /// about connections still. Schemes by which a connection is logged in, NTLM and Negotiate, go by
+    /// about connections still. Until the server has said how many it takes, one is under way and the
+    /// others wait. A request that the server refuses unseen (`REFUSED_STREAM`) is sent again up to 64
+    /// times, as long as its body can be. Schemes by which a connection is logged in, NTLM and Negotiate, go by
     /// HTTP/1.1: an origin that is declared or found to want one, or that answers
     /// `HTTP_1_1_REQUIRED`, is spoken to by HTTP/1.1 from then on. Requests that are under way by
     /// HTTP/2 end as they would.

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use h2::Reason;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -15,15 +16,25 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::TokioExecutor;
 use pin_project_lite::pin_project;
+use tokio::time::Sleep;
 
 use crate::client::hyper::connection::{Cell, Connection};
 use crate::client::hyper::secure::Transport;
 use crate::handshake::{HttpVersion, OriginMemory};
 use crate::service::{BoxError, LegBody, StreamReset, Unsent};
 
-/// How many requests go out at a time before the server has said how many it takes. Those that are
-/// too many wait in the connection.
-const STREAMS_AT_FIRST: usize = 256;
+/// How many requests are given to a connection before the server has said how many it takes. Those
+/// that are too many wait in the connection.
+const REQUESTS_AT_FIRST: usize = 256;
+
+/// How many streams are opened before the server has said how many it takes (its `SETTINGS`). The
+/// first request waits for nothing; the others, for a round trip at the most.
+const STREAMS_AT_FIRST: usize = 1;
+
+/// How long the next request waits after a refused stream: a server that is busy would refuse it too.
+/// Each further refusal in a row doubles the pause, up to so many times.
+const PAUSE: Duration = Duration::from_millis(1);
+const MOST_DOUBLINGS: u32 = 6;
 
 /// What the branches of a connection share.
 pub(super) struct Common {
@@ -37,6 +48,8 @@ pub(super) struct Common {
     answered: AtomicBool,
     /// The connection has failed a request, even if that does not show yet.
     failed: AtomicBool,
+    /// How many streams were refused since the last one was answered.
+    refusals: AtomicU32,
 }
 
 impl Common {
@@ -46,9 +59,10 @@ impl Common {
             scheme: target.scheme().cloned().unwrap_or(Scheme::HTTPS),
             authority: target.authority().cloned().expect("a target to connect to has a host"),
             memory,
-            streams: AtomicUsize::new(STREAMS_AT_FIRST),
+            streams: AtomicUsize::new(REQUESTS_AT_FIRST),
             answered: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
         }
     }
 
@@ -56,6 +70,20 @@ impl Common {
     fn is_retired(&self) -> bool {
         let needs_http1 = |memory: &Arc<OriginMemory>| memory.version() == HttpVersion::Http1;
         self.failed.load(Relaxed) || self.memory.as_ref().is_some_and(needs_http1)
+    }
+
+    /// The connection now opens so many streams at the most.
+    fn learn_streams(&self, most: usize) {
+        // Before the settings have come it is what was assumed.
+        if most != STREAMS_AT_FIRST || self.answered.load(Relaxed) {
+            self.streams.store(most, Relaxed);
+        }
+    }
+
+    /// How long the next request has to wait, where streams are being refused.
+    fn pause(&self) -> Option<Duration> {
+        let doublings = self.refusals.load(Relaxed).checked_sub(1)?;
+        Some(PAUSE * 2_u32.pow(doublings.min(MOST_DOUBLINGS)))
     }
 
     /// The request as HTTP/2 has it: `Host` becomes the authority (RFC 9113, section 8.3.1).
@@ -102,7 +130,10 @@ impl Common {
                 self.failed.store(true, Relaxed);
                 StreamReset::Http1Required(error.into()).into()
             }
-            Some(Reason::REFUSED_STREAM) => Unsent::new(error).into(),
+            Some(Reason::REFUSED_STREAM) => {
+                self.refusals.fetch_add(1, Relaxed);
+                Unsent::new(error).into()
+            }
             _ if is_back || is_past_end => Unsent::new(error).into(),
             _ if is_reset => StreamReset::Other(error.into()).into(),
             _ => error.into(),
@@ -115,6 +146,8 @@ pin_project! {
         sender: SendRequest<LegBody<B>>,
         send: M,
         common: Arc<Common>,
+        // Before the next request, where streams are being refused.
+        pause: Option<Pin<Box<Sleep>>>,
         #[pin]
         response: Option<F>,
     }
@@ -128,11 +161,19 @@ where
     B::Error: Into<BoxError>,
 {
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
-        self.project().sender.poll_ready(cx)
+        let this = self.project();
+        if this.pause.is_none() {
+            *this.pause = this.common.pause().map(|pause| Box::pin(tokio::time::sleep(pause)));
+        }
+        if let Some(pause) = this.pause {
+            ready!(pause.as_mut().poll(cx));
+        }
+        this.sender.poll_ready(cx)
     }
 
     fn send(self: Pin<&mut Self>, mut request: Request<LegBody<B>>) {
         let mut this = self.project();
+        *this.pause = None;
         this.common.address(&mut request);
         let response = (this.send)(this.sender, request);
         this.response.set(Some(response));
@@ -151,6 +192,7 @@ where
         Poll::Ready(match result {
             Ok(response) => {
                 this.common.answered.store(true, Relaxed);
+                this.common.refusals.store(0, Relaxed);
                 Ok(response)
             }
             Err(error) => Err(this.common.judge(error)),
@@ -174,6 +216,7 @@ where
             sender: self.sender.clone(),
             send: self.send.clone(),
             common: Arc::clone(&self.common),
+            pause: None,
             response: None,
         }))
     }
@@ -187,17 +230,50 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let (sender, mut connection) = http2::handshake(TokioExecutor::new(), io).await?;
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2.initial_max_send_streams(STREAMS_AT_FIRST);
+    let (sender, mut connection) = http2.handshake(io).await?;
     let common = Arc::new(common);
     let watched = Arc::downgrade(&common);
     tokio::spawn(std::future::poll_fn(move |cx| {
         // Its errors reach the requests on it.
         let done = Pin::new(&mut connection).poll(cx).map(drop);
-        if let Some(common) = watched.upgrade().filter(|common| common.answered.load(Relaxed)) {
-            common.streams.store(connection.current_max_send_streams(), Relaxed);
+        if let Some(common) = watched.upgrade() {
+            common.learn_streams(connection.current_max_send_streams());
         }
         done
     }));
     let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-    Ok(Connection::of(Box::pin(Branch { sender, send, common, response: None })))
+    Ok(Connection::of(Box::pin(Branch { sender, send, common, pause: None, response: None })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_in_a_row_make_the_pause_longer_up_to_a_bound() {
+        let common = Common::new(&Uri::from_static("https://lab.example/"), None);
+        assert_eq!(common.pause(), None);
+        let pauses: Vec<_> = (1..=9)
+            .map(|refusals| {
+                common.refusals.store(refusals, Relaxed);
+                common.pause().map_or(0, |pause| pause.as_millis())
+            })
+            .collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64, 64]);
+    }
+
+    #[test]
+    fn how_many_streams_a_server_takes_is_known_by_its_settings_or_its_first_answer() {
+        let common = Common::new(&Uri::from_static("https://lab.example/"), None);
+        let streams = || common.streams.load(Relaxed);
+        common.learn_streams(STREAMS_AT_FIRST);
+        assert_eq!(streams(), REQUESTS_AT_FIRST, "it may have said nothing yet");
+        common.learn_streams(10);
+        assert_eq!(streams(), 10);
+        common.answered.store(true, Relaxed);
+        common.learn_streams(STREAMS_AT_FIRST);
+        assert_eq!(streams(), STREAMS_AT_FIRST);
+    }
 }

@@ -5,6 +5,7 @@ mod lanes;
 #[cfg(feature = "native-tls")]
 mod native;
 mod redirected;
+mod streams;
 mod tunnelled;
 mod upgraded;
 
@@ -67,6 +68,19 @@ impl Certificate {
     fn bindings(self) -> ChannelBindings {
         ChannelBindings::from_certificate(self.der).expect(self.name)
     }
+
+    /// TLS with this certificate, which agrees to one of these protocols (ALPN).
+    fn acceptor(self, protocols: &[&str]) -> TlsAcceptor {
+        let key = PrivateKeyDer::try_from(self.key).expect("a key");
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("the usual versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![CertificateDer::from(self.der)], key)
+            .expect(self.name);
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        TlsAcceptor::from(Arc::new(config))
+    }
 }
 
 /// The embedded server behind TLS.
@@ -84,15 +98,7 @@ impl Https {
     /// One that agrees to one of these protocols (ALPN).
     async fn offering(builder: Builder, certificate: Certificate, protocols: &[&str]) -> Self {
         let server = Arc::new(builder.start().await.expect("a server"));
-        let key = PrivateKeyDer::try_from(certificate.key).expect("a key");
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the usual versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![CertificateDer::from(certificate.der)], key)
-            .expect(certificate.name);
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = certificate.acceptor(protocols);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it listens");
         let resumed = Arc::new(AtomicUsize::new(0));
