@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::scheme::Content;
 use crate::service::error::BoxError;
+use crate::service::head::DeclaredLength;
 
 /// The body of one leg: nothing, or the caller's body, whose frames are kept while they are sent
 /// so that they can be sent again.
@@ -86,9 +87,9 @@ struct TeeState<B> {
     kept: Vec<Kept>,
     octets: u64,
     limit: u64,
-    /// What the caller declared, so that the end is known without asking past it.
+    /// How many octets the connection sends at the most. HTTP/1.1 does not ask for anything past them.
     length: Option<u64>,
-    /// Empty between two requests; the box is made once.
+    /// Empty once it has ended, and between two requests; the box is made once.
     rest: Pin<Box<Option<B>>>,
     progress: Progress,
 }
@@ -97,7 +98,7 @@ struct TeeState<B> {
 pub(super) enum Progress {
     /// Frames are still to come.
     Streaming,
-    /// All was given, and all is kept.
+    /// All octets were given, and all are kept. Trailers may still be to come.
     Ended,
     /// More was given than is kept.
     Overflowed,
@@ -149,32 +150,26 @@ impl<B> Content for Tee<B> {
 }
 
 impl<B: Body> Tee<B> {
-    pub(super) fn new(body: B, limit: u64, length: Option<u64>) -> Self {
-        let length = body.size_hint().exact().or(length);
-        Self {
-            state: Mutex::new(TeeState {
-                reader: 0,
-                waiting: None,
-                kept: Vec::new(),
-                octets: 0,
-                limit,
-                length,
-                rest: Box::pin(Some(body)),
-                progress: Progress::Streaming,
-            }),
-        }
+    pub(super) fn new(body: B, limit: u64, length: DeclaredLength) -> Self {
+        let mut state = TeeState {
+            reader: 0,
+            waiting: None,
+            kept: Vec::new(),
+            octets: 0,
+            limit: 0,
+            length: None,
+            rest: Box::pin(None),
+            progress: Progress::Streaming,
+        };
+        state.fill(body, limit, length);
+        Self { state: Mutex::new(state) }
     }
 
     /// The same, in the place of one that was [cleared](Self::cleared) if there is one.
-    pub(super) fn of(body: B, limit: u64, length: Option<u64>, spare: Option<Arc<Self>>) -> Arc<Self> {
+    pub(super) fn of(body: B, limit: u64, length: DeclaredLength, spare: Option<Arc<Self>>) -> Arc<Self> {
         let Some(mut tee) = spare else { return Arc::new(Self::new(body, limit, length)) };
         let own = Arc::get_mut(&mut tee).expect("what is spare is not shared");
-        let state = own.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.octets = 0;
-        state.limit = limit;
-        state.length = body.size_hint().exact().or(length);
-        state.rest.set(Some(body));
-        state.progress = Progress::Streaming;
+        own.state.get_mut().unwrap_or_else(PoisonError::into_inner).fill(body, limit, length);
         tee
     }
 
@@ -200,19 +195,40 @@ impl<B: Body> TeeState<B> {
         }
     }
 
+    fn fill(&mut self, body: B, limit: u64, length: DeclaredLength) {
+        self.octets = 0;
+        self.limit = limit;
+        self.length = match length {
+            DeclaredLength::Octets(octets) => Some(octets),
+            DeclaredLength::Chunked => None,
+            DeclaredLength::Undeclared => body.size_hint().exact(),
+        };
+        self.rest.set(Some(body));
+        self.progress = if self.length == Some(0) { Progress::Ended } else { Progress::Streaming };
+    }
+
     fn keep_data(&mut self, data: &Bytes) {
         self.octets += data.len() as u64;
+        if let Progress::Overflowed | Progress::Failed = self.progress {
+            return;
+        }
+        if self.octets > self.limit {
+            self.progress = Progress::Overflowed;
+            self.kept = Vec::new();
+            return;
+        }
+        self.kept.push(Kept::Data(data.clone()));
+        let at_length = self.length.is_some_and(|length| length <= self.octets);
+        if at_length || self.rest_has_ended() {
+            self.progress = Progress::Ended;
+        }
+    }
+
+    /// The body has nothing more to give.
+    fn end(&mut self) {
+        self.rest.set(None);
         if self.progress == Progress::Streaming {
-            if self.octets > self.limit {
-                self.progress = Progress::Overflowed;
-                self.kept = Vec::new();
-            } else {
-                self.kept.push(Kept::Data(data.clone()));
-                let at_length = self.length == Some(self.octets);
-                if at_length || self.rest_has_ended() {
-                    self.progress = Progress::Ended;
-                }
-            }
+            self.progress = Progress::Ended;
         }
     }
 
@@ -244,23 +260,14 @@ where
                 Kept::Trailers(trailers) => Frame::trailers(trailers),
             })));
         }
-        if state.progress == Progress::Ended {
-            return Poll::Ready(None);
-        }
-        let frame = match state.rest.as_mut().as_pin_mut() {
-            Some(rest) => match rest.poll_frame(cx) {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    state.wait(cx.waker());
-                    return Poll::Pending;
-                }
-            },
-            None => None,
+        // Past the declared length there may be trailers, for a connection that asks.
+        let Some(rest) = state.rest.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Poll::Ready(frame) = rest.poll_frame(cx) else {
+            state.wait(cx.waker());
+            return Poll::Pending;
         };
         let Some(frame) = frame else {
-            if state.progress == Progress::Streaming {
-                state.progress = Progress::Ended;
-            }
+            state.end();
             return Poll::Ready(None);
         };
         let frame = match frame {
@@ -271,10 +278,13 @@ where
             }
         };
         if let Some(data) = frame.data_ref() {
-            let data = data.clone();
-            state.keep_data(&data);
-        } else if let (Some(trailers), Progress::Streaming) = (frame.trailers_ref(), state.progress) {
-            state.kept.push(Kept::Trailers(trailers.clone()));
+            state.keep_data(data);
+        } else if let Some(trailers) = frame.trailers_ref() {
+            // They are the last.
+            state.end();
+            if state.progress == Progress::Ended {
+                state.kept.push(Kept::Trailers(trailers.clone()));
+            }
         }
         self.next = state.kept.len();
         Poll::Ready(Some(Ok(frame)))
@@ -282,7 +292,7 @@ where
 
     fn is_end_stream(&self) -> bool {
         let state = self.tee.lock();
-        self.next >= state.kept.len() && (state.progress == Progress::Ended || state.rest_has_ended())
+        self.next >= state.kept.len() && state.rest_has_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -349,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_second_leg_sends_what_the_first_sent_and_the_rest() {
-        let tee = Arc::new(Tee::new(frames(&["one", "two"]), 64, None));
+        let tee = Arc::new(Tee::new(frames(&["one", "two"]), 64, DeclaredLength::Undeclared));
         let mut first = LegBody::teed(&tee);
         assert_eq!(next(&mut first), Some(Ok("one".into())));
         let mut second = LegBody::teed(&tee);
@@ -362,7 +372,7 @@ mod tests {
 
     #[test]
     fn past_the_limit_nothing_is_kept_and_all_is_sent() {
-        let tee = Arc::new(Tee::new(frames(&["12345", "67890", "x"]), 8, None));
+        let tee = Arc::new(Tee::new(frames(&["12345", "67890", "x"]), 8, DeclaredLength::Undeclared));
         let mut body = LegBody::teed(&tee);
         for text in ["12345", "67890", "x"] {
             assert_eq!(next(&mut body), Some(Ok(text.into())));
@@ -374,7 +384,7 @@ mod tests {
 
     #[test]
     fn the_end_is_known_at_the_declared_length() {
-        let tee = Arc::new(Tee::new(frames(&["12345"]), 8, Some(5)));
+        let tee = Arc::new(Tee::new(frames(&["12345"]), 8, DeclaredLength::Octets(5)));
         let mut body = LegBody::teed(&tee);
         assert_eq!(next(&mut body), Some(Ok("12345".into())));
         assert_eq!(tee.progress(), Progress::Ended);
@@ -382,16 +392,84 @@ mod tests {
         assert_eq!(again.size_hint().exact(), Some(5));
     }
 
+    /// Whatever the next frame has.
+    fn any(body: &mut LegBody<Frames>) -> Option<Frame<Bytes>> {
+        match Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(frame) => frame.map(|frame| frame.expect("no error")),
+            Poll::Pending => panic!("never pending"),
+        }
+    }
+
+    fn with_trailers(texts: &[&'static str]) -> Frames {
+        let mut frames = frames(texts);
+        let trailers = HeaderMap::from_iter([(
+            http::HeaderName::from_static("x-sum"),
+            http::HeaderValue::from_static("7"),
+        )]);
+        frames.0.push_back(Ok(Frame::trailers(trailers)));
+        frames
+    }
+
+    #[test]
+    fn trailers_follow_the_declared_length_on_every_leg() {
+        for length in [DeclaredLength::Octets(5), DeclaredLength::Chunked] {
+            let tee = Arc::new(Tee::new(with_trailers(&["12345"]), 8, length));
+            let mut first = LegBody::teed(&tee);
+            for _ in 0..2 {
+                assert!(any(&mut first).expect("data").is_data());
+                assert!(!first.is_end_stream(), "{length:?}");
+                assert!(any(&mut first).expect("trailers").is_trailers(), "{length:?}");
+                assert!(first.is_end_stream() && any(&mut first).is_none(), "{length:?}");
+                assert_eq!(tee.progress(), Progress::Ended, "{length:?}");
+                first = LegBody::teed(&tee);
+            }
+        }
+    }
+
+    #[test]
+    fn a_leg_that_ended_at_the_length_leaves_the_trailers_to_the_next() {
+        for (texts, octets) in [(&["12345"][..], 5), (&[], 0)] {
+            let tee = Arc::new(Tee::new(with_trailers(texts), 8, DeclaredLength::Octets(octets)));
+            let mut first = LegBody::teed(&tee);
+            for _ in texts {
+                assert!(any(&mut first).expect("data").is_data());
+            }
+            assert_eq!(tee.progress(), Progress::Ended, "HTTP/1.1 asks for nothing more");
+            let mut second = LegBody::teed(&tee);
+            for _ in texts {
+                assert!(any(&mut second).expect("data").is_data());
+            }
+            assert!(any(&mut second).expect("trailers").is_trailers());
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_has_not_ended_before_its_trailers() {
+        let tee = Arc::new(Tee::new(with_trailers(&["12345"]), 8, DeclaredLength::Chunked));
+        let mut first = LegBody::teed(&tee);
+        assert!(any(&mut first).expect("data").is_data());
+        assert_eq!(tee.progress(), Progress::Streaming);
+    }
+
+    #[test]
+    fn past_the_limit_trailers_are_sent_all_the_same() {
+        let tee = Arc::new(Tee::new(with_trailers(&["12345"]), 4, DeclaredLength::Octets(5)));
+        let mut first = LegBody::teed(&tee);
+        assert!(any(&mut first).expect("data").is_data());
+        assert!(any(&mut first).expect("trailers").is_trailers());
+        assert_eq!(tee.progress(), Progress::Overflowed);
+    }
+
     #[test]
     fn a_refilled_tee_gives_the_new_body_alone() {
-        let tee = Arc::new(Tee::new(frames(&["one", "two"]), 64, Some(6)));
+        let tee = Arc::new(Tee::new(frames(&["one", "two"]), 64, DeclaredLength::Octets(6)));
         let mut body = LegBody::teed(&tee);
         assert_eq!(next(&mut body), Some(Ok("one".into())));
         assert!(Tee::cleared(Arc::clone(&tee)).is_none(), "the body may still be read");
         drop(body);
         let tee = Tee::cleared(tee).expect("nobody reads");
         assert!(tee.lock().kept.is_empty() && tee.lock().rest.is_none());
-        let tee = Tee::of(frames(&["three"]), 64, None, Some(tee));
+        let tee = Tee::of(frames(&["three"]), 64, DeclaredLength::Undeclared, Some(tee));
         let mut body = LegBody::teed(&tee);
         assert_eq!(next(&mut body), Some(Ok("three".into())));
         assert_eq!(next(&mut body), None);
@@ -427,7 +505,8 @@ mod tests {
     fn a_connection_that_is_cut_off_while_it_waits_for_the_body_is_told() {
         let ways: [fn(&Arc<Tee<Stalled>>); 2] = [|tee| tee.cut_off(), |tee| drop(LegBody::teed(tee))];
         for cut_off in ways {
-            let (tee, woken) = (Arc::new(Tee::new(Stalled, 64, None)), Arc::new(Woken::default()));
+            let (tee, woken) =
+                (Arc::new(Tee::new(Stalled, 64, DeclaredLength::Undeclared)), Arc::new(Woken::default()));
             let waker = Waker::from(Arc::clone(&woken));
             let (mut body, mut cx) = (LegBody::teed(&tee), Context::from_waker(&waker));
             assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());
@@ -439,7 +518,8 @@ mod tests {
 
     #[test]
     fn a_failed_body_is_not_replayed() {
-        let tee = Arc::new(Tee::new(Frames([Err("the file vanished")].into()), 8, None));
+        let tee =
+            Arc::new(Tee::new(Frames([Err("the file vanished")].into()), 8, DeclaredLength::Undeclared));
         assert!(next(&mut LegBody::teed(&tee)).expect("an error").is_err());
         assert_eq!(tee.progress(), Progress::Failed);
     }

@@ -145,9 +145,25 @@ pub(super) fn keep_open(headers: &mut HeaderMap) {
     }
 }
 
+/// What the caller's fields say about the length of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DeclaredLength {
+    /// `Content-Length`.
+    Octets(u64),
+    /// `Transfer-Encoding`, which overrides a length (RFC 9112, section 6.3).
+    Chunked,
+    /// Nothing: the body itself may know.
+    Undeclared,
+}
+
 /// The length that the caller declared.
-pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+pub(super) fn declared_length(headers: &HeaderMap) -> DeclaredLength {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return DeclaredLength::Chunked;
+    }
+    let length = headers.get(header::CONTENT_LENGTH);
+    let octets = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    octets.map_or(DeclaredLength::Undeclared, DeclaredLength::Octets)
 }
 
 /// Says that the request has no body, where the method means one: hyper sends no length for an
@@ -197,6 +213,16 @@ mod tests {
         assert!(restored.headers[header::COOKIE].is_sensitive());
         assert_eq!((&restored.method, &restored.uri), (&parts.method, &parts.uri));
         assert_eq!(restored.extensions.get::<u8>(), Some(&7));
+    }
+
+    #[test]
+    fn chunks_override_a_length() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(declared_length(&headers), DeclaredLength::Undeclared);
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("5"));
+        assert_eq!(declared_length(&headers), DeclaredLength::Octets(5));
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        assert_eq!(declared_length(&headers), DeclaredLength::Chunked);
     }
 
     #[test]

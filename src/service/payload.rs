@@ -8,6 +8,7 @@ use http_body::Body;
 use crate::mechanism::Moments;
 use crate::scheme::{Content, RequestContext};
 use crate::service::body::{LegBody, Progress, Tee};
+use crate::service::head::DeclaredLength;
 use crate::service::line::Line;
 
 /// What a request's body is, before and after it has been sent.
@@ -64,7 +65,7 @@ impl<B: Body> Payload<B> {
     }
 
     /// The body of a leg that carries it.
-    pub(super) fn leg<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: Option<u64>) -> LegBody<B> {
+    pub(super) fn leg<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> LegBody<B> {
         let tee = match std::mem::replace(self, Self::Empty) {
             Self::Empty => return LegBody::empty(),
             Self::Untouched(body) => Tee::of(body, limit, length, line.take_tee()),

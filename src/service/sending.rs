@@ -14,7 +14,7 @@ use crate::service::channel::Channel;
 use crate::service::conversation::Conversation;
 use crate::service::error::BoxError;
 use crate::service::failure::Failure;
-use crate::service::head::{declare_empty, declared_length};
+use crate::service::head::{DeclaredLength, declare_empty, declared_length};
 use crate::service::line::Line;
 use crate::service::payload::Payload;
 use crate::service::pending::Pending;
@@ -101,10 +101,12 @@ where
         if state.saved.save(&request) {
             state.logins.serves(request.method(), request.uri().path());
         }
-        if request.body().is_end_stream() {
+        let length = if request.body().is_end_stream() {
             declare_empty(&mut request);
-        }
-        let length = request.body().size_hint().exact().or_else(|| declared_length(request.headers()));
+            DeclaredLength::Octets(0)
+        } else {
+            declared_length(request.headers())
+        };
         let mut payload = Payload::Empty;
         let request = request.map(|body| {
             payload = Payload::new(body);

@@ -1,6 +1,8 @@
 //! What the conversations share.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::future::Ready;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -8,8 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::combinators::WithTrailers;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::hyper::{ClientBuilder, ResponseBody};
@@ -370,6 +373,15 @@ impl Drop for Chunk {
     fn drop(&mut self) {
         self.1.now.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// What `trailed` makes.
+pub(crate) type Trailed = WithTrailers<Full<Bytes>, Ready<Option<Result<HeaderMap, Infallible>>>>;
+
+/// Five octets whose number is known, and trailers.
+pub(crate) fn trailed() -> Trailed {
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("x-sum"), HeaderValue::from_static("7"))]);
+    Full::from("body!").with_trailers(std::future::ready(Some(Ok(trailers))))
 }
 
 /// A server by NTLM that keeps the first connection's last leg waiting at the gate.

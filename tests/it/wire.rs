@@ -1,10 +1,11 @@
 //! What the octets on the wire look like, to servers and from servers that are particular about it.
 
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{HOST, TRAILER, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Full};
@@ -26,17 +27,22 @@ use crate::support::*;
 struct Wire {
     origin: Origin,
     seen: Arc<Mutex<Vec<String>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Wire {
     async fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it listens");
-        let (seen, answer) = (Arc::default(), Arc::new(answer));
-        let wire =
-            Self { origin: format!("http://{address}").parse().expect("an origin"), seen: Arc::clone(&seen) };
+        let (seen, connections, answer) = (Arc::default(), Arc::<AtomicUsize>::default(), Arc::new(answer));
+        let wire = Self {
+            origin: format!("http://{address}").parse().expect("an origin"),
+            seen: Arc::clone(&seen),
+            connections: Arc::clone(&connections),
+        };
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 tokio::spawn(async move {
                     while let Some(message) = message(&mut stream).await {
@@ -292,4 +298,45 @@ async fn a_folded_challenge_is_met() {
     let target: http::Uri = "https://lab.example/".parse().expect("a URI");
     without_hanging(tunnel.oneshot(target)).await.expect("a tunnel");
     assert!(proxy.seen()[1].contains("nonce=\"a nonce\""), "{:?}", proxy.seen());
+}
+
+#[tokio::test]
+async fn trailers_arrive_on_every_leg_and_with_the_response() {
+    let ok = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n\
+              2\r\nok\r\n0\r\nx-sum: 9\r\n\r\n";
+    for way in WAYS {
+        let wire =
+            Wire::start(move |message: &str| match message.to_ascii_lowercase().contains("authorization") {
+                true => ok.to_owned(),
+                false => BASIC.to_owned(),
+            })
+            .await;
+        let post = Request::post(format!("{}/", wire.origin))
+            .header(TRANSFER_ENCODING, "chunked")
+            .header(TRAILER, "x-sum");
+        let post = post.body(trailed()).expect("a request");
+        let (status, trailers) = send(&wire, way, Settings::default(), post).await.expect("a response");
+        assert_eq!(
+            (status.as_u16(), trailers.get("x-sum").map(HeaderValue::as_bytes)),
+            (200, Some(&b"9"[..]))
+        );
+        let seen = wire.seen();
+        assert_eq!((seen.len(), wire.connections.load(Ordering::SeqCst)), (2, 1), "{way:?}: {seen:?}");
+        for leg in &seen {
+            assert!(leg.ends_with("\r\n\r\n5\r\nbody!\r\n0\r\nx-sum: 7\r\n\r\n"), "{way:?}: {seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_length_says_where_a_body_ends_whatever_would_follow() {
+    for way in WAYS {
+        let wire = Wire::start(challenging("authorization", BASIC.to_owned())).await;
+        let post = Request::post(format!("{}/", wire.origin)).body(trailed()).expect("a request");
+        let (status, _) = send(&wire, way, Settings::default(), post).await.expect("a response");
+        let seen = wire.seen();
+        assert_eq!(status, 200);
+        assert_eq!((seen.len(), wire.connections.load(Ordering::SeqCst)), (2, 1), "{way:?}: {seen:?}");
+        assert!(seen.iter().all(|leg| leg.ends_with("\r\n\r\nbody!")), "{way:?}: {seen:?}");
+    }
 }

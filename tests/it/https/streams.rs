@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use http::Version;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
+use http_body_util::BodyExt;
 use legwork::Authenticator;
 use legwork::service::ErrorKind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
@@ -352,5 +354,70 @@ async fn a_refused_upload_is_sent_again_as_long_as_all_of_it_is_kept() {
             assert!(whole(&error).contains("refused stream"), "{}", whole(&error));
         }
         assert_eq!(server.seen().streams, if expected.is_some() { 2 } else { 1 });
+    }
+}
+
+/// What came with a request: its content, and its trailer `x-sum`.
+type Content = (Vec<u8>, Option<HeaderValue>);
+
+/// Challenges a request without an `Authorization`; answers another with trailers.
+async fn serve_trailers(
+    stream: TlsStream<TcpStream>,
+    contents: mpsc::UnboundedSender<Content>,
+) -> Option<()> {
+    let mut connection = h2::server::handshake(stream).await.ok()?;
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let contents = contents.clone();
+        tokio::spawn(async move {
+            let has_login = request.headers().contains_key(AUTHORIZATION);
+            let (mut body, mut content) = (request.into_body(), Vec::new());
+            while let Some(data) = body.data().await {
+                content.extend_from_slice(&data.ok()?);
+            }
+            let trailers = body.trailers().await.ok()?.unwrap_or_default();
+            contents.send((content, trailers.get("x-sum").cloned())).ok()?;
+            if !has_login {
+                let challenge =
+                    Response::builder().status(401).header(WWW_AUTHENTICATE, "Basic realm=\"lab\"");
+                respond.send_response(challenge.body(()).expect("a response"), true).ok()?;
+                return Some(());
+            }
+            let mut answer = respond.send_response(Response::new(()), false).ok()?;
+            answer.send_data(Bytes::from_static(b"ok"), false).ok()?;
+            let sum = (HeaderName::from_static("x-sum"), HeaderValue::from_static("9"));
+            answer.send_trailers(HeaderMap::from_iter([sum])).ok()
+        });
+    }
+    Some(())
+}
+
+#[tokio::test]
+async fn trailers_after_an_exact_length_arrive_on_every_leg_and_with_the_response() {
+    for declared in [false, true] {
+        let (contents, mut seen) = mpsc::unbounded_channel();
+        let address = listen(move |stream| serve_trailers(stream, contents.clone())).await;
+        let origin: Origin = format!("https://{address}").parse().expect("an origin");
+        let authenticator = Authenticator::builder().credentials(origin.clone(), carol()).build();
+        let client: Client<HttpsConnector, Trailed> =
+            Client::builder(authenticator).http2().build_with_tls(trusting([ECDSA]));
+        // To an origin that is unknown, and to one that is known.
+        for legs in [2, 1] {
+            let mut post = Request::post(format!("{origin}/")).body(trailed()).expect("a request");
+            if declared {
+                post.headers_mut().insert(CONTENT_LENGTH, 5.into());
+            }
+            let response = without_hanging(client.request(post)).await.expect("a response");
+            assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
+            let content = response.into_body().collect().await.expect("a body");
+            assert_eq!(
+                content.trailers().and_then(|trailers| trailers.get("x-sum")),
+                Some(&"9".parse().expect("a value"))
+            );
+            for _ in 0..legs {
+                let sent = seen.recv().await.expect("a leg");
+                assert_eq!(sent, (b"body!".to_vec(), Some(HeaderValue::from_static("7"))), "{declared}");
+            }
+        }
+        assert!(seen.try_recv().is_err());
     }
 }
