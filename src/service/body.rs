@@ -212,14 +212,17 @@ impl<B: Body> TeeState<B> {
         if let Progress::Overflowed | Progress::Failed = self.progress {
             return;
         }
-        if self.octets > self.limit {
+        let at_length = self.length.is_some_and(|length| length <= self.octets);
+        let is_last = at_length || self.rest_has_ended();
+        // A body that comes in one piece was in memory as a whole: to keep it costs nothing.
+        let is_all = is_last && self.octets == data.len() as u64;
+        if self.octets > self.limit && !is_all {
             self.progress = Progress::Overflowed;
             self.kept = Vec::new();
             return;
         }
         self.kept.push(Kept::Data(data.clone()));
-        let at_length = self.length.is_some_and(|length| length <= self.octets);
-        if at_length || self.rest_has_ended() {
+        if is_last {
             self.progress = Progress::Ended;
         }
     }
@@ -383,6 +386,31 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_in_one_piece_is_kept_at_any_size_and_not_copied() {
+        let whole = Bytes::from(vec![b'w'; 1 << 20]);
+        let body = http_body_util::Full::new(whole.clone());
+        let tee = Arc::new(Tee::new(body, 8, DeclaredLength::Undeclared));
+        for _ in 0..2 {
+            let mut leg = LegBody::teed(&tee);
+            let frame = Pin::new(&mut leg).poll_frame(&mut Context::from_waker(Waker::noop()));
+            let Poll::Ready(Some(Ok(frame))) = frame else { panic!("a frame") };
+            let data = frame.into_data().expect("data");
+            assert_eq!((data.as_ptr(), data.len()), (whole.as_ptr(), whole.len()));
+            assert_eq!(tee.progress(), Progress::Ended);
+        }
+        // Of a length that was declared, and in pieces.
+        let tee = Arc::new(Tee::new(frames(&["123456789"]), 8, DeclaredLength::Octets(9)));
+        assert_eq!(next(&mut LegBody::teed(&tee)), Some(Ok("123456789".into())));
+        assert_eq!(tee.progress(), Progress::Ended);
+        let tee = Arc::new(Tee::new(frames(&["12345", "6789"]), 8, DeclaredLength::Octets(9)));
+        let mut leg = LegBody::teed(&tee);
+        for text in ["12345", "6789"] {
+            assert_eq!(next(&mut leg), Some(Ok(text.into())));
+        }
+        assert_eq!(tee.progress(), Progress::Overflowed);
+    }
+
+    #[test]
     fn the_end_is_known_at_the_declared_length() {
         let tee = Arc::new(Tee::new(frames(&["12345"]), 8, DeclaredLength::Octets(5)));
         let mut body = LegBody::teed(&tee);
@@ -453,9 +481,11 @@ mod tests {
 
     #[test]
     fn past_the_limit_trailers_are_sent_all_the_same() {
-        let tee = Arc::new(Tee::new(with_trailers(&["12345"]), 4, DeclaredLength::Octets(5)));
+        let tee = Arc::new(Tee::new(with_trailers(&["123", "45"]), 4, DeclaredLength::Octets(5)));
         let mut first = LegBody::teed(&tee);
-        assert!(any(&mut first).expect("data").is_data());
+        for _ in 0..2 {
+            assert!(any(&mut first).expect("data").is_data());
+        }
         assert!(any(&mut first).expect("trailers").is_trailers());
         assert_eq!(tee.progress(), Progress::Overflowed);
     }

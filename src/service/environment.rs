@@ -35,7 +35,9 @@ pub trait Blocking: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many octets of a body are kept for sending it again. Default: 64 KiB.
+    /// How many octets of a body that comes in pieces are kept for sending it again. What comes in one
+    /// piece, such as `Full`, `String` or reqwest's JSON, is in memory anyway: it is kept at any size.
+    /// Default: 64 KiB.
     pub replay: u64,
     /// How many octets of a challenge's body are read to keep the connection. Default: 64 KiB.
     pub drain: u64,

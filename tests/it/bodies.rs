@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame};
+use http_body_util::Full;
+use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use legwork::Client;
 use legwork::handshake::HandshakeError;
 use legwork::service::ErrorKind;
@@ -345,4 +348,38 @@ async fn a_login_that_the_server_forgot_costs_a_large_upload_one_attempt() {
     let report = server.report();
     let octets: Vec<_> = report.connections()[1].legs.iter().map(|leg| leg.body_octets).collect();
     assert_eq!(octets, [0, MEGABYTE], "{report}");
+}
+
+/// Hyper, reqwest, and hyper-util's legacy client.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_memory_is_sent_again_at_any_size() {
+    let whole = Bytes::from(vec![b'w'; MEGABYTE as usize]);
+    for (offer, legs) in [(Offer::Ntlm, 3), (Offer::basic("a realm"), 2)] {
+        for client in 0..3 {
+            let server = server([offer.clone()]).start().await.expect("a server");
+            let authenticator = authenticator(&server).dangerous_secrets_over_plain_http(true).build();
+            let builder = Client::builder(authenticator);
+            let post =
+                || Request::post(server.uri("/upload")).body(Full::new(whole.clone())).expect("a request");
+            let status = match client {
+                0 => {
+                    let client: HttpClient = builder.build_http();
+                    client.request(post()).await.expect("a response").status()
+                }
+                1 => {
+                    let client = builder.build_reqwest(settings).expect("settings that fit");
+                    let post = client.post(url(&server, "/upload")).body(whole.clone());
+                    post.send().await.expect("a response").status()
+                }
+                _ => {
+                    let settings = legacy::Client::builder(TokioExecutor::new());
+                    let client = builder.build_legacy::<_, Full<Bytes>>(settings, HttpConnector::new());
+                    client.request(post()).await.expect("a response").status()
+                }
+            };
+            let report = server.report();
+            assert_eq!((status.as_u16(), report.legs().count()), (200, legs), "{report}");
+            assert_eq!(report.body_octets(), 2 * MEGABYTE, "{report}");
+        }
+    }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::Client;
 use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Why};
 use legwork::mechanism::MutualAuthentication;
 use legwork::scheme::digest::Algorithm;
-use legwork::service::ErrorKind;
+use legwork::service::{ErrorKind, Limits};
 use legwork::testing::{
     Close, DigestAcceptor, DigestOddity, Judge, Judgement, Offer, Presentation, Quirk, Server, Verdict,
 };
@@ -240,9 +241,14 @@ async fn content_is_covered_where_the_server_wants_that_and_nothing_else() {
     let report = server.report();
     assert!(report.legs().all(|leg| leg.body_octets == 22), "{report}");
 
-    // It cannot be covered where it cannot be kept.
-    let large: &'static str = Box::leak("x".repeat(200_000).into_boxed_str());
-    let response = client.request(request("POST", server.uri("/"), large)).await.expect("a response");
+    // It is kept where it is in memory, and cannot be covered where it cannot be kept.
+    let server = serving(acceptor().qop("auth-int")).await;
+    let builder = || Client::builder(authenticator(&server).build()).limits(Limits::default().replay(1000));
+    let whole: &'static str = Box::leak("x".repeat(60_000).into_boxed_str());
+    fetch(&build(builder()), request("POST", server.uri("/"), whole)).await;
+    let client: Client<HttpConnector, Upload> = builder().build_http();
+    let pieces = http::Request::post(server.uri("/")).body(Upload::of(60, 1000)).expect("a request");
+    let response = client.request(pieces).await.expect("a response");
     let Why::CannotStart(why) = &refusal(&response).tried[0].why else { panic!("{response:?}") };
     assert!(why.contains("the hash of the request's content is not known"), "{why}");
 }
