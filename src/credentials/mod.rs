@@ -4,6 +4,7 @@ mod ambient;
 mod chain;
 mod environment;
 mod function;
+mod invalid_token;
 mod netrc;
 mod token;
 
@@ -11,6 +12,7 @@ pub use ambient::{Ambient, InvalidPattern, OriginPatterns};
 pub use chain::CredentialsChain;
 pub use environment::{EnvironmentCredentials, EnvironmentError};
 pub use function::{CredentialsFn, credentials_fn};
+pub use invalid_token::InvalidToken;
 pub use netrc::{Netrc, NetrcError, NetrcErrorKind};
 pub use token::BearerTokens;
 
@@ -79,10 +81,33 @@ impl Credentials {
         Self(Arc::new(Kind::Password { username: username.into(), password: Secret::new(password) }))
     }
 
-    /// A bearer token (RFC 6750), for the scheme Bearer alone. Where tokens expire, there is
+    /// A bearer token (RFC 6750), for the scheme Bearer only. Where tokens expire, there is
     /// [`BearerTokens`].
+    ///
+    /// One that cannot be sent is refused when a server asks for it, by a
+    /// [reason](crate::handshake::Why::CannotStart) that names the character; a token from a file or the
+    /// environment is better checked by [`try_bearer_token`](Self::try_bearer_token).
     pub fn bearer_token(token: impl Into<Secret>) -> Self {
         Self(Arc::new(Kind::BearerToken(token.into())))
+    }
+
+    /// A bearer token, as [`bearer_token`](Self::bearer_token), checked at once.
+    ///
+    /// ```
+    /// use legwork::credentials::Credentials;
+    ///
+    /// let error = Credentials::try_bearer_token("read-from-a-file\n").expect_err("a line's end");
+    /// assert_eq!(error.to_string(), "the token has '\\n' at octet 16, which cannot be sent");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidToken`] for an empty token, and one with other characters than visible ASCII or with a
+    /// comma or a double quote.
+    pub fn try_bearer_token(token: impl Into<Secret>) -> Result<Self, InvalidToken> {
+        let token = token.into();
+        InvalidToken::check(&token)?;
+        Ok(Self::bearer_token(token))
     }
 
     /// The logged-on user's own: a ticket cache or a keytab, on Windows the logon session. Mechanisms

@@ -15,7 +15,8 @@ type Fetching = Pin<Box<dyn Future<Output = Result<Secret, BoxError>> + Send>>;
 /// A provider of bearer tokens for one origin (RFC 6750): fetches a token when one is first needed,
 /// and another one when the server refuses it.
 ///
-/// Requests that need a token at the same time wait for one fetch; if it fails, they fail with it.
+/// Requests that need a token at the same time wait for one fetch; if it fails, they fail with it. So
+/// they do if the token cannot be sent ([`InvalidToken`](crate::credentials::InvalidToken)).
 ///
 /// ```
 /// use legwork::Authenticator;
@@ -156,9 +157,8 @@ impl Shared {
     /// A fetch has ended: those that wait for it go on.
     fn fetched(&self, fetched: Result<Secret, BoxError>) -> Result<Credentials, BoxError> {
         let mut state = self.lock();
-        let result = match fetched {
+        let result = match fetched.and_then(|token| Ok(Credentials::try_bearer_token(token)?)) {
             Ok(token) => {
-                let token = Credentials::bearer_token(token);
                 state.token = Some(token.clone());
                 state.fetched += 1;
                 state.failure = None;
@@ -347,6 +347,17 @@ mod tests {
         assert_eq!(lab.begun(), 1);
         lab.answer(Ok("one"));
         assert_eq!(poll(&mut ask(&tokens, None)), ready("one"));
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_sent_is_a_fetch_that_failed() {
+        let lab = Lab::default();
+        let tokens = lab.tokens();
+        lab.answer(Ok("one\n"));
+        let failed = "the token has '\\n' at octet 3, which cannot be sent".to_owned();
+        assert_eq!(poll(&mut ask(&tokens, None)), Poll::Ready(Err(failed)));
+        lab.answer(Ok("two"));
+        assert_eq!(poll(&mut ask(&tokens, None)), ready("two"));
     }
 
     #[test]

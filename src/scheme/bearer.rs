@@ -75,8 +75,8 @@ impl Exchange for BearerExchange {
         let Some(token) = self.credentials.as_bearer_token() else {
             return Err(SchemeError::new(NAME, "it needs a token"));
         };
-        let authorization = Authorization::b64token(NAME, token)
-            .ok_or_else(|| SchemeError::new(NAME, "the token has characters that no token has"))?;
+        let authorization =
+            Authorization::token(NAME, token).map_err(|error| SchemeError::token(NAME, error))?;
         Ok(Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 

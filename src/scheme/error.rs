@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::challenge::ChallengeError;
+use crate::credentials::InvalidToken;
 use crate::mechanism::{ErrorKind, MechanismError};
 
 /// Why a scheme could not answer.
@@ -15,6 +16,7 @@ enum Cause {
     Challenge(ChallengeError),
     AuthenticationInfo(ChallengeError),
     Mechanism(MechanismError),
+    Token(InvalidToken),
     Other(&'static str),
 }
 
@@ -36,11 +38,15 @@ impl SchemeError {
         Self { scheme, cause: Cause::Mechanism(error) }
     }
 
+    pub(crate) fn token(scheme: &'static str, error: InvalidToken) -> Self {
+        Self { scheme, cause: Cause::Token(error) }
+    }
+
     /// What the mechanism behind the scheme said, if it was the one that failed.
     pub fn as_mechanism(&self) -> Option<&MechanismError> {
         match &self.cause {
             Cause::Mechanism(error) => Some(error),
-            Cause::Challenge(_) | Cause::AuthenticationInfo(_) | Cause::Other(_) => None,
+            Cause::Challenge(_) | Cause::AuthenticationInfo(_) | Cause::Token(_) | Cause::Other(_) => None,
         }
     }
 
@@ -55,6 +61,7 @@ impl SchemeError {
             Cause::Challenge(error) => format!("malformed challenge: {error}"),
             Cause::AuthenticationInfo(error) => format!("malformed Authentication-Info: {error}"),
             Cause::Mechanism(error) => error.to_string(),
+            Cause::Token(error) => error.to_string(),
             Cause::Other(reason) => (*reason).to_owned(),
         }
     }
@@ -73,6 +80,7 @@ impl fmt::Display for SchemeError {
                 write!(f, "{}: the Authentication-Info is malformed", self.scheme)
             }
             Cause::Mechanism(_) => write!(f, "{}: the mechanism failed", self.scheme),
+            Cause::Token(_) => write!(f, "{}: the token cannot be sent", self.scheme),
             Cause::Other(reason) => write!(f, "{}: {reason}", self.scheme),
         }
     }
@@ -83,6 +91,7 @@ impl std::error::Error for SchemeError {
         match &self.cause {
             Cause::Challenge(error) | Cause::AuthenticationInfo(error) => Some(error),
             Cause::Mechanism(error) => Some(error),
+            Cause::Token(error) => Some(error),
             Cause::Other(_) => None,
         }
     }

@@ -71,13 +71,21 @@ fn wrong(server: &Server, challenge: &str) -> AuthenticatorBuilder {
     holding(server, credentials)
 }
 
-fn holding(server: &Server, credentials: Credentials) -> AuthenticatorBuilder {
+pub(crate) fn holding(server: &Server, credentials: Credentials) -> AuthenticatorBuilder {
     builder().credentials(server.origin(), credentials).dangerous_secrets_over_plain_http(true)
 }
 
-/// The status and the outcome of each of so many requests, one after another, over each client.
-async fn over_each(
-    stack: Option<fn(AuthenticatorBuilder) -> Asks>,
+/// A client over another stack, or without one the layer alone.
+type Stack = Option<fn(AuthenticatorBuilder) -> Asks>;
+
+/// The clients over hyper, reqwest and the legacy client, and the layer alone.
+pub(crate) fn stacks() -> impl Iterator<Item = Stack> {
+    STACKS.into_iter().map(Some).chain([None])
+}
+
+/// What came of so many requests, one after another: status and outcome.
+pub(crate) async fn ask(
+    stack: Stack,
     server: &Server,
     authenticator: AuthenticatorBuilder,
     requests: usize,
@@ -85,8 +93,8 @@ async fn over_each(
     let mut told = Vec::new();
     let Some(stack) = stack else {
         let info = ConnectionInfo::new(server.origin());
-        let mut service =
-            AuthenticateLayer::new(authenticator.build(), info).layer(Leaf::connect(server).await);
+        let layer = AuthenticateLayer::new(authenticator.build(), info);
+        let mut service = layer.layer(Leaf::connect(server).await);
         for _ in 0..requests {
             let response = send(&mut service, origin_form("GET", "/", "")).await.expect("a response");
             told.push((response.status().as_u16(), response.extensions().get().cloned()));
@@ -102,13 +110,8 @@ async fn over_each(
     told
 }
 
-/// The clients over hyper, reqwest and the legacy client, and the layer alone.
-fn clients() -> impl Iterator<Item = Option<fn(AuthenticatorBuilder) -> Asks>> {
-    STACKS.into_iter().map(Some).chain([None])
-}
-
 #[track_caller]
-fn refused(told: &(u16, Option<Outcome>)) -> &Refusal {
+pub(crate) fn refused(told: &(u16, Option<Outcome>)) -> &Refusal {
     match told {
         (401, Some(Outcome::Refused(refusal))) => refusal,
         other => panic!("no refusal: {other:?}"),
@@ -118,9 +121,9 @@ fn refused(told: &(u16, Option<Outcome>)) -> &Refusal {
 #[tokio::test]
 async fn basic_and_bearer_are_answered_whatever_their_parameters_look_like() {
     for challenge in MALFORMED {
-        for client in clients() {
+        for stack in stacks() {
             let server = offering(challenge).await;
-            let told = over_each(client, &server, right(&server, challenge), 2).await;
+            let told = ask(stack, &server, right(&server, challenge), 2).await;
             assert!(told.iter().all(|(status, _)| *status == 200), "{challenge}: {told:?}");
             let report = server.report();
             assert_eq!(statuses(&report), [401, 200, 200], "{challenge}: {report}");
@@ -133,9 +136,9 @@ async fn basic_and_bearer_are_answered_whatever_their_parameters_look_like() {
 #[tokio::test]
 async fn a_malformed_challenge_to_a_wrong_password_refuses_it() {
     for challenge in MALFORMED {
-        for client in clients() {
+        for stack in stacks() {
             let server = offering(challenge).await;
-            let told = over_each(client, &server, wrong(&server, challenge), 2).await;
+            let told = ask(stack, &server, wrong(&server, challenge), 2).await;
             assert_eq!(refused(&told[0]).tried[0].why, Why::Refused(None), "{challenge}");
             assert_eq!(refused(&told[1]).tried[0].why, Why::RefusedBefore, "{challenge}");
             assert_eq!(server.report().attempts(), 1, "{challenge}: {}", server.report());
@@ -145,28 +148,28 @@ async fn a_malformed_challenge_to_a_wrong_password_refuses_it() {
 
 #[tokio::test]
 async fn a_malformed_challenge_beside_a_success_is_no_error() {
-    for client in clients() {
+    for stack in stacks() {
         let value = http::HeaderValue::from_static(MALFORMED[0]);
         let server = server([verbatim(MALFORMED[0])])
             .quirk(Quirk::Field(http::header::WWW_AUTHENTICATE, value))
             .start()
             .await
             .expect("a server");
-        let told = over_each(client, &server, right(&server, MALFORMED[0]), 2).await;
+        let told = ask(stack, &server, right(&server, MALFORMED[0]), 2).await;
         assert!(told.iter().all(|(status, _)| *status == 200), "{told:?}");
     }
 }
 
 #[tokio::test]
 async fn a_challenge_that_nobody_can_answer_is_told_with_its_octet() {
-    for client in clients() {
+    for stack in stacks() {
         let server = server([
             Offer::Verbatim("Digest realm=\"a\", nonce=n m, Basic realm=b"),
             Offer::Verbatim("NTLM/2"),
         ]);
         let server = server.start().await.expect("a server");
         let authenticator = holding(&server, Credentials::bearer_token("a-token"));
-        let told = over_each(client, &server, authenticator, 1).await;
+        let told = ask(stack, &server, authenticator, 1).await;
         let refusal = refused(&told[0]);
         assert_eq!(
             refusal.to_string(),

@@ -9,6 +9,7 @@ use legwork::{Client, Credentials};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::challenges::{ask, holding, refused, stacks};
 use crate::support::*;
 
 /// A server that takes one token, until it is changed.
@@ -101,6 +102,24 @@ async fn a_wrong_token_or_password_is_tried_once_whatever_the_number_of_requests
         let client: HttpClient = build(Client::builder(authenticator.build()));
         all_refused(&client, &server, 256).await;
         assert_eq!(server.report().attempts(), 1, "{scheme}: {}", server.report());
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_sent_as_the_server_made_it_or_refused_by_its_character() {
+    for stack in stacks() {
+        let server = Current::new("12|laravel").server().await;
+        let good = holding(&server, Credentials::bearer_token("12|laravel"));
+        let told = ask(stack, &server, good, 2).await;
+        assert!(told.iter().all(|(status, _)| *status == 200), "{told:?}");
+        assert_eq!((statuses(&server.report()), server.report().attempts()), (vec![401, 200, 200], 2));
+
+        let with_line_feed = holding(&server, Credentials::bearer_token("12|laravel\n"));
+        let told = ask(stack, &server, with_line_feed, 1).await;
+        let refusal = refused(&told[0]).to_string();
+        let reason = "Bearer: could not start: the token has '\\n' at octet 10, which cannot be sent";
+        assert!(refusal.ends_with(reason), "{refusal}");
+        assert_eq!(server.report().attempts(), 2, "nothing of it is sent");
     }
 }
 
