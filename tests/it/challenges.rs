@@ -4,7 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, Uri};
+use http_body_util::Full;
+use legwork::client::proxy::{Proxies, Proxy};
+use legwork::client::tunnel::Tunnel;
 use legwork::handshake::{AuthenticatorBuilder, Outcome, Refusal, Why};
+use legwork::protection_space::Challenger;
 use legwork::service::{AuthenticateLayer, ConnectionInfo, LegReport, Observer};
 use legwork::testing::{Judge, Judgement, Offer, Presentation, Quirk, Server};
 use legwork::{Client, Credentials};
@@ -147,11 +154,32 @@ async fn a_malformed_challenge_to_a_wrong_password_refuses_it() {
 }
 
 #[tokio::test]
+async fn a_proxys_malformed_challenge_is_answered_for_what_it_passes_on_and_for_tunnels() {
+    for challenge in MALFORMED.into_iter().filter(|challenge| challenge.starts_with("Basic")) {
+        let proxy = server([]).offer_as(Challenger::Proxy, verbatim(challenge)).tunnels();
+        let proxy = proxy.start().await.expect("a server");
+        let open = builder().dangerous_secrets_over_plain_http(true);
+        let proxies = Proxies::all(Proxy::new(proxy.origin()).credentials(carol()));
+        let client: HttpClient = build(Client::builder(open.build()).proxies(proxies));
+        fetch(&client, request("GET", Uri::from_static("http://site.example/"), "")).await;
+
+        let origin = server([]).start().await.expect("a server");
+        let open = builder().dangerous_secrets_over_plain_http(true);
+        let authenticator = open.proxy_credentials(proxy.origin(), carol()).build();
+        let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
+        let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, tunnel);
+        let response = without_hanging(client.request(get(&origin, "/"))).await.expect("a response");
+        assert_eq!(response.status(), 200);
+        assert_eq!(statuses(&proxy.report()), [407, 200, 407, 200], "{challenge}");
+    }
+}
+
+#[tokio::test]
 async fn a_malformed_challenge_beside_a_success_is_no_error() {
     for stack in stacks() {
-        let value = http::HeaderValue::from_static(MALFORMED[0]);
+        let value = HeaderValue::from_static(MALFORMED[0]);
         let server = server([verbatim(MALFORMED[0])])
-            .quirk(Quirk::Field(http::header::WWW_AUTHENTICATE, value))
+            .quirk(Quirk::Field(WWW_AUTHENTICATE, value))
             .start()
             .await
             .expect("a server");
