@@ -6,6 +6,7 @@ pub mod challenges;
 pub mod digest;
 pub mod handshake;
 pub mod krb_error;
+pub mod location;
 pub mod netrc;
 pub mod ntlm_challenge;
 pub mod scram;
