@@ -32,6 +32,15 @@ pub trait Blocking: Send + Sync {
 }
 
 /// Bounds on one request's handshake.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use legwork::service::Limits;
+///
+/// let limits = Limits::default().leg_timeout(Duration::from_secs(10)).replay(1024 * 1024);
+/// # assert_eq!((limits.leg_timeout, limits.replay), (Duration::from_secs(10), 1024 * 1024));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
@@ -49,6 +58,43 @@ pub struct Limits {
     /// How long a handshake may take up to its last leg, without the time in which it waits for
     /// another request that tries the same credentials. Default: 120 s.
     pub handshake_timeout: Duration,
+}
+
+impl Limits {
+    /// Sets how many octets of a body are kept for sending it again.
+    #[must_use]
+    pub fn replay(mut self, octets: u64) -> Self {
+        self.replay = octets;
+        self
+    }
+
+    /// Sets how many octets of a challenge's body are read to keep the connection.
+    #[must_use]
+    pub fn drain(mut self, octets: u64) -> Self {
+        self.drain = octets;
+        self
+    }
+
+    /// Sets how long reading a challenge's body may take.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Sets how long one leg of a handshake may take.
+    #[must_use]
+    pub fn leg_timeout(mut self, timeout: Duration) -> Self {
+        self.leg_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a handshake may take up to its last leg.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.handshake_timeout = timeout;
+        self
+    }
 }
 
 impl Default for Limits {

@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use legwork::Client;
 use legwork::handshake::{HandshakeError, Renewal};
-use legwork::service::{Error, ErrorKind};
+use legwork::service::{Error, ErrorKind, Limits};
 use legwork::testing::{Close, Fault, Gate, Offer, Quirk, RefusalBody, When};
 
 use crate::support::*;
@@ -176,7 +176,7 @@ async fn a_401_body_that_never_ends_is_given_up_in_time() {
         .start()
         .await
         .expect("a server");
-    let limits = limits(|limits| limits.drain_timeout = Duration::from_millis(100));
+    let limits = Limits::default().drain_timeout(Duration::from_millis(100));
     let client = build(Client::builder(authenticator(&server).build()).limits(limits));
     without_hanging(fetch(&client, get(&server, "/"))).await;
     let report = server.report();
@@ -208,7 +208,7 @@ async fn a_trickled_head_of_a_leg_is_given_up_in_time() {
         .start()
         .await
         .expect("a server");
-    let limits = limits(|limits| limits.leg_timeout = Duration::from_millis(100));
+    let limits = Limits::default().leg_timeout(Duration::from_millis(100));
     let client = build(Client::builder(authenticator(&server).build()).limits(limits));
     let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
     assert!(matches!(error.kind(), ErrorKind::Timeout(..)), "{error:?}");

@@ -12,7 +12,7 @@ use legwork::client::TokioTimer;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{Authenticator, Outcome, Renewal};
 use legwork::service::{
-    Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, ErrorKind, LegBody, MakeAuthenticate,
+    Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, ErrorKind, LegBody, Limits, MakeAuthenticate,
 };
 use legwork::testing::{AuthenticateMessage, Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::{Credentials, Origin};
@@ -307,7 +307,7 @@ async fn a_timer_bounds_the_legs_and_none_does_not() {
     let gate = Gate::closed();
     let held = Quirk::HeldBy(gate.clone());
     let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
-    let short = limits(|limits| limits.leg_timeout = Duration::from_millis(30));
+    let short = Limits::default().leg_timeout(Duration::from_millis(30));
     let layer = AuthenticateLayer::builder()
         .timer(TokioTimer)
         .limits(short)

@@ -21,7 +21,7 @@ use legwork::handshake::{AuthenticatorBuilder, LockoutBounds, Login, Outcome, Re
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::protection_space::Challenger;
 use legwork::scheme::{Negotiate, NtlmScheme};
-use legwork::service::{Error, Limits};
+use legwork::service::Error;
 use legwork::testing::{
     Builder, Connection, DigestAcceptor, Gate, Leg, Offer, Persistence, Quirk, RefusalBody, Report, Server,
     Verdict, When,
@@ -138,13 +138,6 @@ pub(crate) fn tiring() -> Builder {
 pub(crate) fn proxy_support() -> Quirk {
     let value = HeaderValue::from_static("Session-Based-Authentication");
     Quirk::Field(HeaderName::from_static("proxy-support"), value)
-}
-
-/// The default limits with these changes.
-pub(crate) fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    limits
 }
 
 /// Sends a request whose answer is a 200, and reads it.

@@ -6,7 +6,7 @@ use http::Uri;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use legwork::Client;
-use legwork::service::ErrorKind;
+use legwork::service::{ErrorKind, Limits};
 use legwork::testing::{Gate, Offer, Quirk, When};
 use tokio::net::TcpStream;
 
@@ -26,7 +26,7 @@ async fn a_leg_without_an_answer_times_out() {
     let gate = Gate::closed();
     let held = Quirk::HeldBy(gate.clone());
     let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
-    let limits = limits(|limits| limits.leg_timeout = SHORT);
+    let limits = Limits::default().leg_timeout(SHORT);
     let client = build(Client::builder(authenticator(&server).build()).limits(limits));
     let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
     assert_eq!(part(&error), "waiting for a leg's response");
@@ -43,7 +43,7 @@ async fn a_slow_page_behind_a_login_of_its_own_does_not_time_out() {
         let gate = Gate::closed();
         let held = Quirk::HeldBy(gate.clone());
         let server = server([Offer::Ntlm]).quirk_when(When::leg(3), held).start().await.expect("a server");
-        let limits = limits(|limits| (limits.leg_timeout, limits.handshake_timeout) = (SHORT, SHORT));
+        let limits = Limits::default().leg_timeout(SHORT).handshake_timeout(SHORT);
         let client = build(Client::builder(authenticator(&server).build()).limits(limits));
         let slow = tokio::spawn(client.request(request("POST", server.uri("/"), body)));
         without_hanging(gate.held(1)).await;
@@ -62,7 +62,7 @@ async fn a_handshake_times_out_as_a_whole() {
         .start()
         .await
         .expect("a server");
-    let limits = limits(|limits| limits.handshake_timeout = SHORT);
+    let limits = Limits::default().handshake_timeout(SHORT);
     let client = build(Client::builder(authenticator(&server).build()).limits(limits));
     let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
     assert_eq!(part(&error), "authenticating");
@@ -75,7 +75,7 @@ async fn the_wait_for_anothers_trial_does_not_count_towards_the_handshake() {
     let server = server_holding_the_first_proof(&gate).await;
     let authenticator = authenticator(&server).build();
     let patient = build(Client::builder(authenticator.clone()));
-    let limits = limits(|limits| limits.handshake_timeout = SHORT);
+    let limits = Limits::default().handshake_timeout(SHORT);
     let hasty = build(Client::builder(authenticator).limits(limits));
     let tries = tokio::spawn(patient.request(get(&server, "/")));
     without_hanging(gate.held(1)).await;
@@ -129,7 +129,7 @@ async fn a_slow_page_behind_an_established_login_does_not_time_out() {
         .await
         .expect("a server");
     let enough = SHORT * 10;
-    let limits = limits(|limits| (limits.leg_timeout, limits.handshake_timeout) = (enough, enough));
+    let limits = Limits::default().leg_timeout(enough).handshake_timeout(enough);
     let client = build(Client::builder(authenticator(&server).build()).limits(limits));
     fetch(&client, get(&server, "/")).await;
     let slow = tokio::spawn(client.request(get(&server, "/slow")));

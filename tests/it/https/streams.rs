@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 use http_body_util::BodyExt;
 use legwork::Authenticator;
-use legwork::service::ErrorKind;
+use legwork::service::{ErrorKind, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -344,7 +344,7 @@ async fn a_refused_upload_is_sent_again_as_long_as_all_of_it_is_kept() {
     for (kept, expected) in [(64 << 10, Some(200)), (16, None)] {
         let server = Particular::start(&[100], fate).await;
         let builder = Client::builder(Authenticator::builder().build());
-        let builder = builder.http2().limits(limits(|limits| limits.replay = kept));
+        let builder = builder.http2().limits(Limits::default().replay(kept));
         let client: Client<HttpsConnector, Upload> = builder.build_with_tls(trusting([ECDSA]));
         let post = Request::post(server.uri()).body(Upload::of(4, 1024)).expect("a request");
         let answer = without_hanging(client.request(post)).await;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use legwork::Client;
+use legwork::service::Limits;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::clients::{Asks, STACKS, carols, mistaken, pass, seconds, unguarded};
 use super::scripted::{Answer, Came, Scripted, Wants};
-use crate::support::{limits, without_hanging};
+use crate::support::without_hanging;
 
 async fn silent(wants: Wants) -> Scripted {
     Scripted::start(wants, |asked| match asked.came {
@@ -117,7 +118,7 @@ async fn nobody_fails_who_waits_for_a_first_request_that_takes_its_time() {
             _ => Answer::Usual,
         })
         .await;
-        let limits = limits(|limits| limits.handshake_timeout = seconds(3));
+        let limits = Limits::default().handshake_timeout(seconds(3));
         let asks = Asks::over(Client::builder(carols(&server).build()).limits(limits));
         let first = asks.begin(server.uri("/slow"));
         server.until(|seen| seen.held == 1).await;
