@@ -75,9 +75,13 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// [`InvalidOrigin`] if the URI is relative, has another scheme, or no host.
+    /// [`InvalidOrigin`] if the URI is relative, has another scheme, no host, or a pattern in its place.
     pub fn from_uri(uri: &Uri) -> Result<Self, InvalidOrigin> {
         let (secure, host, port) = parts(uri)?;
+        // Credentials for it would never be found, and nobody would be told why.
+        if host.contains('*') {
+            return Err(InvalidOrigin::Pattern);
+        }
         Ok(Self { secure, host: host.to_ascii_lowercase().into(), port })
     }
 
@@ -118,7 +122,8 @@ impl Origin {
 impl std::str::FromStr for Origin {
     type Err = InvalidOrigin;
 
-    /// Parses `http://host`, `https://host:port`; a path is ignored.
+    /// Parses `http://host`, `https://host:port`; a path is ignored. A pattern such as
+    /// `https://*.example` is none: [`OriginPatterns`](crate::credentials::OriginPatterns) takes it.
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         let uri = text.parse().map_err(|_| InvalidOrigin::Uri)?;
         Self::from_uri(&uri)
@@ -178,6 +183,9 @@ pub enum InvalidOrigin {
     Host,
     /// The port is no number below 65,536.
     Port,
+    /// The host has a `*` in it: [`OriginPatterns`](crate::credentials::OriginPatterns) takes patterns,
+    /// an origin is one host.
+    Pattern,
 }
 
 impl fmt::Display for InvalidOrigin {
@@ -188,6 +196,9 @@ impl fmt::Display for InvalidOrigin {
             Self::Scheme => "the URI's scheme is neither http nor https",
             Self::Host => "the URI has no host",
             Self::Port => "the URI's port is no number below 65536",
+            Self::Pattern => {
+                "the host is a pattern, and an origin is one host: OriginPatterns takes patterns"
+            }
         })
     }
 }
@@ -324,6 +335,10 @@ mod tests {
         for uri in ["http://h:99999/", "https://u:p@9:99999/", "http://[::1]:65536"] {
             assert_eq!(origin(uri), Err(InvalidOrigin::Port), "{uri}");
         }
+        for uri in ["https://*.example", "http://*.example:8080/", "http://u:p@*.example", "https://*"] {
+            assert_eq!(origin(uri), Err(InvalidOrigin::Pattern), "{uri}");
+        }
+        assert!(InvalidOrigin::Pattern.to_string().contains("OriginPatterns"));
         for uri in ["http://h:", "http://u:1@h/", "http://[::1]/"] {
             assert_eq!(origin(uri).map(|origin| origin.port()), Ok(80), "{uri}");
         }

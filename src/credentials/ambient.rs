@@ -181,7 +181,7 @@ impl Pattern {
             format!("{}://{rest}", scheme.unwrap_or("https")).parse().map_err(|_| invalid())?;
         let host = origin.host().to_owned();
         let has_more = rest.contains(['/', '?', '#', '@']) || (scheme.is_none() && rest.len() != host.len());
-        if host.contains('*') || has_more {
+        if has_more {
             return Err(invalid());
         }
         Ok(Self {
