@@ -142,6 +142,8 @@ mod observe;
 mod payload;
 mod pending;
 mod sending;
+#[cfg(feature = "client")]
+pub(crate) mod tunnel;
 
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;

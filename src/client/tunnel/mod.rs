@@ -36,7 +36,6 @@
 //! [`ChannelBindings`]: crate::channel_bindings::ChannelBindings
 
 mod builder;
-mod error;
 pub(super) mod opening;
 mod stream;
 
@@ -57,8 +56,8 @@ use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
 use crate::service::Environment;
 
+pub use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 pub use builder::TunnelBuilder;
-pub use error::{TunnelError, TunnelErrorKind};
 pub use stream::TunnelStream;
 
 /// A connector that reaches every origin through one proxy.

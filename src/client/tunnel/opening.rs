@@ -14,10 +14,10 @@ use hyper::rt::{Read, Write};
 use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
 use crate::client::retries::{Retries, RetryLimits};
-use crate::client::tunnel::error::TunnelErrorKind;
 use crate::client::tunnel::stream::TunnelStream;
 use crate::handshake::{Acting, Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
+use crate::service::tunnel::TunnelErrorKind;
 use crate::service::{
     Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, Pending, Sending,
 };

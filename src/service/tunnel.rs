@@ -1,3 +1,5 @@
+//! Why a proxy opens no tunnel.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -5,7 +7,7 @@ use http::StatusCode;
 
 use crate::handshake::Refusal;
 use crate::protection_space::{InvalidOrigin, Origin};
-use crate::service::{BoxError, Error};
+use crate::service::error::{BoxError, Error};
 
 /// Why there is no tunnel. What the proxy says is here, and never taken for the origin's answer.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub enum TunnelErrorKind {
 }
 
 impl TunnelError {
-    pub(in crate::client) fn new(proxy: Origin, target: String, kind: TunnelErrorKind) -> Self {
+    pub(crate) fn new(proxy: Origin, target: String, kind: TunnelErrorKind) -> Self {
         Self { proxy, target, kind }
     }
 
