@@ -122,7 +122,7 @@ fn offered(refusal: &Refusal) -> String {
 
 fn no_response(error: &Error) -> String {
     match error.kind() {
-        ErrorKind::Connection(error) => no_connection(error),
+        ErrorKind::Connect(error) | ErrorKind::Connection(error) => no_connection(error),
         ErrorKind::NewConnectionNeeded(Renewal::ClosedAfterChallenge | Renewal::ClosedInHandshake) => {
             format!(
                 "Not logged in: {error}. These logins hold for one connection: try the server without the proxy, \

@@ -25,7 +25,7 @@ pub(super) trait Reach<L>: Send + Sync {
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> impl Future<Output = Result<(L, ConnectionInfo), BoxError>> + Send;
+    ) -> impl Future<Output = Result<(L, ConnectionInfo), ErrorKind>> + Send;
 
     /// The proxy that sees a request, and who logs in there.
     fn via<B>(
@@ -149,7 +149,7 @@ where
         let Settings { authenticator, environment, connect_timeout, .. } = &self.settings;
         let reaching = self.transport.reach(&self.settings, permit.host());
         let reached = match tokio::time::timeout(*connect_timeout, reaching).await {
-            Ok(reached) => reached.map_err(ErrorKind::Connection),
+            Ok(reached) => reached,
             Err(_) => Err(ErrorKind::Timeout("connecting", *connect_timeout)),
         };
         let (line, info) = match reached {

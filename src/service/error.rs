@@ -20,6 +20,9 @@ pub struct Error {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
+    /// The connection could not be made: DNS, TCP, TLS or the tunnel through a proxy failed. Nothing of
+    /// the request was sent.
+    Connect(BoxError),
     /// The connection failed.
     Connection(BoxError),
     /// The handshake failed on this side.
@@ -76,6 +79,7 @@ impl From<ErrorKind> for Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
+            ErrorKind::Connect(_) => f.write_str("cannot connect"),
             ErrorKind::Connection(_) => f.write_str("the connection failed"),
             ErrorKind::Handshake(_) => f.write_str("the authentication failed"),
             ErrorKind::NewConnectionNeeded(renewal) => f.write_str(match renewal {
@@ -120,7 +124,8 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            ErrorKind::Connection(error)
+            ErrorKind::Connect(error)
+            | ErrorKind::Connection(error)
             | ErrorKind::BodyNotReplayable { lost: Some(error), .. }
             | ErrorKind::Credentials(error)
             | ErrorKind::Entropy(error)
@@ -156,6 +161,38 @@ impl fmt::Display for Unsent {
 }
 
 impl std::error::Error for Unsent {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// The inner service's word that there is no connection to send the request on.
+///
+/// An inner service that connects with its first request boxes it as its error. The request is not moved
+/// to another connection, which would be no easier to make; its [`ErrorKind::Connect`] has the source.
+#[derive(Debug)]
+pub struct NotConnected {
+    source: BoxError,
+}
+
+impl NotConnected {
+    /// There is no connection, because of `source`.
+    pub fn new(source: impl Into<BoxError>) -> Self {
+        Self { source: source.into() }
+    }
+
+    pub(super) fn into_source(self) -> BoxError {
+        self.source
+    }
+}
+
+impl fmt::Display for NotConnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection could not be made")
+    }
+}
+
+impl std::error::Error for NotConnected {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&*self.source)
     }

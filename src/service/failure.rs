@@ -5,7 +5,7 @@ use http::Method;
 use crate::handshake::{BodyUse, Renewal};
 use crate::mechanism::Moments;
 use crate::service::channel::ChannelState;
-use crate::service::error::{BoxError, Error, ErrorKind, StreamReset, Unsent};
+use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
 use crate::service::pending::Pending;
 
@@ -54,7 +54,14 @@ pub(super) struct Loss {
 impl Loss {
     /// On which grounds the request may move to another connection, and what its caller is told if
     /// it does not. The handshakes learn of the loss.
-    pub(super) fn judge(self, state: &mut ChannelState) -> (Option<Retry>, ErrorKind) {
+    pub(super) fn judge(mut self, state: &mut ChannelState) -> (Option<Retry>, ErrorKind) {
+        match self.error.downcast::<NotConnected>() {
+            Ok(unconnected) => {
+                state.logins.not_sent();
+                return (None, ErrorKind::Connect(unconnected.into_source()));
+            }
+            Err(error) => self.error = error,
+        }
         let reset = self.error.downcast_ref::<StreamReset>();
         if let Some(StreamReset::Http1Required(_)) = reset {
             if state.logins.origin().needs_http1() {

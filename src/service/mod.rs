@@ -26,9 +26,10 @@
 //! - its connector is a `Service<Target>` whose responses are connections (tower's `MakeService`);
 //! - a connection is a `Service<Request<LegBody<B>>, Response = Response<R>>` whose requests all go
 //!   over it. It neither connects anew nor sends anything twice, is not ready while it is busy, and
-//!   fails once it is closed: with [`Unsent`] where it knows that nothing was sent. It
-//!   unfolds response fields that are folded over several lines (RFC 9112, section 5.2), as some servers
-//!   fold long challenges; hyper does with `allow_obsolete_multiline_headers_in_responses`.
+//!   fails once it is closed: with [`Unsent`] where it knows that nothing was sent. One that connects
+//!   with its first request, and cannot, fails with [`NotConnected`]. It unfolds response fields that are
+//!   folded over several lines (RFC 9112, section 5.2), as some servers fold long challenges; hyper does
+//!   with `allow_obsolete_multiline_headers_in_responses`.
 //!
 //! [`MakeAuthenticate`] makes connections that log in of such a connector. What hands them out, a
 //! pool as a rule, keeps to this:
@@ -149,7 +150,7 @@ pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
 pub use environment::{Blocking, BoxFuture, Limits, SystemMoments, Timer};
-pub use error::{BoxError, Error, ErrorKind, StreamReset, Unsent};
+pub use error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
 pub use layer::{AuthenticateLayer, LayerBuilder};
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};

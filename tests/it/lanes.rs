@@ -206,7 +206,7 @@ async fn a_dropped_request_costs_its_connection_alone() {
 async fn what_cannot_be_reached_is_reqwests_error() {
     let client = over_reqwest(builder());
     let error: Error = client.get("http://127.0.0.1:1/").send().await.expect_err("nobody is there");
-    let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
+    let ErrorKind::Connect(cause) = error.kind() else { panic!("{error:?}") };
     assert!(cause.downcast_ref::<reqwest::Error>().expect("reqwest's").is_connect(), "{}", whole(&error));
     let error = client.get("no URL").send().await.expect_err("it is none");
     assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");

@@ -12,7 +12,8 @@ use legwork::client::TokioTimer;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{Authenticator, Outcome, Renewal};
 use legwork::service::{
-    Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, ErrorKind, LegBody, Limits, MakeAuthenticate,
+    Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, Error, ErrorKind, LegBody, Limits,
+    MakeAuthenticate, NotConnected,
 };
 use legwork::testing::{AuthenticateMessage, Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::{Credentials, Origin};
@@ -300,6 +301,53 @@ async fn third_message_of(server: &Server, authenticator: Authenticator) -> Auth
     assert_eq!(response.status(), 200);
     let third = sent.last().expect("a third message");
     AuthenticateMessage::parse(&third).expect("an AUTHENTICATE message")
+}
+
+/// An origin whose every request is to carry a token, and what each connection makes of it.
+async fn with_a_token(
+    authenticator: &Authenticator,
+    mut answer: impl FnMut() -> Result<u16, BoxError>,
+) -> Result<u16, Error> {
+    let origin = "https://api.example".parse().expect("an origin");
+    let info = ConnectionInfo::new(origin);
+    let connection = tower::service_fn(|leg: Request<LegBody<Full<Bytes>>>| {
+        let answered = match leg.headers().contains_key(AUTHORIZATION) {
+            true => answer(),
+            false => Ok(401),
+        };
+        std::future::ready(answered.map(|status| {
+            let response = Response::builder().status(status).header(WWW_AUTHENTICATE, "Bearer");
+            response.body(Full::<Bytes>::default()).expect("a response")
+        }))
+    });
+    let service = AuthenticateLayer::new(authenticator.clone(), info).layer(connection);
+    service.oneshot(origin_form("GET", "/", "")).await.map(|response| response.status().as_u16())
+}
+
+#[tokio::test]
+async fn a_connection_that_could_not_be_made_is_no_attempt_at_logging_in() {
+    let origin: Origin = "https://api.example".parse().expect("an origin");
+    for tries_count in [false, true] {
+        let authenticator = builder().credentials(origin.clone(), Credentials::bearer_token("token")).build();
+        for _ in 0..16 {
+            let nobody = || match tries_count {
+                true => Err("it broke".into()),
+                false => Err(NotConnected::new("nobody listens").into()),
+            };
+            match with_a_token(&authenticator, nobody).await {
+                Ok(status) => assert_eq!((status, tries_count), (401, true), "the token rests"),
+                Err(error) if tries_count => {
+                    assert!(matches!(error.kind(), ErrorKind::Connection(_)), "{error:?}");
+                }
+                Err(error) => {
+                    let ErrorKind::Connect(source) = error.kind() else { panic!("{error:?}") };
+                    assert_eq!(source.to_string(), "nobody listens");
+                }
+            }
+        }
+        let status = with_a_token(&authenticator, || Ok(200)).await.expect("a response");
+        assert_eq!(status, if tries_count { 401 } else { 200 });
+    }
 }
 
 #[tokio::test]

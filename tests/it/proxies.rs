@@ -250,7 +250,7 @@ async fn a_connector_that_speaks_tls_by_itself_cannot_do_so_in_a_tunnel() {
     let server = tunnelling(Offer::Ntlm).start().await.expect("a server");
     let client = with(Proxies::all(proxy(&server).credentials(alice())));
     let error = client.get("https://site.example/".parse().expect("a URI")).await.expect_err("no tunnel");
-    let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
+    let ErrorKind::Connect(cause) = error.kind() else { panic!("{error:?}") };
     let tunnel: &TunnelError = cause.downcast_ref().expect("a tunnel's error");
     assert!(matches!(tunnel.kind(), TunnelErrorKind::NoTls), "{tunnel:?}");
     assert_eq!(server.report().connections().len(), 0);

@@ -58,7 +58,7 @@ async fn no_tunnel(tunnel: Tunnel<HttpConnector>, target: &str) -> TunnelError {
 }
 
 fn of_the_proxy(error: &Error) -> &TunnelError {
-    let ErrorKind::Connection(error) = error.kind() else { panic!("{error:?}") };
+    let ErrorKind::Connect(error) = error.kind() else { panic!("{error:?}") };
     error.downcast_ref().expect("the connector's error")
 }
 

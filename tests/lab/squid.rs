@@ -316,7 +316,7 @@ pub(crate) fn statuses(legs: &[Leg]) -> Vec<u16> {
 }
 
 pub(crate) fn no_tunnel(error: &Error) -> &TunnelError {
-    let ErrorKind::Connection(error) = error.kind() else { panic!("{error:?}") };
+    let ErrorKind::Connect(error) = error.kind() else { panic!("{error:?}") };
     error.downcast_ref().expect("the connector's error")
 }
 

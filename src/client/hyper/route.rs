@@ -49,7 +49,45 @@ where
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Connection<B>, ConnectionInfo), BoxError> {
+    ) -> Result<(Connection<B>, ConnectionInfo), ErrorKind> {
+        self.connect(settings, host).await.map_err(ErrorKind::Connect)
+    }
+
+    /// What is for a proxy's eyes stays in the request for that proxy alone.
+    fn via<R>(
+        &self,
+        authenticator: &Authenticator,
+        uri: &Uri,
+        request: &mut Request<R>,
+    ) -> Result<Option<Box<(Origin, Identity)>>, ErrorKind> {
+        let Some(proxies) = &self.proxies else { return Ok(None) };
+        let proxy = proxies.of(uri).map_err(|error| ErrorKind::Proxy(error.into()))?;
+        let identity = Identity::of(request, Challenger::Proxy, authenticator);
+        if proxy.is_none() || uri.scheme() != Some(&http::uri::Scheme::HTTP) {
+            request.headers_mut().remove(header::PROXY_AUTHORIZATION);
+        }
+        let Some(proxy) = proxy else { return Ok(None) };
+        let identity = match (identity, proxy.own_credentials()) {
+            (requests @ (Identity::CallersOwn(_) | Identity::Credentials(_)), _) => requests,
+            (_, Some(credentials)) => Identity::Credentials(credentials.clone()),
+            (everyones, None) => everyones,
+        };
+        Ok(Some(Box::new((proxy.origin().clone(), identity))))
+    }
+}
+
+impl<C: Connect> Ways<C> {
+    /// A connection on the way to `host`.
+    async fn connect<B>(
+        &self,
+        settings: &Settings,
+        host: &Host,
+    ) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
         let info = ConnectionInfo::new(host.origin.clone());
         let version = match self.version {
             HttpVersion::Any => settings.authenticator.version(&host.origin),
@@ -85,30 +123,6 @@ where
         }
     }
 
-    /// What is for a proxy's eyes stays in the request for that proxy alone.
-    fn via<R>(
-        &self,
-        authenticator: &Authenticator,
-        uri: &Uri,
-        request: &mut Request<R>,
-    ) -> Result<Option<Box<(Origin, Identity)>>, ErrorKind> {
-        let Some(proxies) = &self.proxies else { return Ok(None) };
-        let proxy = proxies.of(uri).map_err(|error| ErrorKind::Proxy(error.into()))?;
-        let identity = Identity::of(request, Challenger::Proxy, authenticator);
-        if proxy.is_none() || uri.scheme() != Some(&http::uri::Scheme::HTTP) {
-            request.headers_mut().remove(header::PROXY_AUTHORIZATION);
-        }
-        let Some(proxy) = proxy else { return Ok(None) };
-        let identity = match (identity, proxy.own_credentials()) {
-            (requests @ (Identity::CallersOwn(_) | Identity::Credentials(_)), _) => requests,
-            (_, Some(credentials)) => Identity::Credentials(credentials.clone()),
-            (everyones, None) => everyones,
-        };
-        Ok(Some(Box::new((proxy.origin().clone(), identity))))
-    }
-}
-
-impl<C: Connect> Ways<C> {
     /// What the transport to an origin has agreed to, as far as it is spoken here.
     #[cfg_attr(not(feature = "http2"), expect(unused_mut, unused_variables))]
     async fn connection<T, B>(

@@ -16,7 +16,7 @@ use crate::client::hyper::connect::{Connect, extra};
 use crate::client::lane::{Gone, absolute};
 use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::pool::{Host, Leaf};
-use crate::service::{BoxError, ConnectionInfo, LegBody, Line, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, Line, Unsent};
 
 /// Makes lanes.
 pub(super) struct Lanes<C> {
@@ -30,10 +30,11 @@ where
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    async fn reach(&self, _: &Settings, host: &Host) -> Result<(Lane<C::Io, B>, ConnectionInfo), BoxError> {
-        let transport = self.connector.clone().connect(host.target.clone()).await?;
+    async fn reach(&self, _: &Settings, host: &Host) -> Result<(Lane<C::Io, B>, ConnectionInfo), ErrorKind> {
+        let connected = self.connector.clone().connect(host.target.clone()).await;
+        let transport = connected.map_err(ErrorKind::Connect)?;
         if transport.connected().is_negotiated_h2() {
-            return Err(NegotiatedH2.into());
+            return Err(ErrorKind::Connect(NegotiatedH2.into()));
         }
         let mut info = ConnectionInfo::new(host.origin.clone());
         info.channel_bindings = extra(&transport);

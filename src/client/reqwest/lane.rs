@@ -17,7 +17,7 @@ use crate::client::dispatch::{Reach, Settings};
 use crate::client::lane::Gone;
 use crate::client::pool::{Host, Leaf};
 use crate::client::reqwest::gate::Gate;
-use crate::service::{BoxError, ConnectionInfo, LegBody, Line, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, Line, NotConnected, Unsent};
 
 /// Makes lanes.
 pub(super) enum Lanes {
@@ -29,11 +29,14 @@ pub(super) enum Lanes {
 
 impl Reach<Lane> for Lanes {
     /// The lane connects with its first leg.
-    async fn reach(&self, settings: &Settings, host: &Host) -> Result<(Lane, ConnectionInfo), BoxError> {
+    async fn reach(&self, settings: &Settings, host: &Host) -> Result<(Lane, ConnectionInfo), ErrorKind> {
         let (client, way) = match self {
-            Self::Apart(make) => (one_connection(make()).build()?, Way::Apart),
+            Self::Apart(make) => {
+                let client = one_connection(make()).build();
+                (client.map_err(|error| ErrorKind::Request(error.into()))?, Way::Apart)
+            }
             Self::Shared(_) if host.key.identity != settings.authenticator.identity() => {
-                return Err(OneUserAlone.into());
+                return Err(ErrorKind::Request(OneUserAlone.into()));
             }
             Self::Shared(client) => (client.clone(), Way::Shared { by: None, carries: false }),
         };
@@ -155,6 +158,7 @@ impl Line<Body> for Lane {
                 self.is_gone = true;
                 Err(Unsent::new(error).into())
             }
+            Err(error) if error.is_connect() => Err(NotConnected::new(error).into()),
             Err(error) => Err(error.into()),
         })
     }

@@ -168,7 +168,7 @@ async fn a_wrong_password_at_a_tunnel_that_a_proxy_answers_with_401_is_tried_onc
                 let answer = client.request(request);
                 set.spawn(async move {
                     let error = without_hanging(answer).await.expect_err("no tunnel");
-                    let ErrorKind::Connection(error) = error.kind() else { panic!("{error:?}") };
+                    let ErrorKind::Connect(error) = error.kind() else { panic!("{error:?}") };
                     let error: &TunnelError = error.downcast_ref().expect("the tunnel's");
                     let TunnelErrorKind::Answered { refusal: Some(refusal), .. } = error.kind() else {
                         panic!("{error:?}")
