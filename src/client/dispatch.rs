@@ -12,10 +12,10 @@ use crate::client::log_out::LogOut;
 use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
 use crate::client::response_body::ResponseBody;
 use crate::client::retries::{Retries, RetryLimits};
-use crate::handshake::{Authenticator, Identity};
+use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
-    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Line, Retry, Sending,
+    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Line, Retry, Route, Sending,
 };
 
 /// Makes the connections of a client.
@@ -35,6 +35,11 @@ pub(super) trait Reach<L>: Send + Sync {
         _: &mut Request<B>,
     ) -> Result<Option<Box<(Origin, Identity)>>, ErrorKind> {
         Ok(None)
+    }
+
+    /// The proxy through which requests with this URI go.
+    fn proxy(&self, _: &Uri) -> Option<&Origin> {
+        None
     }
 }
 
@@ -85,9 +90,11 @@ where
         let identity = Identity::of(&mut request, Challenger::Origin, &self.settings.authenticator);
         let uri = std::mem::take(request.uri_mut());
         async move {
-            let via = self.transport.via(&self.settings.authenticator, &uri, &mut request)?;
+            let via = self.transport.via(&self.settings.authenticator, &uri, &mut request);
+            let via = via.map_err(|kind| self.error(&uri, kind))?;
             let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };
-            let mut lease = match self.pool.checkout_idle(wanted)? {
+            let idle = self.pool.checkout_idle(wanted).map_err(|kind| self.error(&uri, kind))?;
+            let mut lease = match idle {
                 Some(lease) => lease,
                 None => Box::pin(self.lease(wanted, false)).await?,
             };
@@ -122,7 +129,7 @@ where
         let limits = RetryLimits { unsent: MAX_UNSENT, restarts: self.settings.max_restarts };
         let mut retries = Retries::within(limits);
         loop {
-            let (grounds, pending) = retries.again(*failure)?;
+            let (grounds, pending) = retries.again(*failure).map_err(|error| self.named(uri, error))?;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
             let wanted = Wanted { uri, identity: &pending.acting.at_origin, via };
@@ -138,13 +145,15 @@ where
 
     /// A connection from the pool, or a new one.
     async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, Error> {
-        match self.pool.checkout(wanted, fresh).await? {
-            Checkout::Lease(lease) => Ok(lease),
-            Checkout::Connect(permit) => self.connect(permit).await,
-        }
+        let leased = match self.pool.checkout(wanted, fresh).await {
+            Ok(Checkout::Lease(lease)) => Ok(lease),
+            Ok(Checkout::Connect(permit)) => self.connect(permit).await,
+            Err(kind) => Err(kind),
+        };
+        leased.map_err(|kind| self.error(wanted.uri, kind))
     }
 
-    async fn connect<'a>(&self, permit: Permit<'a, L>) -> Result<Lease<'a, L>, Error> {
+    async fn connect<'a>(&self, permit: Permit<'a, L>) -> Result<Lease<'a, L>, ErrorKind> {
         self.pool.keep_swept();
         let Settings { authenticator, environment, connect_timeout, .. } = &self.settings;
         let reaching = self.transport.reach(&self.settings, permit.host());
@@ -156,11 +165,30 @@ where
             Ok(reached) => reached,
             Err(kind) => {
                 permit.failed();
-                return Err(kind.into());
+                return Err(kind);
             }
         };
         let channel = Channel::new(line, authenticator, Arc::clone(environment), &info);
         Ok(permit.connected(channel))
+    }
+
+    /// What came of a request that was made to log in.
+    pub(super) fn login(&self, uri: &Uri, outcome: Option<Outcome>) -> Result<Option<Login>, Error> {
+        match outcome {
+            Some(Outcome::LoggedIn(login)) => Ok(Some(login)),
+            Some(Outcome::Refused(refusal)) => Err(self.error(uri, ErrorKind::Refused(refusal))),
+            None => Ok(None),
+        }
+    }
+
+    fn error(&self, uri: &Uri, kind: ErrorKind) -> Error {
+        self.named(uri, Error::new(kind))
+    }
+
+    /// An error with the names of those that the request was for.
+    fn named(&self, uri: &Uri, error: Error) -> Error {
+        let Ok(origin) = Origin::from_uri(uri) else { return error };
+        error.on(Arc::new(Route { origin, proxy: self.transport.proxy(uri).cloned() }))
     }
 }
 

@@ -12,8 +12,8 @@ use tower_service::Service;
 use crate::handshake::{Authenticator, Identity};
 use crate::protection_space::Challenger;
 use crate::service::body::LegBody;
-use crate::service::channel::Channel;
-use crate::service::error::{BoxError, Error, ErrorKind};
+use crate::service::channel::{Channel, ConnectionInfo};
+use crate::service::error::{BoxError, Error, ErrorKind, Route};
 use crate::service::sending::Sending;
 
 /// One connection that authenticates itself.
@@ -25,7 +25,7 @@ use crate::service::sending::Sending;
 /// [`Client`](crate::Client), sees to it.
 pub struct Authenticate<S> {
     authenticator: Authenticator,
-    by_proxy: bool,
+    route: Arc<Route>,
     slot: Arc<Slot<S>>,
 }
 
@@ -62,9 +62,14 @@ impl<S> Slot<S> {
 }
 
 impl<S> Authenticate<S> {
-    pub(super) fn new(authenticator: Authenticator, channel: Channel<S>) -> Self {
-        let by_proxy = channel.state.logins.has_proxy();
-        Self { authenticator, by_proxy, slot: Arc::new(Slot(Mutex::new(Place::Home(channel)))) }
+    pub(super) fn new(authenticator: Authenticator, channel: Channel<S>, info: &ConnectionInfo) -> Self {
+        let route = Route { origin: info.origin.clone(), proxy: info.proxy.clone() };
+        let slot = Slot(Mutex::new(Place::Home(channel)));
+        Self { authenticator, route: Arc::new(route), slot: Arc::new(slot) }
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind).on(Arc::clone(&self.route))
     }
 }
 
@@ -85,7 +90,7 @@ where
         match &mut *self.slot.lock() {
             Place::Home(channel) => {
                 ready!(channel.service.poll_ready(cx))
-                    .map_err(|error| ErrorKind::Connection(error.into()))?;
+                    .map_err(|error| self.error(ErrorKind::Connection(error.into())))?;
                 channel.state.ready = true;
                 Poll::Ready(Ok(()))
             }
@@ -93,21 +98,22 @@ where
                 *waker = Some(cx.waker().clone());
                 Poll::Pending
             }
-            Place::Gone => Poll::Ready(Err(ErrorKind::ConnectionGone.into())),
+            Place::Gone => Poll::Ready(Err(self.error(ErrorKind::ConnectionGone))),
         }
     }
 
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B, R> {
+        let route = Arc::clone(&self.route);
         let Some(channel) = self.slot.take() else {
-            return ResponseFuture { sending: Sending::Done, loan: Loan(None) };
+            return ResponseFuture { sending: Sending::Done, loan: Loan(None), route };
         };
         let identity = Identity::of(&mut request, Challenger::Origin, &self.authenticator);
-        let proxy_identity = match self.by_proxy {
+        let proxy_identity = match route.proxy.is_some() {
             true => Identity::of(&mut request, Challenger::Proxy, &self.authenticator),
             false => Identity::None,
         };
         let loan = Loan(Some(Arc::clone(&self.slot)));
-        ResponseFuture { sending: Sending::new(channel, request, identity, proxy_identity), loan }
+        ResponseFuture { sending: Sending::new(channel, request, identity, proxy_identity), loan, route }
     }
 }
 
@@ -127,6 +133,7 @@ pin_project! {
         #[pin]
         sending: Sending<S, S::Future, B, R>,
         loan: Loan<S>,
+        route: Arc<Route>,
     }
 }
 
@@ -155,13 +162,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         if this.loan.0.is_none() {
-            return Poll::Ready(Err(ErrorKind::ConnectionGone.into()));
+            let gone = Error::new(ErrorKind::ConnectionGone);
+            return Poll::Ready(Err(gone.on(Arc::clone(this.route))));
         }
         let result = ready!(this.sending.as_mut().poll(cx));
         if let Some(slot) = this.loan.0.take() {
             slot.put(this.sending.take_channel().map_or(Place::Gone, Place::Home));
         }
-        Poll::Ready(result.map_err(|failure| failure.error))
+        Poll::Ready(result.map_err(|failure| failure.error.on(Arc::clone(this.route))))
     }
 }
 

@@ -1,8 +1,13 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::handshake::{HandshakeError, Refusal, Renewal};
-use crate::protection_space::InvalidOrigin;
+use crate::protection_space::{InvalidOrigin, Origin};
+#[cfg(feature = "client")]
+use crate::service::causes::causes;
+#[cfg(feature = "client")]
+use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 
 /// Any error, as inner services and bodies return them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -11,9 +16,21 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// A refusal by the server is no error but its `401` or `407`, with an
 /// [`Outcome`](crate::handshake::Outcome) in the extensions that says what was tried.
+///
+/// It is shown with the [origin](Self::origin) that the request was for and the [proxy](Self::proxy) in
+/// between: `https://mail.example: cannot connect`. What lies behind it is in its
+/// [`source`](std::error::Error::source).
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
+    route: Option<Arc<Route>>,
+}
+
+/// Where requests go.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) origin: Origin,
+    pub(crate) proxy: Option<Origin>,
 }
 
 /// The kinds of [`Error`].
@@ -61,23 +78,70 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
-        Self { kind }
+        Self { kind, route: None }
+    }
+
+    /// The same, of a request on this route.
+    pub(crate) fn on(mut self, route: Arc<Route>) -> Self {
+        self.route = Some(route);
+        self
     }
 
     /// What went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
+
+    /// The origin that the request was for. `None` if its URI names none.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.route.as_ref().map(|route| &route.origin)
+    }
+
+    /// The proxy between this side and the origin, where the client knows of one: it was given to the
+    /// client, or opens the tunnels of a [`Tunnel`](crate::client::tunnel::Tunnel) and failed to.
+    pub fn proxy(&self) -> Option<&Origin> {
+        let of_route = self.route.as_ref().and_then(|route| route.proxy.as_ref());
+        #[cfg(feature = "client")]
+        let of_route = of_route.or_else(|| self.tunnel_error().map(TunnelError::proxy));
+        of_route
+    }
+
+    /// Whether it is the proxy that could not be connected to.
+    fn is_at_proxy(&self) -> bool {
+        let ErrorKind::Connect(_) = self.kind else { return false };
+        #[cfg(feature = "client")]
+        if let Some(error) = self.tunnel_error() {
+            return matches!(error.kind(), TunnelErrorKind::Unreachable(_));
+        }
+        // Requests to http origins are sent to the proxy itself.
+        self.proxy().is_some() && self.origin().is_some_and(|origin| !origin.is_secure())
+    }
+
+    /// What a proxy said instead of opening a tunnel, as far below as that may be.
+    #[cfg(feature = "client")]
+    pub(super) fn tunnel_error(&self) -> Option<&TunnelError> {
+        causes(self).find_map(|cause| cause.downcast_ref())
+    }
 }
 
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
-        Self { kind }
+        Self::new(kind)
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.origin(), self.proxy(), &self.kind) {
+            // It names who refused.
+            (_, _, ErrorKind::Refused(_)) => {}
+            (Some(origin), Some(proxy), _) if self.is_at_proxy() => {
+                return write!(f, "{origin}: cannot connect to the proxy {proxy}");
+            }
+            (Some(origin), Some(proxy), _) => write!(f, "{origin} through the proxy {proxy}: ")?,
+            (Some(origin), None, _) => write!(f, "{origin}: ")?,
+            (None, ..) => {}
+        }
         match &self.kind {
             ErrorKind::Connect(_) => f.write_str("cannot connect"),
             ErrorKind::Connection(_) => f.write_str("the connection failed"),

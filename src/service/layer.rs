@@ -32,7 +32,7 @@ impl AuthenticateLayer {
 
     pub(super) fn authenticate<S>(&self, connection: S, info: &ConnectionInfo) -> Authenticate<S> {
         let channel = Channel::new(connection, &self.authenticator, Arc::clone(&self.environment), info);
-        Authenticate::new(self.authenticator.clone(), channel)
+        Authenticate::new(self.authenticator.clone(), channel, info)
     }
 }
 

@@ -129,6 +129,8 @@
 
 mod authenticate;
 mod body;
+#[cfg(feature = "client")]
+mod causes;
 mod channel;
 mod conversation;
 mod deadlines;
@@ -162,6 +164,7 @@ pub(crate) use {
     body::Tee,
     channel::Channel,
     environment::Environment,
+    error::Route,
     failure::{Failure, Retry},
     line::Line,
     payload::Payload,

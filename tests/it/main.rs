@@ -8,6 +8,7 @@ mod closing;
 mod cookies;
 mod credentials;
 mod digest;
+mod errors;
 mod hostile;
 mod https;
 mod identity;

@@ -14,8 +14,8 @@ use crate::client::hyper::connection::Connection;
 use crate::client::hyper::route::Ways;
 use crate::client::log_out::LogOut;
 use crate::client::response_body::ResponseBody;
-use crate::handshake::{Authenticator, Login, Outcome};
-use crate::service::{BoxError, Error, ErrorKind};
+use crate::handshake::{Authenticator, Login};
+use crate::service::{BoxError, Error};
 
 /// An HTTP client that logs in.
 ///
@@ -66,8 +66,8 @@ impl<C, B> Client<C, B> {
         self.shared.log_out(&who.into());
     }
 
-    /// Refuses further requests ([`ErrorKind::ShutDown`]), closes idle connections, and resolves
-    /// when those under way have ended. Holds for all clones.
+    /// Refuses further requests ([`ErrorKind::ShutDown`](crate::service::ErrorKind::ShutDown)),
+    /// closes idle connections, and resolves when those under way have ended. Holds for all clones.
     pub async fn shut_down(&self) {
         self.shared.pool.shut_down().await;
     }
@@ -117,20 +117,17 @@ where
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Refused`] if the challenge stands; else as [`request`](Self::request).
+    /// [`ErrorKind::Refused`](crate::service::ErrorKind::Refused) if the challenge stands; else as
+    /// [`request`](Self::request).
     pub async fn authenticate(&self, uri: Uri) -> Result<Option<Login>, Error>
     where
         B: Default,
     {
         let mut request = Request::new(B::default());
         *request.method_mut() = Method::HEAD;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = uri.clone();
         let mut response = self.request(request).await?;
-        match response.extensions_mut().remove::<Outcome>() {
-            Some(Outcome::LoggedIn(login)) => Ok(Some(login)),
-            Some(Outcome::Refused(refusal)) => Err(ErrorKind::Refused(refusal).into()),
-            None => Ok(None),
-        }
+        self.shared.login(&uri, response.extensions_mut().remove())
     }
 }
 

@@ -74,6 +74,11 @@ where
         };
         Ok(Some(Box::new((proxy.origin().clone(), identity))))
     }
+
+    fn proxy(&self, uri: &Uri) -> Option<&Origin> {
+        let proxy = self.proxies.as_ref()?.of(uri).ok()??;
+        Some(proxy.origin())
+    }
 }
 
 impl<C: Connect> Ways<C> {

@@ -71,7 +71,7 @@ use crate::client::log_out::LogOut;
 use crate::client::redirect::{Redirects, follow};
 use crate::client::reqwest::lane::{Lane, Lanes, Original};
 use crate::client::response_body::ResponseBody;
-use crate::handshake::{Authenticator, Login, Outcome};
+use crate::handshake::{Authenticator, Login};
 use crate::service::{BoxFuture, Error, ErrorKind};
 
 pub use request::RequestBuilder;
@@ -215,11 +215,8 @@ impl Client {
     pub async fn authenticate<U: IntoUrl>(&self, url: U) -> Result<Option<Login>, Error> {
         let unredirected = Self { redirects: None, ..self.clone() };
         let mut response = unredirected.head(url).send().await?;
-        match response.extensions_mut().remove::<Outcome>() {
-            Some(Outcome::LoggedIn(login)) => Ok(Some(login)),
-            Some(Outcome::Refused(refusal)) => Err(ErrorKind::Refused(refusal).into()),
-            None => Ok(None),
-        }
+        let uri = response.url().as_str().parse().unwrap_or_default();
+        self.shared.login(&uri, response.extensions_mut().remove())
     }
 
     /// Closes idle connections now, and all others as soon as the requests on them have ended.
