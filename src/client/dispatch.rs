@@ -15,7 +15,8 @@ use crate::client::retries::{Retries, RetryLimits};
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
-    BoxError, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Line, Retry, Route, Sending,
+    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Line, Retry,
+    Route, Sending,
 };
 
 /// Makes the connections of a client.
@@ -93,8 +94,7 @@ where
             let via = self.transport.via(&self.settings.authenticator, &uri, &mut request);
             let via = via.map_err(|kind| self.error(&uri, kind))?;
             let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };
-            let idle = self.pool.checkout_idle(wanted).map_err(|kind| self.error(&uri, kind))?;
-            let mut lease = match idle {
+            let mut lease = match self.pool.checkout_idle(wanted).map_err(|kind| self.error(&uri, kind))? {
                 Some(lease) => lease,
                 None => Box::pin(self.lease(wanted, false)).await?,
             };
@@ -159,7 +159,7 @@ where
         let reaching = self.transport.reach(&self.settings, permit.host());
         let reached = match tokio::time::timeout(*connect_timeout, reaching).await {
             Ok(reached) => reached,
-            Err(_) => Err(ErrorKind::Timeout("connecting", *connect_timeout)),
+            Err(_) => Err(ErrorKind::Timeout(CONNECTING, *connect_timeout)),
         };
         let (line, info) = match reached {
             Ok(reached) => reached,

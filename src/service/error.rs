@@ -40,7 +40,7 @@ pub enum ErrorKind {
     /// The connection could not be made: DNS, TCP, TLS or the tunnel through a proxy failed. Nothing of
     /// the request was sent.
     Connect(BoxError),
-    /// The connection failed.
+    /// The connection failed after it was made: the server may have seen the request.
     Connection(BoxError),
     /// The handshake failed on this side.
     Handshake(HandshakeError),
@@ -75,6 +75,10 @@ pub enum ErrorKind {
     /// The client was shut down.
     ShutDown,
 }
+
+/// What the time of a [timeout](ErrorKind::Timeout) went into: making the connection.
+#[cfg(feature = "client")]
+pub(crate) const CONNECTING: &str = "connecting";
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {

@@ -129,7 +129,6 @@
 
 mod authenticate;
 mod body;
-#[cfg(feature = "client")]
 mod causes;
 mod channel;
 mod conversation;
@@ -144,6 +143,7 @@ mod make;
 mod observe;
 mod payload;
 mod pending;
+mod retryable;
 mod sending;
 #[cfg(feature = "client")]
 pub(crate) mod tunnel;
@@ -164,7 +164,7 @@ pub(crate) use {
     body::Tee,
     channel::Channel,
     environment::Environment,
-    error::Route,
+    error::{CONNECTING, Route},
     failure::{Failure, Retry},
     line::Line,
     payload::Payload,

@@ -1,21 +1,29 @@
-//! What an error says, and of whom.
+//! What an error says: whom it is about, and whether the request may be sent again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use legwork::client::TokioTimer;
 use legwork::client::hyper::{ClientBuilder, HttpsConnector};
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use legwork::handshake::{Authenticator, AuthenticatorBuilder};
 use legwork::protection_space::Challenger;
-use legwork::service::{AuthenticateLayer, ConnectionInfo, Error, ErrorKind, LegBody};
-use legwork::testing::Offer;
+use legwork::service::{AuthenticateLayer, ConnectionInfo, Error, LegBody, Limits};
+use legwork::testing::{Close, Gate, Offer, Quirk, When};
 use legwork::{Client, Credentials, Origin};
-use tower::{Layer, Service};
+use tokio::net::{TcpListener, TcpStream};
+use tower::retry::{Policy, Retry};
+use tower::{Layer, Service, ServiceExt};
 
+use crate::leaf::{Leaf, origin_form, send};
 use crate::support::*;
 
 /// Nobody listens there.
@@ -30,8 +38,13 @@ struct Clients {
 
 impl Clients {
     fn new(authenticator: AuthenticatorBuilder) -> Self {
+        Self::of(authenticator, Duration::from_secs(30))
+    }
+
+    fn of(authenticator: AuthenticatorBuilder, connect_timeout: Duration) -> Self {
         let authenticator = authenticator.build();
-        let builder = || Client::builder(authenticator.clone());
+        let builder = || Client::builder(authenticator.clone()).connect_timeout(connect_timeout);
+        let settings = move || settings().connect_timeout(connect_timeout);
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         let https = hyper_rustls::HttpsConnector::from((http, trusting_nobody()));
@@ -62,6 +75,17 @@ fn through(proxy: &str) -> ClientBuilder {
     Client::builder(builder().build()).proxies(Proxies::all(proxy))
 }
 
+/// What an error says of itself.
+fn says(error: &Error) -> Vec<&'static str> {
+    let said = [
+        (error.is_timeout(), "timeout"),
+        (error.is_connect(), "connect"),
+        (error.is_refused(), "refused"),
+        (error.is_retryable(), "retryable"),
+    ];
+    said.into_iter().filter_map(|(is_so, word)| is_so.then_some(word)).collect()
+}
+
 fn origin(text: &str) -> Origin {
     text.parse().expect("an origin")
 }
@@ -73,7 +97,7 @@ async fn an_origin_that_cannot_be_reached_is_named() {
     for at in [DEAD, "http://nobody.invalid", "https://nobody.invalid:8443", &speaks_no_tls] {
         for (client, error) in Clients::new(builder()).fail(&format!("{at}/page?query")).await {
             assert_eq!(error.to_string(), format!("{at}: cannot connect"), "{client}");
-            assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{client}: {error:?}");
+            assert_eq!(says(&error), ["connect", "retryable"], "{client}: {error:?}");
             assert_eq!((error.origin(), error.proxy()), (Some(&origin(at)), None), "{client}");
         }
     }
@@ -87,7 +111,7 @@ async fn a_proxy_that_cannot_be_reached_is_named() {
         let failed = client.get(format!("{at}/page").parse().expect("a URI"));
         let error = without_hanging(failed).await.expect_err("no proxy");
         assert_eq!(error.to_string(), format!("{at}: cannot connect to the proxy {DEAD}"));
-        assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error:?}");
+        assert_eq!(says(&error), ["connect", "retryable"], "{error:?}");
         assert_eq!((error.origin(), error.proxy()), (Some(&origin(at)), Some(&origin(DEAD))));
     }
 }
@@ -112,6 +136,25 @@ async fn a_proxy_that_opens_no_tunnel_is_named_by_every_client() {
         assert_eq!(error.to_string(), format!("{at}: cannot connect"));
         assert!(whole(&error).contains("no credentials are configured"), "{}", whole(&error));
         assert_eq!(error.proxy(), Some(&proxy.origin()));
+        assert_eq!(says(&error), ["connect"], "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_refuses_the_login_is_told_from_one_that_is_down() {
+    let proxy = tunnelling(Offer::Ntlm).start().await.expect("a server");
+    let wrong = Credentials::password("alice", "wrong-pw");
+    let authenticator = || builder().proxy_credentials(proxy.origin(), wrong.clone()).build();
+    let tunnel = Tunnel::builder(proxy.origin(), authenticator()).build_http();
+    let https = hyper_rustls::HttpsConnector::from((tunnel, trusting_nobody()));
+    let connectors: Client<_, Full<Bytes>> = Client::with_connector(authenticator(), https);
+    let proxies = Proxies::all(Proxy::new(proxy.origin()));
+    let own = Client::builder(authenticator()).proxies(proxies);
+    let own: Client<_, Full<Bytes>> = own.build_with_tls(trusting_nobody());
+    let site = || Uri::from_static("https://site.example/");
+    for answer in [connectors.get(site()).await, own.get(site()).await] {
+        let error = answer.expect_err("refused");
+        assert_eq!(says(&error), ["connect", "refused"], "{error:?}");
     }
 }
 
@@ -126,6 +169,7 @@ async fn a_refusal_names_who_refused_once() {
         let text = error.to_string();
         assert!(text.starts_with(&format!("{} refused the login: NTLM: ", server.origin())), "{text}");
         assert_eq!(error.origin(), Some(&server.origin()));
+        assert_eq!(says(&error), ["refused"]);
     }
     let proxy = server_of_three([]).offer_as(Challenger::Proxy, Offer::Ntlm).start().await.expect("a server");
     let client = build(through(&proxy.origin().to_string()));
@@ -134,6 +178,104 @@ async fn a_refusal_names_who_refused_once() {
     assert!(text.starts_with(&format!("did not log in at the proxy {}: NTLM: ", proxy.origin())), "{text}");
     assert_eq!(error.origin(), Some(&origin("http://site.example")));
     assert_eq!(error.proxy(), Some(&proxy.origin()));
+    assert!(says(&error).is_empty(), "nobody has refused anything: {error:?}");
+}
+
+#[tokio::test]
+async fn a_leg_that_is_never_answered_is_a_timeout() {
+    let gate = Gate::closed();
+    let held = Quirk::HeldBy(gate.clone());
+    let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
+    let short = Duration::from_millis(40);
+    let builder = || {
+        let authenticator = authenticator(&server).lockout_bounds(lenient()).build();
+        Client::builder(authenticator).limits(Limits::default().leg_timeout(short))
+    };
+    let legacy = legacy::Client::builder(TokioExecutor::new());
+    let legacy = builder().build_legacy(legacy, HttpConnector::new());
+    let layer = AuthenticateLayer::builder()
+        .timer(TokioTimer)
+        .limits(Limits::default().leg_timeout(short))
+        .build(authenticator(&server).build(), ConnectionInfo::new(server.origin()));
+    let mut connection = layer.layer(Leaf::connect(&server).await);
+    let by_reqwest = builder().build_reqwest(settings).expect("settings that fit");
+    let errors = without_hanging(async {
+        [
+            build(builder()).request(get(&server, "/")).await.expect_err("late"),
+            by_reqwest.get(url(&server, "/")).send().await.expect_err("late"),
+            legacy.request(get(&server, "/")).await.expect_err("late"),
+            send(&mut connection, origin_form("GET", "/", "")).await.expect_err("late"),
+        ]
+    });
+    for error in errors.await {
+        let text = format!("{}: no answer within 40ms while waiting for a leg's response", server.origin());
+        assert_eq!((error.to_string(), says(&error)), (text, vec!["timeout", "retryable"]));
+    }
+}
+
+#[tokio::test]
+async fn connecting_that_takes_too_long_is_a_timeout_and_no_connection() {
+    let says_nothing = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = format!("https://{}", says_nothing.local_addr().expect("it listens"));
+    let short = Duration::from_millis(40);
+    let clients = Clients::of(builder(), short);
+    for (client, error) in clients.fail(&at).await {
+        assert_eq!(says(&error), ["timeout", "connect", "retryable"], "{client}: {error:?}");
+        assert!(error.to_string().starts_with(&format!("{at}: ")), "{error}");
+    }
+}
+
+/// A policy that sends a request again as often as this, where the error says that it may.
+#[derive(Clone)]
+struct Tries(u32);
+
+impl<B> Policy<Request<Full<Bytes>>, Response<B>, Error> for Tries {
+    type Future = std::future::Ready<()>;
+
+    fn retry(
+        &mut self,
+        _: &mut Request<Full<Bytes>>,
+        result: &mut Result<Response<B>, Error>,
+    ) -> Option<Self::Future> {
+        let Err(error) = result else { return None };
+        self.0 = self.0.checked_sub(1)?;
+        error.is_retryable().then(|| std::future::ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<Full<Bytes>>) -> Option<Request<Full<Bytes>>> {
+        Some(request.clone())
+    }
+}
+
+#[tokio::test]
+async fn towers_retry_reaches_a_server_that_comes_up_and_repeats_nothing_that_was_sent() {
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::path("/lost"), Quirk::Close(Close::WithoutAnswer))
+        .start()
+        .await
+        .expect("a server");
+    let (connects, address) = (Arc::new(AtomicUsize::new(0)), server.address());
+    let counted = Arc::clone(&connects);
+    let comes_up = tower::service_fn(move |_: Uri| {
+        let is_up = counted.fetch_add(1, Ordering::SeqCst) >= 2;
+        async move {
+            match is_up {
+                true => TcpStream::connect(address).await.map(TokioIo::new),
+                false => Err(std::io::ErrorKind::ConnectionRefused.into()),
+            }
+        }
+    });
+    let client = Client::with_connector(authenticator(&server).build(), comes_up);
+    let retrying = Retry::new(Tries(5), client);
+    let response =
+        retrying.clone().oneshot(request("POST", server.uri("/"), "body")).await.expect("it is up");
+    assert_eq!((response.status().as_u16(), connects.load(Ordering::SeqCst)), (200, 3));
+    text(response).await;
+
+    let error = retrying.oneshot(request("POST", server.uri("/lost"), "body")).await.expect_err("lost");
+    assert!(says(&error).is_empty(), "{error:?}");
+    let report = server.report();
+    assert_eq!(report.legs().filter(|leg| leg.target == "/lost").count(), 1, "{report}");
 }
 
 #[tokio::test]
