@@ -8,6 +8,7 @@ use crate::service::channel::ChannelState;
 use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
 use crate::service::pending::Pending;
+use crate::service::retryable::is_given_up;
 
 /// Why there is no response, and the request, where another connection may serve it.
 pub(crate) struct Failure<B> {
@@ -70,6 +71,7 @@ impl Loss {
             }
         }
         let is_reset = reset.is_some();
+        let is_given_up = is_given_up(&*self.error);
         let unsent = self.not_called || self.error.is::<Unsent>();
         let in_handshake = self.legs > 0 && state.logins.is_bound_under_way();
         let expects_challenge = in_handshake && state.logins.expects_challenge();
@@ -86,6 +88,8 @@ impl Loss {
         let can_be_dropped = safe || *state.saved.method() == Method::CONNECT;
         let by_hint = !unsent && is_new && can_be_dropped && state.logins.drop_hints();
         let retry = match () {
+            // On another connection it would take as long again.
+            () if is_given_up => None,
             () if by_hint => Some(Retry::Renew),
             // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
             () if in_handshake && safe && !on_trial => Some(Retry::Renew),

@@ -157,6 +157,12 @@ impl TunnelError {
     }
 }
 
+/// Whether whoever sent a request gave up waiting for its answer. Where the system did, its connection has
+/// died.
+pub(super) fn is_given_up(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(is_timeout) && !causes(error).any(|cause| cause.is::<io::Error>())
+}
+
 /// Whether this one of several causes is a timeout.
 fn is_timeout(cause: &(dyn StdError + 'static)) -> bool {
     if let Some(error) = cause.downcast_ref::<Error>() {

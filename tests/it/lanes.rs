@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, header};
+use http::{HeaderValue, Method, header};
 use legwork::Client as AnyClient;
 use legwork::Credentials;
 use legwork::client::reqwest::Client;
@@ -212,19 +212,31 @@ async fn what_cannot_be_reached_is_reqwests_error() {
     assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
 }
 
+/// A leg that took too long is not sent again on another connection, where it would take as long.
 #[tokio::test]
-async fn reqwests_timeout_is_a_legs() {
-    let gate = Gate::closed();
-    let server = server([Offer::Ntlm])
-        .quirk_when(When::leg(2), Quirk::HeldBy(gate.clone()))
-        .start()
-        .await
-        .expect("a server");
-    let client = over_reqwest(authenticator(&server));
-    let request = client.post(url(&server, "/")).timeout(Duration::from_millis(200)).send();
-    let error = without_hanging(request).await.expect_err("it is late");
-    let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
-    assert!(cause.downcast_ref::<reqwest::Error>().expect("reqwest's").is_timeout(), "{}", whole(&error));
+async fn reqwests_timeout_is_a_legs_and_ends_the_request() {
+    for method in [Method::GET, Method::POST] {
+        for (leg, logs_in_before) in [(2, false), (4, true)] {
+            let gate = Gate::closed();
+            let server = server([Offer::Ntlm])
+                .quirk_when(When::leg(leg), Quirk::HeldBy(gate.clone()))
+                .start()
+                .await
+                .expect("a server");
+            let client = over_reqwest(authenticator(&server));
+            if logs_in_before {
+                fetch(&client, &server, "/").await;
+            }
+            let request =
+                client.request(method.clone(), url(&server, "/")).timeout(Duration::from_millis(200));
+            let error = without_hanging(request.send()).await.expect_err("it is late");
+            let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
+            let timed_out = cause.downcast_ref::<reqwest::Error>().expect("reqwest's").is_timeout();
+            assert!(timed_out, "{}", whole(&error));
+            assert!(error.is_timeout() && !error.is_retryable(), "{error:?}");
+            assert_eq!(server.report().connections().len(), 1, "{method} {leg}: {}", server.report());
+        }
+    }
 }
 
 #[tokio::test]
