@@ -100,7 +100,7 @@ impl ClientBuilder {
     }
 
     /// How many connections there may be to one origin, of all identities. Further requests
-    /// wait, first come, first served.
+    /// wait, first come, first served, for as long as [`wait_timeout`](Self::wait_timeout) says.
     #[must_use]
     pub fn max_per_origin(mut self, connections: usize) -> Self {
         self.pool.per_origin = connections.max(1);
@@ -111,6 +111,20 @@ impl ClientBuilder {
     #[must_use]
     pub fn max_total(mut self, connections: usize) -> Self {
         self.pool.total = connections.max(1);
+        self
+    }
+
+    /// Sets how long a request waits for a connection while the
+    /// [limits](Self::max_per_origin) are reached. After that it fails with
+    /// [`ErrorKind::Timeout`](crate::service::ErrorKind::Timeout), and nothing of it was sent.
+    /// `Duration::MAX` waits for as long as it takes.
+    ///
+    /// Default: 120 s, which is what the handshake of a request before it may take. A request that waits
+    /// for longer stands in a very long queue, or its program holds on to responses that it does not read:
+    /// each keeps its connection until its body has been read or dropped.
+    #[must_use]
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.pool.wait_timeout = timeout;
         self
     }
 

@@ -29,6 +29,9 @@ use crate::support::*;
 /// Nobody listens there.
 const DEAD: &str = "http://127.0.0.1:1";
 
+/// What takes longer is too late.
+const SHORT: Duration = Duration::from_millis(40);
+
 /// A client of each kind, for `http` and `https`.
 struct Clients {
     hyper: Client<HttpsConnector, Full<Bytes>>,
@@ -38,13 +41,16 @@ struct Clients {
 
 impl Clients {
     fn new(authenticator: AuthenticatorBuilder) -> Self {
-        Self::of(authenticator, Duration::from_secs(30))
+        Self::of(authenticator, |builder| builder, settings)
     }
 
-    fn of(authenticator: AuthenticatorBuilder, connect_timeout: Duration) -> Self {
+    fn of(
+        authenticator: AuthenticatorBuilder,
+        change: impl Fn(ClientBuilder) -> ClientBuilder,
+        settings: fn() -> reqwest::ClientBuilder,
+    ) -> Self {
         let authenticator = authenticator.build();
-        let builder = || Client::builder(authenticator.clone()).connect_timeout(connect_timeout);
-        let settings = move || settings().connect_timeout(connect_timeout);
+        let builder = || change(Client::builder(authenticator.clone()));
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         let https = hyper_rustls::HttpsConnector::from((http, trusting_nobody()));
@@ -186,16 +192,15 @@ async fn a_leg_that_is_never_answered_is_a_timeout() {
     let gate = Gate::closed();
     let held = Quirk::HeldBy(gate.clone());
     let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
-    let short = Duration::from_millis(40);
     let builder = || {
         let authenticator = authenticator(&server).lockout_bounds(lenient()).build();
-        Client::builder(authenticator).limits(Limits::default().leg_timeout(short))
+        Client::builder(authenticator).limits(Limits::default().leg_timeout(SHORT))
     };
     let legacy = legacy::Client::builder(TokioExecutor::new());
     let legacy = builder().build_legacy(legacy, HttpConnector::new());
     let layer = AuthenticateLayer::builder()
         .timer(TokioTimer)
-        .limits(Limits::default().leg_timeout(short))
+        .limits(Limits::default().leg_timeout(SHORT))
         .build(authenticator(&server).build(), ConnectionInfo::new(server.origin()));
     let mut connection = layer.layer(Leaf::connect(&server).await);
     let by_reqwest = builder().build_reqwest(settings).expect("settings that fit");
@@ -217,12 +222,48 @@ async fn a_leg_that_is_never_answered_is_a_timeout() {
 async fn connecting_that_takes_too_long_is_a_timeout_and_no_connection() {
     let says_nothing = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let at = format!("https://{}", says_nothing.local_addr().expect("it listens"));
-    let short = Duration::from_millis(40);
-    let clients = Clients::of(builder(), short);
+    let hasty = || settings().connect_timeout(SHORT);
+    let clients = Clients::of(builder(), |builder| builder.connect_timeout(SHORT), hasty);
     for (client, error) in clients.fail(&at).await {
         assert_eq!(says(&error), ["timeout", "connect", "retryable"], "{client}: {error:?}");
         assert!(error.to_string().starts_with(&format!("{at}: ")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_wait_for_a_connection_ends_and_the_next_request_gets_one() {
+    let gate = Gate::closed();
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::path("/held"), Quirk::HeldBy(gate.clone()))
+        .start()
+        .await
+        .expect("a server");
+    let wait = Duration::from_millis(250);
+    let one = |builder: ClientBuilder| builder.max_per_origin(1).wait_timeout(wait);
+    let clients = Clients::of(authenticator(&server), one, settings);
+    let held = || get(&server, "/held");
+    let (hyper, legacy) = (clients.hyper.request(held()), clients.legacy.request(held()));
+    let reqwest = clients.reqwest.get(url(&server, "/held")).send();
+    let (hyper, reqwest, legacy) = (tokio::spawn(hyper), tokio::spawn(reqwest), tokio::spawn(legacy));
+    without_hanging(gate.held(3)).await;
+    for (client, error) in clients.fail(&url(&server, "/")).await {
+        let text = format!("{}: no answer within 250ms while waiting for a free connection", server.origin());
+        assert_eq!((error.to_string(), says(&error)), (text, vec!["timeout", "retryable"]), "{client}");
+    }
+    gate.open();
+    text(hyper.await.expect("no panic").expect("a response")).await;
+    reqwest.await.expect("no panic").expect("a response").text().await.expect("a text");
+    text(legacy.await.expect("no panic").expect("a response")).await;
+    text(clients.hyper.request(get(&server, "/")).await.expect("a response")).await;
+    clients.reqwest.get(url(&server, "/")).send().await.expect("a response").text().await.expect("a text");
+    text(clients.legacy.request(get(&server, "/")).await.expect("a response")).await;
+    let report = server.report();
+    assert_eq!((report.connections().len(), report.misplaced()), (3, 0), "{report}");
+    assert_eq!(
+        report.legs().filter(|leg| leg.target == "/").count(),
+        3,
+        "none of those that failed: {report}"
+    );
 }
 
 /// A policy that sends a request again as often as this, where the error says that it may.

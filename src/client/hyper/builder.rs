@@ -23,7 +23,8 @@ impl<C, B> Client<C, B> {
 
 impl Client<HttpConnector, ()> {
     /// Starts from the defaults: 64 connections per origin and 512 in total, all of which may be
-    /// idle for 90 s, 30 s to connect, [`Limits`](crate::service::Limits) for the handshake.
+    /// idle for 90 s, 120 s to wait for one of them, 30 s to connect,
+    /// [`Limits`](crate::service::Limits) for the handshake.
     pub fn builder(authenticator: Authenticator) -> ClientBuilder {
         ClientBuilder::new(authenticator)
     }

@@ -4,6 +4,8 @@ mod host;
 mod lease;
 mod shared;
 mod state;
+#[cfg(test)]
+mod tests;
 mod waiter;
 
 pub(super) use host::{Host, Wanted};
@@ -30,11 +32,20 @@ pub(super) struct PoolLimits {
     pub(super) total: usize,
     pub(super) idle_per_origin: usize,
     pub(super) idle_timeout: Duration,
+    /// How long a request waits for a place.
+    pub(super) wait_timeout: Duration,
 }
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { per_origin: 64, total: 512, idle_per_origin: 64, idle_timeout: Duration::from_secs(90) }
+        Self {
+            per_origin: 64,
+            total: 512,
+            idle_per_origin: 64,
+            idle_timeout: Duration::from_secs(90),
+            // As long as the handshake of the request before may take.
+            wait_timeout: Duration::from_secs(120),
+        }
     }
 }
 
@@ -112,9 +123,20 @@ impl<L: Leaf> Pool<L> {
         Ok(state.pop_idle(&host).map(|connection| Lease::new(self, connection)))
     }
 
-    /// A connection, or the right to make one; resolves in the order of asking. `fresh` passes idle
-    /// connections by, unless they are shared: their end is seen by all requests on them.
+    /// A connection, or the right to make one; resolves in the order of asking, or when the time to wait
+    /// for it is over. `fresh` passes idle connections by, unless they are shared: their end is seen by all
+    /// requests on them.
     pub(super) async fn checkout(
+        self: &Arc<Self>,
+        wanted: Wanted<'_>,
+        fresh: bool,
+    ) -> Result<Checkout<'_, L>, ErrorKind> {
+        let timeout = self.limits.wait_timeout;
+        let waiting = tokio::time::timeout(timeout, self.wait_for(wanted, fresh));
+        waiting.await.unwrap_or(Err(ErrorKind::Timeout("waiting for a free connection", timeout)))
+    }
+
+    async fn wait_for(
         self: &Arc<Self>,
         wanted: Wanted<'_>,
         fresh: bool,
@@ -155,7 +177,7 @@ impl<L: Leaf> Pool<L> {
             Ok(granted) => return granted,
             Err(_) => host.counts.one_by_one.store(false, Relaxed),
         }
-        Box::pin(self.checkout(wanted, fresh)).await
+        Box::pin(self.wait_for(wanted, fresh)).await
     }
 
     fn grant(self: &Arc<Self>, grant: Grant<L>, host: Arc<Host>) -> Result<Checkout<'_, L>, ErrorKind> {

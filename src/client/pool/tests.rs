@@ -1,0 +1,162 @@
+//! Waiting for a place, by a clock that the test sets.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{Instant, advance};
+
+use crate::client::pool::{Checkout, Leaf, Lease, Pool, PoolLimits, Wanted};
+use crate::handshake::{Authenticator, Identity};
+use crate::service::{BoxError, Channel, ConnectionInfo, Environment, ErrorKind};
+
+/// A connection that is always ready.
+struct Ready;
+
+impl Leaf for Ready {
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn is_closed(&self) -> bool {
+        false
+    }
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
+
+const SITE: &str = "http://site.example/";
+
+fn pool(places: usize) -> Arc<Pool<Ready>> {
+    let limits = PoolLimits { per_origin: places, wait_timeout: TIMEOUT, ..PoolLimits::default() };
+    Pool::new(limits, false)
+}
+
+async fn checkout(pool: &Arc<Pool<Ready>>) -> Result<Checkout<'_, Ready>, ErrorKind> {
+    let uri = Uri::from_static(SITE);
+    let wanted = Wanted { uri: &uri, identity: &Identity::None, via: None };
+    pool.checkout(wanted, false).await
+}
+
+async fn lease(pool: &Arc<Pool<Ready>>) -> Result<Lease<'_, Ready>, ErrorKind> {
+    Ok(match checkout(pool).await? {
+        Checkout::Lease(lease) => lease,
+        Checkout::Connect(permit) => {
+            let info = ConnectionInfo::new(SITE.parse().expect("an origin"));
+            let authenticator = Authenticator::builder().build();
+            permit.connected(Channel::new(Ready, &authenticator, Arc::<Environment>::default(), &info))
+        }
+    })
+}
+
+fn give_back(mut lease: Lease<'_, Ready>) {
+    let channel = lease.channel();
+    lease.park(channel).release();
+}
+
+/// Waits for a connection, uses it for this long, and tells whether it got one.
+fn visit(pool: &Arc<Pool<Ready>>, stays: Duration) -> JoinHandle<bool> {
+    let pool = Arc::clone(pool);
+    tokio::spawn(async move {
+        match lease(&pool).await {
+            Ok(leased) => {
+                tokio::time::sleep(stays).await;
+                give_back(leased);
+                true
+            }
+            Err(kind) => {
+                let is_its = matches!(kind, ErrorKind::Timeout("waiting for a free connection", TIMEOUT));
+                assert!(is_its, "{kind:?}");
+                false
+            }
+        }
+    })
+}
+
+async fn served(visits: Vec<JoinHandle<bool>>) -> usize {
+    let mut served = 0;
+    for visit in visits {
+        served += usize::from(visit.await.expect("no panic"));
+    }
+    served
+}
+
+fn waiting(pool: &Pool<Ready>) -> usize {
+    pool.lock().waiters.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_waited_too_long_leaves_the_queue_and_the_others_are_served_in_order() {
+    let pool = pool(1);
+    let first = lease(&pool).await.expect("there is room");
+    let early = Vec::from_iter((0..32).map(|_| visit(&pool, SECOND)));
+    yield_now().await;
+    advance(TIMEOUT / 2).await;
+    let late = Vec::from_iter((0..4).map(|_| visit(&pool, SECOND)));
+    yield_now().await;
+    assert_eq!(waiting(&pool), 36);
+    assert_eq!(served(early).await, 0);
+    assert_eq!((waiting(&pool), pool.counts()), (4, (1, 0)));
+
+    let begun = Instant::now();
+    give_back(first);
+    assert_eq!(served(late).await, 4);
+    assert_eq!(begun.elapsed(), SECOND * 4, "one after the other");
+    assert_eq!((waiting(&pool), pool.counts()), (0, (1, 1)));
+    give_back(lease(&pool).await.expect("it is free"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_nobody_takes_in_time_goes_to_the_next() {
+    let pool = pool(1);
+    let connecting = checkout(&pool).await.expect("there is room");
+    let mut late = Box::pin(checkout(&pool));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx).is_pending())).await);
+    let next = visit(&pool, SECOND);
+    yield_now().await;
+    // Whoever is first in the queue is given the place, and is dropped without having looked.
+    drop(connecting);
+    advance(TIMEOUT / 2).await;
+    assert_eq!((waiting(&pool), pool.counts()), (1, (1, 0)));
+    drop(late);
+    assert!(next.await.expect("no panic"), "it was given the place");
+    assert_eq!((waiting(&pool), pool.counts()), (0, (1, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_together_with_the_end_of_the_time_is_taken() {
+    let pool = pool(1);
+    let first = lease(&pool).await.expect("there is room");
+    let mut waits = Box::pin(lease(&pool));
+    assert!(std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx).is_pending())).await);
+    give_back(first);
+    advance(TIMEOUT * 2).await;
+    give_back(waits.await.expect("it was given the connection"));
+    assert_eq!((waiting(&pool), pool.counts()), (0, (1, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_place_is_lost_among_many_that_wait_for_different_times() {
+    let pool = pool(4);
+    let mut visits = Vec::new();
+    for task in 0..1000_u32 {
+        visits.push(visit(&pool, Duration::from_millis(u64::from(task * 37 % 400))));
+        if task % 5 == 0 {
+            visits.swap_remove((task * 13) as usize % visits.len()).abort();
+        }
+        advance(Duration::from_millis(u64::from(task % 20))).await;
+    }
+    let all = visits.len();
+    let served = served(visits).await;
+    assert!((1..all).contains(&served), "{served} of {all}");
+    assert_eq!((waiting(&pool), pool.counts()), (0, (4, 4)));
+    let last = Vec::from_iter((0..8).map(|_| visit(&pool, SECOND)));
+    assert_eq!(self::served(last).await, 8);
+}
