@@ -1,4 +1,4 @@
-//! Servers by HTTP/2 that are particular about their streams: frame by frame (RFC 9113, section 4.1).
+//! HTTP/2 servers that are particular about their streams, frame by frame (RFC 9113, section 4.1).
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -48,9 +48,9 @@ enum Fate {
 
 /// What a server does.
 struct Rules {
-    /// How many streams a connection takes. The first number comes with the server's settings, and
-    /// those after the first request: a client may have guessed wrong. The next one comes after ten
-    /// answers, or at once after a zero, and holds when the client has heard of it.
+    /// How many streams a connection takes. The first number is in the server's first settings, which
+    /// are sent after the first request, so that a client that guesses may guess wrong. The next one is
+    /// sent after ten answers, or at once after a zero, and holds once the client has acknowledged it.
     limits: Vec<u32>,
     /// By the streams' numbers over all connections, from 1.
     fate: fn(usize) -> Fate,
@@ -61,7 +61,7 @@ struct Seen {
     connections: usize,
     streams: usize,
     served: usize,
-    /// Refused since there were as many as the server takes.
+    /// Refused because as many were open as the server takes.
     too_many: usize,
     most_at_once: usize,
 }
@@ -116,7 +116,7 @@ fn client<B>() -> Client<HttpsConnector, B> {
     Client::builder(Authenticator::builder().build()).http2().build_with_tls(trusting([ECDSA]))
 }
 
-/// Takes connections by TLS that have agreed to HTTP/2.
+/// Accepts connections over TLS that have agreed to HTTP/2.
 async fn listen<F>(serve: impl Fn(TlsStream<TcpStream>) -> F + Send + Sync + 'static) -> SocketAddr
 where
     F: Future<Output = Option<()>> + Send + 'static,
