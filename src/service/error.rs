@@ -224,7 +224,7 @@ impl Unsent {
 
 impl fmt::Display for Unsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection was closed before the request was sent")
+        f.write_str("nothing of the request was sent")
     }
 }
 
