@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
+use crate::client::runtime::in_runtime;
 use crate::mechanism::{ErrorKind, MechanismError, Moment, SharedWork, StepJob, Stepped};
 use crate::service::{Blocking, BoxFuture};
 
@@ -24,6 +25,9 @@ use crate::service::{Blocking, BoxFuture};
 /// while it asks.
 ///
 /// Clones share the threads.
+///
+/// A step fails outside of a tokio runtime, and panics in one whose timers are not enabled
+/// (`Builder::enable_time`).
 ///
 /// ```
 /// use std::time::Duration;
@@ -92,6 +96,10 @@ impl Blocking for BlockingSteps {
     fn run(&self, job: StepJob, moment: Moment) -> BoxFuture<Stepped> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
+            if in_runtime().is_err() {
+                let message = "there is no tokio runtime to wait for the step in";
+                return Stepped::failed(MechanismError::new(ErrorKind::Unavailable, message));
+            }
             match job.shared_work() {
                 Some(work) => shared.fly(work, job, moment).await,
                 None => shared.run_alone(job, moment).await,
@@ -304,10 +312,14 @@ mod tests {
             answer
         }
 
-        fn step(&self, target: &str) -> JoinHandle<Result<(), ErrorKind>> {
+        fn run(&self, target: &str) -> BoxFuture<Stepped> {
             let arguments = Initiate::new(target, Credentials::password("alice", "alice-pw"));
             let job = StepJob::initiate(Arc::clone(&self.mechanism), arguments);
-            let mut stepping = self.steps.run(job, Moment::new(SystemTime::UNIX_EPOCH, [7; 32]));
+            self.steps.run(job, Moment::new(SystemTime::UNIX_EPOCH, [7; 32]))
+        }
+
+        fn step(&self, target: &str) -> JoinHandle<Result<(), ErrorKind>> {
+            let mut stepping = self.run(target);
             // Polled here once, so that it is under way when this returns.
             let polled = stepping.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             tokio::spawn(async {
@@ -416,6 +428,16 @@ mod tests {
         });
         assert_eq!(others, [Err(ErrorKind::Credentials); 8]);
         assert_eq!(lab.asked(), 1);
+    }
+
+    #[test]
+    fn without_a_runtime_a_step_fails() {
+        let lab = Lab::new(BlockingSteps::default());
+        let mut stepping = lab.run("HTTP/host");
+        let polled = stepping.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(stepped) = polled else { panic!("it waits") };
+        assert_eq!(stepped.failure().map(MechanismError::kind), Some(ErrorKind::Unavailable));
+        assert_eq!(lab.asked(), 0);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use crate::client::log_out::LogOut;
 use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
 use crate::client::response_body::ResponseBody;
 use crate::client::retries::{Retries, RetryLimits};
+use crate::client::runtime::in_runtime;
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
@@ -145,12 +146,16 @@ where
 
     /// A connection from the pool, or a new one.
     async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, Error> {
-        let leased = match self.pool.checkout(wanted, fresh).await {
-            Ok(Checkout::Lease(lease)) => Ok(lease),
-            Ok(Checkout::Connect(permit)) => self.connect(permit).await,
-            Err(kind) => Err(kind),
-        };
+        let leased = self.idle_or_new(wanted, fresh).await;
         leased.map_err(|kind| self.error(wanted.uri, kind))
+    }
+
+    async fn idle_or_new(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, ErrorKind> {
+        in_runtime()?;
+        match self.pool.checkout(wanted, fresh).await? {
+            Checkout::Lease(lease) => Ok(lease),
+            Checkout::Connect(permit) => self.connect(permit).await,
+        }
     }
 
     async fn connect<'a>(&self, permit: Permit<'a, L>) -> Result<Lease<'a, L>, ErrorKind> {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use crate::client::blocking::BlockingSteps;
-use crate::service::{BoxFuture, Environment, Timer};
+use crate::service::{BoxFuture, Environment, ErrorKind, Timer};
 
 /// Timers, and threads of its own.
 pub(super) fn environment() -> Environment {
@@ -15,7 +17,21 @@ pub(super) fn environment() -> Environment {
     }
 }
 
+/// What connects and measures time is tokio's.
+///
+/// # Errors
+///
+/// [`ErrorKind::NoRuntime`] outside of a runtime.
+pub(super) fn in_runtime() -> Result<(), ErrorKind> {
+    Handle::try_current().map(drop).map_err(|_| ErrorKind::NoRuntime)
+}
+
 /// tokio's timers.
+///
+/// # Panics
+///
+/// [`sleep`](Timer::sleep) panics outside of a tokio runtime, and in one whose timers are not enabled
+/// (`Builder::enable_time`).
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::exhaustive_structs)]
 pub struct TokioTimer;

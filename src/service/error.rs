@@ -74,6 +74,8 @@ pub enum ErrorKind {
     ConnectionGone,
     /// The client was shut down.
     ShutDown,
+    /// There is no tokio runtime where the request is awaited, to connect and to measure time with.
+    NoRuntime,
 }
 
 /// What the time of a [timeout](ErrorKind::Timeout) went into: making the connection.
@@ -185,6 +187,9 @@ impl fmt::Display for Error {
             ErrorKind::Refused(refusal) => refusal.fmt(f),
             ErrorKind::ConnectionGone => f.write_str("an earlier request on the connection was dropped"),
             ErrorKind::ShutDown => f.write_str("the client was shut down"),
+            ErrorKind::NoRuntime => f.write_str(
+                "there is no tokio runtime here: await the request in one (#[tokio::main], Runtime::block_on)",
+            ),
         }
     }
 }

@@ -122,7 +122,8 @@ impl Error {
             | ErrorKind::Origin(_)
             | ErrorKind::Proxy(_)
             | ErrorKind::Refused(_)
-            | ErrorKind::ShutDown => false,
+            | ErrorKind::ShutDown
+            | ErrorKind::NoRuntime => false,
         }
     }
 }
@@ -274,6 +275,7 @@ mod tests {
             (ErrorKind::Refused(refusal(Why::NoCredentials)), [N, N, N, N]),
             (ErrorKind::ConnectionGone, [N, N, N, Y]),
             (ErrorKind::ShutDown, [N, N, N, N]),
+            (ErrorKind::NoRuntime, [N, N, N, N]),
         ]
     }
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::LOCATION;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy;
@@ -13,10 +15,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use legwork::client::TokioTimer;
 use legwork::client::hyper::{ClientBuilder, HttpsConnector};
 use legwork::client::proxy::{Proxies, Proxy};
-use legwork::client::tunnel::Tunnel;
+use legwork::client::redirect::FollowRedirects;
+use legwork::client::tunnel::{Tunnel, TunnelErrorKind};
 use legwork::handshake::{Authenticator, AuthenticatorBuilder};
 use legwork::protection_space::Challenger;
-use legwork::service::{AuthenticateLayer, ConnectionInfo, Error, LegBody, Limits};
+use legwork::service::{AuthenticateLayer, ConnectionInfo, Error, ErrorKind, LegBody, Limits};
 use legwork::testing::{Close, Gate, Offer, Quirk, When};
 use legwork::{Client, Credentials, Origin};
 use tokio::net::{TcpListener, TcpStream};
@@ -64,15 +67,16 @@ impl Clients {
 
     /// Why each of them has no response to a `GET`.
     async fn fail(&self, uri: &str) -> [(&'static str, Error); 3] {
+        without_hanging(self.requests_fail(uri)).await
+    }
+
+    async fn requests_fail(&self, uri: &str) -> [(&'static str, Error); 3] {
         let request = || request("GET", uri.parse().expect("a URI"), "");
-        without_hanging(async {
-            [
-                ("hyper", self.hyper.request(request()).await.expect_err("no response")),
-                ("reqwest", self.reqwest.get(uri).send().await.expect_err("no response")),
-                ("legacy", self.legacy.request(request()).await.expect_err("no response")),
-            ]
-        })
-        .await
+        [
+            ("hyper", self.hyper.request(request()).await.expect_err("no response")),
+            ("reqwest", self.reqwest.get(uri).send().await.expect_err("no response")),
+            ("legacy", self.legacy.request(request()).await.expect_err("no response")),
+        ]
     }
 }
 
@@ -317,6 +321,48 @@ async fn towers_retry_reaches_a_server_that_comes_up_and_repeats_nothing_that_wa
     assert!(says(&error).is_empty(), "{error:?}");
     let report = server.report();
     assert_eq!(report.legs().filter(|leg| leg.target == "/lost").count(), 1, "{report}");
+}
+
+/// What a future that need not wait resolves to outside of a runtime.
+fn outside<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_that_says_so() {
+    let clients = Clients::new(builder());
+    let mut errors = Vec::from(outside(clients.requests_fail(DEAD)).map(|(_, error)| error));
+    errors.push(outside(clients.hyper.authenticate(Uri::from_static(DEAD))).expect_err("no runtime"));
+    errors.push(outside(clients.reqwest.authenticate(DEAD)).expect_err("no runtime"));
+    for error in errors {
+        let text = format!("{DEAD}: there is no tokio runtime here: await the request in one");
+        assert!(error.to_string().starts_with(&text), "{error}");
+        assert!(says(&error).is_empty(), "{error}");
+    }
+    outside(clients.hyper.shut_down());
+    outside(clients.reqwest.shut_down());
+    outside(clients.legacy.shut_down());
+
+    let tunnel = Tunnel::builder(origin(DEAD), builder().build()).build_http();
+    let error = outside(tunnel.oneshot(Uri::from_static("https://site.example"))).expect_err("no runtime");
+    let TunnelErrorKind::Failed(error) = error.kind() else { panic!("{error:?}") };
+    assert!(matches!(error.kind(), ErrorKind::NoRuntime), "{error:?}");
+}
+
+#[test]
+fn redirects_are_followed_without_a_runtime_where_the_service_beneath_needs_none() {
+    let service = tower::service_fn(|request: Request<Full<Bytes>>| async move {
+        let status = if request.uri().path() == "/" { 302 } else { 200 };
+        let response = Response::builder().status(status).header(LOCATION, "/there");
+        response.body(Full::<Bytes>::from("content"))
+    });
+    let get = request("GET", Uri::from_static("http://site.example/"), "");
+    let response = outside(FollowRedirects::new(service).oneshot(get)).expect("a response");
+    assert_eq!(response.status(), 200);
 }
 
 #[tokio::test]

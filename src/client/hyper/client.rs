@@ -95,11 +95,25 @@ where
     /// # Errors
     ///
     /// The future resolves to an [`Error`] if there is no response. A refused login is a response.
+    ///
+    /// # Panics
+    ///
+    /// The future panics in a tokio runtime in which IO or timers are not enabled (`Builder::enable_all`).
+    /// Outside of a runtime it resolves to [`ErrorKind::NoRuntime`](crate::service::ErrorKind::NoRuntime)
+    /// if a connection has to be made, and panics if a login begins on one that is there.
     pub fn request(&self, request: Request<B>) -> ClientFuture {
         ClientFuture(Box::pin(Arc::clone(&self.shared).send(request)))
     }
 
     /// A `GET` of `uri` without a body.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    ///
+    /// # Panics
+    ///
+    /// As [`request`](Self::request).
     pub fn get(&self, uri: Uri) -> ClientFuture
     where
         B: Default,
@@ -119,6 +133,10 @@ where
     ///
     /// [`ErrorKind::Refused`](crate::service::ErrorKind::Refused) if the challenge stands; else as
     /// [`request`](Self::request).
+    ///
+    /// # Panics
+    ///
+    /// As [`request`](Self::request).
     pub async fn authenticate(&self, uri: Uri) -> Result<Option<Login>, Error>
     where
         B: Default,

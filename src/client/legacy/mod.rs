@@ -84,6 +84,12 @@ where
     /// # Errors
     ///
     /// The future resolves to an [`Error`] if there is no response. A refused login is a response.
+    ///
+    /// # Panics
+    ///
+    /// The future panics in a tokio runtime in which IO or timers are not enabled (`Builder::enable_all`).
+    /// Outside of a runtime it resolves to [`ErrorKind::NoRuntime`](crate::service::ErrorKind::NoRuntime)
+    /// if a connection has to be made, and panics if a login begins on one that is there.
     pub fn request(&self, request: Request<B>) -> ResponseFuture {
         ResponseFuture(Box::pin(Arc::clone(&self.shared).send(request)))
     }

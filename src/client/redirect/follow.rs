@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::client::redirect::head::{Content, follow as onwards, redirect};
 use crate::client::redirect::policy::{Redirected, Redirects, Stopped};
+use crate::client::runtime::in_runtime;
 use crate::handshake::Outcome;
 use crate::service::{BoxFuture, Limits};
 
@@ -210,10 +211,10 @@ where
 }
 
 /// Reads a redirect's content to its end, so that the connection can go on. One that is long or
-/// late costs its connection.
+/// late costs its connection, as does any where there are no timers to tell that it is late.
 async fn drain<R: Body>(body: R) {
     let limits = Limits::default();
-    if body.size_hint().lower() > limits.drain {
+    if body.size_hint().lower() > limits.drain || in_runtime().is_err() {
         return;
     }
     let mut body = pin!(body);

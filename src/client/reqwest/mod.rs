@@ -182,6 +182,12 @@ impl Client {
     ///
     /// The future resolves to an [`Error`] if there is no response, with reqwest's own behind it
     /// where there is one. A refused login is a response.
+    ///
+    /// # Panics
+    ///
+    /// The future panics in a tokio runtime in which IO or timers are not enabled (`Builder::enable_all`).
+    /// Outside of a runtime it resolves to [`ErrorKind::NoRuntime`] if a connection has to be made, and
+    /// panics if a login begins on one that is there, or where reqwest does.
     pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
         let (first, timeout) = (request.url().clone(), request.timeout().copied());
         let mut request = match http::Request::try_from(request) {
@@ -212,6 +218,10 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::Refused`] if the challenge stands; else as [`execute`](Self::execute).
+    ///
+    /// # Panics
+    ///
+    /// As [`execute`](Self::execute).
     pub async fn authenticate<U: IntoUrl>(&self, url: U) -> Result<Option<Login>, Error> {
         let unredirected = Self { redirects: None, ..self.clone() };
         let mut response = unredirected.head(url).send().await?;

@@ -76,6 +76,10 @@ impl RequestBuilder {
     /// # Errors
     ///
     /// As [`Client::execute`]; also where the request cannot be made.
+    ///
+    /// # Panics
+    ///
+    /// As [`Client::execute`].
     pub async fn send(self) -> Result<reqwest::Response, Error> {
         let unfit = |error: reqwest::Error| ErrorKind::Request(error.into());
         let request = self.request.build().map_err(unfit)?;

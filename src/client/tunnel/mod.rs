@@ -51,6 +51,7 @@ use hyper::client::conn::http1;
 use tower_service::Service;
 
 use crate::client::hyper::Connect;
+use crate::client::runtime::in_runtime;
 use crate::client::tunnel::opening::{Opening, authority};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
@@ -106,6 +107,7 @@ impl<C: Connect> Shared<C> {
         let failed = |target: &str, kind| TunnelError::new(self.proxy.clone(), target.to_owned(), kind);
         let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
         let target = authority(&origin);
+        in_runtime().map_err(|kind| failed(&target, TunnelErrorKind::Failed(kind.into())))?;
         let opening = Opening {
             connector: &self.connector,
             authenticator: &self.authenticator,
@@ -129,6 +131,11 @@ impl<C: Connect> Service<Uri> for Tunnel<C> {
     }
 
     /// A tunnel to the host and port of `target`, an absolute URI.
+    ///
+    /// # Panics
+    ///
+    /// The future panics in a tokio runtime in which IO or timers are not enabled (`Builder::enable_all`).
+    /// Outside of a runtime it resolves to an error.
     fn call(&mut self, target: Uri) -> TunnelFuture<C::Io> {
         TunnelFuture(Box::pin(Arc::clone(&self.shared).open(target)))
     }
