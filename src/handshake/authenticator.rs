@@ -36,7 +36,7 @@ use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scram}
 /// let authenticator = Authenticator::builder()
 ///     .credentials(wiki.clone(), Credentials::password("LAB\\carol", "carol-pw"))
 ///     .schemes([std::sync::Arc::new(NtlmScheme::default()) as _])
-///     .declare(wiki, "NTLM")
+///     .declare(wiki, "NTLM")?
 ///     .build();
 /// # let _ = authenticator; Ok(())
 /// # }
@@ -292,7 +292,8 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The schemes that may be used, the strongest first. A server's own order does not count.
+    /// The schemes that may be used, the strongest first. A server's own order does not count. What was
+    /// [declared](Self::declare) and is not among them is not used.
     #[must_use]
     pub fn schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
         self.options.schemes = schemes.into_iter().collect();
@@ -329,17 +330,32 @@ impl AuthenticatorBuilder {
     /// That saves a leg, and a body going over the wire in vain. Where the server wants no login for a
     /// request after all, it costs that request a leg: the body that was held back follows, whatever
     /// the server answered to the leg without it.
-    #[must_use]
-    pub fn declare(mut self, origin: Origin, scheme: &'static str) -> Self {
-        self.options.declared.insert((Challenger::Origin, origin), scheme);
-        self
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownScheme`] if no scheme has this name so far: schemes other than the default ones are to be
+    /// set before.
+    pub fn declare(self, origin: Origin, scheme: &str) -> Result<Self, UnknownScheme> {
+        self.declare_at(Challenger::Origin, origin, scheme)
     }
 
-    /// The same for a proxy.
-    #[must_use]
-    pub fn declare_proxy(mut self, proxy: Origin, scheme: &'static str) -> Self {
-        self.options.declared.insert((Challenger::Proxy, proxy), scheme);
-        self
+    /// `proxy` is known to want `scheme`.
+    ///
+    /// # Errors
+    ///
+    /// As [`declare`](Self::declare).
+    pub fn declare_proxy(self, proxy: Origin, scheme: &str) -> Result<Self, UnknownScheme> {
+        self.declare_at(Challenger::Proxy, proxy, scheme)
+    }
+
+    fn declare_at(mut self, at: Challenger, origin: Origin, scheme: &str) -> Result<Self, UnknownScheme> {
+        let mut names = self.options.schemes.iter().map(|known| known.name());
+        let Some(name) = names.find(|name| name.eq_ignore_ascii_case(scheme)) else {
+            let known = self.options.schemes.iter().map(|known| known.name()).collect();
+            return Err(UnknownScheme { scheme: scheme.to_owned(), origin, known });
+        };
+        self.options.declared.insert((at, origin), name);
+        Ok(self)
     }
 
     /// The service principal name of an origin, in place of `HTTP/host`. With Kerberos, one that
@@ -502,6 +518,23 @@ impl AuthenticatorBuilder {
         }))
     }
 }
+
+/// A scheme was declared that the authenticator does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownScheme {
+    scheme: String,
+    origin: Origin,
+    known: Vec<&'static str>,
+}
+
+impl fmt::Display for UnknownScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, origin, known } = self;
+        write!(f, "there is no scheme {scheme:?} to declare for {origin}: there are {}", known.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownScheme {}
 
 impl fmt::Debug for AuthenticatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

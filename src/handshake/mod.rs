@@ -145,7 +145,7 @@ mod verdicts;
 mod version;
 
 pub use action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
-pub use authenticator::{Authenticator, AuthenticatorBuilder};
+pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;
 pub use guard::Turn;
 pub use identity::{Identity, IdentityKey, ProviderId, TlsSettings};

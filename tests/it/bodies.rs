@@ -42,7 +42,8 @@ fn large() -> Upload {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_upload_to_a_declared_origin_goes_over_the_wire_once() {
     let server = server([Offer::Negotiate]).start().await.expect("a server");
-    let authenticator = authenticator(&server).declare(server.origin(), "Negotiate").build();
+    let authenticator =
+        authenticator(&server).declare(server.origin(), "Negotiate").expect("a known scheme").build();
     let client: Uploader = Client::builder(authenticator).build_http();
     let body = large();
     let alive = body.alive.clone();
@@ -147,7 +148,8 @@ async fn a_small_body_is_sent_again() {
 async fn legs_before_the_last_carry_a_length_of_zero_and_the_body_goes_once() {
     for (scheme, offer) in [("NTLM", Offer::Ntlm), ("Negotiate", Offer::Negotiate)] {
         let server = server([offer]).start().await.expect("a server");
-        let authenticator = authenticator(&server).declare(server.origin(), scheme).build();
+        let authenticator =
+            authenticator(&server).declare(server.origin(), scheme).expect("a known scheme").build();
         let client = build(Client::builder(authenticator));
         fetch(&client, request("POST", server.uri("/"), "twelve bytes")).await;
         let report = server.report();
@@ -161,7 +163,8 @@ async fn legs_before_the_last_carry_a_length_of_zero_and_the_body_goes_once() {
 #[tokio::test]
 async fn a_leg_without_the_body_never_carries_the_callers_length() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
-    let authenticator = authenticator(&server).declare(server.origin(), "NTLM").build();
+    let authenticator =
+        authenticator(&server).declare(server.origin(), "NTLM").expect("a known scheme").build();
     let client = build(Client::builder(authenticator));
     let mut post = request("POST", server.uri("/"), "twelve bytes");
     post.headers_mut().insert(CONTENT_LENGTH, 12.into());
@@ -185,7 +188,8 @@ async fn a_get_says_no_length_on_any_leg() {
 #[tokio::test]
 async fn an_answer_to_a_leg_whose_body_was_withheld_is_never_delivered() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
-    let authenticator = authenticator(&server).declare(server.origin(), "NTLM").build();
+    let authenticator =
+        authenticator(&server).declare(server.origin(), "NTLM").expect("a known scheme").build();
     let client = build(Client::builder(authenticator));
     let page = fetch(&client, request("POST", server.uri("/public"), "twelve bytes")).await;
     assert!(page.ends_with("leg 2, 12 octets\n"), "{page}");

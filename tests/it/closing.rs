@@ -64,7 +64,8 @@ async fn a_server_that_always_closes_in_mid_handshake_ends_in_an_error_that_says
             .start()
             .await
             .expect("a server");
-        let authenticator = authenticator(&server).declare(server.origin(), "NTLM").build();
+        let authenticator =
+            authenticator(&server).declare(server.origin(), "NTLM").expect("a known scheme").build();
         let client = build(Client::builder(authenticator));
         let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("no keep-alive");
         let report = server.report();

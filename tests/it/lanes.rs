@@ -136,7 +136,8 @@ async fn nobody_and_the_callers_own_have_connections_of_their_own() {
 #[tokio::test]
 async fn a_body_goes_over_the_wire_once_when_the_origin_is_known() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
-    let client = over_reqwest(authenticator(&server).declare(server.origin(), "NTLM"));
+    let client =
+        over_reqwest(authenticator(&server).declare(server.origin(), "NTLM").expect("a known scheme"));
     let upload = Upload::of(64, 64 << 10);
     let alive = Arc::clone(&upload.alive);
     let response = client.post(url(&server, "/")).body(Body::wrap(upload)).send().await.expect("a response");

@@ -184,7 +184,7 @@ async fn bob_is_kept_off_alices_connection_and_alice_goes_on() {
 #[tokio::test]
 async fn a_negotiate_connection_counts_as_bound_until_the_server_has_shown_otherwise() {
     let server = server_of_three([Offer::Negotiate]).start().await.expect("a server");
-    let authenticator = builder().declare(server.origin(), "Negotiate").build();
+    let authenticator = builder().declare(server.origin(), "Negotiate").expect("a known scheme").build();
     let mut service = over(&server, authenticator).await;
     // The page is open to everyone: alice's token was sent, and nobody says what became of it.
     page(send(&mut service, as_user("/public", alice())).await.expect("a response")).await;

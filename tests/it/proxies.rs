@@ -201,7 +201,8 @@ async fn a_connection_is_logged_in_at_the_origin_only_where_the_proxy_ties_it() 
 async fn what_is_not_bound_to_a_connection_needs_no_word_of_the_proxy() {
     let digest = DigestAcceptor::new("a realm").user(USER, PASSWORD);
     let server = server([Offer::Ntlm, Offer::judged("Digest", digest)]).start().await.expect("a server");
-    let authenticator = builder().credentials(site(), carol()).declare(site(), "NTLM").build();
+    let authenticator =
+        builder().credentials(site(), carol()).declare(site(), "NTLM").expect("a known scheme").build();
     let client: HttpClient =
         Client::builder(authenticator).proxies(Proxies::all(proxy(&server))).build_http();
     let response = client.request(to_site("GET", "/dir?q", "")).await.expect("a response");

@@ -165,7 +165,8 @@ async fn an_origins_password_does_not_go_to_the_proxy_nor_the_other_way_round() 
 #[tokio::test]
 async fn a_proxy_that_turns_out_to_demand_nothing_gets_the_body_in_the_end() {
     let server = server_of_three([]).start().await.expect("a server");
-    let mut service = through(&server, both(&server).declare_proxy(server.origin(), "NTLM")).await;
+    let mut service =
+        through(&server, both(&server).declare_proxy(server.origin(), "NTLM").expect("a known scheme")).await;
     let response = without_hanging(send(&mut service, absolute("POST", "/", "twelve bytes"))).await;
     assert!(page(response.expect("a response")).await.ends_with("12 octets\n"));
     let report = server.report();

@@ -172,7 +172,8 @@ async fn the_method_and_the_content_follow_as_the_status_says() {
     {
         let server = leads(server([Offer::Ntlm]), status, "/page");
         let server = started(server).await;
-        let client = following(authenticator(&server).declare(server.origin(), "NTLM"));
+        let client =
+            following(authenticator(&server).declare(server.origin(), "NTLM").expect("a known scheme"));
         let from = format!("/status/{status}");
         let mut request = request("POST", server.uri(&from), "body");
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -195,7 +196,7 @@ async fn content_goes_to_another_origin_with_the_leg_that_expects_success() {
     let other = started(server_of_three([Offer::Ntlm])).await;
     let first = started(leads(server([Offer::Ntlm]), 308, &other.uri("/page").to_string())).await;
     let both = authenticator(&first).credentials(other.origin(), alice());
-    let client = following(both.declare(other.origin(), "NTLM"));
+    let client = following(both.declare(other.origin(), "NTLM").expect("a known scheme"));
     let response = client.request(request("PUT", first.uri("/status/308"), "body")).await;
     assert!(text(response.expect("a response")).await.ends_with("4 octets\n"));
     let report = other.report();

@@ -217,9 +217,11 @@ impl Cell {
         };
         let (at, declared) = (peer.origin.clone(), self.known == Known::Declared);
         match (self.way, declared) {
-            (Way::Proxy, true) => builder.proxy_credentials(at.clone(), user).declare_proxy(at, name),
+            (Way::Proxy, true) => {
+                builder.proxy_credentials(at.clone(), user).declare_proxy(at, name).expect("a known scheme")
+            }
             (Way::Proxy, false) => builder.proxy_credentials(at, user),
-            (_, true) => builder.credentials(at.clone(), user).declare(at, name),
+            (_, true) => builder.credentials(at.clone(), user).declare(at, name).expect("a known scheme"),
             (_, false) => builder.credentials(at, user),
         }
     }

@@ -142,7 +142,9 @@ async fn a_post_body_arrives_once_and_whole() {
 async fn a_post_body_is_withheld_from_the_first_message() {
     for site in sites() {
         let mark = format!("withheld-{}", site.scheme);
-        let client = site.client_with(site.authenticator(site.carol()).declare(site.origin(), "Negotiate"));
+        let client = site.client_with(
+            site.authenticator(site.carol()).declare(site.origin(), "Negotiate").expect("a known scheme"),
+        );
         let body = full(vec![b'x'; 60_000]);
         let page = Page::of(&client, post(site.uri(&format!("/upload?{mark}")), body)).await;
         assert_eq!(page.status, 200, "{mark}: {page:?}");
@@ -226,7 +228,8 @@ async fn a_hundred_megabytes_stream_up_once() {
                 .await;
 
             let mark = &format!("declared-{mark}");
-            let authenticator = site.authenticator(site.carol()).declare(site.origin(), "NTLM");
+            let authenticator =
+                site.authenticator(site.carol()).declare(site.origin(), "NTLM").expect("a known scheme");
             let client = &site.client_with(authenticator);
             Upload { site, client, path: "/upload", mark, declares_length }
                 .arrives_once("LAB\\carol", &[401, 200])
@@ -255,7 +258,8 @@ async fn a_hundred_megabytes_stream_up_once_to_each_kind_of_kerberos_server() {
                     .await;
 
                 let mark = &format!("declared-{mark}");
-                let client = &site.client_with(kerberos().declare(site.origin(), "Negotiate"));
+                let client = &site
+                    .client_with(kerberos().declare(site.origin(), "Negotiate").expect("a known scheme"));
                 Upload { site, client, path, mark, declares_length }
                     .arrives_once("alice@LAB.TEST", &[200])
                     .await;

@@ -83,7 +83,8 @@ async fn a_ticket_logs_in_in_two_legs_and_then_in_one() {
 async fn a_known_origin_takes_one_round_trip() {
     for site in sites() {
         let mark = format!("known-{}", site.scheme);
-        let authenticator = kerberos(&site, alice(&site)).declare(site.origin(), "Negotiate");
+        let authenticator =
+            kerberos(&site, alice(&site)).declare(site.origin(), "Negotiate").expect("a known scheme");
         let page = Page::get(&site.client_with(authenticator), site.uri(&format!("/krb/?{mark}"))).await;
         assert_eq!((page.status, page.login().legs), (200, 1), "{page:?}");
         assert_eq!(statuses(&site.log(&mark, 1).await), [200]);

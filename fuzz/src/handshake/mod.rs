@@ -161,8 +161,8 @@ impl Play {
             .max_legs(max_legs);
         if let Some(scheme) = declared {
             builder = match challenger {
-                Challenger::Origin => builder.declare(origin.clone(), scheme),
-                Challenger::Proxy => builder.declare_proxy(origin.clone(), scheme),
+                Challenger::Origin => builder.declare(origin.clone(), scheme).expect("a known scheme"),
+                Challenger::Proxy => builder.declare_proxy(origin.clone(), scheme).expect("a known scheme"),
             };
         }
         let authenticator = builder.build();

@@ -71,7 +71,8 @@ fn a_server_that_requires_bindings_refuses_the_login_without_them() {
 
 #[test]
 fn what_may_be_tied_to_a_connection_waits_for_its_bindings() {
-    let authenticator = using([negotiate(), basic()]).declare(mail(), "Negotiate").build();
+    let authenticator =
+        using([negotiate(), basic()]).declare(mail(), "Negotiate").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator).with_body();
     connection.handshake = connection.handshake.awaiting_channel_bindings();
     // The body waits for the leg that will succeed.
@@ -86,7 +87,7 @@ fn what_may_be_tied_to_a_connection_waits_for_its_bindings() {
     connection.receive(&ok()).bare();
 
     // Basic is tied to nothing.
-    let authenticator = using([basic()]).declare(mail(), "Basic").build();
+    let authenticator = using([basic()]).declare(mail(), "Basic").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator);
     connection.handshake = connection.handshake.awaiting_channel_bindings();
     assert_eq!(connection.begin().leg().0, "Basic");

@@ -10,7 +10,7 @@ const OTHER: [u16; 8] = [302, 303, 400, 403, 404, 411, 500, 503];
 /// A POST with a body, by NTLM.
 fn post(declared: bool) -> Connection {
     let builder = using([ntlm()]);
-    let builder = if declared { builder.declare(mail(), "NTLM") } else { builder };
+    let builder = if declared { builder.declare(mail(), "NTLM").expect("a known scheme") } else { builder };
     Connection::new(&builder.build()).with_body()
 }
 

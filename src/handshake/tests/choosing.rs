@@ -38,8 +38,11 @@ fn basic_goes_over_plain_http_by_the_dangerous_option_alone() {
     for (option, origin, goes) in
         [(false, plain_mail(), false), (true, plain_mail(), true), (false, mail(), true)]
     {
-        let authenticator =
-            builder().dangerous_secrets_over_plain_http(option).declare(origin.clone(), "Basic").build();
+        let authenticator = builder()
+            .dangerous_secrets_over_plain_http(option)
+            .declare(origin.clone(), "Basic")
+            .expect("a known scheme")
+            .build();
         let mut connection = Connection::to(&authenticator, Challenger::Origin, origin);
         let said = connection.begin();
         if goes {
@@ -62,8 +65,10 @@ fn a_scheme_that_cannot_start_makes_room_for_the_next() {
 
 #[test]
 fn a_scheme_that_cannot_start_is_explained_once_even_if_it_would_speak_first() {
-    let authenticator =
-        using([Arc::new(Fake::new("Fake", no_ticket)) as Arc<dyn Scheme>]).declare(mail(), "Fake").build();
+    let authenticator = using([Arc::new(Fake::new("Fake", no_ticket)) as Arc<dyn Scheme>])
+        .declare(mail(), "Fake")
+        .expect("a known scheme")
+        .build();
     let mut connection = Connection::new(&authenticator);
     connection.begin().bare();
     let tried = connection.receive(&unauthorized(&["Fake"])).tried();
@@ -113,7 +118,7 @@ fn bare_answers_to_every_first_message_end_with_the_weakest_scheme_on_the_second
 
 #[test]
 fn a_declared_scheme_speaks_first() {
-    let authenticator = using([ntlm()]).declare(mail(), "ntlm").build();
+    let authenticator = using([ntlm()]).declare(mail(), "ntlm").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator).with_body();
     let mut server = Server::ntlm();
     let login = connection.converse(&mut server).login();
@@ -122,7 +127,7 @@ fn a_declared_scheme_speaks_first() {
 
 #[test]
 fn a_declared_scheme_that_is_not_offered_gives_way() {
-    let authenticator = builder().declare(mail(), "NTLM").build();
+    let authenticator = builder().declare(mail(), "NTLM").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator);
     let mut server = Server::negotiate(ServerMic::Right);
     assert_eq!(connection.converse(&mut server).login().scheme, "Negotiate");
@@ -153,7 +158,7 @@ fn a_malformed_second_message_leads_to_the_next_scheme() {
     let authenticator = using([ntlm(), basic()]).build();
     for speaks_first in [false, true] {
         let authenticator = match speaks_first {
-            true => using([ntlm(), basic()]).declare(mail(), "NTLM").build(),
+            true => using([ntlm(), basic()]).declare(mail(), "NTLM").expect("a known scheme").build(),
             false => authenticator.clone(),
         };
         let mut connection = Connection::new(&authenticator);
@@ -280,7 +285,7 @@ fn a_proxys_challenger_uses_its_own_status_and_fields() {
 #[test]
 fn a_connection_behind_a_proxy_is_logged_in_once_the_proxy_has_said_that_it_ties_it() {
     let relay: Origin = "http://proxy.example:3128".parse().expect("an origin");
-    let authenticator = using([ntlm(), basic()]).declare(mail(), "NTLM").build();
+    let authenticator = using([ntlm(), basic()]).declare(mail(), "NTLM").expect("a known scheme").build();
     let relayed = || {
         let mut connection = Connection::new(&authenticator);
         connection.handshake = connection.handshake.relayed_by(&relay);
@@ -305,4 +310,16 @@ fn a_connection_behind_a_proxy_is_logged_in_once_the_proxy_has_said_that_it_ties
     let refusal = withdrawn.receive(&unauthorized(&["NTLM"])).tried();
     assert!(refusal.contains(&(scheme("NTLM"), Why::NoProxySupport)), "{refusal:?}");
     relayed().begin().bare();
+}
+
+#[test]
+fn what_no_scheme_is_called_cannot_be_declared() {
+    let declare = |name| using([ntlm(), basic()]).declare(mail(), name);
+    let error = declare("NTML").expect_err("no scheme");
+    let says = "there is no scheme \"NTML\" to declare for https://mail.example: there are NTLM, Basic";
+    assert_eq!(error.to_string(), says);
+    using([ntlm()]).declare_proxy(mail(), "Digest").expect_err("it has none");
+    // In any case.
+    let mut connection = Connection::new(&declare("ntlm").expect("NTLM").build());
+    assert_eq!(connection.begin().leg().0, "NTLM");
 }

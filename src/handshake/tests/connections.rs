@@ -164,7 +164,7 @@ fn a_login_that_turns_out_to_be_bound_owns_its_connection() {
 
 #[test]
 fn the_callers_own_field_passes_untouched_and_keeps_its_connection() {
-    let authenticator = using([ntlm()]).declare(mail(), "NTLM").build();
+    let authenticator = using([ntlm()]).declare(mail(), "NTLM").expect("a known scheme").build();
     let own = |value| Identity::CallersOwn(HeaderValue::from_static(value));
     let mut connection = Connection::new(&authenticator).acting_as(own("NTLM one"));
     connection.begin().bare();

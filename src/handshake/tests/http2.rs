@@ -30,7 +30,7 @@ fn a_login_that_is_the_connections_is_begun_by_http_1_1() {
 
 #[test]
 fn where_http_1_1_is_not_to_be_had_it_is_passed_by() {
-    let authenticator = using([ntlm(), basic()]).declare(mail(), "NTLM").build();
+    let authenticator = using([ntlm(), basic()]).declare(mail(), "NTLM").expect("a known scheme").build();
     let mut connection = over(&authenticator, Protocol::Http2Alone);
     connection.begin().bare();
     let challenge = unauthorized(&["NTLM", "Basic realm=\"mail\""]);

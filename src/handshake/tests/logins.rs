@@ -229,7 +229,7 @@ fn nobody_waits_for_a_turn_who_holds_one_that_has_not_been_used() {
 /// A proxy that is declared to want NTLM, and a POST with a body.
 fn declared() -> Pair {
     let builder = using([ntlm(), basic()]).dangerous_secrets_over_plain_http(true);
-    let mut pair = Pair::new(&builder.declare_proxy(proxy(), "NTLM").build());
+    let mut pair = Pair::new(&builder.declare_proxy(proxy(), "NTLM").expect("a known scheme").build());
     (pair.has_body, pair.method) = (true, Method::POST);
     pair
 }
@@ -282,7 +282,12 @@ fn a_get_that_a_proxy_lets_through_takes_one_leg() {
 
 #[test]
 fn what_a_request_has_found_out_goes_along_to_another_connection() {
-    let authenticator = using([ntlm()]).declare(plain_mail(), "NTLM").declare_proxy(proxy(), "NTLM").build();
+    let authenticator = using([ntlm()])
+        .declare(plain_mail(), "NTLM")
+        .expect("a known scheme")
+        .declare_proxy(proxy(), "NTLM")
+        .expect("a known scheme")
+        .build();
     let mut pair = Pair::new(&authenticator);
     (pair.has_body, pair.method) = (true, Method::POST);
     assert_eq!(sent(pair.begin()), leg("NTLM", "-", Withheld));

@@ -166,7 +166,9 @@ fn a_known_origin_takes_one_leg() {
 #[test]
 fn persistent_auth_spares_the_later_requests_their_tokens() {
     let tickets = Tickets::default();
-    let mut connection = Connection::new(&using([tickets.scheme()]).declare(mail(), "Negotiate").build());
+    let mut connection = Connection::new(
+        &using([tickets.scheme()]).declare(mail(), "Negotiate").expect("a known scheme").build(),
+    );
     connection.begin().leg();
     connection.receive(&with(proven(b"proof"), "persistent-auth", "true")).login();
     for _ in 0..3 {
@@ -182,7 +184,8 @@ fn persistent_auth_spares_the_later_requests_their_tokens() {
 
 #[test]
 fn a_connection_stays_with_who_logged_in_on_it() {
-    let authenticator = using([Tickets::default().scheme()]).declare(mail(), "Negotiate").build();
+    let authenticator =
+        using([Tickets::default().scheme()]).declare(mail(), "Negotiate").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator);
     connection.begin().leg();
     connection.receive(&proven(b"proof")).login();
@@ -200,7 +203,8 @@ fn the_systems_user_logs_in_for_each_request_unless_it_is_always_the_same() {
         (Ambient::new().principal("alice@LAB.TEST"), 1),
     ] {
         let tickets = Tickets::default();
-        let authenticator = using([tickets.scheme()]).declare(mail(), "Negotiate").build();
+        let authenticator =
+            using([tickets.scheme()]).declare(mail(), "Negotiate").expect("a known scheme").build();
         let mut connection = Connection::new(&authenticator).acting_as(ambient(user));
         for _ in 0..3 {
             let _ = connection.begin();
@@ -294,6 +298,7 @@ fn the_final_token_is_looked_at_as_the_rule_says() {
         for ((name, answer), delivered) in answers.iter().zip(delivered) {
             let authenticator = using([Tickets::default().scheme()])
                 .declare(mail(), "Negotiate")
+                .expect("a known scheme")
                 .mutual_authentication(rule)
                 .build();
             let mut connection = Connection::new(&authenticator);
@@ -331,7 +336,8 @@ fn where_the_server_must_prove_itself_no_scheme_is_used_that_cannot_make_it() {
 fn without_a_ticket_the_next_scheme_is_tried_and_the_reason_is_kept() {
     let tickets = Tickets::default();
     tickets.refuse(ErrorKind::Credentials, "no ticket: run kinit");
-    let authenticator = || using([tickets.scheme(), ntlm()]).declare(mail(), "Negotiate").build();
+    let authenticator =
+        || using([tickets.scheme(), ntlm()]).declare(mail(), "Negotiate").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator());
     let mut server = Server::ntlm().listing(&["Negotiate"]);
     assert_eq!(connection.converse(&mut server).login().scheme, "NTLM");
@@ -356,7 +362,7 @@ fn a_password_that_the_kdc_refuses_is_tried_nowhere_else() {
         tickets.refuse(ErrorKind::WrongPassword, "the KDC refuses the password");
         let mut authenticator = using([tickets.scheme(), ntlm()]);
         if declared {
-            authenticator = authenticator.declare(mail(), "Negotiate");
+            authenticator = authenticator.declare(mail(), "Negotiate").expect("a known scheme");
         }
         let authenticator = authenticator.build();
         for round in 0..3 {
@@ -380,7 +386,8 @@ fn a_password_that_the_kdc_refuses_is_tried_nowhere_else() {
 #[test]
 fn the_servers_error_token_is_explained_and_says_nothing_about_the_password() {
     let tickets = Tickets::default();
-    let authenticator = using([tickets.scheme()]).declare(mail(), "Negotiate").build();
+    let authenticator =
+        using([tickets.scheme()]).declare(mail(), "Negotiate").expect("a known scheme").build();
     for attempt in 1..4 {
         let mut connection = Connection::new(&authenticator);
         connection.begin().leg();
@@ -403,7 +410,10 @@ fn the_target_is_the_uris_host_and_nothing_is_delegated_unless_it_is_asked_for()
     }
     let asked = |options: Options, to: &str| {
         let tickets = Tickets::default();
-        let authenticator = options(using([tickets.scheme()])).declare(origin(to), "Negotiate").build();
+        let authenticator = options(using([tickets.scheme()]))
+            .declare(origin(to), "Negotiate")
+            .expect("a known scheme")
+            .build();
         Connection::to(&authenticator, Challenger::Origin, origin(to)).begin().leg();
         let asked = tickets.asked().remove(0);
         (asked.target_name.to_string(), asked.delegation)
@@ -430,7 +440,8 @@ fn the_target_is_the_uris_host_and_nothing_is_delegated_unless_it_is_asked_for()
 #[test]
 fn a_password_that_was_good_and_is_refused_by_the_kdc_rests_after_the_second_time() {
     let tickets = Tickets::default();
-    let authenticator = using([tickets.scheme()]).declare(mail(), "Negotiate").build();
+    let authenticator =
+        using([tickets.scheme()]).declare(mail(), "Negotiate").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator);
     connection.begin().leg();
     connection.receive(&proven(b"proof")).login();

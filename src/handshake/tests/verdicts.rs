@@ -78,7 +78,7 @@ fn refused_credentials_are_not_tried_again_until_they_change_or_are_forgiven() {
 
 #[test]
 fn a_refusal_while_speaking_first_without_a_realm_counts_for_the_realms_it_stands_for() {
-    let authenticator = using([basic()]).declare(mail(), "Basic").build();
+    let authenticator = using([basic()]).declare(mail(), "Basic").expect("a known scheme").build();
     let mut connection = Connection::new(&authenticator).acting_as(mistaken());
     assert_eq!(connection.begin().leg().0, "Basic");
     let offer = unauthorized(&["Basic realm=a", "Basic realm=b"]);
@@ -203,7 +203,10 @@ fn a_trial_ends_without_a_verdict_where_nothing_secret_was_sent() {
 #[test]
 fn an_exchange_that_ends_before_the_secret_was_sent_refuses_nobody() {
     let fake = Fake::new("Fake", |_| Ok(Reply::Done(proof())));
-    let authenticator = using([Arc::new(fake) as Arc<dyn Scheme>, basic()]).declare(mail(), "Fake").build();
+    let authenticator = using([Arc::new(fake) as Arc<dyn Scheme>, basic()])
+        .declare(mail(), "Fake")
+        .expect("a known scheme")
+        .build();
     let mut connection = Connection::new(&authenticator);
     connection.begin().bare();
     assert_eq!(connection.receive(&unauthorized(&["Fake", "Basic realm=x"])).leg().0, "Basic");
@@ -416,7 +419,7 @@ fn a_connection_that_is_closed_before_the_next_answer_leaves_it_undecided() {
 
 #[test]
 fn one_refusal_where_it_was_let_through_is_no_pause_whatever_was_lost_before() {
-    let authenticator = using([basic()]).declare(mail(), "Basic").build();
+    let authenticator = using([basic()]).declare(mail(), "Basic").expect("a known scheme").build();
     let speaking = || {
         let mut connection = Connection::new(&authenticator);
         assert_eq!(connection.begin().leg().0, "Basic");

@@ -184,7 +184,7 @@ async fn many_requests_that_meet_such_a_login_all_move() {
 async fn an_origin_with_such_a_login_declared_begins_by_http_1_1() {
     let https = serving(server([Offer::Ntlm])).await;
     let origin = Origin::from_uri(&https.uri("/")).expect("an origin");
-    let client = client(https.authenticator().declare(origin, "NTLM"));
+    let client = client(https.authenticator().declare(origin, "NTLM").expect("a known scheme"));
     assert_eq!(fetch(&client, get(&https, "/")).await, Version::HTTP_11);
     assert_eq!(statuses(&https.report()), [401, 200]);
 }

@@ -46,7 +46,8 @@ async fn what_answers_the_leg_that_asks_for_the_bindings_costs_no_request() {
         let server = server([Offer::Ntlm]).quirk_when(When::path("/status"), Quirk::Open);
         let https = Https::start(server, RSA).await;
         let origin = legwork::Origin::from_uri(&https.uri("/")).expect("an origin");
-        let (authenticator, tls) = (https.authenticator().declare(origin, "NTLM"), tls.clone());
+        let (authenticator, tls) =
+            (https.authenticator().declare(origin, "NTLM").expect("a known scheme"), tls.clone());
         let client = Client::builder(authenticator.build())
             .build_reqwest(move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone()))
             .expect("settings that fit");

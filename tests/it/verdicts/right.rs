@@ -94,7 +94,7 @@ async fn a_user_who_may_do_nothing_is_not_taken_for_a_wrong_password() {
 async fn a_declared_login_that_nobody_asks_for_holds_nobody_up() {
     for stack in STACKS {
         let server = Scripted::start(Wants::Basic, |_| Answer::status(200)).await;
-        let asks = stack(carols(&server).declare(server.origin(), "Basic"));
+        let asks = stack(carols(&server).declare(server.origin(), "Basic").expect("a known scheme"));
         for told in asks.all(&server, (64, 3), |task, turn| format!("/{task}/{turn}")).await {
             assert_eq!(told.status, 200, "{told:?}");
         }
@@ -117,7 +117,7 @@ async fn a_wrong_declared_password_is_checked_once_more_than_was_in_flight() {
     };
     for stack in STACKS {
         let server = start().await;
-        let asks = stack(mistaken(&server).declare(server.origin(), "Basic"));
+        let asks = stack(mistaken(&server).declare(server.origin(), "Basic").expect("a known scheme"));
         for told in asks.all(&server, (tasks, 4), |task, turn| format!("/public/{task}/{turn}")).await {
             assert_eq!(told.status, 200);
         }
@@ -133,7 +133,9 @@ async fn a_wrong_declared_password_is_checked_once_more_than_was_in_flight() {
         assert_eq!(server.seen().attempts.len(), before, "nobody speaks first any more");
     }
     let server = start().await;
-    let asks = Asks::over_hyper(unguarded(mistaken(&server)).declare(server.origin(), "Basic"));
+    let asks = Asks::over_hyper(
+        unguarded(mistaken(&server)).declare(server.origin(), "Basic").expect("a known scheme"),
+    );
     asks.all(&server, (tasks, 8), |_, _| "/private".into()).await;
     assert!(attempts(&server) > 2 * tasks, "without the guard: {}", attempts(&server));
 }
