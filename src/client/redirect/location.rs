@@ -90,7 +90,8 @@ fn authority(given: &str) -> Option<Authority> {
     let host_port = given.rsplit_once('@').map_or(given, |(_, host_port)| host_port);
     let authority = Authority::try_from(host_port).ok()?;
     let port = authority.as_str().strip_prefix(authority.host())?.trim_start_matches(':');
-    let is_fit = !authority.host().is_empty() && (port.is_empty() || authority.port_u16().is_some());
+    let is_host = !authority.host().is_empty() && !authority.host().contains('*');
+    let is_fit = is_host && (port.is_empty() || authority.port_u16().is_some());
     is_fit.then_some(authority)
 }
 
@@ -189,6 +190,7 @@ mod tests {
             "http://user@/",
             "http://a:99999/",
             "http://a:b/",
+            "http://*.a/",
             "http://caf\u{e9}/",
         ] {
             assert_eq!(at("http://a/b", unfit), None, "{unfit}");
