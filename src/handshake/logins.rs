@@ -141,6 +141,9 @@ impl Logins {
             return refusal;
         }
         let by_proxy = head.status == Challenger::Proxy.status();
+        if by_proxy && self.proxy.is_some() && self.origin.withdraw(request.on_the_wire.moments.instant()) {
+            self.for_origin = None;
+        }
         self.for_proxy = None;
         // What was for the origin, a proxy's challenge leaves standing.
         if !by_proxy || self.proxy.is_none() {
@@ -421,10 +424,11 @@ impl Logins {
         shares.map(|share| share.held).max().unwrap_or(Held::Not)
     }
 
+    /// What the one has asked for says nothing of what the other would.
     fn sent_with(&mut self, held: Held) {
-        self.origin.sent_with(held);
+        self.origin.sent_with(self.origin.holds(held.body()));
         if let Some(proxy) = &mut self.proxy {
-            proxy.sent_with(held);
+            proxy.sent_with(proxy.holds(held.body()));
         }
     }
 }

@@ -28,8 +28,8 @@ impl Handshake {
         }
         self.offer(challenges);
         if self.demand == Demand::Contradictory {
-            // The body has gone twice.
-            self.request.dismiss_all("the server took the first message for the request itself");
+            // Whatever is tried now, the body would go over the wire for the third time.
+            self.request.dismiss_all("the server took a login's first message for the request itself");
         }
         self.next_candidate(request)
     }

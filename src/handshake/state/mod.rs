@@ -24,7 +24,7 @@ use crate::handshake::outcome::Outcome;
 use crate::handshake::progress::Progress;
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
-use crate::handshake::verdicts::Target;
+use crate::handshake::verdicts::{Evidence, Target};
 use crate::handshake::version::Protocol;
 use crate::mechanism::{Binding, Expects, MutualAuthentication};
 use crate::protection_space::{Challenger, Origin, Realm};
@@ -255,6 +255,21 @@ impl Handshake {
     pub(crate) fn not_sent(&mut self) {
         if let State::Sent(run) = &mut self.state {
             run.take_back();
+        }
+    }
+
+    /// The leg has not come to it, and showed nothing of a secret. It begins anew, so that nobody waits for
+    /// its turn meanwhile. Tells whether that is so.
+    pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Sent(mut run) if run.is_on_trial() && !run.started => {
+                run.end(Evidence::Nothing, now);
+                true
+            }
+            state => {
+                self.state = state;
+                false
+            }
         }
     }
 

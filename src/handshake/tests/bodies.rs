@@ -84,7 +84,7 @@ fn a_server_that_alternates_between_answers_and_challenges_sees_the_body_twice()
         assert_eq!((bodies, connection.legs), (2, if declared { 4 } else { 3 }));
         let [(scheme, Why::CannotStart(reason))] = &tried[..] else { panic!("{tried:?}") };
         assert_eq!(scheme, "NTLM");
-        assert!(reason.contains("took the first message for the request"), "{reason}");
+        assert!(reason.contains("first message for the request itself"), "{reason}");
     }
 }
 

@@ -244,22 +244,41 @@ fn what_answers_a_proxys_leg_that_nobody_asked_for_costs_no_body() {
     }
 }
 
+/// It may be the origin's answer to a request without its body.
 #[test]
-fn what_answers_a_proxys_leg_that_was_asked_for_is_delivered_unless_it_is_a_success() {
-    for code in [302, 400, 404, 411, 503] {
+fn the_body_follows_what_answers_a_proxys_leg_that_the_origin_has_not_asked_for() {
+    for code in [200, 302, 400, 404, 411, 503] {
         let mut pair = Pair::new(&both());
         (pair.has_body, pair.method) = (true, Method::POST);
         assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
         assert_eq!(sent(pair.receive(&required(&["NTLM"]))), leg("NTLM", "-", Withheld));
-        delivered(pair.receive(&status(code)));
+        assert_eq!(sent(pair.receive(&status(code))), leg("-", "-", Carried));
+        let answer = if code == 200 { required(&["NTLM"]) } else { status(code) };
+        let (outcome, _) = delivered(pair.receive(&answer));
+        assert_eq!(matches!(outcome, Some(Outcome::Refused(_))), code == 200, "{outcome:?}");
     }
-    let mut pair = Pair::new(&both());
-    (pair.has_body, pair.method) = (true, Method::POST);
-    sent(pair.begin());
-    sent(pair.receive(&required(&["NTLM"])));
-    assert_eq!(sent(pair.receive(&ok())), leg("-", "-", Carried), "the body follows");
-    let (outcome, _) = delivered(pair.receive(&required(&["NTLM"])));
-    assert!(matches!(outcome, Some(Outcome::Refused(_))), "{outcome:?}");
+}
+
+/// The same user at both, after a login that was lost: one goes alone, and would wait for itself.
+#[test]
+fn the_origins_login_makes_way_for_the_proxys() {
+    let builder = using([ntlm()]).assume_proxy_support(true);
+    let authenticator = builder.declare(plain_mail(), "NTLM").expect("a known scheme").build();
+    let begin = |pair: &mut Pair| {
+        let both = Acting::new(Identity::Credentials(carol()), Identity::Credentials(carol()));
+        sent(pair.drive(None, |logins, request| logins.begin(both, request)))
+    };
+    let mut lost = Pair::new(&authenticator);
+    begin(&mut lost);
+    sent(lost.receive(&type_2()));
+    lost.logins.lose_connection(std::time::Instant::now());
+
+    let mut pair = Pair::new(&authenticator);
+    assert_eq!(begin(&mut pair).origin.as_deref(), Some("NTLM"));
+    assert_eq!(sent(pair.receive(&required(&["NTLM"]))).proxy.as_deref(), Some("NTLM"));
+    let second = type_2();
+    let second = required(&[second.headers()["www-authenticate"].to_str().expect("ASCII")]);
+    assert_eq!(sent(pair.receive(&second)).proxy.as_deref(), Some("NTLM"));
 }
 
 #[test]
