@@ -36,7 +36,8 @@
 //!
 //! - A parameter begins with a name and `=`, at the beginning of a list element or behind white
 //!   space outside quotes. What belongs to no parameter is passed over.
-//! - A value in quotes ends with its quote, or where that is missing with the line.
+//! - A value in quotes ends with its quote, or where that is missing with the line. With a comma in such
+//!   a value it is not known what else was said, a stronger scheme perhaps, and the challenge is not kept.
 //! - Any other value goes up to the next parameter or comma, without the white space around it.
 //! - A parameter without a value, or with a control character in it, is left out. Of those that occur
 //!   twice the first counts, and a token68 beside parameters counts for nothing.
@@ -45,7 +46,7 @@
 //! |---|---|---|
 //! | `Basic realm=my realm` | `my realm` | |
 //! | `Basic realm=cam@host/1` | `cam@host/1` | |
-//! | `Basic realm="x, y` | `x, y` | |
+//! | `Basic realm="x y` | `x y` | |
 //! | `Basic realm="a" charset="UTF-8"` | `a` | `charset`: `UTF-8` |
 //! | `Basic realm=Hall, realm="Yard"` | `Hall` | |
 //! | `Bearer authorization_uri=https://a/b resource_id=https://c` | | both, as they are |
@@ -178,8 +179,7 @@ impl Challenges {
     }
 
     /// What was malformed, in the order received: one error for each challenge that is not
-    /// well-formed, and one last if a limit ended the reading. Those that name a scheme belong to the
-    /// challenges in [`malformed`](Self::malformed), one each.
+    /// well-formed, and one last if a limit ended the reading.
     pub fn errors(&self) -> &[ChallengeError] {
         &self.errors
     }

@@ -25,7 +25,7 @@ enum Open {
     Challenge(Challenge),
     /// Its error is recorded; it is read on for what is legible.
     Malformed(Challenge),
-    /// Its error is recorded; it has no scheme, and its parameters are passed over.
+    /// Its error is recorded; it has no scheme or may have swallowed others, and is passed over.
     Illegible,
 }
 
@@ -101,6 +101,7 @@ impl Parser {
                 Ok(()) => Open::Challenge(challenge),
                 Err(fault) => self.malformed(challenge, element, fault),
             },
+            Open::Malformed(_) if element.swallows() => Open::Illegible,
             Open::Malformed(mut challenge) => {
                 challenge.add_legible(element);
                 Open::Malformed(challenge)
@@ -112,6 +113,9 @@ impl Parser {
     /// The open challenge, which this element shows to be malformed.
     fn malformed(&mut self, mut challenge: Challenge, element: Cursor<'_>, fault: Fault) -> Open {
         self.error(Some(&challenge.scheme), fault);
+        if element.swallows() {
+            return Open::Illegible;
+        }
         challenge.add_legible(element);
         Open::Malformed(challenge)
     }
@@ -280,6 +284,21 @@ impl<'a> Cursor<'a> {
         let mut cursor = Self { octets: &value[..end], at: start };
         cursor.whitespace();
         cursor
+    }
+
+    /// Whether it ends inside quotes that have a comma in them: what the server said after it may be there.
+    fn swallows(&self) -> bool {
+        let (mut quoted, mut comma) = (false, false);
+        let mut octets = self.rest().iter();
+        while let Some(octet) = octets.next() {
+            match octet {
+                b'\\' if quoted => comma |= octets.next() == Some(&b','),
+                b'"' => (quoted, comma) = (!quoted, false),
+                b',' => comma = true,
+                _ => {}
+            }
+        }
+        quoted && comma
     }
 
     /// The octets matched, which the cursor has passed.

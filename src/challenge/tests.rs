@@ -147,6 +147,15 @@ fn a_broken_challenge_leaves_its_neighbours() {
     fails("a=b, c=d, Y", &["Y"], MissingScheme, None, 0);
 }
 
+#[test]
+fn a_quote_without_an_end_that_may_hide_another_challenge_leaves_nothing_to_answer() {
+    for value in ["Basic realm=\"x, NTLM", "Basic realm=\"by \"him\", NTLM", "Basic a=b, realm=\"\\, x"] {
+        let challenges = Challenges::from_value(value.as_bytes());
+        assert!(challenges.is_empty() && challenges.malformed().is_empty(), "{value}");
+        assert_eq!(challenges.errors()[0].scheme(), Some("Basic"), "{value}");
+    }
+}
+
 /// What can be read of a value whose challenges are all malformed.
 #[track_caller]
 fn salvages(value: &str, expected: &[&str]) {
@@ -162,7 +171,7 @@ fn what_can_be_read_of_a_malformed_challenge_is_kept_beside_the_others() {
     salvages("Basic realm=my realm", &["Basic{realm:my realm}"]);
     salvages("Basic realm = my  realm\t", &["Basic{realm:my  realm}"]);
     salvages("Basic realm=cam@host/1", &["Basic{realm:cam@host/1}"]);
-    salvages("Basic realm=\"x, Basic realm=y ", &["Basic{realm:x, Basic realm=y}"]);
+    salvages("Basic realm=\"x Basic realm=y ", &["Basic{realm:x Basic realm=y}"]);
     salvages(r#"Basic realm="x \"y\"#, &["Basic{realm:x \\\"y}"]);
     salvages("Basic realm=\"a\" charset=\"UTF-8\"", &["Basic{realm:a,charset:UTF-8}"]);
     salvages("Basic realm=a b charset = UTF-8", &["Basic{realm:a b,charset:UTF-8}"]);

@@ -43,6 +43,19 @@ pub fn read(elements: &[&[u8]]) -> Option<Challenge> {
     Some(Challenge { scheme: text(scheme), token68: None, params })
 }
 
+/// Whether the last quote is missing, and a comma is behind the one before.
+pub fn swallows(elements: &[&[u8]]) -> bool {
+    let last = *elements.last().expect("no challenge is empty");
+    let (mut opened, mut is_escaped) = (None, false);
+    for (at, &octet) in last.iter().enumerate() {
+        if octet == b'"' && !is_escaped {
+            opened = if opened.is_none() { Some(at) } else { None };
+        }
+        is_escaped = octet == b'\\' && opened.is_some() && !is_escaped;
+    }
+    opened.is_some_and(|at| last[at..].contains(&b','))
+}
+
 fn params_of(element: &[u8]) -> Vec<reference::Param> {
     let is_outside = outside_quotes(element);
     let begins = |&at: &usize| {

@@ -105,6 +105,8 @@ fn nothing_in_quotes_becomes_a_challenge() {
         "Digest realm=\"by a stranger, Basic realm=x\", nonce=n m",
         "Digest realm=\"by a stranger, Basic realm=x, nonce=n",
         "Digest \"Basic realm=x, Basic realm=x\" realm=y z",
+        // A quote of his may hide what comes after.
+        "Basic realm=\"Hello stranger\"s\", NTLM",
     ] {
         let mut connection = Connection::new(&using([basic()]).build());
         connection.begin().bare();
