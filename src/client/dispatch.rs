@@ -129,12 +129,16 @@ where
     {
         let limits = RetryLimits { unsent: MAX_UNSENT, restarts: self.settings.max_restarts };
         let mut retries = Retries::within(limits);
+        let mut acted_on = false;
         loop {
-            let (grounds, pending) = retries.again(*failure).map_err(|error| self.named(uri, error))?;
+            let again = retries.again(*failure).map_err(|error| self.named(uri, error.after(acted_on)));
+            let (grounds, pending) = again?;
+            acted_on |= grounds == Retry::Closed;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
             let wanted = Wanted { uri, identity: &pending.acting.at_origin, via };
-            let mut lease = self.lease(wanted, fresh).await?;
+            let leased = self.lease(wanted, fresh).await;
+            let mut lease = leased.map_err(|error| error.after(acted_on))?;
             let mut sending = pin!(Sending::again(lease.channel(), pending));
             let result = sending.as_mut().await;
             match settle(lease, sending.take_channel(), result) {

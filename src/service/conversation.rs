@@ -21,8 +21,10 @@ use crate::service::channel::Channel;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind};
-use crate::service::failure::{Failure, Loss, Retry};
-use crate::service::head::{declare_empty, declared_length, keep_open, origin_form, withhold_body};
+use crate::service::failure::{Failure, Judged, Loss, Retry};
+use crate::service::head::{
+    declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
+};
 use crate::service::line::Line;
 use crate::service::observe::{self, LegReport, TokenReport};
 use crate::service::payload::{Payload, Replay};
@@ -383,7 +385,9 @@ where
         if expects_challenge {
             keep_open(&mut parts.headers);
         }
-        self.deadlines.leg_begins(environment, expects_challenge);
+        // What nobody has asked for, without a body to hold back, may be the whole request.
+        let is_sure = self.sent == BodyUse::Withheld || self.legs > 0;
+        self.deadlines.leg_begins(environment, expects_challenge && is_sure);
         let mut request = Request::from_parts(parts, body);
         if self.sent == BodyUse::Carried && payload.is_empty() {
             declare_empty(&mut request);
@@ -405,12 +409,15 @@ where
 
     /// The connection failed, perhaps before it took the request.
     fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
-        let loss = Loss { error, not_called, sent: self.sent, legs: self.legs };
-        let state = &mut self.out.channel_mut().state;
-        match loss.judge(state) {
-            (Some(grounds), kind) => self.elsewhere(grounds, kind),
-            (None, kind) => Failure::new(kind),
-        }
+        let has_body = !self.out.payload.is_empty();
+        let loss = Loss { error, not_called, sent: self.sent, legs: self.legs, has_body };
+        let Judged { retry, kind, acted_on } = loss.judge(&mut self.out.channel_mut().state);
+        let mut failure = match retry {
+            Some(grounds) => self.elsewhere(grounds, kind),
+            None => Failure::new(kind),
+        };
+        failure.error.note_acted_on(acted_on);
+        failure
     }
 
     /// The connection cannot serve the request (any more).
@@ -454,7 +461,14 @@ where
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
         let limits = &self.out.channel().state.environment.limits;
-        self.deadlines.poll(limits, cx).map(Failure::new)
+        // A leg that carried all there is may be the request itself.
+        let is_whole = self.sent == BodyUse::Carried && self.parts.is_none();
+        let acted_on = is_whole && !is_idempotent(&self.method);
+        self.deadlines.poll(limits, cx).map(|kind| {
+            let mut failure = Failure::new(kind);
+            failure.error.note_acted_on(acted_on);
+            failure
+        })
     }
 
     /// Tells the observer, if there is one, of a leg.

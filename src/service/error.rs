@@ -24,6 +24,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub struct Error {
     kind: ErrorKind,
     route: Option<Arc<Route>>,
+    /// A server may have acted on the request before this came of it.
+    pub(super) acted_on: bool,
 }
 
 /// Where requests go.
@@ -84,7 +86,19 @@ pub(crate) const CONNECTING: &str = "connecting";
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Self {
-        Self { kind, route: None }
+        Self { kind, route: None, acted_on: false }
+    }
+
+    /// A server may have acted on the request before, if this says so.
+    pub(crate) fn note_acted_on(&mut self, acted_on: bool) {
+        self.acted_on |= acted_on;
+    }
+
+    /// The same, of a request that a server may have acted on before, if this says so.
+    #[cfg(feature = "client")]
+    pub(crate) fn after(mut self, acted_on: bool) -> Self {
+        self.note_acted_on(acted_on);
+        self
     }
 
     /// The same, of a request on this route.

@@ -50,16 +50,27 @@ pub(super) struct Loss {
     pub(super) sent: BodyUse,
     /// How many legs were answered before.
     pub(super) legs: u32,
+    pub(super) has_body: bool,
+}
+
+/// What a loss comes to.
+pub(super) struct Judged {
+    /// On which grounds the request may move to another connection.
+    pub(super) retry: Option<Retry>,
+    /// What its caller is told if it does not.
+    pub(super) kind: ErrorKind,
+    /// The server may have acted on the request.
+    pub(super) acted_on: bool,
 }
 
 impl Loss {
-    /// On which grounds the request may move to another connection, and what its caller is told if
-    /// it does not. The handshakes learn of the loss.
-    pub(super) fn judge(mut self, state: &mut ChannelState) -> (Option<Retry>, ErrorKind) {
+    /// What it comes to. The handshakes learn of it.
+    pub(super) fn judge(mut self, state: &mut ChannelState) -> Judged {
         match self.error.downcast::<NotConnected>() {
             Ok(unconnected) => {
                 state.logins.not_sent();
-                return (None, ErrorKind::Connect(unconnected.into_source()));
+                let kind = ErrorKind::Connect(unconnected.into_source());
+                return Judged { retry: None, kind, acted_on: false };
             }
             Err(error) => self.error = error,
         }
@@ -67,7 +78,8 @@ impl Loss {
         if let Some(StreamReset::Http1Required(_)) = reset {
             if state.logins.origin().needs_http1() {
                 state.logins.not_sent();
-                return (Some(Retry::Renew), ErrorKind::NewConnectionNeeded(Renewal::Http1Needed));
+                let kind = ErrorKind::NewConnectionNeeded(Renewal::Http1Needed);
+                return Judged { retry: Some(Retry::Renew), kind, acted_on: false };
             }
         }
         let is_reset = reset.is_some();
@@ -75,10 +87,9 @@ impl Loss {
         let unsent = self.not_called || self.error.is::<Unsent>();
         let in_handshake = self.legs > 0 && state.logins.is_bound_under_way();
         let expects_challenge = in_handshake && state.logins.expects_challenge();
-        let safe = unsent
-            || expects_challenge
-            || self.sent == BodyUse::Withheld
-            || is_idempotent(state.saved.method());
+        let unseen = unsent || expects_challenge || self.sent == BodyUse::Withheld;
+        let safe = unseen || is_idempotent(state.saved.method());
+        let carries_body = !unseen && self.has_body;
         if unsent {
             state.logins.not_sent();
         }
@@ -91,8 +102,9 @@ impl Loss {
             // On another connection it would take as long again.
             () if is_given_up => None,
             () if by_hint => Some(Retry::Renew),
-            // Some servers hang up on a wrong password: unproven, it is sent once more at the most.
-            () if in_handshake && safe && !on_trial => Some(Retry::Renew),
+            // Some servers hang up on a wrong password: unproven, it is sent once more at the most. So is a
+            // body.
+            () if in_handshake && safe && !on_trial && !carries_body => Some(Retry::Renew),
             () if unsent => Some(Retry::Unsent),
             // A stream that is reset alone is so on purpose.
             () if is_reset => None,
@@ -103,6 +115,6 @@ impl Loss {
             Some(_) if in_handshake => ErrorKind::NewConnectionNeeded(Renewal::ClosedInHandshake),
             _ => ErrorKind::Connection(self.error),
         };
-        (retry, kind)
+        Judged { retry, kind, acted_on: !unseen }
     }
 }

@@ -23,6 +23,7 @@ impl Error {
     /// nothing of the request was sent.
     pub fn is_connect(&self) -> bool {
         match self.kind() {
+            _ if self.acted_on => false,
             ErrorKind::Connect(_) => true,
             #[cfg(feature = "client")]
             ErrorKind::Timeout(CONNECTING, _) => true,
@@ -45,11 +46,14 @@ impl Error {
     /// | Kind | Retryable |
     /// |---|---|
     /// | [`Connect`](ErrorKind::Connect) | Yes. Not if a proxy has answered with a status that another try will not change: any but 408, 429 and 5xx, a refused login above all. |
-    /// | [`Timeout`](ErrorKind::Timeout) | Yes: they all end before the request itself is sent. |
+    /// | [`Timeout`](ErrorKind::Timeout) | Yes: they end before the last leg, which is the request itself. |
     /// | [`NewConnectionNeeded`](ErrorKind::NewConnectionNeeded), [`ConnectionGone`](ErrorKind::ConnectionGone) | Yes, on another connection: a client takes one, the layer's own has come to its end. |
     /// | [`Connection`](ErrorKind::Connection) | Only where [`Unsent`] lies behind it. Else the server may have acted on the request, so this is up to whoever knows that it is idempotent; a timeout of the client beneath is such a case. |
     /// | [`Handshake`](ErrorKind::Handshake) | Only where the mechanism took too long, as with a KDC that is overloaded. Never where the server failed to prove who it is. |
     /// | [`Refused`](ErrorKind::Refused), [`BodyNotReplayable`](ErrorKind::BodyNotReplayable), and all others | No. |
+    ///
+    /// None is retryable where a server may have acted on the request before: on a connection that was lost,
+    /// or by the redirect that led on from it, or since a leg without content may be taken for the request.
     ///
     /// A client has used up its own tries by then: it sends a request once more by itself where nothing
     /// was sent on the first connection, or where that was idle and the method is idempotent.
@@ -102,6 +106,7 @@ impl Error {
     /// ```
     pub fn is_retryable(&self) -> bool {
         match self.kind() {
+            _ if self.acted_on => false,
             #[cfg(feature = "client")]
             ErrorKind::Connect(_) => self.tunnel_error().is_none_or(TunnelError::is_retryable),
             #[cfg(not(feature = "client"))]

@@ -22,6 +22,7 @@ use legwork::protection_space::Challenger;
 use legwork::service::{AuthenticateLayer, ConnectionInfo, Error, ErrorKind, LegBody, Limits};
 use legwork::testing::{Close, Gate, Offer, Quirk, When};
 use legwork::{Client, Credentials, Origin};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::retry::{Policy, Retry};
 use tower::{Layer, Service, ServiceExt};
@@ -420,4 +421,57 @@ async fn a_request_after_the_end_names_its_origin() {
         let text = format!("{}: the client was shut down", server.origin());
         assert_eq!(error.to_string(), text, "{client}");
     }
+}
+
+/// Each ends by an error that is no reason to send the request again.
+#[tokio::test]
+async fn what_a_server_may_have_acted_on_is_not_to_be_sent_again() {
+    // The last leg of a login carries the request: lost, it goes out once more.
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::leg(2).with_path("/lost"), Quirk::Close(Close::WithoutAnswer))
+        .start()
+        .await
+        .expect("a server");
+    let client = build(Client::builder(authenticator(&server).lockout_bounds(lenient()).build()));
+    fetch(&client, get(&server, "/")).await;
+    client.close_idle();
+    let put = request("PUT", server.uri("/lost"), "twelve bytes");
+    let error = without_hanging(client.request(put)).await.expect_err("it is lost");
+    let report = server.report();
+    assert_eq!(report.legs().filter(|leg| leg.body_octets > 0).count(), 2, "{report}");
+    assert_eq!(says(&error), Vec::<&str>::new(), "{error:?}");
+
+    // It was sent on a connection that was lost, and no other can be made.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let uri: Uri = format!("http://{}/", listener.local_addr().expect("an address")).parse().expect("a URI");
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        read_head(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("it is written");
+        read_head(&mut stream).await
+    });
+    let client = build(Client::builder(builder().build()));
+    fetch(&client, request("GET", uri.clone(), "")).await;
+    let error = without_hanging(client.request(request("DELETE", uri, ""))).await.expect_err("it is gone");
+    assert!(server.await.expect("no panic").starts_with("DELETE / "));
+    assert_eq!(says(&error), Vec::<&str>::new(), "{error:?}");
+
+    // A redirect leads on from it.
+    let elsewhere = Quirk::Field(LOCATION, format!("{DEAD}/done").parse().expect("a value"));
+    let server = crate::support::server([]).quirk(elsewhere).start().await.expect("a server");
+    for (method, expected) in [("POST", vec![]), ("GET", vec!["connect", "retryable"])] {
+        let request = request(method, server.uri("/status/303"), "");
+        let client = build(Client::builder(builder().build()));
+        let error = FollowRedirects::new(client).request(request).await.expect_err("nobody is there");
+        assert_eq!(says(&error), expected, "{method}: {error:?}");
+    }
+}
+
+/// A request's head.
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("more"));
+    }
+    String::from_utf8(head).expect("ASCII")
 }

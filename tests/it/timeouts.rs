@@ -138,3 +138,17 @@ async fn a_slow_page_behind_an_established_login_does_not_time_out() {
     gate.open();
     text(slow.await.expect("no panic").expect("a response")).await;
 }
+
+/// What nobody has asked for, without a body to hold back, may be the request itself.
+#[tokio::test]
+async fn a_hint_sets_no_time_for_the_request_itself() {
+    for method in ["GET", "POST"] {
+        let server = server([Offer::Ntlm]).quirk(Quirk::Open).start().await.expect("a server");
+        let authenticator = authenticator(&server).declare(server.origin(), "NTLM").expect("a known scheme");
+        let limits = Limits::default().leg_timeout(Duration::ZERO);
+        let client = build(Client::builder(authenticator.build()).limits(limits));
+        fetch(&client, request(method, server.uri("/"), "")).await;
+        let report = server.report();
+        assert!(report.legs().all(|leg| leg.authorization.is_some()), "{report}");
+    }
+}

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -13,7 +14,7 @@ use crate::client::redirect::head::{Content, follow as onwards, redirect};
 use crate::client::redirect::policy::{Redirected, Redirects, Stopped};
 use crate::client::runtime::in_runtime;
 use crate::handshake::Outcome;
-use crate::service::{BoxFuture, Limits};
+use crate::service::{BoxFuture, Error, Limits};
 
 /// Follows redirects over a service that sends requests to the origins of their URIs, such as
 /// [`Client`](crate::Client). `B` is the body of its requests.
@@ -165,16 +166,19 @@ pub(in crate::client) async fn follow<S, B, R>(
     mut again: impl FnMut(&mut B) -> Option<B>,
 ) -> Result<Response<R>, S::Error>
 where
-    S: Service<Request<B>, Response = Response<R>>,
-    B: Body + Default,
+    S: Service<Request<B>, Response = Response<R>> + 'static,
+    B: Body + Default + 'static,
     R: Body,
 {
     let (mut head, mut body) = request.into_parts();
+    let is_safe = head.method.is_safe();
     let (mut hops, mut outcome) = (0, None);
     loop {
         let spare = if body.is_end_stream() { Some(B::default()) } else { again(&mut body) };
-        poll_fn(|cx| service.poll_ready(cx)).await?;
-        let mut response = service.call(Request::from_parts(head.clone(), body)).await?;
+        let failed = |error| acted_on(error, hops > 0 && !is_safe);
+        poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
+        let response = service.call(Request::from_parts(head.clone(), body)).await;
+        let mut response = response.map_err(failed)?;
         outcome = response.extensions_mut().remove::<Outcome>().or(outcome);
         let next = redirect(&head, response.status(), response.headers(), &redirects).map(|redirect| {
             let redirect = redirect?;
@@ -208,6 +212,14 @@ where
             }
         }
     }
+}
+
+/// The same error; where it is ours, it tells that the request has led on from a server.
+fn acted_on<E: 'static>(mut error: E, acted_on: bool) -> E {
+    if let Some(error) = (&mut error as &mut dyn Any).downcast_mut::<Error>() {
+        error.note_acted_on(acted_on);
+    }
+    error
 }
 
 /// Reads a redirect's content to its end, so that the connection can go on. One that is long or
