@@ -329,7 +329,7 @@ impl AuthenticatorBuilder {
     ///
     /// That saves a leg, and a body going over the wire in vain. Where the server wants no login for a
     /// request after all, it costs that request a leg: the body that was held back follows, whatever
-    /// the server answered to the leg without it.
+    /// the server answered to the leg without it. The next request for the same target waits to be asked.
     ///
     /// # Errors
     ///

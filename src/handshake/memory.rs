@@ -1,8 +1,12 @@
 //! What an origin is known to want, shared by all connections to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::Uri;
+use http::uri::Authority;
 
 use crate::handshake::version::HttpVersion;
 use crate::mechanism::Binding;
@@ -22,6 +26,8 @@ pub struct OriginMemory {
     ties_connections: AtomicBool,
     /// HTTP/1.1 alone will do.
     needs_http1: AtomicBool,
+    /// Targets that turned out to ask for nothing when a request spoke first, the latest last.
+    ask_for_nothing: Mutex<VecDeque<u64>>,
 }
 
 /// What is wanted in one protection space.
@@ -143,6 +149,35 @@ impl OriginMemory {
         space.knowledge.clone()
     }
 
+    /// A request for this target spoke first, and was not challenged for it: the next one listens.
+    pub(crate) fn note_asks_for_nothing(&self, target: &Uri) {
+        let (mut targets, target) = (self.ask_for_nothing(), hashed(target));
+        targets.retain(|known| *known != target);
+        if targets.len() == Self::MAX_SPACES {
+            targets.pop_front();
+        }
+        targets.push_back(target);
+    }
+
+    /// A request for this target was challenged.
+    pub(crate) fn note_challenge(&self, target: &Uri) {
+        let mut targets = self.ask_for_nothing();
+        if !targets.is_empty() {
+            let target = hashed(target);
+            targets.retain(|known| *known != target);
+        }
+    }
+
+    /// Whether speaking first was of no use at this target, and nothing was heard to the contrary since.
+    pub(crate) fn asks_for_nothing(&self, target: &Uri) -> bool {
+        let targets = self.ask_for_nothing();
+        !targets.is_empty() && targets.contains(&hashed(target))
+    }
+
+    fn ask_for_nothing(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.ask_for_nothing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// `scheme` is no longer wanted.
     pub(crate) fn forget(&self, scheme: &'static str, realm: Option<&Realm>) {
         self.spaces().retain(|space| !space.wants.is(scheme, realm));
@@ -159,6 +194,13 @@ impl OriginMemory {
     fn spaces(&self) -> MutexGuard<'_, Vec<Space>> {
         self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A target without its query. Two of one hash are taken for one: that costs a leg.
+fn hashed(target: &Uri) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (target.authority().map(Authority::as_str), target.path()).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Memories by challenger and exact origin; the least recently used one makes room.
@@ -251,6 +293,21 @@ mod tests {
         assert_eq!(space("/"), None);
         memory.remember("NTLM", None, Binding::Connection, None);
         assert_eq!(space("/"), Some(("NTLM", None)));
+    }
+
+    #[test]
+    fn a_target_asks_for_nothing_until_it_challenges() {
+        let memory = OriginMemory::default();
+        let target = |path: &str| path.parse::<Uri>().expect("a target");
+        memory.note_asks_for_nothing(&target("/a?b"));
+        assert!(memory.asks_for_nothing(&target("/a")) && !memory.asks_for_nothing(&target("/b")));
+        memory.note_challenge(&target("/a?c"));
+        assert!(!memory.asks_for_nothing(&target("/a")));
+        for i in 0..1000 {
+            memory.note_asks_for_nothing(&target(&format!("/{i}")));
+        }
+        assert_eq!(memory.ask_for_nothing().len(), OriginMemory::MAX_SPACES);
+        assert!(memory.asks_for_nothing(&target("/999")));
     }
 
     #[test]

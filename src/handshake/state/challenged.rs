@@ -22,6 +22,7 @@ impl Handshake {
     pub(super) fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.challenged(head);
         self.demand = self.demand.challenged();
+        self.memory.note_challenge(request.target);
         self.unasked = false;
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         self.request.cannot_read(select::unreadable(&self.authenticator, &challenges));

@@ -321,13 +321,16 @@ impl Handshake {
         if listens || *identity == Identity::None {
             return Action::bare();
         }
+        let is_bound = |candidate: &Candidate| candidate.scheme.binding() == Binding::Connection;
         let (scheme, realm) = match wants {
             Some(wants) => (Some(wants.scheme), wants.realm),
             None => (self.authenticator.declared(self.challenger, &self.origin), None),
         };
         let known = scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, realm));
         let known = known.filter(|candidate| self.hindrance(&*candidate.scheme).is_none());
-        let is_bound = |candidate: &Candidate| candidate.scheme.binding() == Binding::Connection;
+        if known.as_ref().is_some_and(is_bound) && self.memory.asks_for_nothing(request.target) {
+            return Action::bare();
+        }
         if self.awaits_bindings && known.as_ref().is_some_and(is_bound) {
             let body = if request.has_body { BodyUse::Withheld } else { BodyUse::Carried };
             return Action::Send { authorization: None, body };

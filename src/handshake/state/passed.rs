@@ -5,6 +5,7 @@ use http::{StatusCode, header};
 
 use crate::challenge::Challenges;
 use crate::handshake::action::{Action, BodyUse, ResponseHead};
+use crate::handshake::demand::Demand;
 use crate::handshake::error::HandshakeError;
 use crate::handshake::run::Run;
 use crate::handshake::state::{Established, Handshake, State};
@@ -24,13 +25,16 @@ impl Handshake {
             }
             other => other,
         };
-        self.let_through();
+        self.let_through(request);
         self.send_within_bounds(None, BodyUse::Carried)
     }
 
     /// A first message was answered, and not by a challenge.
-    fn let_through(&mut self) {
+    fn let_through(&mut self, request: RequestContext<'_>) {
         self.unasked = true;
+        if self.demand == Demand::Unknown {
+            self.memory.note_asks_for_nothing(request.target);
+        }
         self.demand = self.demand.let_through();
     }
 
@@ -59,7 +63,7 @@ impl Handshake {
     fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         if run.expects == Expects::Challenge {
             // The request needed no login; the server did not look at the first message.
-            self.let_through();
+            self.let_through(request);
             run.end(Evidence::Nothing, request.moments.instant());
             return Action::Deliver(None);
         }

@@ -53,6 +53,23 @@ fn an_answer_to_a_first_message_that_nobody_asked_for_is_not_delivered_and_the_c
 }
 
 #[test]
+fn a_target_that_asked_for_nothing_is_not_spoken_to_first_until_it_asks() {
+    let authenticator = using([ntlm()]).declare(mail(), "NTLM").expect("a known scheme").build();
+    let post = |path| Connection::new(&authenticator).with_body().asking_for(path);
+    let mut connection = post("/public");
+    connection.begin().leg();
+    connection.receive(&status(404)).bare();
+    connection.receive(&status(404)).plain();
+    // On other connections.
+    assert_eq!(post("/private").begin().leg().1, Withheld);
+    let mut connection = post("/public");
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["NTLM"])).leg();
+    drop(connection);
+    assert_eq!(post("/public").begin().leg().1, Withheld);
+}
+
+#[test]
 fn after_a_success_the_body_follows_once() {
     let mut connection = post(false);
     connection.begin().bare();

@@ -301,29 +301,20 @@ fn a_get_that_a_proxy_lets_through_takes_one_leg() {
 
 #[test]
 fn what_a_request_has_found_out_goes_along_to_another_connection() {
-    let authenticator = using([ntlm()])
-        .declare(plain_mail(), "NTLM")
-        .expect("a known scheme")
-        .declare_proxy(proxy(), "NTLM")
-        .expect("a known scheme")
-        .build();
-    let mut pair = Pair::new(&authenticator);
-    (pair.has_body, pair.method) = (true, Method::POST);
+    // Nothing is remembered of another program's proxy.
+    let program = || {
+        let builder = using([ntlm()]).declare(plain_mail(), "NTLM").expect("a known scheme");
+        let authenticator = builder.declare_proxy(proxy(), "NTLM").expect("a known scheme").build();
+        Pair { has_body: true, method: Method::POST, ..Pair::new(&authenticator) }
+    };
+    let mut pair = program();
     assert_eq!(sent(pair.begin()), leg("NTLM", "-", Withheld));
     // The proxy wants nothing. The origin is not known to be within reach of a login by connection.
     assert_eq!(sent(pair.receive(&ok())), leg("-", "-", Carried));
     let acting = pair.logins.acting().clone();
-    let mut next = Pair::new(&authenticator);
-    (next.has_body, next.method) = (true, Method::POST);
-    assert_eq!(
-        sent(next.drive(None, |logins, request| logins.begin(acting, request))),
-        leg("-", "-", Carried)
-    );
-    // Another request has not found it out.
-    assert_eq!(
-        sent(Pair { has_body: true, ..Pair::new(&authenticator) }.begin()),
-        leg("NTLM", "-", Withheld)
-    );
+    let again = program().drive(None, |logins, request| logins.begin(acting, request));
+    assert_eq!(sent(again), leg("-", "-", Carried));
+    assert_eq!(sent(program().begin()), leg("NTLM", "-", Withheld));
 }
 
 #[test]
