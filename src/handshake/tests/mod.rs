@@ -11,6 +11,7 @@ mod http2;
 mod logins;
 mod malformed;
 mod mutual;
+mod nonces;
 mod tickets;
 mod tokens;
 mod verdicts;

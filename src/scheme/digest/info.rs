@@ -100,7 +100,7 @@ impl Info {
             (Some(Qop::AuthInt), None) => return Ok(ServerProof::Unverifiable),
         };
         let request_hash = response::request_hash(hash, "", &sent.target, covered);
-        let expected = response::response(hash, &sent.key, &sent.nonce, protection, &request_hash);
+        let expected = response::response(hash, &sent.key, sent.nonce.text(), protection, &request_hash);
         if !response::same(&expected, proof) {
             return error("the server's proof of who it is (rspauth) is wrong");
         }

@@ -50,7 +50,9 @@ mod request;
 pub(crate) mod response;
 mod scheme;
 mod session;
+mod sharing;
 mod space;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod user;

@@ -1,7 +1,8 @@
 //! Digest as a scheme of the handshake.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::Uri;
 
@@ -9,10 +10,11 @@ use super::NAME;
 use super::algorithm::Algorithm;
 use super::challenge::DigestChallenge;
 use super::info::ServerProof;
-use super::nonce::ClientNonce;
+use super::nonce::{ClientNonce, Nonce};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
-use super::session::{DigestSession, SentDigest};
+use super::session::{self, DigestSession, SentDigest};
+use super::sharing::{Reach, Sharing};
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication, Proves};
@@ -24,8 +26,10 @@ use crate::scheme::{
 /// The Digest scheme (RFC 7616).
 ///
 /// Requests of one user in one realm share the server's nonce, on all connections: the next one
-/// takes one round trip. A nonce that has become too old is replaced, and the request sent again, as
-/// often as a request may take [legs](crate::handshake::AuthenticatorBuilder::max_legs).
+/// takes one round trip. Where a server does not take that, since it wants counts in order or a nonce
+/// for each request, that is learnt, and no request fails for it. A nonce that has become too old is
+/// replaced, and the request sent again, as often as a request may take
+/// [legs](crate::handshake::AuthenticatorBuilder::max_legs).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Digest {
     policy: DigestPolicy,
@@ -75,82 +79,118 @@ impl Scheme for Digest {
     }
 
     fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
-        let sessions = knowledge.of::<Sessions>();
+        let space = knowledge.of::<Space>();
+        let session = space.logins().of(&arguments.credentials);
         Box::new(DigestExchange {
-            session: sessions.of(&arguments.credentials),
-            sessions,
+            session,
+            space,
             policy: self.policy,
             credentials: arguments.credentials,
             rule: arguments.mutual_authentication,
+            own: None,
             sent: None,
-            is_fresh: false,
         })
     }
 }
 
+/// What all exchanges in a realm share: the logins by user, and how the server treats its nonces.
+#[derive(Default)]
+struct Space {
+    logins: Mutex<Logins>,
+    sharing: Sharing,
+}
+
 /// The logins in one realm, by user; the last one in use comes last.
 #[derive(Default)]
-struct Sessions(Mutex<Vec<(Credentials, Arc<DigestSession>)>>);
+struct Logins(Vec<(Credentials, Arc<DigestSession>)>);
 
-impl Sessions {
+impl Logins {
     /// How many users' logins are kept in a realm.
     const MAX: usize = 64;
 
-    fn of(&self, credentials: &Credentials) -> Option<Arc<DigestSession>> {
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = sessions.iter().position(|(known, _)| known == credentials)?;
-        sessions[at..].rotate_left(1);
-        sessions.last().map(|(_, session)| Arc::clone(session))
+    fn of(&mut self, credentials: &Credentials) -> Option<Arc<DigestSession>> {
+        let at = self.0.iter().position(|(known, _)| known == credentials)?;
+        self.0[at..].rotate_left(1);
+        self.0.last().map(|(_, session)| Arc::clone(session))
     }
 
     /// Adds a login, unless another request was faster.
-    fn add(&self, credentials: &Credentials, session: DigestSession) -> Arc<DigestSession> {
+    fn add(&mut self, credentials: &Credentials, session: DigestSession) -> Arc<DigestSession> {
         if let Some(known) = self.of(credentials) {
             return known;
         }
         let session = Arc::new(session);
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.push((credentials.clone(), Arc::clone(&session)));
-        if sessions.len() > Self::MAX {
-            sessions.remove(0);
+        self.0.push((credentials.clone(), Arc::clone(&session)));
+        if self.0.len() > Self::MAX {
+            self.0.remove(0);
         }
         session
     }
 }
 
+impl Space {
+    fn logins(&self) -> MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 struct DigestExchange {
-    sessions: Arc<Sessions>,
+    space: Arc<Space>,
     session: Option<Arc<DigestSession>>,
     policy: DigestPolicy,
     credentials: Credentials,
     rule: MutualAuthentication,
-    sent: Option<SentDigest>,
-    /// What was sent last answers the nonce of a challenge to this very request.
+    /// The last nonce that came over this connection.
+    own: Option<Nonce>,
+    sent: Option<Sent>,
+}
+
+/// What was sent last.
+struct Sent {
+    digest: SentDigest,
+    /// It answers the nonce of a challenge to this very request.
     is_fresh: bool,
+    /// How long its nonce had been known.
+    age: Duration,
 }
 
 impl DigestExchange {
-    /// Takes a challenge's nonce.
-    fn take(&mut self, challenge: &Challenge) -> Result<DigestChallenge, SchemeError> {
-        let challenge = DigestChallenge::parse(challenge)?;
-        match &self.session {
-            Some(session) => {
-                session.challenged(self.sent.as_ref(), &challenge)?;
-            }
-            None => {
-                let session = DigestSession::new(self.credentials.clone(), self.policy, &challenge)?;
-                self.session = Some(self.sessions.add(&self.credentials, session));
-            }
+    /// The nonce for a request that speaks first.
+    fn known_nonce(&mut self, session: &DigestSession) -> Option<Nonce> {
+        match self.space.sharing.reach() {
+            Reach::All => Some(session.present()),
+            Reach::Connection => self.own.clone().or_else(|| session.take_unused()),
+            Reach::Request => match &self.own {
+                Some(own) if own.count() == 0 || self.space.sharing.tries_again() => Some(own.clone()),
+                _ => session.take_unused(),
+            },
         }
-        Ok(challenge)
+    }
+
+    /// The nonce for an answer to a challenge that came to this very request.
+    fn nonce_for(
+        &mut self,
+        session: &DigestSession,
+        challenge: &DigestChallenge,
+        now: Instant,
+    ) -> Result<Nonce, SchemeError> {
+        let nonce = session.hear(challenge, now)?;
+        let sent = self.sent.take();
+        session.share_unless_late(sent.as_ref().map(|sent| &sent.digest), nonce.clone());
+        self.own = Some(nonce.clone());
+        Ok(match sent {
+            // Not every server behind this name knows a nonce of the others': the one that does may be next.
+            Some(sent) if challenge.is_stale() && sent.is_fresh => sent.digest.nonce,
+            _ => nonce,
+        })
     }
 }
 
 impl Exchange for DigestExchange {
-    /// A nonce that is too old says nothing about the password. One that was replaced, or whose count
-    /// was overtaken, may be refused for that. And servers that want counts in order, or have been
-    /// started anew, say nothing but 401 (httpd's `AuthDigestNcCheck`): once in a request, an answer to
-    /// a nonce of an earlier one is given again. A challenge of another realm wants a login of its own.
+    /// A nonce that is too old says nothing about the password. One that was replaced, that is used again,
+    /// or whose count was overtaken may be [refused for that](Sharing::refused). And servers that have been
+    /// started anew say nothing but 401: once in a request, an answer to a nonce of an earlier one is
+    /// given again. A challenge of another realm wants a login of its own.
     fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation {
         let (Some(session), Some(sent)) = (&self.session, &self.sent) else { return Continuation::Refuses };
         let Ok(challenge) = DigestChallenge::parse(challenge) else { return Continuation::Refuses };
@@ -159,11 +199,18 @@ impl Exchange for DigestExchange {
         }
         // Without a lockout guard nobody but the session knows of a proof.
         let is_accepted = is_accepted || session.was_accepted();
-        let is_new = !sent.used_nonce_of(&challenge);
+        let sharing = &self.space.sharing;
         match () {
-            () if challenge.is_stale() => Continuation::GoesOn,
-            () if is_accepted && is_new && session.has_overtaken(sent) => Continuation::Superseded,
-            () if is_accepted && is_new && !self.is_fresh => Continuation::Renews,
+            () if challenge.is_stale() => {
+                sharing.called_stale(&sent.digest, sent.age);
+                Continuation::GoesOn
+            }
+            () if sent.digest.used_nonce_of(&challenge) => Continuation::Refuses,
+            () if !is_accepted => Continuation::Refuses,
+            () if sharing.refused(&sent.digest, !sent.is_fresh && session.has_replaced(&sent.digest)) => {
+                Continuation::Superseded
+            }
+            () if !sent.is_fresh => Continuation::Renews,
             () => Continuation::Refuses,
         }
     }
@@ -173,34 +220,54 @@ impl Exchange for DigestExchange {
         challenge: Option<&Challenge>,
         request: RequestContext<'_>,
     ) -> Result<Reply, SchemeError> {
-        let asked = match challenge {
-            Some(challenge) => Some(self.take(challenge)?),
-            None if self.session.is_none() => return Ok(Reply::Listen),
-            None => None,
+        let now = request.moments.instant();
+        let challenge = challenge.map(DigestChallenge::parse).transpose()?;
+        let session = match (&self.session, &challenge) {
+            (Some(session), _) => Arc::clone(session),
+            (None, None) => return Ok(Reply::Listen),
+            (None, Some(challenge)) => {
+                let session = DigestSession::new(self.credentials.clone(), self.policy, challenge)?;
+                self.space.logins().add(&self.credentials, session)
+            }
         };
-        let Some(session) = &self.session else {
-            return Err(SchemeError::new(NAME, "there is no challenge to answer"));
+        self.session = Some(Arc::clone(&session));
+        let nonce = match &challenge {
+            Some(challenge) => self.nonce_for(&session, challenge, now)?,
+            None => match self.known_nonce(&session) {
+                Some(nonce) => nonce,
+                None => return Ok(Reply::Listen),
+            },
         };
-        let challenge = session.challenge();
-        let content = request.content.filter(|_| challenge.needs_body_digest()).map(|content| {
-            let mut hasher = challenge.body_hasher();
+        let terms = &nonce.terms().challenge;
+        let content = request.content.filter(|_| terms.needs_body_digest()).map(|content| {
+            let mut hasher = terms.body_hasher();
             content.read(&mut |octets| hasher.update(octets));
             hasher.finish()
         });
         let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
         let request = DigestRequest::from(request).with_body_digest(content.as_ref());
-        let (authorization, sent) = session.authorize(&request, ClientNonce::new(moment.entropy))?;
-        self.is_fresh = asked.is_some_and(|challenge| sent.used_nonce_of(&challenge));
-        self.sent = Some(sent);
+        let (authorization, digest) = session::authorize(&nonce, &request, ClientNonce::new(moment.entropy))?;
+        let is_fresh = challenge.is_some_and(|challenge| digest.used_nonce_of(&challenge));
+        self.sent = Some(Sent { digest, is_fresh, age: nonce.age(now) });
         Ok(Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
+    fn not_sent(&mut self) {
+        let (Some(session), Some(sent)) = (&self.session, self.sent.take()) else { return };
+        sent.digest.take_back();
+        if let Some(own) = self.own.take_if(|own| own.count() == 0) {
+            session.keep_unused(own);
+        }
+    }
+
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
-        let (Some(session), Some(sent)) = (&self.session, &self.sent) else {
+        let (Some(session), Some(Sent { digest, .. })) = (&self.session, &self.sent) else {
             return Err(SchemeError::new(NAME, "there is no exchange to conclude"));
         };
         let Acceptance { challenger, fields, .. } = acceptance;
-        let proof = session.concluded(sent, challenger, fields, None, self.rule)?;
+        let (proof, next) = session.conclude(digest, challenger, fields, None, self.rule)?;
+        self.space.sharing.accepted(digest);
+        self.own = next.or(self.own.take());
         Ok(Reply::Done(Proof {
             mechanism: NAME,
             principal: self.credentials.username().map(str::to_owned),
@@ -210,8 +277,8 @@ impl Exchange for DigestExchange {
     }
 }
 
-impl fmt::Debug for Sessions {
+impl fmt::Debug for Space {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sessions(..)")
+        f.write_str("Space(..)")
     }
 }

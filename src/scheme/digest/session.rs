@@ -1,7 +1,9 @@
 //! One user's login in one realm, shared by the requests that use it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use http::HeaderMap;
 
@@ -10,12 +12,12 @@ use super::algorithm::{Algorithm, Hex};
 use super::body::{BodyDigest, BodyHasher};
 use super::challenge::DigestChallenge;
 use super::info::{Info, ServerProof};
-use super::nonce::{ClientNonce, Nonces, Renewal};
+use super::nonce::{ClientNonce, Nonce, Nonces, Renewal};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::response::{self, Protection, Qop};
-use super::user::{self, Login};
-use crate::authorization::{Authorization, ParamValue};
+use super::terms::Terms;
+use crate::authorization::Authorization;
 use crate::credentials::Credentials;
 use crate::mechanism::MutualAuthentication;
 use crate::protection_space::Challenger;
@@ -29,32 +31,9 @@ use crate::scheme::SchemeError;
 pub struct DigestSession {
     credentials: Credentials,
     policy: DigestPolicy,
-    state: Mutex<State>,
-}
-
-struct State {
-    terms: Arc<Terms>,
-    nonces: Nonces,
-    session: Option<SessionKey>,
+    nonces: Mutex<Nonces>,
     /// A server has taken an answer.
-    accepted: bool,
-}
-
-/// What a challenge and the credentials come to.
-struct Terms {
-    challenge: DigestChallenge,
-    login: Arc<Login>,
-}
-
-/// The key of an algorithm with `-sess`, and the client's nonce that it was made with.
-///
-/// It lives from one challenge to the next, a `nextnonce` between them changes neither (RFC 7616,
-/// section 3.4.2). The client's nonce stays the same as well: servers that keep no sessions make
-/// the key anew from what each request says.
-#[derive(Clone)]
-struct SessionKey {
-    key: Arc<Hex>,
-    cnonce: ClientNonce,
+    accepted: AtomicBool,
 }
 
 impl DigestSession {
@@ -70,11 +49,9 @@ impl DigestSession {
         challenge: &DigestChallenge,
     ) -> Result<Self, SchemeError> {
         challenge.allowed_by(&policy)?;
-        let login = Arc::new(user::log_in(&credentials, challenge, policy.charset)?);
-        let terms = Arc::new(Terms { challenge: challenge.clone(), login });
-        let nonces = Nonces::new(Arc::clone(challenge.nonce()));
-        let state = Mutex::new(State { terms, nonces, session: None, accepted: false });
-        Ok(Self { credentials, policy, state })
+        let terms = Terms::new(&credentials, challenge, policy.charset)?;
+        let nonces = Mutex::new(Nonces::new(Nonce::new(Arc::new(terms))));
+        Ok(Self { credentials, policy, nonces, accepted: AtomicBool::new(false) })
     }
 
     /// The field value for a request, and what to remember of it until its response is there.
@@ -90,17 +67,7 @@ impl DigestSession {
         request: &DigestRequest<'_>,
         cnonce: ClientNonce,
     ) -> Result<(Authorization, SentDigest), SchemeError> {
-        request.check()?;
-        let (terms, sent) = self.issue(request, cnonce)?;
-        let body = match &sent.protection {
-            Some(SentProtection { qop: Qop::AuthInt, .. }) => request.body_hash(sent.algorithm),
-            Some(_) | None => None,
-        };
-        let hash = sent.algorithm.hash();
-        let request_hash =
-            response::request_hash(hash, request.method.as_str(), &sent.target, body.as_deref());
-        let response = response::response(hash, &sent.key, &sent.nonce, sent.protection(), &request_hash);
-        Ok((terms.field(&sent, &response)?, sent))
+        authorize(&self.present(), request, cnonce)
     }
 
     /// A request was challenged: one that had been sent with an answer, or, `None`, without.
@@ -119,27 +86,8 @@ impl DigestSession {
         sent: Option<&SentDigest>,
         challenge: &DigestChallenge,
     ) -> Result<Renewal, SchemeError> {
-        challenge.allowed_by(&self.policy)?;
-        let mut state = self.state();
-        let known = &state.terms;
-        if challenge.realm() != known.challenge.realm() {
-            return Err(SchemeError::new(NAME, "the challenge is for another realm than the login"));
-        }
-        let is_late = match sent {
-            Some(sent) => sent.nonce != *state.nonces.present(),
-            None => challenge.has_key_of(&known.challenge),
-        };
-        if is_late {
-            return Ok(Renewal::Superseded);
-        }
-        let login = if challenge.has_key_of(&known.challenge) {
-            Arc::clone(&known.login)
-        } else {
-            Arc::new(user::log_in(&self.credentials, challenge, self.policy.charset)?)
-        };
-        state.terms = Arc::new(Terms { challenge: challenge.clone(), login });
-        state.session = None;
-        Ok(state.nonces.renew(challenge.nonce()))
+        let nonce = self.nonce_of(challenge)?;
+        Ok(self.share_unless_late(sent, nonce))
     }
 
     /// A request was accepted, by a response with these fields (or trailers): checks what the
@@ -160,6 +108,23 @@ impl DigestSession {
         body: Option<&BodyDigest>,
         rule: MutualAuthentication,
     ) -> Result<ServerProof, SchemeError> {
+        self.conclude(sent, challenger, fields, body, rule).map(|(proof, _)| proof)
+    }
+
+    /// The challenge that it answers at present.
+    pub fn challenge(&self) -> DigestChallenge {
+        self.present().terms().challenge.clone()
+    }
+
+    /// The same as [`concluded`](Self::concluded), and the nonce that is to come next.
+    pub(super) fn conclude(
+        &self,
+        sent: &SentDigest,
+        challenger: Challenger,
+        fields: &HeaderMap,
+        body: Option<&BodyDigest>,
+        rule: MutualAuthentication,
+    ) -> Result<(ServerProof, Option<Nonce>), SchemeError> {
         let info = match (Info::parse(challenger, fields), rule) {
             (Ok(info), _) => info,
             (Err(error), MutualAuthentication::Required) => {
@@ -169,71 +134,82 @@ impl DigestSession {
             (Err(_), MutualAuthentication::Preferred | MutualAuthentication::Off) => Info::default(),
         };
         let proof = info.verify(sent, body, rule)?;
-        let mut state = self.state();
-        state.accepted = true;
-        if let Some(next_nonce) = info.next_nonce() {
-            if sent.nonce == *state.nonces.present() {
-                state.nonces.renew(&next_nonce);
-            }
+        self.accepted.store(true, Relaxed);
+        let mut nonces = self.nonces();
+        let next = info.next_nonce().map(|text| nonces.after(&sent.nonce, text));
+        if let Some(next) = next.as_ref().filter(|_| sent.nonce.is(nonces.present())) {
+            nonces.share(next.clone());
         }
-        Ok(proof)
+        Ok((proof, next))
     }
 
-    /// The challenge that it answers at present.
-    pub fn challenge(&self) -> DigestChallenge {
-        self.state().terms.challenge.clone()
+    /// The nonce of a challenge: a new one, or one that is known.
+    ///
+    /// # Errors
+    ///
+    /// As [`challenged`](Self::challenged).
+    pub(super) fn hear(&self, challenge: &DigestChallenge, now: Instant) -> Result<Nonce, SchemeError> {
+        Ok(self.nonce_of(challenge)?.since(now))
+    }
+
+    fn nonce_of(&self, challenge: &DigestChallenge) -> Result<Nonce, SchemeError> {
+        challenge.allowed_by(&self.policy)?;
+        let nonces = self.nonces();
+        let known = nonces.present().terms();
+        if challenge.realm() != known.challenge.realm() {
+            return Err(SchemeError::new(NAME, "the challenge is for another realm than the login"));
+        }
+        let terms = match known.for_challenge(challenge) {
+            Some(terms) => terms,
+            None => Terms::new(&self.credentials, challenge, self.policy.charset)?,
+        };
+        Ok(nonces.on(Arc::new(terms)))
+    }
+
+    /// Requests share this nonce from now on, unless the challenge that brought it comes too late.
+    pub(super) fn share_unless_late(&self, sent: Option<&SentDigest>, nonce: Nonce) -> Renewal {
+        let mut nonces = self.nonces();
+        let present = nonces.present();
+        let is_late = match sent {
+            Some(sent) => !sent.nonce.is(present),
+            None => nonce.terms().challenge.has_key_of(&present.terms().challenge),
+        };
+        if is_late { Renewal::Superseded } else { nonces.share(nonce) }
+    }
+
+    /// The nonce that requests share.
+    pub(super) fn present(&self) -> Nonce {
+        self.nonces().present().clone()
     }
 
     /// Whether it can answer this challenge: one of its realm that the policy lets pass.
     pub(super) fn is_for(&self, challenge: &DigestChallenge) -> bool {
-        challenge.realm() == self.state().terms.challenge.realm()
+        challenge.realm() == self.nonces().present().terms().challenge.realm()
             && challenge.allowed_by(&self.policy).is_ok()
     }
 
-    /// Whether, since this was sent, another request has brought another nonce, or used a higher count.
-    pub(super) fn has_overtaken(&self, sent: &SentDigest) -> bool {
-        let state = self.state();
-        sent.nonce != *state.nonces.present()
-            || sent.count().is_some_and(|count| count < state.nonces.count())
+    /// Keeps a nonce that came with a challenge and was not used.
+    pub(super) fn keep_unused(&self, nonce: Nonce) {
+        self.nonces().keep_unused(nonce);
+    }
+
+    /// A nonce that was kept.
+    pub(super) fn take_unused(&self) -> Option<Nonce> {
+        self.nonces().take_unused()
+    }
+
+    /// Whether requests share another nonce now.
+    pub(super) fn has_replaced(&self, sent: &SentDigest) -> bool {
+        !sent.nonce.is(self.nonces().present())
     }
 
     /// Whether a server has taken an answer of it.
     pub(super) fn was_accepted(&self) -> bool {
-        self.state().accepted
+        self.accepted.load(Relaxed)
     }
 
-    /// Takes a count, which is all that has to happen one request after the other.
-    fn issue(
-        &self,
-        request: &DigestRequest<'_>,
-        cnonce: ClientNonce,
-    ) -> Result<(Arc<Terms>, SentDigest), SchemeError> {
-        let mut state = self.state();
-        let terms = Arc::clone(&state.terms);
-        let algorithm = terms.challenge.algorithm();
-        let qop = terms.challenge.choose(request.has_body_hash(algorithm))?;
-        let session = algorithm.is_session().then(|| state.session(&cnonce));
-        let protection = match qop {
-            None => None,
-            Some(qop) => {
-                let count = state.nonces.issue();
-                let count = count.ok_or(SchemeError::new(NAME, "the nonce has been used too often"))?;
-                let cnonce = session.as_ref().map_or(cnonce, |session| session.cnonce.clone());
-                Some(SentProtection { qop, count, digits: format!("{count:08x}"), cnonce })
-            }
-        };
-        let sent = SentDigest {
-            algorithm,
-            key: session.map_or_else(|| Arc::clone(&terms.login.key), |session| session.key),
-            nonce: Arc::clone(state.nonces.present()),
-            protection,
-            target: request.target.as_ref().into(),
-        };
-        Ok((terms, sent))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn nonces(&self) -> MutexGuard<'_, Nonces> {
+        self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -243,44 +219,46 @@ impl fmt::Debug for DigestSession {
     }
 }
 
-impl State {
-    /// Begins with the first request after a challenge.
-    fn session(&mut self, cnonce: &ClientNonce) -> SessionKey {
-        let (terms, nonce) = (&self.terms, self.nonces.present());
-        let session = self.session.get_or_insert_with(|| {
-            let hash = terms.challenge.algorithm().hash();
-            let key = response::session_key(hash, &terms.login.key, nonce, cnonce.text());
-            SessionKey { key: Arc::new(key), cnonce: cnonce.clone() }
-        });
-        session.clone()
-    }
+/// The field value for a request that uses this nonce, and what to remember of it.
+pub(super) fn authorize(
+    nonce: &Nonce,
+    request: &DigestRequest<'_>,
+    cnonce: ClientNonce,
+) -> Result<(Authorization, SentDigest), SchemeError> {
+    request.check()?;
+    let sent = issue(nonce, request, cnonce)?;
+    let body = match &sent.protection {
+        Some(SentProtection { qop: Qop::AuthInt, .. }) => request.body_hash(sent.algorithm),
+        Some(_) | None => None,
+    };
+    let hash = sent.algorithm.hash();
+    let request_hash = response::request_hash(hash, request.method.as_str(), &sent.target, body.as_deref());
+    let response = response::response(hash, &sent.key, nonce.text(), sent.protection(), &request_hash);
+    Ok((nonce.terms().field(&sent, &response)?, sent))
 }
 
-impl Terms {
-    /// Which parameters are quoted, and which are not, is what RFC 7616, section 3.4 says.
-    fn field(&self, sent: &SentDigest, response: &Hex) -> Result<Authorization, SchemeError> {
-        let challenge = &self.challenge;
-        let quoted = |value| ParamValue::Quoted(value);
-        let mut params = vec![
-            self.login.name.param(),
-            ("realm", quoted(challenge.realm())),
-            ("nonce", quoted(&sent.nonce)),
-            ("uri", quoted(sent.target.as_bytes())),
-            ("response", quoted(response.as_bytes())),
-        ];
-        params.extend(challenge.algorithm_as_sent().map(|name| ("algorithm", ParamValue::Token(name))));
-        params.extend(challenge.opaque().map(|opaque| ("opaque", quoted(opaque))));
-        if let Some(protection) = &sent.protection {
-            params.push(("qop", ParamValue::Token(protection.qop.name())));
-            params.push(("nc", ParamValue::Token(&protection.digits)));
-            params.push(("cnonce", quoted(protection.cnonce.text().as_bytes())));
+/// Takes a count, which is all that has to happen one request after the other.
+fn issue(nonce: &Nonce, request: &DigestRequest<'_>, cnonce: ClientNonce) -> Result<SentDigest, SchemeError> {
+    let terms = nonce.terms();
+    let algorithm = terms.challenge.algorithm();
+    let qop = terms.challenge.choose(request.has_body_hash(algorithm))?;
+    let session = algorithm.is_session().then(|| nonce.session(&cnonce).clone());
+    let protection = match qop {
+        None => None,
+        Some(qop) => {
+            let count = nonce.issue();
+            let count = count.ok_or(SchemeError::new(NAME, "the nonce has been used too often"))?;
+            let cnonce = session.as_ref().map_or(cnonce, |session| session.cnonce.clone());
+            Some(SentProtection { qop, count, digits: format!("{count:08x}"), cnonce })
         }
-        if challenge.wants_user_hash() {
-            params.push(("userhash", ParamValue::Token("true")));
-        }
-        Authorization::params(NAME, params)
-            .map_err(|_| SchemeError::new(NAME, "the answer has characters that cannot be sent"))
-    }
+    };
+    Ok(SentDigest {
+        algorithm,
+        key: session.map_or_else(|| Arc::clone(&terms.login.key), |session| session.key),
+        nonce: nonce.clone(),
+        protection,
+        target: request.target.as_ref().into(),
+    })
 }
 
 /// What was sent with a request, to be held against its response.
@@ -288,7 +266,7 @@ impl Terms {
 pub struct SentDigest {
     pub(super) algorithm: Algorithm,
     pub(super) key: Arc<Hex>,
-    pub(super) nonce: Arc<[u8]>,
+    pub(super) nonce: Nonce,
     pub(super) protection: Option<SentProtection>,
     pub(super) target: Box<str>,
 }
@@ -307,9 +285,16 @@ impl SentDigest {
         self.protection.as_ref().map(|protection| protection.count)
     }
 
+    /// It was not sent: nobody has seen the count.
+    pub(super) fn take_back(&self) {
+        if let Some(count) = self.count() {
+            self.nonce.take_back(count);
+        }
+    }
+
     /// Whether it was an answer to this challenge's nonce.
     pub(super) fn used_nonce_of(&self, challenge: &DigestChallenge) -> bool {
-        self.nonce == *challenge.nonce()
+        self.nonce.text() == challenge.nonce()
     }
 
     /// For the content of the response, if the server's proof covers it, as far as these fields

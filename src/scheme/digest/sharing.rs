@@ -1,0 +1,102 @@
+//! How far a server's nonces may be shared, as far as it has shown.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::session::SentDigest;
+
+/// How far a server's nonces may be shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// One may be used by all connections at the same time, in any order.
+    #[default]
+    All,
+    /// By one connection, where its counts rise by themselves.
+    Connection,
+    /// It is for one request.
+    Request,
+}
+
+/// What a server has shown of how it treats its nonces, in one protection space.
+///
+/// It starts from the best that a server can do, and falls at the first sign that it does not, so that
+/// no request fails for it.
+#[derive(Debug, Default)]
+pub(super) struct Sharing(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    reach: Reach,
+    /// A second use of a nonce was accepted.
+    reused: bool,
+    /// With nonces for one request: how many requests go by until one uses its nonce twice.
+    until_retry: u32,
+}
+
+/// With nonces for one request, one of so many requests tries whether that still holds.
+const RETRY_AFTER: u32 = 1024;
+
+/// A nonce that was younger when it was called stale was so for its count, or its second use. An older
+/// one may have lived long enough.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+
+impl Sharing {
+    pub(super) fn reach(&self) -> Reach {
+        self.state().reach
+    }
+
+    /// Whether a nonce for one request is to be tried a second time.
+    pub(super) fn tries_again(&self) -> bool {
+        let mut state = self.state();
+        let is_due = state.until_retry == 0;
+        state.until_retry = if is_due { RETRY_AFTER } else { state.until_retry - 1 };
+        is_due
+    }
+
+    /// An answer was accepted.
+    pub(super) fn accepted(&self, sent: &SentDigest) {
+        if sent.count().is_some_and(|count| count > 1) {
+            let mut state = self.state();
+            state.reused = true;
+            if state.reach == Reach::Request {
+                state.reach = Reach::Connection;
+            }
+        }
+    }
+
+    /// An answer's nonce was called stale at this age.
+    pub(super) fn called_stale(&self, sent: &SentDigest, age: Duration) {
+        if age < SHORT_LIFE {
+            self.state().note_misuse(sent);
+        }
+    }
+
+    /// An answer was refused, whose nonce is not the challenge's, though the password was accepted
+    /// before. Tells whether that may be for the nonce, and so says nothing about the password.
+    /// `is_replaced` says that another request has brought another nonce to share meanwhile.
+    pub(super) fn refused(&self, sent: &SentDigest, is_replaced: bool) -> bool {
+        let mut state = self.state();
+        state.note_misuse(sent) || is_replaced && state.reach == Reach::All
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Learns from an answer that was not accepted. Tells whether its nonce may have been used wrongly.
+    fn note_misuse(&mut self, sent: &SentDigest) -> bool {
+        let Some(count) = sent.count() else { return false };
+        let is_overtaken = count < sent.nonce.count();
+        let is_second_use = count > 1 && !self.reused;
+        match self.reach {
+            Reach::All if is_overtaken => self.reach = Reach::Connection,
+            Reach::All | Reach::Connection if is_second_use && !is_overtaken => {
+                (self.reach, self.until_retry) = (Reach::Request, RETRY_AFTER);
+            }
+            Reach::All | Reach::Connection | Reach::Request => {}
+        }
+        is_overtaken || is_second_use
+    }
+}
