@@ -170,6 +170,7 @@ impl Handshake {
         }
         match run.settled(reply, request) {
             Ok(Reply::Send { .. }) if self.request.closing && !run.is_bound() => {
+                run.exchange.not_sent();
                 run.leave_undecided(request.moments.instant());
                 self.state = State::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
@@ -179,6 +180,12 @@ impl Handshake {
                 let detail = "the server closes the connection in the middle of the exchange";
                 let evidence = if run.started { Evidence::Undecided } else { Evidence::Nothing };
                 self.refused(*run, evidence, Some(detail.to_owned()), request.moments.instant())
+            }
+            // It was sent, and the server says of its nonce again and again that it is too old.
+            Ok(Reply::Send { .. }) if run.started && self.request.legs >= self.authenticator.max_legs() => {
+                run.exchange.not_sent();
+                let detail = format!("the server still challenges after {} legs", self.request.legs);
+                self.refused(*run, Evidence::Undecided, Some(detail), request.moments.instant())
             }
             Ok(Reply::Send { authorization, expects, proves }) => {
                 run.expects = expects;
