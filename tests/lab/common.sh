@@ -89,7 +89,16 @@ fetched() {
   touch "$folder/fetched"
 }
 
+# from_npm FOLDER PACKAGE...: for fetched.
+from_npm() {
+  npm install --prefix "$1" --cache "$1/cache" --ignore-scripts --no-audit --no-fund --no-update-notifier \
+    --fetch-retries 2 --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 5000 "${@:2}"
+}
+
 there() { [ -e "$1/fetched" ] || fail "$2 is not in $CACHE; tests/lab/lab install fetches it"; }
+
+# htdigest REALM: the lab's user, as a line of Apache's file for Digest.
+htdigest() { printf 'user:%s:%s\n' "$1" "$(printf 'user:%s:passwd' "$1" | md5sum | cut -d' ' -f1)"; }
 
 fetch() { :; }
 
