@@ -95,6 +95,11 @@ from_npm() {
     --fetch-retries 2 --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 5000 "${@:2}"
 }
 
+# from_pypi FOLDER PACKAGE...: for fetched.
+from_pypi() {
+  /usr/bin/python3 -m venv "$1" && "$1/bin/pip" install --quiet --no-cache-dir --only-binary :all: "${@:2}"
+}
+
 there() { [ -e "$1/fetched" ] || fail "$2 is not in $CACHE; tests/lab/lab install fetches it"; }
 
 # htdigest REALM: the lab's user, as a line of Apache's file for Digest.
