@@ -97,6 +97,7 @@ pub struct AcceptedDigest {
     oddities: Vec<DigestOddity>,
 }
 
+const TOO_OLD: &str = "the nonce is too old";
 const OPAQUE: &str = "the \"opaque\" one";
 
 impl DigestAcceptor {
@@ -164,13 +165,13 @@ impl DigestAcceptor {
 
     /// The challenges, with a new nonce: one value for each field line.
     pub fn challenges(&self, stale: bool, now: Instant) -> Vec<String> {
-        let nonce = self.nonces().issue(now, None);
+        let nonce = self.fresh_nonce(now);
         let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-        let mut rest = format!("nonce=\"{nonce}\", opaque=\"{}\"", quoted(OPAQUE));
+        let mut rest = format!("nonce=\"{nonce}\", opaque=\"{}\"", quoted(&self.opaque(&nonce)));
         if !self.is(DigestOddity::NoQop) {
             rest += &format!(", qop=\"{}\"", self.qop);
         }
-        if stale && !self.is(DigestOddity::NeverStale) {
+        if stale && self.tells_stale() {
             rest += ", stale=true";
         }
         if self.hashes_names {
@@ -200,7 +201,7 @@ impl DigestAcceptor {
         let echoes = [
             (params.realm == self.realm.as_bytes(), "another realm"),
             (params.target == request.target, "the uri is not the request's target"),
-            (params.opaque.as_deref() == Some(OPAQUE.as_bytes()), "another opaque"),
+            (params.opaque.as_deref() == Some(self.opaque(&params.nonce).as_bytes()), "another opaque"),
             (self.offers(params.protection.as_ref().map(|presented| presented.qop)), "a qop not offered"),
         ];
         if let Some((_, why)) = echoes.into_iter().find(|(holds, _)| !holds) {
@@ -239,7 +240,8 @@ impl DigestAcceptor {
         });
         let (user, key) = known.ok_or(Failure::Other("there is no such user, or the password is wrong"))?;
 
-        let count = params.protection.as_ref().map(|presented| presented.count);
+        let counted = params.protection.as_ref().filter(|_| !self.is(DigestOddity::OneNonce));
+        let count = counted.map(|presented| presented.count);
         nonces.spend(now, &params.nonce, count, session.clone()).map_err(Failure::Nonce)?;
         let next_nonce = self.is(DigestOddity::NextNonce).then(|| nonces.issue(now, session));
         Ok(AcceptedDigest { user, algorithm, key, params, next_nonce, oddities: self.oddities.clone() })
@@ -290,6 +292,23 @@ impl DigestAcceptor {
         if self.is(DigestOddity::LowerCaseAlgorithm) { name.to_lowercase() } else { name.to_owned() }
     }
 
+    fn fresh_nonce(&self, now: Instant) -> String {
+        let mut nonces = self.nonces();
+        if self.is(DigestOddity::OneNonce) {
+            nonces.forget();
+        }
+        nonces.issue(now, None)
+    }
+
+    /// What goes with this nonce.
+    fn opaque(&self, nonce: &str) -> String {
+        if self.is(DigestOddity::OneNonce) { format!("{OPAQUE} of {nonce}") } else { OPAQUE.to_owned() }
+    }
+
+    fn tells_stale(&self) -> bool {
+        !self.is(DigestOddity::NeverStale) && !self.is(DigestOddity::OneNonce)
+    }
+
     fn is(&self, oddity: DigestOddity) -> bool {
         self.oddities.contains(&oddity)
     }
@@ -323,8 +342,9 @@ impl Judge for DigestAcceptor {
                 // Without the page's content, which its proof covers with auth-int alone.
                 Judgement::Accepted { user: accepted.user().to_owned(), info: accepted.info(b"") }
             }
+            DigestVerdict::Stale if !self.tells_stale() => Judgement::refused(TOO_OLD),
             DigestVerdict::Stale => Judgement::Refused {
-                why: "the nonce is too old".to_owned(),
+                why: TOO_OLD.to_owned(),
                 challenges: Some(DigestAcceptor::challenges(self, true, now)),
             },
             DigestVerdict::Refused { why } => Judgement::refused(why),

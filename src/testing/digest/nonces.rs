@@ -59,6 +59,11 @@ impl Nonces {
         self.uses = uses;
     }
 
+    /// Makes all nonces stale that were issued so far.
+    pub(super) fn forget(&mut self) {
+        self.nonces.clear();
+    }
+
     /// A nonce that no other one is like. One that goes on from another takes its session along.
     pub(super) fn issue(&mut self, now: Instant, session: Option<Session>) -> String {
         self.issued += 1;

@@ -20,4 +20,8 @@ pub enum DigestOddity {
     NextNonce,
     /// A nonce that is too old is refused without `stale=true`.
     NeverStale,
+    /// The server has one nonce, which each challenge replaces, and one `opaque` with it. Counts are not
+    /// looked at, and what came too late is refused without `stale=true`. The `WebServer` of the ESP32's
+    /// and the ESP8266's Arduino libraries does this, and closes each connection.
+    OneNonce,
 }

@@ -207,6 +207,21 @@ fn a_nonce_ages_and_wears_out_and_the_next_one_serves() {
 }
 
 #[test]
+fn one_nonce_serves_any_count_until_a_challenge_replaces_it() {
+    let (server, now) = (lab().oddity(DigestOddity::OneNonce), Instant::now());
+    let client = Client::new(&server, "carol", "carol-pw");
+    let (field, _) = client.prepare(&Method::GET, "/", b"");
+    let judge = || server.judge(&PresentedDigest::new(&Method::GET, "/", &field), now);
+    for _ in 0..2 {
+        assert_eq!(user(&judge()), "carol", "the same count again");
+    }
+    let opaque =
+        || server.challenges(false, now)[0].split_once("opaque=").expect("there is one").1.to_owned();
+    assert_ne!(opaque(), opaque());
+    assert!(matches!(judge(), DigestVerdict::Stale));
+}
+
+#[test]
 fn each_answer_may_bring_the_next_nonce() {
     let now = Instant::now();
     for algorithm in [Algorithm::Sha256, Algorithm::Sha256Sess] {
