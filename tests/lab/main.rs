@@ -3,6 +3,8 @@
 //! Each test talks to Apache over http and then over https, those of `http2` by HTTP/2 too. What the server saw is read from its
 //! access log, where the query of the request's target tells the tests apart.
 
+#[cfg(unix)]
+mod any_client;
 mod bindings;
 mod bodies;
 mod clients;

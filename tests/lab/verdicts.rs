@@ -4,14 +4,9 @@
 use std::future::Future;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response, Uri};
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http::Uri;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::TunnelErrorKind;
 use legwork::handshake::{AuthenticatorBuilder, LockoutBounds, PauseCause, Why};
@@ -23,6 +18,7 @@ use md5::{Digest as _, Md5};
 use tokio::sync::{Barrier, Mutex};
 use tokio::task::JoinSet;
 
+use crate::any_client::{AnyClient, CLIENTS, Make, no_tls};
 use crate::bodies::hex;
 use crate::squid::{SquidClient, no_tunnel, through_proxy};
 use crate::support::*;
@@ -83,131 +79,6 @@ impl User {
         assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
-}
-
-/// Each of the three clients, by one name.
-#[derive(Clone)]
-enum AnyClient {
-    Hyper(LabClient),
-    Reqwest(legwork::client::reqwest::Client),
-    Legacy(legwork::client::legacy::Client<HttpConnector, Full<Bytes>>),
-}
-
-impl AnyClient {
-    fn hyper(authenticator: AuthenticatorBuilder) -> Self {
-        Self::Hyper(Client::builder(authenticator.build()).build_with_tls(no_tls()))
-    }
-
-    fn reqwest(authenticator: AuthenticatorBuilder) -> Self {
-        let tls = no_tls();
-        let settings = move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone());
-        Self::Reqwest(Client::builder(authenticator.build()).build_reqwest(settings).expect("settings"))
-    }
-
-    fn legacy(authenticator: AuthenticatorBuilder) -> Self {
-        let settings = legacy::Client::builder(TokioExecutor::new());
-        Self::Legacy(Client::builder(authenticator.build()).build_legacy(settings, HttpConnector::new()))
-    }
-
-    /// The response, whose body holds the connection until it is read.
-    async fn send(&self, uri: Uri, credentials: Option<Credentials>) -> Response<Body> {
-        match self {
-            Self::Hyper(client) => {
-                let mut request = get(uri);
-                credentials.map(|credentials| request.extensions_mut().insert(credentials));
-                let response = client.request(request).await.expect("a response");
-                response.map(|body| body.map_err(Into::into).boxed_unsync())
-            }
-            Self::Reqwest(client) => {
-                let mut request = client.get(uri.to_string());
-                if let Some(credentials) = credentials {
-                    request = request.credentials(credentials);
-                }
-                let response = http::Response::from(request.send().await.expect("a response"));
-                response.map(|body| body.map_err(Into::into).boxed_unsync())
-            }
-            Self::Legacy(client) => {
-                let mut request = Request::get(uri).body(Full::default()).expect("a request");
-                credentials.map(|credentials| request.extensions_mut().insert(credentials));
-                let response = client.request(request).await.expect("a response");
-                response.map(|body| body.map_err(Into::into).boxed_unsync())
-            }
-        }
-    }
-
-    async fn get(&self, uri: Uri) -> Page {
-        Page::read(self.send(uri, None).await).await
-    }
-
-    fn close_idle(&self) {
-        match self {
-            Self::Hyper(client) => client.close_idle(),
-            Self::Reqwest(client) => client.close_idle(),
-            Self::Legacy(client) => client.close_idle(),
-        }
-    }
-
-    fn idle(&self) -> usize {
-        let (_, idle) = match self {
-            Self::Hyper(client) => client.connections(),
-            Self::Reqwest(client) => client.connections(),
-            Self::Legacy(client) => client.connections(),
-        };
-        idle
-    }
-
-    /// What so many tasks get that send so many requests each, one after the other.
-    async fn crowd(&self, tasks: usize, requests: usize, uri: &Uri) -> Vec<Page> {
-        let mut crowd = JoinSet::new();
-        for _ in 0..tasks {
-            let (client, uri) = (self.clone(), uri.clone());
-            crowd.spawn(async move {
-                let mut pages = Vec::new();
-                for _ in 0..requests {
-                    pages.push(client.get(uri.clone()).await);
-                }
-                pages
-            });
-        }
-        crowd.join_all().await.into_iter().flatten().collect()
-    }
-
-    /// So many connections, each logged in for itself, and idle.
-    async fn log_in(&self, connections: usize, uri: &Uri) {
-        let all_have_one = Arc::new(Barrier::new(connections));
-        let mut tasks = JoinSet::new();
-        for _ in 0..connections {
-            let (client, uri, all_have_one) = (self.clone(), uri.clone(), Arc::clone(&all_have_one));
-            tasks.spawn(async move {
-                let response = client.send(uri, None).await;
-                all_have_one.wait().await;
-                Page::read(response).await
-            });
-        }
-        for page in tasks.join_all().await {
-            assert_eq!(page.status, 200, "{page:?}");
-        }
-        // A connection is idle a moment after its body has ended.
-        let begun = Instant::now();
-        while self.idle() < connections {
-            assert!(begun.elapsed() < Duration::from_secs(10), "only {} are idle", self.idle());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-}
-
-type Make = fn(AuthenticatorBuilder) -> AnyClient;
-
-const CLIENTS: [(&str, Make); 3] =
-    [("hyper", AnyClient::hyper), ("reqwest", AnyClient::reqwest), ("legacy", AnyClient::legacy)];
-
-/// For plain http only.
-fn no_tls() -> rustls::ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let roots = rustls::RootCertStore::empty();
-    versions.expect("ring knows them").with_root_certificates(roots).with_no_client_auth()
 }
 
 /// A scheme, and where the server asks for it.
