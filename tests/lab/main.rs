@@ -11,6 +11,8 @@ mod clients;
 mod connections;
 mod digest;
 #[cfg(unix)]
+mod digest_strict;
+#[cfg(unix)]
 mod forward_proxy;
 mod forwarding;
 mod http2;
