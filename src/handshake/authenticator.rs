@@ -240,7 +240,7 @@ impl AuthenticatorBuilder {
                 absent_channel_bindings: AbsentChannelBindings::default(),
                 report_established: false,
                 assume_proxy_support: false,
-                max_legs: 12,
+                max_legs: 24,
             },
             fixed: FixedCredentials::new(),
             provider: None,
@@ -434,7 +434,8 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How many legs one request may take on one connection. Default: 12.
+    /// How many legs one request may take on one connection. Default: 24, since two backends that know no
+    /// nonces of each other answer one try of two.
     #[must_use]
     pub fn max_legs(mut self, legs: u32) -> Self {
         self.options.max_legs = legs.max(2);

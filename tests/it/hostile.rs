@@ -89,7 +89,7 @@ async fn endless_401s_end() {
             }
         }
         let report = server.report();
-        assert!(report.legs().count() <= 12, "{offer:?} {quirk:?}: {report}");
+        assert!(report.legs().count() <= 24, "{offer:?} {quirk:?}: {report}");
         assert!(report.attempts() <= 3, "{offer:?} {quirk:?}: {report}");
     }
 }

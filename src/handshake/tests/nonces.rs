@@ -225,11 +225,8 @@ fn once(otherwise: Judged) -> Box<dyn Manner> {
     Box::new(Once(Vec::new(), otherwise))
 }
 
-/// Two backends out of step answer one try of two.
-const LEGS: u32 = 24;
-
 fn digest() -> Authenticator {
-    using([Arc::new(Digest::default()) as Arc<dyn Scheme>]).max_legs(LEGS).build()
+    using([Arc::new(Digest::default()) as Arc<dyn Scheme>]).build()
 }
 
 /// Legs a request, at an origin that nothing is known of, and then at the same one, over new connections.
