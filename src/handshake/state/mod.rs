@@ -258,11 +258,11 @@ impl Handshake {
         }
     }
 
-    /// The leg has not come to it, and showed nothing of a secret. It begins anew, so that nobody waits for
-    /// its turn meanwhile. Tells whether that is so.
+    /// The leg has not come to it. What can begin anew does, so that nobody waits for its turn meanwhile.
+    /// Tells whether that is so.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(mut run) if run.is_on_trial() && !run.started => {
+            State::Sent(mut run) if run.is_on_trial() && !(run.started && run.is_bound()) => {
                 run.end(Evidence::Nothing, now);
                 true
             }

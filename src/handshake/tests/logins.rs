@@ -262,23 +262,28 @@ fn the_body_follows_what_answers_a_proxys_leg_that_the_origin_has_not_asked_for(
 /// The same user at both, after a login that was lost: one goes alone, and would wait for itself.
 #[test]
 fn the_origins_login_makes_way_for_the_proxys() {
-    let builder = using([ntlm()]).assume_proxy_support(true);
-    let authenticator = builder.declare(plain_mail(), "NTLM").expect("a known scheme").build();
-    let begin = |pair: &mut Pair| {
-        let both = Acting::new(Identity::Credentials(carol()), Identity::Credentials(carol()));
-        sent(pair.drive(None, |logins, request| logins.begin(both, request)))
-    };
-    let mut lost = Pair::new(&authenticator);
-    begin(&mut lost);
-    sent(lost.receive(&type_2()));
-    lost.logins.lose_connection(std::time::Instant::now());
+    for scheme in ["NTLM", "Basic"] {
+        let builder = using([ntlm(), basic()]).assume_proxy_support(true);
+        let builder = builder.dangerous_secrets_over_plain_http(true);
+        let authenticator = builder.declare(plain_mail(), scheme).expect("a known scheme").build();
+        let begin = |pair: &mut Pair| {
+            let both = Acting::new(Identity::Credentials(carol()), Identity::Credentials(carol()));
+            sent(pair.drive(None, |logins, request| logins.begin(both, request)))
+        };
+        let mut lost = Pair::new(&authenticator);
+        begin(&mut lost);
+        if scheme == "NTLM" {
+            sent(lost.receive(&type_2()));
+        }
+        lost.logins.lose_connection(std::time::Instant::now());
 
-    let mut pair = Pair::new(&authenticator);
-    assert_eq!(begin(&mut pair).origin.as_deref(), Some("NTLM"));
-    assert_eq!(sent(pair.receive(&required(&["NTLM"]))).proxy.as_deref(), Some("NTLM"));
-    let second = type_2();
-    let second = required(&[second.headers()["www-authenticate"].to_str().expect("ASCII")]);
-    assert_eq!(sent(pair.receive(&second)).proxy.as_deref(), Some("NTLM"));
+        let mut pair = Pair::new(&authenticator);
+        assert_eq!(begin(&mut pair).origin.as_deref(), Some(scheme));
+        assert_eq!(sent(pair.receive(&required(&["NTLM"]))).proxy.as_deref(), Some("NTLM"), "{scheme}");
+        let second = type_2();
+        let second = required(&[second.headers()["www-authenticate"].to_str().expect("ASCII")]);
+        assert_eq!(sent(pair.receive(&second)).proxy.as_deref(), Some("NTLM"), "{scheme}");
+    }
 }
 
 #[test]
