@@ -1,6 +1,6 @@
 //! What a challenger demands of one request, as far as the request has found out.
 
-use crate::handshake::action::BodyUse;
+use http::StatusCode;
 
 /// What a challenger demands of one request. It goes along when the request moves to another
 /// connection, so that it is found out once.
@@ -37,6 +37,16 @@ impl Demand {
         }
     }
 
+    /// Whether a body that was held back is to follow an answer with this status, which is no challenge. A
+    /// success is not the answer to a request whose body the server has not seen. Any other answer is,
+    /// where the server has asked for the leg; where it has not, the hint was wrong.
+    pub(super) fn body_follows(self, status: StatusCode) -> bool {
+        match self {
+            Self::Unknown | Self::Nothing => true,
+            Self::Login | Self::Contradictory => status.is_success(),
+        }
+    }
+
     /// Whether the request goes without a login until it is challenged.
     pub(super) fn is_for_nothing(self) -> bool {
         matches!(self, Self::Nothing | Self::Contradictory)
@@ -59,24 +69,4 @@ pub(crate) enum Opening {
     SpeaksAtOnce,
     /// Its leg carried nothing for the challenger, and has been answered.
     Listens,
-}
-
-/// Why a leg goes without the request's body, if it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Held {
-    /// The body goes with it.
-    Not,
-    /// By memory or declaration, a challenge is expected.
-    OnAHint,
-    /// The request was challenged, and this is not the last leg of its login.
-    OnDemand,
-}
-
-impl Held {
-    pub(super) fn body(self) -> BodyUse {
-        match self {
-            Self::Not => BodyUse::Carried,
-            Self::OnAHint | Self::OnDemand => BodyUse::Withheld,
-        }
-    }
 }

@@ -7,8 +7,8 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use crate::authorization::Authorization;
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
-use crate::handshake::action::{Action, Answer, ResponseHead};
-use crate::handshake::demand::{Demands, Held, Opening};
+use crate::handshake::action::{Action, Answer, BodyUse, ResponseHead};
+use crate::handshake::demand::{Demands, Opening};
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Outcome, ProxyOutcome};
 use crate::handshake::select;
@@ -51,16 +51,12 @@ impl Acting {
     pub(crate) fn new(at_origin: Identity, at_proxy: Identity) -> Self {
         Self { at_origin, at_proxy, demands: Demands::default() }
     }
-
-    fn as_nobody() -> Self {
-        Self::new(Identity::None, Identity::None)
-    }
 }
 
 /// A challenger's share of the next leg.
 struct Share {
     authorization: Option<Authorization>,
-    held: Held,
+    body: BodyUse,
 }
 
 /// A request as it stands on the wire, and its target beyond the proxy, where one is in between.
@@ -85,7 +81,7 @@ impl Logins {
         Self {
             origin,
             proxy,
-            acting: Acting::as_nobody(),
+            acting: Acting::new(Identity::None, Identity::None),
             for_origin: None,
             for_proxy: None,
             origin_begun: false,
@@ -132,7 +128,7 @@ impl Logins {
         let owner = self.origin.owner().cloned().unwrap_or(Identity::None);
         self.act(Acting::new(owner, Identity::None));
         self.origin_begun = true;
-        self.sent_with(Held::Not);
+        self.sent_with(BodyUse::Carried);
     }
 
     /// A response came.
@@ -345,19 +341,15 @@ impl Logins {
         loop {
             action = match (action, head) {
                 (Action::Send { authorization, body }, _) => {
-                    let held = match (challenger, &self.proxy) {
-                        (Challenger::Proxy, Some(proxy)) => proxy.holds(body),
-                        _ => self.origin.holds(body),
-                    };
-                    match self.decide(challenger, Share { authorization, held }) {
+                    match self.decide(challenger, Share { authorization, body }) {
                         Some(undecided) => {
                             challenger = undecided;
                             self.begin_at(undecided, request)
                         }
                         None => {
-                            let held = self.held();
-                            self.sent_with(held);
-                            return Action::Send { authorization: None, body: held.body() };
+                            let body = self.body_use();
+                            self.sent_with(body);
+                            return Action::Send { authorization: None, body };
                         }
                     }
                 }
@@ -388,13 +380,15 @@ impl Logins {
         }
     }
 
-    /// The proxy has let pass a leg that was its own alone: to the origin it was a bare request.
+    /// The proxy has let pass a leg that carried nothing for the origin: to the origin it was a bare request.
     fn take_over(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
-        if head.status != Challenger::Origin.status() && self.origin.body_follows(head.status) {
+        let demand = self.acting.demands.origin;
+        let is_challenge = head.status == Challenger::Origin.status();
+        if !is_challenge && self.origin.holds_body() && demand.body_follows(head.status) {
             return self.begin_at(Challenger::Origin, request);
         }
         self.origin_begun = true;
-        let (seen, demand) = (request.seen_by(Challenger::Origin), self.acting.demands.origin);
+        let seen = request.seen_by(Challenger::Origin);
         match self.origin.begin_as(&self.acting.at_origin, Opening::Listens, demand, seen) {
             Action::Send { .. } => self.receive_at(Challenger::Origin, head, request),
             other => other,
@@ -407,7 +401,7 @@ impl Logins {
         match challenger {
             Challenger::Proxy => {
                 // While the proxy's own handshake is not through, the origin sees nothing.
-                let is_through = share.held == Held::Not;
+                let is_through = share.body == BodyUse::Carried;
                 self.for_proxy = Some(share);
                 (self.for_origin.is_none() && is_through).then_some(Challenger::Origin)
             }
@@ -418,17 +412,19 @@ impl Logins {
         }
     }
 
-    /// The next leg carries the body unless a challenger holds it back.
-    fn held(&self) -> Held {
-        let shares = [&self.for_origin, &self.for_proxy].into_iter().flatten();
-        shares.map(|share| share.held).max().unwrap_or(Held::Not)
+    /// The next leg carries the body unless a challenger withholds it.
+    fn body_use(&self) -> BodyUse {
+        let withholds = |share: &Share| share.body == BodyUse::Withheld;
+        match [&self.for_origin, &self.for_proxy].into_iter().flatten().any(withholds) {
+            true => BodyUse::Withheld,
+            false => BodyUse::Carried,
+        }
     }
 
-    /// What the one has asked for says nothing of what the other would.
-    fn sent_with(&mut self, held: Held) {
-        self.origin.sent_with(self.origin.holds(held.body()));
+    fn sent_with(&mut self, body: BodyUse) {
+        self.origin.sent_with(body);
         if let Some(proxy) = &mut self.proxy {
-            proxy.sent_with(proxy.holds(held.body()));
+            proxy.sent_with(body);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
 use crate::handshake::authenticator::Authenticator;
-use crate::handshake::demand::{Demand, Held, Opening};
+use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
@@ -53,8 +53,8 @@ pub struct Handshake {
     unasked: bool,
     /// What the request under way has found out that is wanted of it.
     demand: Demand,
-    /// Whether the leg that is out, or was the last, went without the request's body.
-    held: Held,
+    /// How the leg that is out, or was the last, treats the body.
+    sent: BodyUse,
     opening: Opening,
     /// A handshake that was the connection's has failed: the connection ends with the request.
     ends: bool,
@@ -122,7 +122,7 @@ impl Handshake {
             owner: None,
             unasked: false,
             demand: Demand::default(),
-            held: Held::Not,
+            sent: BodyUse::Carried,
             opening: Opening::Speaks,
             ends: false,
             request: Progress::new(Identity::None),
@@ -153,7 +153,9 @@ impl Handshake {
         let action = match self.challenger {
             _ if head.status == self.challenger.status() => self.challenged(head, request),
             // Whether a proxy lets a leg pass with or without its body is the origin's business.
-            Challenger::Origin if self.body_follows(head.status) => self.passed_without_body(request),
+            Challenger::Origin if self.holds_body() && self.demand.body_follows(head.status) => {
+                self.passed_without_body(request)
+            }
             Challenger::Origin | Challenger::Proxy => self.passed(head, request),
         };
         self.noted(action, request)
@@ -169,7 +171,7 @@ impl Handshake {
     fn noted(&mut self, action: Action, request: RequestContext<'_>) -> Action {
         match action {
             Action::Send { authorization, body } => {
-                self.held = self.holds(body);
+                self.sent = body;
                 if let State::Sent(run) = &mut self.state {
                     if run.started {
                         run.start(request.moments.instant());
@@ -210,29 +212,14 @@ impl Handshake {
         }
     }
 
-    /// Whether, and why, a leg of this challenger's that treats the body so goes without it.
-    pub(crate) fn holds(&self, body: BodyUse) -> Held {
-        match (body, self.demand) {
-            (BodyUse::Carried, _) => Held::Not,
-            (BodyUse::Withheld, Demand::Unknown | Demand::Nothing) => Held::OnAHint,
-            (BodyUse::Withheld, Demand::Login | Demand::Contradictory) => Held::OnDemand,
-        }
-    }
-
     /// The leg treats the body otherwise than this challenger alone would have it.
-    pub(crate) fn sent_with(&mut self, held: Held) {
-        self.held = held;
+    pub(crate) fn sent_with(&mut self, body: BodyUse) {
+        self.sent = body;
     }
 
-    /// Whether the body that was held back is to follow an answer with this status, which is no
-    /// challenge. A success is not the answer to a request whose body the server has not seen. Any
-    /// other answer is, where the server has asked for the leg; where it has not, the hint was wrong.
-    pub(crate) fn body_follows(&self, status: StatusCode) -> bool {
-        match self.held {
-            Held::Not => false,
-            Held::OnAHint => true,
-            Held::OnDemand => status.is_success(),
-        }
+    /// Whether the leg that is out, or was the last, went without the request's body.
+    pub(crate) fn holds_body(&self) -> bool {
+        self.sent == BodyUse::Withheld
     }
 
     /// What the request under way has found out that is wanted of it.
@@ -244,7 +231,7 @@ impl Handshake {
     /// Tells whether that is so, and remembers it for the request.
     pub(crate) fn drop_hint(&mut self) -> bool {
         let spoke_first = matches!(&self.state, State::Sent(run) if run.spoke_first && !run.started);
-        let is_hint = self.demand == Demand::Unknown && (spoke_first || self.held == Held::OnAHint);
+        let is_hint = self.demand == Demand::Unknown && (spoke_first || self.holds_body());
         if is_hint {
             self.demand = self.demand.let_through();
         }

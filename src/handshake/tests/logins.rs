@@ -117,6 +117,10 @@ fn required(challenges: &[&str]) -> Response<()> {
     challenges.iter().fold(status(407), |response, challenge| with(response, "proxy-authenticate", challenge))
 }
 
+fn proxys_type_2() -> Response<()> {
+    required(&[type_2().headers()["www-authenticate"].to_str().expect("ASCII")])
+}
+
 fn both() -> Authenticator {
     using([ntlm(), basic()]).dangerous_secrets_over_plain_http(true).build()
 }
@@ -145,9 +149,7 @@ fn while_the_proxys_own_handshake_is_under_way_the_origin_sees_nothing() {
     pair.has_body = true;
     assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
     assert_eq!(sent(pair.receive(&required(&["NTLM"]))), leg("NTLM", "-", Withheld));
-    let second = type_2();
-    let second = required(&[second.headers()["www-authenticate"].to_str().expect("ASCII")]);
-    assert_eq!(sent(pair.receive(&second)), leg("NTLM", "-", Carried));
+    assert_eq!(sent(pair.receive(&proxys_type_2())), leg("NTLM", "-", Carried));
     let (outcome, of_proxy) = delivered(pair.receive(&ok()));
     assert!(matches!(outcome, Some(Outcome::LoggedIn(login)) if login.challenger == Challenger::Proxy));
     assert!(matches!(of_proxy, Some(ProxyOutcome(Outcome::LoggedIn(_)))));
@@ -259,6 +261,30 @@ fn the_body_follows_what_answers_a_proxys_leg_that_the_origin_has_not_asked_for(
     }
 }
 
+/// What the origin asked of the request before says nothing of this one.
+#[test]
+fn the_body_follows_on_a_connection_whose_origin_has_asked_before() {
+    let authenticator = both();
+    let mut pair = Pair::new(&authenticator);
+    (pair.has_body, pair.method) = (true, Method::POST);
+    assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+    assert_eq!(sent(pair.receive(&unauthorized(&["Basic realm=o"]))), leg("-", "Basic", Carried));
+    delivered(pair.receive(&ok()));
+
+    // The proxy asks for a login on another connection.
+    let as_nobody = || Acting::new(Identity::None, Identity::Credentials(dave()));
+    let mut other = Pair::new(&authenticator);
+    sent(other.drive(None, |logins, request| logins.begin(as_nobody(), request)));
+    assert_eq!(sent(other.receive(&required(&["NTLM"]))), leg("NTLM", "-", Carried));
+    assert_eq!(sent(other.receive(&proxys_type_2())), leg("NTLM", "-", Carried));
+    delivered(other.receive(&ok()));
+
+    let begun = pair.drive(None, |logins, request| logins.begin(as_nobody(), request));
+    assert_eq!(sent(begun), leg("NTLM", "-", Withheld));
+    assert_eq!(sent(pair.receive(&status(400))), leg("-", "-", Carried));
+    delivered(pair.receive(&status(400)));
+}
+
 /// The same user at both, after a login that was lost: one goes alone, and would wait for itself.
 #[test]
 fn the_origins_login_makes_way_for_the_proxys() {
@@ -280,9 +306,7 @@ fn the_origins_login_makes_way_for_the_proxys() {
         let mut pair = Pair::new(&authenticator);
         assert_eq!(begin(&mut pair).origin.as_deref(), Some(scheme));
         assert_eq!(sent(pair.receive(&required(&["NTLM"]))).proxy.as_deref(), Some("NTLM"), "{scheme}");
-        let second = type_2();
-        let second = required(&[second.headers()["www-authenticate"].to_str().expect("ASCII")]);
-        assert_eq!(sent(pair.receive(&second)).proxy.as_deref(), Some("NTLM"), "{scheme}");
+        assert_eq!(sent(pair.receive(&proxys_type_2())).proxy.as_deref(), Some("NTLM"), "{scheme}");
     }
 }
 
