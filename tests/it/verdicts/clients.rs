@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -72,16 +73,7 @@ impl Asks {
     pub(crate) fn over(builder: ClientBuilder) -> Self {
         let client: support::HttpClient = builder.timer(Clock).max_per_origin(64).build_http();
         let counted = client.clone();
-        let send = move |uri: String| -> Answering {
-            let client = client.clone();
-            Box::pin(async move {
-                let response = client.request(request(&uri)).await?;
-                let (status, outcome) = (response.status().as_u16(), response.extensions().get().cloned());
-                let _ = response.into_body().collect().await;
-                Ok(Told { status, outcome })
-            })
-        };
-        Self { send: Arc::new(send), connections: Arc::new(move || counted.connections()) }
+        Self::of(move |request| client.request(request), move || counted.connections())
     }
 
     pub(crate) fn over_reqwest(authenticator: AuthenticatorBuilder) -> Self {
@@ -105,16 +97,27 @@ impl Asks {
         let builder = Client::builder(authenticator.build()).timer(Clock).max_per_origin(64);
         let client = builder.build_legacy::<_, Full<Bytes>>(settings, HttpConnector::new());
         let counted = client.clone();
+        Self::of(move |request| client.request(request), move || counted.connections())
+    }
+
+    fn of<F, R>(
+        send: impl Fn(Request<Full<Bytes>>) -> F + Send + Sync + 'static,
+        connections: impl Fn() -> (usize, usize) + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<Response<R>, Error>> + Send + 'static,
+        R: Body<Data: Send> + Send,
+    {
         let send = move |uri: String| -> Answering {
-            let client = client.clone();
+            let sending = send(request(&uri));
             Box::pin(async move {
-                let response = client.request(request(&uri)).await?;
+                let response = sending.await?;
                 let (status, outcome) = (response.status().as_u16(), response.extensions().get().cloned());
                 let _ = response.into_body().collect().await;
                 Ok(Told { status, outcome })
             })
         };
-        Self { send: Arc::new(send), connections: Arc::new(move || counted.connections()) }
+        Self { send: Arc::new(send), connections: Arc::new(connections) }
     }
 
     pub(crate) async fn get(&self, uri: String) -> Result<Told, Error> {
