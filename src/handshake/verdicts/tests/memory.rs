@@ -1,0 +1,130 @@
+//! What the table keeps, and how much of it.
+
+use super::table::{MAX_OCTETS, MAX_OCTETS_OF_ORIGIN};
+use super::*;
+use crate::protection_space::Realm;
+
+fn realm(number: usize, length: usize) -> ProtectionSpace {
+    let realm = Realm::from(format!("{number:0length$}").as_str());
+    ProtectionSpace { realm: Some(realm), ..space(ORIGIN) }
+}
+
+fn touch(verdicts: &mut Verdicts, credentials: &Credentials, space: &ProtectionSpace, path: &str) {
+    let _ = verdicts.has_challenged(credentials, space, &Method::GET, path);
+}
+
+#[test]
+fn one_origin_takes_no_more_than_its_share_and_all_no_more_than_there_is() {
+    let (mut requests, now) = (Requests::new(), Instant::now());
+    let carol = requests.credentials.clone();
+    for number in 0..2000 {
+        let space = realm(number, 1024);
+        touch(&mut requests.verdicts, &carol, &space, "/");
+        assert!(requests.verdicts.table.octets() <= MAX_OCTETS_OF_ORIGIN);
+    }
+    for number in 0..10_000 {
+        let space = space(&format!("http://host{number}.example"));
+        let asking = Asking {
+            credentials: &carol,
+            space: &space,
+            method: &Method::GET,
+            path: "/",
+            speaks_first: false,
+            disturbs_others: false,
+            may_ask_kdc: false,
+            waits_since: None,
+        };
+        requests.verdicts.ask(&asking, now);
+        assert!(requests.verdicts.table.octets() <= MAX_OCTETS);
+    }
+}
+
+#[test]
+fn a_hostile_origin_makes_nobody_forget_what_stands() {
+    let mut requests = Requests::accepted();
+    for number in 0..100 {
+        let origin = format!("http://good{number}.example");
+        requests.end(&origin, "/", Evidence::Proven);
+    }
+    let mallory = Credentials::password("mallory", "wrong");
+    let carol = std::mem::replace(&mut requests.credentials, mallory);
+    requests.end("http://good0.example", "/", Evidence::Refused);
+    for number in 0..5000 {
+        touch(&mut requests.verdicts, &carol, &realm(number, 1000), "/");
+    }
+    assert_eq!(requests.told("http://good0.example", "/"), Told::Refused);
+    requests.credentials = carol;
+    for number in 0..100 {
+        let origin = format!("http://good{number}.example");
+        assert_eq!(requests.end(&origin, "/", Evidence::Refused), Verdict::Refused, "{number}");
+        requests.verdicts.forget_refusals();
+    }
+}
+
+#[test]
+fn refusals_pauses_and_whether_they_were_accepted_go_last() {
+    let users = ["refused", "paused", "accepted", "tried"].map(|name| Credentials::password(name, "pw"));
+    let mut requests = Requests::new();
+    let mut trials = Vec::new();
+    for user in &users {
+        requests.credentials = user.clone();
+        match user.as_password().expect("a password").0 {
+            "refused" => drop(requests.end(ORIGIN, "/", Evidence::Refused)),
+            "paused" => {
+                requests.end(ORIGIN, "/", Evidence::Undecided);
+                requests.end(ORIGIN, "/", Evidence::Undecided);
+            }
+            "accepted" => drop(requests.end(ORIGIN, "/", Evidence::Proven)),
+            _ => trials.push(requests.send(ORIGIN, "/")),
+        }
+    }
+    for number in 0..20_000 {
+        let other = Credentials::password(format!("user{number}"), "pw");
+        touch(&mut requests.verdicts, &other, &space(&format!("http://o{}.example", number % 50)), "/");
+        touch(&mut requests.verdicts, &other, &space(ORIGIN), "/");
+    }
+    let told = users.map(|user| {
+        requests.credentials = user;
+        requests.told(ORIGIN, "/")
+    });
+    assert_eq!(told, [Told::Refused, Paused(PauseCause::Unanswered, 30), Go, Wait(5)]);
+    assert!(requests.verdicts.table.queued().0 > 100, "there was room for some");
+}
+
+#[test]
+fn a_million_uses_leave_the_queues_short() {
+    let mut requests = Requests::accepted();
+    let carol = requests.credentials.clone();
+    let spaces: Vec<_> = (0..20).map(|number| realm(number, 8)).collect();
+    for use_ in 0..1_000_000 {
+        // Neighbours in turn, so that no use is of what was used last.
+        touch(&mut requests.verdicts, &carol, &spaces[use_ * 7 % spaces.len()], "/");
+    }
+    let (spaces, queued) = requests.verdicts.table.queued();
+    assert!(queued <= 2 * spaces + 16, "{queued} entries of {spaces} spaces");
+}
+
+#[test]
+fn a_use_adds_one_entry_and_that_of_what_was_used_last_none() {
+    let mut requests = Requests::new();
+    let carol = requests.credentials.clone();
+    let spaces: Vec<_> = (0..100).map(|number| realm(number, 8)).collect();
+    for space in &spaces {
+        touch(&mut requests.verdicts, &carol, space, "/");
+    }
+    for (space, added) in [(&spaces[99], 0), (&spaces[0], 1), (&spaces[0], 0), (&spaces[50], 1)] {
+        let before = requests.verdicts.table.queued().1;
+        touch(&mut requests.verdicts, &carol, space, "/");
+        assert_eq!(requests.verdicts.table.queued().1 - before, added);
+    }
+}
+
+#[test]
+fn many_paths_take_no_more_than_a_share() {
+    let mut requests = Requests::accepted();
+    for number in 0..10_000 {
+        requests.end(ORIGIN, &format!("/{number}"), Evidence::Proven);
+    }
+    assert!(requests.verdicts.table.octets() < MAX_OCTETS_OF_ORIGIN / 2);
+    assert_eq!(requests.end(ORIGIN, "/9900", Evidence::Refused), Verdict::Refused);
+}
