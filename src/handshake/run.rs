@@ -189,7 +189,7 @@ impl Run {
         self.end(Evidence::Proven, now);
     }
 
-    /// There is evidence of the credentials, the first in this run, or none is to be had.
+    /// Ends the trial of the credentials, if this run still has one, by what it has shown of them.
     pub(super) fn end(&mut self, evidence: Evidence, now: Instant) -> Option<Verdict> {
         self.proven |= evidence == Evidence::Proven;
         self.trial.take().map(|trial| trial.end(evidence, now))

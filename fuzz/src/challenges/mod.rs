@@ -25,8 +25,8 @@ pub fn check(value: &[u8]) -> Option<bool> {
     })
 }
 
-/// Each challenge for itself: what is well-formed is read as if it stood alone, and of what is not
-/// there is an error and what is legible.
+/// Checks each challenge by itself: a well-formed one is read as if it were the only one, and a malformed one
+/// gives an error and what is legible of it.
 fn check_each_challenge(value: &[u8]) {
     let ours = Challenges::from_value(value);
     if is_limited(&ours) {

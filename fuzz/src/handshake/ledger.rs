@@ -29,9 +29,9 @@ const WEAK_PAUSES: &[Duration] =
 /// After logins without an answer.
 const LOST_PAUSES: &[Duration] =
     &[Duration::from_secs(30), Duration::from_secs(5 * 60), Duration::from_secs(32 * 60)];
-/// How long others wait for the answer to a login that goes alone.
+/// How long the others wait for the answer to a login that was sent on its own.
 const UNANSWERED: Duration = Duration::from_secs(5);
-/// After this long without a login, the next one goes alone.
+/// After this long without a login, the next one is sent on its own.
 const QUIET: Duration = Duration::from_secs(10);
 /// How long anybody waits.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -88,7 +88,7 @@ struct Record {
     is_open: bool,
     /// Something may have been forgotten before it shut anything.
     is_unsure: bool,
-    /// Which group of logins goes alone now. A login that was sent before the group began is not in it.
+    /// Which group of logins goes one at a time now. A login that was sent before the group began is not in it.
     window: usize,
     window_since: Duration,
     last_sent: Option<Duration>,
@@ -141,7 +141,7 @@ struct Login {
     spoke_first: bool,
     /// For what it is, if the wire tells.
     space: Option<Space>,
-    /// The group that goes alone in which it began, if any.
+    /// The group in which it began, if its logins went one at a time.
     window: Option<usize>,
     /// Something that was made from the secret is out.
     sent: Option<Sent>,
@@ -563,8 +563,8 @@ impl Record {
         self.against.iter().filter(|attempt| attempt.end != End::Lost).count()
     }
 
-    /// Whether one more may go beside those that go alone. The time others wait for the first runs since
-    /// it began, or since its proof was sent: the wire does not tell which.
+    /// Checks that one more could go beside those of its group that are out. The time that the others wait for
+    /// the first runs since it began, or since its proof was sent: the wire does not tell which.
     fn has_its_turn(&self, login: &Login, beside: usize, now: Duration) {
         // Each space has its own.
         if login.window.is_none() || self.is_unsure || self.spaces.len() > 1 {

@@ -53,7 +53,7 @@ where
         self.connect(settings, host).await.map_err(ErrorKind::Connect)
     }
 
-    /// What is for a proxy's eyes stays in the request for that proxy alone.
+    /// Tells which proxy the request goes to, and as whom. Only that proxy sees `Proxy-Authorization`.
     fn via<R>(
         &self,
         authenticator: &Authenticator,

@@ -134,7 +134,7 @@ impl Handshake {
         self.begin_as(identity, Opening::Speaks, Demand::default(), request)
     }
 
-    /// The same for a request that may have been on other connections before.
+    /// Begins a request that may have been on other connections before.
     pub(crate) fn begin_as(
         &mut self,
         identity: &Identity,

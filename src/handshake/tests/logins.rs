@@ -285,7 +285,7 @@ fn the_body_follows_on_a_connection_whose_origin_has_asked_before() {
     delivered(pair.receive(&status(400)));
 }
 
-/// The same user at both, after a login that was lost: one goes alone, and would wait for itself.
+/// The same user at both, after a login that was lost: one goes on its own, and would wait for itself.
 #[test]
 fn the_origins_login_makes_way_for_the_proxys() {
     for scheme in ["NTLM", "Basic"] {

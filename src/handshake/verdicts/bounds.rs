@@ -54,11 +54,12 @@ pub struct LockoutBounds {
     pub undecided_pauses: Vec<Duration>,
     /// How long the pause is once a KDC has said that the account is locked. Default: 15 minutes.
     pub locked_pause: Duration,
-    /// After this long without a login, the next one goes alone until it succeeds. Default: 10 s.
+    /// After this long without a login, the next one is sent on its own, and the others wait until it
+    /// succeeds. Default: 10 s.
     pub quiet: Duration,
-    /// How long others wait for the answer to a login that goes alone. Then one more may go, or, of credentials
-    /// that were accepted before, as many again as are out. Default: 5 s; logins by RADIUS or with a
-    /// second factor need more.
+    /// How long the others wait for the answer to a login that was sent on its own. Then one more may go,
+    /// or, of credentials that were accepted before, as many again as are out. Default: 5 s; logins by
+    /// RADIUS or with a second factor need more.
     pub unanswered: Duration,
     /// How long a request waits for others that try its credentials; then it is answered as in a
     /// pause. Default: 30 s.

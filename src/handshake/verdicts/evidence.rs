@@ -21,7 +21,7 @@ pub(in crate::handshake) enum Evidence {
     /// The same of a token that wears out, where another one may be had: it is not tried again here.
     WornOut,
     /// Digest's nonce was older than the newest, or somebody overtook its count. Nothing is counted,
-    /// but the next login goes alone.
+    /// but the next login goes on its own.
     Superseded,
     /// Who keeps the accounts, a KDC, says that the password is wrong, expired or disabled.
     RefusedByKdc,

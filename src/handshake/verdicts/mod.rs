@@ -75,7 +75,7 @@ pub(super) enum Permission {
 #[derive(Debug)]
 pub(super) struct Trial {
     target: Target,
-    /// The windows that it counts in, if it goes alone.
+    /// The windows that it counts in, where logins go one at a time.
     in_space: Option<WindowNumber>,
     in_all: Option<WindowNumber>,
     /// It counts among those of credentials that were never accepted.
@@ -424,7 +424,7 @@ impl Account {
                 self.record.lock(now, bounds);
             }
             Evidence::Superseded => {
-                // Of those that were out together the first shuts it: who goes alone since stays so.
+                // Of those that were out together the first shuts it: a login that goes on its own since then stays so.
                 space.record.supersede();
                 self.record.supersede();
             }

@@ -73,7 +73,7 @@ enum Request {
 struct Login {
     trial: Trial,
     is_wrong: bool,
-    /// In which row of logins that go alone it is.
+    /// In which row of logins that go one at a time it is.
     row: u32,
     /// How many refusals, and logins without an answer, were known when it was sent.
     known: (u32, u32),
@@ -271,8 +271,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Who is to go alone goes alone, unless the one before has been unanswered for long. Tells whether
-    /// one goes beside another one.
+    /// Checks that logins go one at a time where they must, unless the one before has been unanswered for
+    /// long. Tells whether one goes beside another one.
     fn check_alone(&mut self) -> Result<bool, String> {
         let is_quiet = |last: Instant| self.now.duration_since(last).as_secs() > QUIET;
         if !self.seen.is_alone && self.seen.last_sent.is_some_and(is_quiet) {
@@ -296,7 +296,7 @@ impl World<'_> {
         }
     }
 
-    /// The next one goes alone.
+    /// The next one goes on its own.
     fn begin_row(&mut self) {
         (self.seen.is_alone, self.seen.alone_since) = (true, None);
         self.seen.row += 1;

@@ -39,7 +39,7 @@ struct Pauses {
     last: Option<Pause>,
 }
 
-/// The logins that go alone, or nearly so.
+/// The logins that go one at a time, or nearly so.
 #[derive(Clone, Debug, Default)]
 struct Window {
     number: u64,
@@ -87,7 +87,7 @@ impl Record {
         self.is_open && !self.last_login.is_none_or(is_quiet)
     }
 
-    /// Whether one more login may go alone.
+    /// Whether one more login may go where they go one at a time.
     pub(super) fn room(&mut self, now: Instant, is_accepted: bool, bounds: &LockoutBounds) -> Room {
         if self.is_open {
             // It was open, and there was no login for long.
@@ -111,12 +111,12 @@ impl Record {
         Room::From(grows.then(|| since.checked_add(step.saturating_mul(passed.saturating_add(1)))).flatten())
     }
 
-    /// Whether one is out of those that go alone.
+    /// Whether one of those that go one at a time is out.
     pub(super) fn is_busy(&self) -> bool {
         self.window.out > 0
     }
 
-    /// A login may go, as one of those that go alone.
+    /// A login may go, as one of those that go one at a time.
     pub(super) fn join(&mut self, now: Instant) -> WindowNumber {
         if self.window.out == 0 {
             self.window.number += 1;
@@ -153,7 +153,7 @@ impl Record {
         is_fresh
     }
 
-    /// One got past. That lifts no refusal, so where one stands the next still goes alone.
+    /// One got past. That lifts no refusal, so where one stands the next still goes on its own.
     pub(super) fn let_through(&mut self, known: Known) {
         self.undecided = 0;
         if self.known.refusals == known.refusals && self.refusals() == 0 {
@@ -197,8 +197,8 @@ impl Record {
         self.begin_pause(PauseCause::Locked, now, bounds);
     }
 
-    /// The answer to one tells nothing, since its nonce was replaced: the next one goes alone, unless one
-    /// does already, and no answer to what was sent before lets all go again.
+    /// The answer to one tells nothing, since its nonce was replaced: the next one goes on its own, unless
+    /// one does already, and no answer to what was sent before lets all go again.
     pub(super) fn supersede(&mut self) {
         self.known.superseded += 1;
         if self.is_open {
@@ -206,7 +206,7 @@ impl Record {
         }
     }
 
-    /// The next one goes alone.
+    /// The next one goes on its own.
     pub(super) fn shut(&mut self) {
         self.is_open = false;
         self.window.number += 1;
