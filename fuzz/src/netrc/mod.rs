@@ -19,6 +19,8 @@ pub fn check(input: &[u8]) -> bool {
         }
     };
     let plain = plain.expect("the plain reader reads it too");
+    let told = netrc.unusable().iter().map(|error| (error.host(), error.line().expect("a line")));
+    assert!(told.eq(plain.iter().filter_map(plain::Entry::told)), "{:?} and {plain:?}", netrc.unusable());
     let with_default = netrc.clone().dangerous_default_entry();
     let machines = plain.iter().filter_map(|entry| entry.machine.as_deref());
     for host in machines.chain(["nobody.has.this.entry"]) {

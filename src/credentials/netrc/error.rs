@@ -3,14 +3,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why a `.netrc` file could not be used. Quotes nothing of the file.
+/// Why a `.netrc` file, or [an entry of it](super::Netrc::unusable), cannot be used. Of the file it quotes
+/// at most the name of a host.
 #[derive(Clone, Debug)]
 pub struct NetrcError {
     kind: NetrcErrorKind,
     line: Option<usize>,
+    entry: Option<Entry>,
     path: Option<PathBuf>,
     source: Option<Arc<io::Error>>,
 }
+
+/// An entry whose name can be shown, or not.
+#[derive(Clone, Debug)]
+struct Entry(Option<String>);
 
 /// The kinds of [`NetrcError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,24 +40,33 @@ pub enum NetrcErrorKind {
     Quote,
     /// A control character.
     ControlCharacter,
+    /// An entry without `login`.
+    NoLogin,
+    /// An entry without `password`.
+    NoPassword,
 }
 
 impl NetrcError {
     pub(super) fn at(kind: NetrcErrorKind, line: usize) -> Self {
-        Self { kind, line: Some(line), path: None, source: None }
+        Self { kind, line: Some(line), entry: None, path: None, source: None }
     }
 
     pub(super) fn too_large() -> Self {
-        Self { kind: NetrcErrorKind::TooLarge, line: None, path: None, source: None }
+        Self { kind: NetrcErrorKind::TooLarge, line: None, entry: None, path: None, source: None }
     }
 
     pub(super) fn unreadable(error: io::Error) -> Self {
         let source = Some(Arc::new(error));
-        Self { kind: NetrcErrorKind::Unreadable, line: None, path: None, source }
+        Self { kind: NetrcErrorKind::Unreadable, line: None, entry: None, path: None, source }
     }
 
     pub(super) fn in_file(mut self, path: &Path) -> Self {
         self.path = Some(path.to_owned());
+        self
+    }
+
+    pub(super) fn in_entry(mut self, host: Option<String>) -> Self {
+        self.entry = Some(Entry(host));
         self
     }
 
@@ -69,6 +84,13 @@ impl NetrcError {
         self.line
     }
 
+    /// The host of the entry that cannot be used. `None` where there is no such entry, for the entry
+    /// `default`, and where the name may be a part of an unquoted password, since it does not stand at
+    /// the beginning of a line.
+    pub fn host(&self) -> Option<&str> {
+        self.entry.as_ref()?.0.as_deref()
+    }
+
     /// The file.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -80,7 +102,11 @@ impl fmt::Display for NetrcError {
         if let Some(path) = &self.path {
             write!(f, "{}: ", path.display())?;
         }
-        write!(f, "{}", self.kind)?;
+        match &self.entry {
+            None => write!(f, "{}", self.kind)?,
+            Some(Entry(None)) => write!(f, "an entry has {}", self.kind)?,
+            Some(Entry(Some(host))) => write!(f, "the entry for {host:?} has {}", self.kind)?,
+        }
         match self.line {
             Some(line) => write!(f, ", in line {line}"),
             None => Ok(()),
@@ -103,9 +129,11 @@ impl fmt::Display for NetrcErrorKind {
             Self::UnknownKeyword => "an unknown keyword",
             Self::MissingValue => "a keyword without its value",
             Self::NoEntry => "a keyword before the first machine",
-            Self::Twice => "a keyword that the entry already has",
+            Self::Twice => "the same keyword twice",
             Self::Quote => "a quote without its end, or with something behind it",
             Self::ControlCharacter => "a control character",
+            Self::NoLogin => "no login",
+            Self::NoPassword => "no password",
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::credentials::{Credentials, CredentialsFuture, CredentialsProvider, Cr
 use crate::protection_space::{Challenger, Origin};
 
 pub use self::error::{NetrcError, NetrcErrorKind};
-use self::parser::Entry;
+use self::parser::{Entries, Entry};
 
 /// The names and passwords of a `.netrc` file, by host.
 ///
@@ -32,7 +32,12 @@ use self::parser::Entry;
 /// double quotes has no end but the second quote of its line; in it `\n`, `\r` and `\t` mean what they
 /// mean in C, and a backslash before any other character means that character, as with curl. Outside
 /// quotes a backslash is one, and a value may begin with `#` (for curl that must be quoted).
-/// Whatever else stands in the file is an error, which never quotes the file.
+///
+/// An entry with anything else in it, such as Heroku's `method interactive` or an unquoted password with
+/// a blank, serves nobody, like one without `login` or `password`. It ends where a line begins with
+/// `machine` or `default`. The other entries serve, and [`unusable`](Self::unusable) has what to log.
+/// What stands before the first entry, and a `machine` without a name, is an error. Neither quotes
+/// more of the file than a host.
 ///
 /// # Whose password goes where
 ///
@@ -43,7 +48,7 @@ use self::parser::Entry;
 ///   host. [`dangerous_plain_http`](Self::dangerous_plain_http) says otherwise. (Basic is not sent
 ///   over plain http even then.)
 /// - **The first entry for the host decides**, as with curl and git (Python takes the last), or the
-///   first with a [chosen](Self::login) user name. If it lacks the name or the password, there are no
+///   first with a [chosen](Self::login) user name. If it [cannot be used](Self::unusable), there are no
 ///   credentials: none are ever taken from another entry.
 /// - The entry `default` is for whichever host asks, and so it is passed over, unless
 ///   [`dangerous_default_entry`](Self::dangerous_default_entry) asks for it. It stands behind all
@@ -64,7 +69,7 @@ use self::parser::Entry;
 /// ```
 #[derive(Clone)]
 pub struct Netrc {
-    entries: Vec<Entry>,
+    entries: Entries,
     login: Option<String>,
     plain_http: PlainHttp,
     default_entry: DefaultEntry,
@@ -90,7 +95,7 @@ impl Netrc {
     ///
     /// # Errors
     ///
-    /// [`NetrcError`] with the line, if it is malformed.
+    /// [`NetrcError`] with the line, if it is no file of entries.
     pub fn parse(text: &[u8]) -> Result<Self, NetrcError> {
         Ok(Self {
             entries: parser::parse(text)?,
@@ -108,7 +113,7 @@ impl Netrc {
     ///
     /// # Errors
     ///
-    /// [`NetrcError`] if it cannot be read or is malformed, or if `NETRC` names no file.
+    /// [`NetrcError`] if it cannot be read or is no file of entries, or if `NETRC` names no file.
     pub fn read_default() -> Result<Self, NetrcError> {
         match file::find(|name| std::env::var_os(name)) {
             file::Found::Named(path) => Self::read(path),
@@ -124,11 +129,14 @@ impl Netrc {
     ///
     /// # Errors
     ///
-    /// [`NetrcError`] if it cannot be read or is malformed.
+    /// [`NetrcError`] if it cannot be read or is no file of entries.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, NetrcError> {
         let path = path.as_ref();
         let text = file::read(path).map_err(|error| error.in_file(path))?;
-        Self::parse(&text).map_err(|error| error.in_file(path))
+        let mut netrc = Self::parse(&text).map_err(|error| error.in_file(path))?;
+        netrc.entries.unusable =
+            netrc.entries.unusable.into_iter().map(|error| error.in_file(path)).collect();
+        Ok(netrc)
     }
 
     /// Only entries with this user name, where a host has several.
@@ -146,11 +154,32 @@ impl Netrc {
         self
     }
 
-    /// Hosts without an entry get what stands under `default`: any server on the net that asks.
+    /// Hosts without an entry get what stands under `default`: any server on the net that asks. Nobody does in
+    /// a file with entries that [cannot be used](Self::unusable), since a host's own may be hidden there.
     #[must_use]
     pub fn dangerous_default_entry(mut self) -> Self {
         self.default_entry = DefaultEntry::ForWhoeverAsks;
         self
+    }
+
+    /// The entries that serve nobody, and why: each names the line, and the host where that cannot be a
+    /// part of a password. To be shown to the user, who may wonder where the credentials are.
+    ///
+    /// ```
+    /// use legwork::credentials::Netrc;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let netrc = Netrc::parse(
+    ///     b"machine api.heroku.com\n  login carol\n  method interactive\nmachine wiki.example login carol password pw",
+    /// )?;
+    /// assert!(netrc.find(&"https://wiki.example".parse()?).is_some());
+    /// let [heroku] = netrc.unusable() else { panic!("one entry") };
+    /// assert_eq!(heroku.to_string(), "the entry for \"api.heroku.com\" has an unknown keyword, in line 3");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unusable(&self) -> &[NetrcError] {
+        &self.entries.unusable
     }
 
     /// The credentials for this origin server.
@@ -158,15 +187,20 @@ impl Netrc {
         if !origin.is_secure() && self.plain_http == PlainHttp::Never {
             return None;
         }
-        let of_login = |entry: &&Entry| self.login.is_none() || entry.username() == self.login.as_deref();
-        let named = self.entries.iter().filter(|entry| entry.names(origin)).find(of_login);
+        let of_login = |entry: &&Entry| match &self.login {
+            Some(login) => entry.username().map_or(!entry.is_usable(), |username| username == login),
+            None => true,
+        };
+        let named = self.entries.all.iter().filter(|entry| entry.names(origin)).find(of_login);
         let entry = match (named, self.default_entry) {
             (Some(entry), _) => Some(entry),
             (None, DefaultEntry::PassedOver) => None,
             (None, DefaultEntry::ForWhoeverAsks) => {
-                let known = self.entries.iter().any(|entry| entry.names_host(origin));
-                let default = self.entries.iter().filter(|entry| entry.is_default_for(origin)).find(of_login);
-                default.filter(|_| !known)
+                let known = self.entries.all.iter().any(|entry| entry.names_host(origin));
+                let default =
+                    self.entries.all.iter().filter(|entry| entry.is_default_for(origin)).find(of_login);
+                // An entry that cannot be used may have swallowed the host's own.
+                default.filter(|_| !known && self.entries.unusable.is_empty())
             }
         };
         entry?.credentials()
@@ -186,7 +220,8 @@ impl CredentialsProvider for Netrc {
 impl fmt::Debug for Netrc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Netrc")
-            .field("entries", &self.entries.len())
+            .field("entries", &self.entries.all.len())
+            .field("unusable", &self.entries.unusable)
             .field("login", &self.login)
             .field("plain_http", &self.plain_http)
             .field("default_entry", &self.default_entry)
@@ -248,11 +283,27 @@ mod tests {
             "machine a login alice\nmachine a login alice password alices\nmachine b login bob password bobs",
             "machine a login alice\ndefault login bob password bobs\nmachine b login bob password bobs",
             "machine a\ndefault\nmachine b login bob password bobs",
+            "machine a login alice password alices method interactive\nmachine b login bob password bobs",
+            "machine a method x\nmachine b login bob password bobs\nmachine a login alice password alices",
+            "machine a method x\ndefault login bob password bobs\nmachine b login bob password bobs",
+            "machine a method x machine b login bob password x\nmachine b login bob password bobs",
         ] {
             let file = netrc(text).dangerous_default_entry();
             finds(&file, "https://a", None);
             finds(&file, "https://b", Some(("bob", "bobs")));
         }
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_used_hides_none_from_the_default_or_a_chosen_user() {
+        for text in [
+            "machine a method x machine b login bob password bobs\ndefault login any password one",
+            "machine a login alice password\nmachine b login bob password bobs\ndefault login any password one",
+        ] {
+            finds(&netrc(text).dangerous_default_entry(), "https://b", None);
+        }
+        let file = netrc("machine h method x\nlogin a\npassword 1\nmachine h login a password 2");
+        finds(&file.login("a"), "https://h", None);
     }
 
     #[test]
@@ -307,9 +358,19 @@ mod tests {
         let path = folder.join("netrc");
         std::fs::write(&path, "machine h login a password 1").expect("written");
         finds(&Netrc::read(&path).expect("well-formed"), "https://h", Some(("a", "1")));
-        std::fs::write(&path, "machine h login a password 1\nsecret-pw").expect("written");
-        let error = Netrc::read(&path).expect_err("malformed").to_string();
-        assert!(error.contains("netrc") && error.contains("line 2") && !error.contains("secret"), "{error}");
+        let text = "machine h login a password 1\nsecret-pw\nmachine b login c password d";
+        std::fs::write(&path, text).expect("written");
+        let file = Netrc::read(&path).expect("entries");
+        finds(&file, "https://h", None);
+        finds(&file, "https://b", Some(("c", "d")));
+        std::fs::write(&path, "secret-pw").expect("written");
+        for (error, line) in
+            [(&file.unusable()[0], "line 2"), (&Netrc::read(&path).expect_err("no entries"), "line 1")]
+        {
+            assert_eq!(error.path(), Some(&*path));
+            let error = error.to_string();
+            assert!(error.contains("netrc") && error.contains(line) && !error.contains("secret"), "{error}");
+        }
         std::fs::write(&path, vec![b'#'; Netrc::MAX_OCTETS + 1]).expect("written");
         assert_eq!(Netrc::read(&path).expect_err("too large").kind(), NetrcErrorKind::TooLarge);
         let missing = Netrc::read(folder.join("none")).expect_err("no file");
@@ -319,7 +380,7 @@ mod tests {
 
     #[test]
     fn passwords_are_not_printed() {
-        let text = format!("{:?}", netrc("machine h login a password secret-pw"));
+        let text = format!("{:?}", netrc("machine h login a password secret-pw secret-pw"));
         assert!(!text.contains("secret-pw"), "{text}");
     }
 }

@@ -10,7 +10,15 @@ use crate::credentials::Credentials;
 use crate::credentials::netrc::{Netrc, NetrcError, NetrcErrorKind};
 use crate::protection_space::Origin;
 
-/// One entry. Without a login or a password it serves nobody, and still decides for its host.
+/// What is in a file.
+#[derive(Clone)]
+pub(super) struct Entries {
+    pub(super) all: Vec<Entry>,
+    /// Why some of them serve nobody.
+    pub(super) unusable: Vec<NetrcError>,
+}
+
+/// One entry. One without credentials serves nobody, and still decides for its host.
 #[derive(Clone)]
 pub(super) struct Entry {
     host: Host,
@@ -60,6 +68,10 @@ impl Entry {
         self.username.as_deref()
     }
 
+    pub(super) fn is_usable(&self) -> bool {
+        self.credentials.is_some()
+    }
+
     pub(super) fn credentials(&self) -> Option<Credentials> {
         self.credentials.clone()
     }
@@ -82,7 +94,7 @@ fn bare(host: &str) -> &str {
 
 impl Protocol {
     fn named(name: &str) -> Self {
-        match name {
+        match name.to_ascii_lowercase().as_str() {
             "http" => Self::Http,
             "https" => Self::Https,
             _ => Self::Other,
@@ -91,7 +103,7 @@ impl Protocol {
 }
 
 /// Reads a whole file.
-pub(super) fn parse(octets: &[u8]) -> Result<Vec<Entry>, NetrcError> {
+pub(super) fn parse(octets: &[u8]) -> Result<Entries, NetrcError> {
     if octets.len() > Netrc::MAX_OCTETS {
         return Err(NetrcError::too_large());
     }
@@ -102,10 +114,17 @@ pub(super) fn parse(octets: &[u8]) -> Result<Vec<Entry>, NetrcError> {
     let mut parser = Parser {
         rest: text.trim_start_matches('\u{feff}').chars().peekable(),
         line: 1,
-        entries: Vec::new(),
+        last_word: 0,
+        entries: Entries { all: Vec::new(), unusable: Vec::new() },
         open: None,
     };
-    while parser.keyword()? {}
+    loop {
+        match parser.keyword() {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => parser.give_up_entry(error)?,
+        }
+    }
     parser.close();
     Ok(parser.entries)
 }
@@ -113,13 +132,20 @@ pub(super) fn parse(octets: &[u8]) -> Result<Vec<Entry>, NetrcError> {
 struct Parser<'a> {
     rest: Peekable<Chars<'a>>,
     line: usize,
-    entries: Vec<Entry>,
+    /// The line of the word that was read last.
+    last_word: usize,
+    entries: Entries,
     open: Option<Open>,
 }
 
 /// The entry that keywords belong to.
 struct Open {
     host: Host,
+    line: usize,
+    /// Whether nothing stands before it on its line.
+    begins_line: bool,
+    /// Why it cannot be used.
+    error: Option<NetrcError>,
     port: Option<Port>,
     protocol: Option<Protocol>,
     login: Option<Zeroizing<String>>,
@@ -139,13 +165,18 @@ impl Parser<'_> {
             return Ok(true);
         }
         let line = self.line;
+        let begins_line = self.last_word < line;
         let Some(word) = self.bare_word()? else { return Ok(false) };
         match word.to_ascii_lowercase().as_str() {
             "machine" => {
+                self.close();
                 let name = self.value(line)?;
-                self.begin(Host::Machine(name.to_string()));
+                self.begin(Host::Machine(name.to_string()), line, begins_line);
             }
-            "default" => self.begin(Host::Default),
+            "default" => {
+                self.close();
+                self.begin(Host::Default, line, begins_line);
+            }
             "macdef" => {
                 self.value(line)?;
                 self.skip_macro();
@@ -177,23 +208,68 @@ impl Parser<'_> {
         Ok(true)
     }
 
-    fn begin(&mut self, host: Host) {
-        self.close();
-        self.open =
-            Some(Open { host, port: None, protocol: None, login: None, password: None, account: None });
+    fn begin(&mut self, host: Host, line: usize, begins_line: bool) {
+        self.open = Some(Open {
+            host,
+            line,
+            begins_line,
+            error: None,
+            port: None,
+            protocol: None,
+            login: None,
+            password: None,
+            account: None,
+        });
     }
 
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let Open { host, port, protocol, login, password, account: _ } = open;
+        let Open { host, line, begins_line, error, port, protocol, login, password, account: _ } = open;
         let username = login.map(|login| login.to_string());
-        let credentials = match (&username, password) {
-            (Some(username), Some(mut password)) => {
-                Some(Credentials::password(username.clone(), mem::take(&mut *password)))
+        let missing = |kind| NetrcError::at(kind, line);
+        let credentials = match (&username, password, error) {
+            (_, _, Some(error)) => Err(error),
+            (None, _, None) => Err(missing(NetrcErrorKind::NoLogin)),
+            (Some(_), None, None) => Err(missing(NetrcErrorKind::NoPassword)),
+            (Some(username), Some(mut password), None) => {
+                Ok(Credentials::password(username.clone(), mem::take(&mut *password)))
             }
-            _ => None,
         };
-        self.entries.push(Entry { host, port, protocol, username, credentials });
+        let credentials = credentials.map_err(|error| {
+            // In the middle of a line it may be a part of an unquoted password.
+            let name = match &host {
+                Host::Machine(name) if begins_line => Some(name.clone()),
+                Host::Machine(_) | Host::Default => None,
+            };
+            self.entries.unusable.push(error.in_entry(name));
+        });
+        let credentials = credentials.ok();
+        self.entries.all.push(Entry { host, port, protocol, username, credentials });
+    }
+
+    /// The entry that is open cannot be used, and the next one begins a line.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, so that this is no file of entries.
+    fn give_up_entry(&mut self, error: NetrcError) -> Result<(), NetrcError> {
+        let Some(open) = &mut self.open else { return Err(error) };
+        open.error.get_or_insert(error);
+        while self.rest.peek().is_some() {
+            self.skip_line();
+            self.white_space();
+            if ["machine", "default", "macdef"].iter().any(|keyword| self.is_next(keyword)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_next(&self, keyword: &str) -> bool {
+        let mut rest = self.rest.clone();
+        let mut expected = keyword.chars();
+        expected.all(|expected| rest.next().is_some_and(|found| found.eq_ignore_ascii_case(&expected)))
+            && rest.next().is_none_or(is_white_space)
     }
 
     fn set<T>(
@@ -221,6 +297,7 @@ impl Parser<'_> {
 
     fn bare_word(&mut self) -> Result<Option<Word>, NetrcError> {
         let mut word = room();
+        self.last_word = self.line;
         while let Some(character) = self.rest.next_if(|character| !is_white_space(*character)) {
             self.push(&mut word, character)?;
         }
@@ -230,6 +307,7 @@ impl Parser<'_> {
     fn quoted_word(&mut self) -> Result<Word, NetrcError> {
         let unfinished = NetrcError::at(NetrcErrorKind::Quote, self.line);
         let mut word = room();
+        self.last_word = self.line;
         self.rest.next();
         loop {
             let character = match self.rest.next_if(|character| *character != '\n') {
@@ -321,7 +399,7 @@ mod tests {
             let password = password.map(|(_, password)| password.expose().to_owned());
             (host, entry.username, password)
         };
-        entries.into_iter().map(shown).collect()
+        entries.all.into_iter().map(shown).collect()
     }
 
     #[track_caller]
@@ -363,19 +441,73 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_the_line_and_nothing_of_the_file() {
+    fn an_entry_that_cannot_be_used_is_named_and_the_others_serve() {
+        use NetrcErrorKind::{
+            ControlCharacter, MissingValue, NoLogin, NoPassword, Quote, Twice, UnknownKeyword,
+        };
+        for (text, host, line, kind) in [
+            ("machine h\n  login x\n  password secret-pw\n  method interactive", "h", 4, UnknownKeyword),
+            ("machine h method interactive\nlogin x\npassword secret-pw\n", "h", 1, UnknownKeyword),
+            ("machine h\nlogin x\nsecret-pw", "h", 3, UnknownKeyword),
+            ("machine h password secret-pw secret-pw login x", "h", 1, UnknownKeyword),
+            ("machine h password secret-pw machine secret-pw login x", "h", 1, NoLogin),
+            ("machine h password a\npassword secret-pw", "h", 2, Twice),
+            ("machine h password \"secret-pw\nlogin x", "h", 1, Quote),
+            ("machine h password \"secret-pw\\\n\"", "h", 1, Quote),
+            ("machine h password \"secret-pw\"x", "h", 1, Quote),
+            ("machine h\npassword secret-pw\0 login x", "h", 2, ControlCharacter),
+            ("machine h\n\npassword secret-pw", "h", 1, NoLogin),
+            ("machine h\nlogin secret-pw", "h", 1, NoPassword),
+            ("machine \"h\"", "h", 1, NoLogin),
+        ] {
+            let after = "\n MACHINE b login c password d\n";
+            for whole in [format!("{text}{after}"), format!("{after}{text}")] {
+                let entries = parse(whole.as_bytes()).unwrap_or_else(|error| panic!("{whole}: {error}"));
+                let line = if whole.starts_with(after) { line + 2 } else { line };
+                let first = &entries.unusable[0];
+                assert_eq!(
+                    (first.host(), first.line(), first.kind()),
+                    (Some(host), Some(line), kind),
+                    "{whole}"
+                );
+                assert!(!format!("{:?}", entries.unusable).contains("secret-pw"), "{:?}", entries.unusable);
+                let shown: String = entries.unusable.iter().map(ToString::to_string).collect();
+                assert!(!shown.contains("secret-pw") && shown.contains("\"h\""), "{shown}");
+                let usable: Vec<_> =
+                    read(&whole).into_iter().filter(|(_, _, password)| password.is_some()).collect();
+                assert_eq!(usable, [("b".to_owned(), Some("c".to_owned()), Some("d".to_owned()))], "{whole}");
+            }
+        }
+        let entries = parse(b"machine h login\n").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(entries.unusable[0].kind(), MissingValue);
+    }
+
+    #[test]
+    fn what_an_unusable_entry_goes_on_with_is_part_of_it() {
+        let b = ("b".to_owned(), Some("c".to_owned()), Some("d".to_owned()));
+        for text in [
+            // One password with blanks in it.
+            "machine h login a password x y machine z login q password r\nmachine b login c password d",
+            "machine h method x\nmacdef init\nmachine z login q password r\n\nlogin a password s\nmachine b login c password d",
+            "machine h method x\n# machine z login q password r\nmachine b login c password d",
+            "machine h method x\nmachines z login q password r\nmachine b login c password d",
+        ] {
+            let [h, other] = &read(text)[..] else { panic!("{text}: {:?}", read(text)) };
+            assert_eq!((h.0.as_str(), &h.2, other), ("h", &None, &b), "{text}");
+        }
+        let entries =
+            parse(b"default method x\nDefault login a password b").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(entries.unusable[0].to_string(), "an entry has an unknown keyword, in line 1");
+    }
+
+    #[test]
+    fn what_is_outside_of_entries_is_an_error_that_says_the_line() {
         for (text, line, kind) in [
-            ("machine h\nlogin a\nsecret-pw", 3, NetrcErrorKind::UnknownKeyword),
-            ("machine h password secret-pw secret-pw", 1, NetrcErrorKind::UnknownKeyword),
-            ("machine h\npassword", 2, NetrcErrorKind::MissingValue),
-            ("machine h\npassword\n\n", 2, NetrcErrorKind::MissingValue),
+            ("secret-pw\nmachine h", 1, NetrcErrorKind::UnknownKeyword),
             ("machine", 1, NetrcErrorKind::MissingValue),
+            ("machine h login a password b\nmachine", 2, NetrcErrorKind::MissingValue),
+            ("machine h\nmachine \"secret-pw", 2, NetrcErrorKind::Quote),
             ("\n\nlogin secret-pw machine h", 3, NetrcErrorKind::NoEntry),
-            ("machine h password a\npassword secret-pw", 2, NetrcErrorKind::Twice),
-            ("machine h password \"secret-pw\nlogin a", 1, NetrcErrorKind::Quote),
-            ("machine h password \"secret-pw\\\n\"", 1, NetrcErrorKind::Quote),
-            ("machine h password \"secret-pw\"x", 1, NetrcErrorKind::Quote),
-            ("machine h\npassword secret-pw\0", 2, NetrcErrorKind::ControlCharacter),
         ] {
             let error = parse(text.as_bytes()).err().expect(text);
             assert_eq!((error.line(), error.kind()), (Some(line), kind), "{text}");
