@@ -27,24 +27,54 @@ pub(crate) const fn context(number: u8) -> u8 {
 }
 
 /// One value: its tag, its length, and the concatenated parts of its contents.
+#[cfg(test)]
 pub(crate) fn encode(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let mut out = Vec::with_capacity(length + 6);
-    out.push(tag);
-    match u8::try_from(length) {
-        Ok(short @ 0..=0x7f) => out.push(short),
-        _ => {
-            let octets = length.to_be_bytes();
-            let significant = &octets[length.leading_zeros() as usize / 8..];
-            // At most eight octets of length, so the count fits into the low seven bits.
-            out.push(0x80 | significant.len() as u8);
-            out.extend_from_slice(significant);
+    let mut writer = Writer::with_room(parts.iter().map(|part| part.len()).sum());
+    writer.within(tag, |contents| parts.iter().for_each(|part| contents.encoded(part)));
+    writer.finish()
+}
+
+/// Writes values one after the other, and within each other, into one buffer.
+pub(crate) struct Writer(Vec<u8>);
+
+impl Writer {
+    /// With room for so many octets of contents, and for the tags and lengths of a token around them.
+    pub(crate) fn with_room(octets: usize) -> Self {
+        Self(Vec::with_capacity(octets + 64))
+    }
+
+    /// Writes a value that holds what `write` writes.
+    pub(crate) fn within(&mut self, tag: u8, write: impl FnOnce(&mut Self)) {
+        self.0.push(tag);
+        let start = self.0.len();
+        self.0.push(0);
+        write(self);
+        let length = self.0.len() - start - 1;
+        match u8::try_from(length) {
+            Ok(short @ 0..=0x7f) => self.0[start] = short,
+            _ => {
+                let octets = length.to_be_bytes();
+                let significant = &octets[length.leading_zeros() as usize / 8..];
+                // At most eight octets of length, so the count fits into the low seven bits.
+                self.0[start] = 0x80 | significant.len() as u8;
+                self.0.splice(start + 1..start + 1, significant.iter().copied());
+            }
         }
     }
-    for part in parts {
-        out.extend_from_slice(part);
+
+    /// Writes a value with these contents.
+    pub(crate) fn value(&mut self, tag: u8, contents: &[u8]) {
+        self.within(tag, |value| value.encoded(contents));
     }
-    out
+
+    /// Writes what is encoded already.
+    pub(crate) fn encoded(&mut self, octets: &[u8]) {
+        self.0.extend_from_slice(octets);
+    }
+
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.0
+    }
 }
 
 /// Where an encoding breaks the rules, and which one.

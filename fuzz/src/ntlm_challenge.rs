@@ -25,7 +25,8 @@ pub fn check(input: &[u8]) -> bool {
     let absent = if form & 0x40 != 0 { AbsentChannelBindings::Zeros } else { AbsentChannelBindings::LeftOut };
     let arguments = Initiate::new("HTTP/mail.example", carol)
         .with_channel_bindings(bindings)
-        .with_absent_channel_bindings(absent);
+        .with_absent_channel_bindings(absent)
+        .with_integrity(form & 0x20 == 0);
     let moment = Moment::new(UNIX_EPOCH, [7; 32]);
     let Ok(Step::Continue { context, .. }) = Ntlm::new().initiate(arguments, moment).step(None) else {
         panic!("the first step needs no peer")
@@ -39,7 +40,7 @@ pub fn check(input: &[u8]) -> bool {
     assert_eq!((message.domain(), message.user()), ("LAB", "carol"));
     assert_eq!(message.mic().is_some(), message.av_flags() & 2 != 0);
     if let Some(integrity) = &mut established.integrity {
-        let mic = integrity.mic(&challenge).expect("NTLM always signs");
+        let mic = integrity.mic(&challenge).expect("what was negotiated signs");
         integrity.verify(&challenge, &mic).expect_err("a signature of this side is not one of the other");
     }
     true

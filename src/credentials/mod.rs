@@ -20,8 +20,10 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use hmac::Hmac;
+use md5::Md5;
 use zeroize::Zeroizing;
 
 use crate::protection_space::{Challenger, Origin};
@@ -66,7 +68,13 @@ impl fmt::Debug for Secret {
 /// assert_eq!(format!("{carol:?}"), "Credentials { username: \"LAB\\\\carol\", .. }");
 /// ```
 #[derive(Clone)]
-pub struct Credentials(Arc<Kind>);
+pub struct Credentials(Arc<Held>);
+
+struct Held {
+    kind: Kind,
+    /// What NTLM makes of them; empty until then.
+    ntlm_key: OnceLock<Hmac<Md5>>,
+}
 
 #[derive(PartialEq, Eq)]
 enum Kind {
@@ -78,7 +86,7 @@ enum Kind {
 impl Credentials {
     /// A user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
     pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self(Arc::new(Kind::Password { username: username.into(), password: Secret::new(password) }))
+        Self::new(Kind::Password { username: username.into(), password: Secret::new(password) })
     }
 
     /// A bearer token (RFC 6750), for the scheme Bearer only. Where tokens expire, there is
@@ -88,7 +96,7 @@ impl Credentials {
     /// [reason](crate::handshake::Why::CannotStart) that names the character; a token from a file or the
     /// environment is better checked by [`try_bearer_token`](Self::try_bearer_token).
     pub fn bearer_token(token: impl Into<Secret>) -> Self {
-        Self(Arc::new(Kind::BearerToken(token.into())))
+        Self::new(Kind::BearerToken(token.into()))
     }
 
     /// A bearer token, as [`bearer_token`](Self::bearer_token), checked at once.
@@ -116,12 +124,12 @@ impl Credentials {
     /// Given to one origin, or in a request's extensions, they go there; for more origins there is
     /// [`AuthenticatorBuilder::ambient`](crate::handshake::AuthenticatorBuilder::ambient).
     pub fn ambient(ambient: Ambient) -> Self {
-        Self(Arc::new(Kind::Ambient(ambient)))
+        Self::new(Kind::Ambient(ambient))
     }
 
     /// The name as the caller gave it; `None` where it is left to the system, and for a token.
     pub fn username(&self) -> Option<&str> {
-        match &*self.0 {
+        match &self.0.kind {
             Kind::Password { username, .. } => Some(username),
             Kind::BearerToken(_) => None,
             Kind::Ambient(ambient) => ambient.principal_name(),
@@ -130,7 +138,7 @@ impl Credentials {
 
     /// The name and the password, if that is what they are.
     pub fn as_password(&self) -> Option<(&str, &Secret)> {
-        match &*self.0 {
+        match &self.0.kind {
             Kind::Password { username, password } => Some((username, password)),
             Kind::BearerToken(_) | Kind::Ambient(_) => None,
         }
@@ -138,7 +146,7 @@ impl Credentials {
 
     /// The token, if that is what they are.
     pub fn as_bearer_token(&self) -> Option<&Secret> {
-        match &*self.0 {
+        match &self.0.kind {
             Kind::BearerToken(token) => Some(token),
             Kind::Password { .. } | Kind::Ambient(_) => None,
         }
@@ -146,16 +154,26 @@ impl Credentials {
 
     /// Which of the system's, if they are.
     pub fn as_ambient(&self) -> Option<&Ambient> {
-        match &*self.0 {
+        match &self.0.kind {
             Kind::Password { .. } | Kind::BearerToken(_) => None,
             Kind::Ambient(ambient) => Some(ambient),
         }
+    }
+
+    /// What NTLM reduces the name and the password to (NTOWFv2, MS-NLMP 3.3.2), as HMAC-MD5 takes it. It is made for the first
+    /// login, kept beside the password, and wiped with it.
+    pub(crate) fn ntlm_key(&self, make: impl FnOnce() -> Hmac<Md5>) -> &Hmac<Md5> {
+        self.0.ntlm_key.get_or_init(make)
+    }
+
+    fn new(kind: Kind) -> Self {
+        Self(Arc::new(Held { kind, ntlm_key: OnceLock::new() }))
     }
 }
 
 impl PartialEq for Credentials {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        Arc::ptr_eq(&self.0, &other.0) || self.0.kind == other.0.kind
     }
 }
 
@@ -170,7 +188,7 @@ impl Hash for Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
+        match &self.0.kind {
             Kind::Password { username, .. } => {
                 f.debug_struct("Credentials").field("username", username).finish_non_exhaustive()
             }
@@ -310,6 +328,8 @@ impl CredentialsProvider for FixedCredentials {
 
 #[cfg(test)]
 mod tests {
+    use hmac::{KeyInit, Mac};
+
     use super::*;
 
     #[test]
@@ -319,6 +339,17 @@ mod tests {
         assert_eq!(one, Credentials::password("alice", "first-pw"));
         assert_ne!(one, Credentials::password("alice", "other-pw"));
         assert!(!format!("{one:?} {:?}", secret).contains("first-pw"));
+    }
+
+    #[test]
+    fn the_key_of_ntlm_is_made_once_and_says_nothing_of_who_it_is() {
+        let (one, other) = (Credentials::password("alice", "pw"), Credentials::password("alice", "pw"));
+        let key = |octet| move || Hmac::new_from_slice(&[octet; 16]).expect("any key");
+        let made = one.ntlm_key(key(1));
+        assert!(std::ptr::eq(made, one.clone().ntlm_key(key(2))), "shared by every copy");
+        assert_eq!(made.clone().finalize(), key(1)().finalize());
+        assert_eq!(one, other);
+        assert!(!format!("{one:?}").contains("key"));
     }
 
     #[test]

@@ -126,9 +126,7 @@ impl Run {
         loop {
             match reply {
                 Ok(Reply::Step(job)) if !job.may_block() => {
-                    let moment = request.moments.moment();
-                    let moment = moment.map_err(|error| SchemeError::mechanism(self.scheme.name(), error))?;
-                    reply = self.exchange.resume(job.run(moment));
+                    reply = self.exchange.resume(job.run_at(|| request.moments.moment()));
                 }
                 other => return other,
             }

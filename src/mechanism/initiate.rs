@@ -26,12 +26,15 @@ pub struct Initiate {
     pub delegation: Delegation,
     /// Whether the server has to prove who it is.
     pub mutual_authentication: MutualAuthentication,
+    /// Whether messages are to be signed once the context is established (`GSS_C_INTEG_FLAG`, RFC 2743,
+    /// section 1.2.7). Nothing in HTTP is, but SPNEGO's list of mechanisms.
+    pub integrity: bool,
     /// The password may be shown to a KDC, and not to a server: it has refused it.
     pub only_kdc: bool,
 }
 
 impl Initiate {
-    /// Arguments without channel bindings and delegation; mutual authentication where the
+    /// Arguments without channel bindings, delegation and message integrity; mutual authentication where the
     /// mechanism has it.
     pub fn new(target_name: impl Into<Arc<str>>, credentials: Credentials) -> Self {
         Self {
@@ -41,8 +44,16 @@ impl Initiate {
             absent_channel_bindings: AbsentChannelBindings::default(),
             delegation: Delegation::default(),
             mutual_authentication: MutualAuthentication::default(),
+            integrity: false,
             only_kdc: false,
         }
+    }
+
+    /// The same with message integrity, or without. A mechanism that always has it may give it unasked.
+    #[must_use]
+    pub fn with_integrity(mut self, wanted: bool) -> Self {
+        self.integrity = wanted;
+        self
     }
 
     /// The same for mechanisms that [show a password only to a KDC](crate::mechanism::Mechanism::asks_kdc).

@@ -56,9 +56,14 @@ impl StepJob {
 
     /// Runs the step.
     pub fn run(self, moment: Moment) -> Stepped {
+        self.run_at(|| Ok(moment))
+    }
+
+    /// The same with a moment that only a first step asks for.
+    pub(crate) fn run_at(self, moment: impl FnOnce() -> Result<Moment, MechanismError>) -> Stepped {
         Stepped(match self.work {
             Work::Initiate { mechanism, arguments } => {
-                mechanism.initiate(arguments, moment).step(None).map(Came::Step)
+                moment().and_then(|moment| mechanism.initiate(arguments, moment).step(None)).map(Came::Step)
             }
             Work::Continue { context, input } => context.step(Some(&input)).map(Came::Step),
             Work::Compute(work) => Ok(Came::Computed(work())),

@@ -185,7 +185,7 @@ pub struct Established {
     pub mutual: bool,
     /// What servers tie this mechanism's contexts to, until they say otherwise.
     pub binding: Binding,
-    /// Message integrity, where the mechanism has it.
+    /// Message integrity, where the mechanism has it and it was [asked for](Initiate::integrity).
     pub integrity: Option<Box<dyn MessageIntegrity>>,
 }
 

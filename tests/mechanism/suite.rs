@@ -51,7 +51,7 @@ impl Pair {
     }
 
     fn arguments(&self) -> Initiate {
-        Initiate::new(self.target_name, self.right.clone())
+        Initiate::new(self.target_name, self.right.clone()).with_integrity(true)
     }
 
     fn first(&self, arguments: Initiate) -> Result<Step, MechanismError> {

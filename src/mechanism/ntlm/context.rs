@@ -9,13 +9,13 @@ use crate::mechanism::ntlm::authenticate::Authenticate;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
 use crate::mechanism::ntlm::challenge::Challenge;
 use crate::mechanism::ntlm::crypto::{
-    Key, channel_bindings_hash, client_challenge, exchange_key, lm_response, message_integrity_code,
+    Key, channel_bindings_hash, client_challenge, exchange_key, keyed, lm_response, message_integrity_code,
     nt_proof, response_key, session_base_key,
 };
 use crate::mechanism::ntlm::filetime::filetime;
 use crate::mechanism::ntlm::flags::{
     NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN, NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION,
-    REQUEST_TARGET, REQUESTED, has,
+    REQUEST_TARGET, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
 use crate::mechanism::ntlm::integrity::{Integrity, Way};
 use crate::mechanism::ntlm::names::{Account, check_length, utf16};
@@ -54,10 +54,10 @@ impl SecurityContext for Begin {
         check_credentials(&arguments.credentials)?;
         check_length("target name", &arguments.target_name)?;
         check_length("workstation name", &options.workstation)?;
-        let negotiate = negotiate_message();
+        let requested = if arguments.integrity { REQUESTED | REQUESTED_FOR_INTEGRITY } else { REQUESTED };
         Ok(Step::Continue {
-            token: negotiate.clone(),
-            context: Box::new(Negotiated { options, arguments, moment, negotiate }),
+            token: negotiate_message(requested).to_vec(),
+            context: Box::new(Negotiated { options, arguments, moment, requested }),
             expects: Expects::Challenge,
             proves: Proves::Nothing,
         })
@@ -81,12 +81,12 @@ fn password(credentials: &Credentials) -> Result<(&str, &Secret), MechanismError
     })
 }
 
-/// The NEGOTIATE_MESSAGE is sent; its octets count in the MIC.
+/// The NEGOTIATE_MESSAGE is sent.
 struct Negotiated {
     options: Ntlm,
     arguments: Initiate,
     moment: Moment,
-    negotiate: Vec<u8>,
+    requested: u32,
 }
 
 impl SecurityContext for Negotiated {
@@ -98,7 +98,7 @@ impl SecurityContext for Negotiated {
             ));
         };
         let challenge = Challenge::parse(input)?;
-        let flags = negotiated_flags(challenge.flags)?;
+        let flags = negotiated_flags(self.requested, challenge.flags)?;
         let (token, exported_session_key) = self.answer(input, &challenge, flags)?;
 
         let principal = self.arguments.credentials.username().map(str::to_owned);
@@ -120,42 +120,44 @@ impl Negotiated {
     ) -> Result<(Vec<u8>, Key), MechanismError> {
         let (username, password) = password(&self.arguments.credentials)?;
         let Account { domain, user } = Account::parse(username)?;
-        let response_key = response_key(user, domain, password.expose());
+        let make_key = || keyed(&response_key(user, domain, password.expose()));
+        let response_key = self.arguments.credentials.ntlm_key(make_key);
         let (nonce, random_session_key) = self.random();
 
-        let timestamp = challenge.target_info.as_ref().and_then(AvPairs::timestamp);
+        let timestamp = challenge.target_info.and_then(AvPairs::timestamp);
         let time = timestamp.unwrap_or_else(|| filetime(self.moment.now));
-        let av_pairs = challenge.target_info.as_ref().map(|info| self.av_pairs(info).to_octets());
+        let av_pairs = challenge.target_info.map(|info| self.av_pairs(info));
         let client_challenge = client_challenge(time, nonce, &av_pairs.unwrap_or_default());
-        let nt_proof = nt_proof(&response_key, challenge.server_challenge, &client_challenge);
+        let nt_proof = nt_proof(response_key, challenge.server_challenge, &client_challenge);
         // A server that sends its time wants no LMv2 response beside the NT one.
         let lm_response = match timestamp {
             Some(_) => [0; 24],
-            None => lm_response(&response_key, challenge.server_challenge, nonce),
+            None => lm_response(response_key, challenge.server_challenge, nonce),
         };
 
-        let key_exchange_key = session_base_key(&response_key, &nt_proof);
+        let key_exchange_key = session_base_key(response_key, &nt_proof);
         let (exported_session_key, encrypted_session_key) = if has(flags, NEGOTIATE_KEY_EXCH) {
             let encrypted = exchange_key(&key_exchange_key, &random_session_key);
-            (random_session_key, encrypted.to_vec())
+            (random_session_key, Some(encrypted))
         } else {
-            (key_exchange_key, Vec::new())
+            (key_exchange_key, None)
         };
 
         let message = Authenticate {
             flags,
             version: if has(flags, NEGOTIATE_VERSION) { VERSION } else { [0; 8] },
-            domain: &utf16(domain),
-            user: &utf16(user),
-            workstation: &utf16(&self.options.workstation),
-            lm_response: &lm_response,
-            nt_response: &[nt_proof.as_slice(), &client_challenge].concat(),
-            encrypted_session_key: &encrypted_session_key,
+            domain,
+            user,
+            workstation: &self.options.workstation,
+            lm_response,
+            nt_proof,
+            client_challenge: &client_challenge,
+            encrypted_session_key: encrypted_session_key.as_ref().map_or(&[], |key| key.as_slice()),
         };
         let token = match timestamp {
             Some(_) => message.write_with_mic(|unsigned| {
-                let messages = [&self.negotiate, challenge_message, unsigned];
-                message_integrity_code(&exported_session_key, messages)
+                let negotiate = negotiate_message(self.requested);
+                message_integrity_code(&exported_session_key, [&negotiate, challenge_message, unsigned])
             }),
             None => message.write(),
         };
@@ -164,28 +166,33 @@ impl Negotiated {
 
     /// The server's target information with the client's own pairs in place of what the server
     /// may have put there.
-    fn av_pairs(&self, target_info: &AvPairs<'_>) -> AvPairs<'static> {
-        let mut pairs = target_info.to_owned();
-        let flags = match pairs.timestamp() {
-            Some(_) => pairs.flags() | av_pairs::FLAG_MIC,
-            None => pairs.flags() & !av_pairs::FLAG_MIC,
-        };
-        pairs.remove(av_pairs::FLAGS);
-        if flags != 0 {
-            pairs.set(av_pairs::FLAGS, flags.to_le_bytes().to_vec());
-        }
-        pairs.remove(av_pairs::CHANNEL_BINDINGS);
-        match (&self.arguments.channel_bindings, self.arguments.absent_channel_bindings) {
-            (Some(bindings), _) => {
-                pairs.set(av_pairs::CHANNEL_BINDINGS, channel_bindings_hash(bindings).to_vec());
+    fn av_pairs(&self, target_info: AvPairs<'_>) -> Vec<u8> {
+        let target_name = utf16(&self.arguments.target_name);
+        let mut pairs = Vec::with_capacity(target_info.len() + target_name.len() + 32);
+        for (id, value) in target_info.iter() {
+            if !matches!(id, av_pairs::FLAGS | av_pairs::CHANNEL_BINDINGS | av_pairs::TARGET_NAME) {
+                av_pairs::push(&mut pairs, id, value);
             }
-            (None, AbsentChannelBindings::Zeros) => pairs.set(av_pairs::CHANNEL_BINDINGS, vec![0; 16]),
-            (None, AbsentChannelBindings::LeftOut) => {}
         }
-        pairs.remove(av_pairs::TARGET_NAME);
-        if !self.arguments.target_name.is_empty() {
-            pairs.set(av_pairs::TARGET_NAME, utf16(&self.arguments.target_name).to_vec());
+        let flags = match target_info.timestamp() {
+            Some(_) => target_info.flags() | av_pairs::FLAG_MIC,
+            None => target_info.flags() & !av_pairs::FLAG_MIC,
+        };
+        if flags != 0 {
+            av_pairs::push(&mut pairs, av_pairs::FLAGS, &flags.to_le_bytes());
         }
+        let bindings = match (&self.arguments.channel_bindings, self.arguments.absent_channel_bindings) {
+            (Some(bindings), _) => Some(channel_bindings_hash(bindings)),
+            (None, AbsentChannelBindings::Zeros) => Some([0; 16]),
+            (None, AbsentChannelBindings::LeftOut) => None,
+        };
+        if let Some(hash) = bindings {
+            av_pairs::push(&mut pairs, av_pairs::CHANNEL_BINDINGS, &hash);
+        }
+        if !target_name.is_empty() {
+            av_pairs::push(&mut pairs, av_pairs::TARGET_NAME, &target_name);
+        }
+        av_pairs::push_end(&mut pairs);
         pairs
     }
 
@@ -203,13 +210,13 @@ impl Negotiated {
 ///
 /// Without Unicode there is no answer: the names would have to go in a code page that nobody
 /// tells. A key is exchanged only where it signs something (3.1.5.1.2).
-fn negotiated_flags(offered: u32) -> Result<u32, MechanismError> {
+fn negotiated_flags(requested: u32, offered: u32) -> Result<u32, MechanismError> {
     if !has(offered, NEGOTIATE_UNICODE) {
         return Err(MechanismError::new(
             ErrorKind::Unsupported,
             "the NTLM challenge (flags at offset 20) does not offer Unicode, and OEM code pages are not supported",
         ));
     }
-    let granted = offered & (REQUESTED | NEGOTIATE_TARGET_INFO) | REQUEST_TARGET;
+    let granted = offered & (requested | NEGOTIATE_TARGET_INFO) | REQUEST_TARGET;
     Ok(if has(granted, NEGOTIATE_SIGN) { granted } else { granted & !NEGOTIATE_KEY_EXCH })
 }

@@ -12,6 +12,9 @@ use crate::mechanism::ntlm::rc4::Rc4;
 /// A key, wiped when it is dropped.
 pub(crate) type Key = Zeroizing<[u8; 16]>;
 
+/// What HMAC-MD5 makes of a key before it sees a message; wiped as well.
+pub(crate) type KeyedHmac = Hmac<Md5>;
+
 /// NTOWFv2: what the password is reduced to. The user counts in upper case, the domain as it is
 /// written.
 pub(crate) fn response_key(user: &str, domain: &str, password: &str) -> Key {
@@ -27,13 +30,21 @@ pub(crate) fn client_challenge(time: [u8; 8], challenge: [u8; 8], av_pairs: &[u8
 }
 
 /// NTProofStr: the first 16 octets of the NT response, computed over the rest of it.
-pub(crate) fn nt_proof(response_key: &Key, server_challenge: [u8; 8], client_challenge: &[u8]) -> [u8; 16] {
-    *hmac_md5(response_key, &[&server_challenge, client_challenge])
+pub(crate) fn nt_proof(
+    response_key: &KeyedHmac,
+    server_challenge: [u8; 8],
+    client_challenge: &[u8],
+) -> [u8; 16] {
+    *finish(response_key.clone(), &[&server_challenge, client_challenge])
 }
 
 /// The LMv2 response, for servers that send no time.
-pub(crate) fn lm_response(response_key: &Key, server_challenge: [u8; 8], challenge: [u8; 8]) -> [u8; 24] {
-    let proof = hmac_md5(response_key, &[&server_challenge, &challenge]);
+pub(crate) fn lm_response(
+    response_key: &KeyedHmac,
+    server_challenge: [u8; 8],
+    challenge: [u8; 8],
+) -> [u8; 24] {
+    let proof = finish(response_key.clone(), &[&server_challenge, &challenge]);
     let mut response = [0; 24];
     response[..16].copy_from_slice(&*proof);
     response[16..].copy_from_slice(&challenge);
@@ -41,8 +52,8 @@ pub(crate) fn lm_response(response_key: &Key, server_challenge: [u8; 8], challen
 }
 
 /// SessionBaseKey, which with NTLMv2 is the KeyExchangeKey as well (3.4.5.1).
-pub(crate) fn session_base_key(response_key: &Key, nt_proof: &[u8; 16]) -> Key {
-    hmac_md5(response_key, &[nt_proof])
+pub(crate) fn session_base_key(response_key: &KeyedHmac, nt_proof: &[u8; 16]) -> Key {
+    finish(response_key.clone(), &[nt_proof])
 }
 
 /// RC4K: encrypts the exported session key for the message, or decrypts it.
@@ -72,7 +83,15 @@ pub(crate) fn channel_bindings_hash(bindings: &ChannelBindings) -> [u8; 16] {
 
 /// HMAC-MD5 over the concatenation of the parts.
 pub(crate) fn hmac_md5(key: &[u8; 16], parts: &[&[u8]]) -> Key {
-    let mut mac = Hmac::<Md5>::new_from_slice(key).expect("HMAC takes keys of any length");
+    finish(keyed(key), parts)
+}
+
+/// HMAC-MD5 by a key that several messages are to be authenticated with.
+pub(crate) fn keyed(key: &[u8; 16]) -> KeyedHmac {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn finish(mut mac: KeyedHmac, parts: &[&[u8]]) -> Key {
     parts.iter().for_each(|part| mac.update(part));
     Zeroizing::new(mac.finalize().into_bytes().into())
 }

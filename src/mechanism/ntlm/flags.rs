@@ -23,18 +23,20 @@ pub(crate) const NEGOTIATE_KEY_EXCH: u32 = 0x4000_0000;
 /// W: 56-bit sealing keys, which Windows always asks for beside 128.
 pub(crate) const NEGOTIATE_56: u32 = 0x8000_0000;
 
-/// What this client asks for: as Windows does when integrity is wanted, without OEM strings, the
-/// LM key and sealing, for which HTTP has no use.
+/// What this client always asks for: as Windows does for NTLM in HTTP, without OEM strings, for which
+/// there is no use. The sealing keys' lengths are in it although nothing is sealed, since a server's
+/// policy may insist on 128 bits.
 pub(crate) const REQUESTED: u32 = NEGOTIATE_UNICODE
     | REQUEST_TARGET
-    | NEGOTIATE_SIGN
     | NEGOTIATE_NTLM
     | NEGOTIATE_ALWAYS_SIGN
     | NEGOTIATE_EXTENDED_SESSION_SECURITY
     | NEGOTIATE_VERSION
     | NEGOTIATE_128
-    | NEGOTIATE_KEY_EXCH
     | NEGOTIATE_56;
+
+/// What it asks for besides where messages are to be signed.
+pub(crate) const REQUESTED_FOR_INTEGRITY: u32 = NEGOTIATE_SIGN | NEGOTIATE_KEY_EXCH;
 
 /// Whether all of `wanted` are set.
 pub(crate) fn has(flags: u32, wanted: u32) -> bool {

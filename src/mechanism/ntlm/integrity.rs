@@ -11,7 +11,7 @@ use crate::mechanism::ntlm::flags::{
 use crate::mechanism::ntlm::rc4::Rc4;
 use crate::mechanism::{ErrorKind, MechanismError, MessageIntegrity};
 
-/// Which way signed messages go; the keys have it in their names.
+/// Which way signed messages go.
 #[derive(Clone, Copy)]
 pub(crate) enum Way {
     ClientToServer,
@@ -26,10 +26,17 @@ impl Way {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// What is hashed behind the session key for the key that signs, and for the one that seals (3.4.5.2, 3.4.5.3).
+    fn magic_constants(self) -> [&'static [u8]; 2] {
         match self {
-            Self::ClientToServer => "client-to-server",
-            Self::ServerToClient => "server-to-client",
+            Self::ClientToServer => [
+                b"session key to client-to-server signing key magic constant\0",
+                b"session key to client-to-server sealing key magic constant\0",
+            ],
+            Self::ServerToClient => [
+                b"session key to server-to-client signing key magic constant\0",
+                b"session key to server-to-client sealing key magic constant\0",
+            ],
         }
     }
 }
@@ -40,8 +47,12 @@ impl Way {
 /// on. SPNEGO resets the RC4 states, though not the numbers, after the signatures of its
 /// mechanism list (MS-SPNG 3.3.5.1). HTTP signs nothing after them, so there is no such reset here.
 pub(crate) struct Integrity {
-    sending: Direction,
-    receiving: Direction,
+    exported_session_key: Key,
+    key_exchanged: bool,
+    sends: Way,
+    /// Made for the first message: many logins sign nothing, and many servers neither.
+    sending: Option<Direction>,
+    receiving: Option<Direction>,
 }
 
 impl Integrity {
@@ -52,24 +63,41 @@ impl Integrity {
         if !has(flags, NEGOTIATE_SIGN | NEGOTIATE_EXTENDED_SESSION_SECURITY | NEGOTIATE_128) {
             return None;
         }
-        let direction = |way| Direction::new(way, exported_session_key, has(flags, NEGOTIATE_KEY_EXCH));
-        Some(Self { sending: direction(sends), receiving: direction(sends.opposite()) })
+        Some(Self {
+            exported_session_key: exported_session_key.clone(),
+            key_exchanged: has(flags, NEGOTIATE_KEY_EXCH),
+            sends,
+            sending: None,
+            receiving: None,
+        })
+    }
+
+    fn sending(&mut self) -> &mut Direction {
+        let way = self.sends;
+        self.sending
+            .get_or_insert_with(|| Direction::new(way, &self.exported_session_key, self.key_exchanged))
+    }
+
+    fn receiving(&mut self) -> &mut Direction {
+        let way = self.sends.opposite();
+        self.receiving
+            .get_or_insert_with(|| Direction::new(way, &self.exported_session_key, self.key_exchanged))
     }
 
     /// Encrypts a message, for the published vectors: HTTP never seals.
     #[cfg(test)]
     pub(super) fn seal(&mut self, message: &mut [u8]) {
-        self.sending.sealing.as_mut().expect("an exchanged key").apply(message);
+        self.sending().sealing.as_mut().expect("an exchanged key").apply(message);
     }
 }
 
 impl MessageIntegrity for Integrity {
     fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError> {
-        Ok(self.sending.sign(message).to_vec())
+        Ok(self.sending().sign(message).to_vec())
     }
 
     fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError> {
-        if same(&self.receiving.sign(message), mic) {
+        if same(&self.receiving().sign(message), mic) {
             return Ok(());
         }
         Err(MechanismError::new(ErrorKind::BadMic, "the peer's NTLM signature does not match"))
@@ -87,16 +115,16 @@ struct Direction {
 impl Direction {
     /// SIGNKEY and SEALKEY (3.4.5.2, 3.4.5.3) for one direction.
     fn new(way: Way, exported_session_key: &Key, key_exchanged: bool) -> Self {
-        let key = |purpose: &str| -> Key {
-            let constant = format!("session key to {} {purpose} key magic constant\0", way.name());
+        let key = |constant: &[u8]| -> Key {
             let mut hash = Md5::new();
             hash.update(exported_session_key.as_slice());
             hash.update(constant);
             Zeroizing::new(hash.finalize().into())
         };
+        let [signing, sealing] = way.magic_constants();
         Self {
-            signing_key: key("signing"),
-            sealing: key_exchanged.then(|| Rc4::new(&key("sealing"))),
+            signing_key: key(signing),
+            sealing: key_exchanged.then(|| Rc4::new(&key(sealing))),
             sequence_number: 0,
         }
     }

@@ -10,6 +10,10 @@
 //! the server sends its time, the three messages are tied together by a message integrity code
 //! (MIC). NTLM does not authenticate the server.
 //!
+//! Signatures of later messages, and the exchange of a session key for them, are asked for where
+//! [integrity](crate::mechanism::Initiate::integrity) is wanted, as SPNEGO does. NTLM by itself goes
+//! without, as that of Windows' own clients of HTTP and of browsers does. The MIC does not depend on it.
+//!
 //! # Names and passwords
 //!
 //! - `DOMAIN\user`: split at the first backslash.

@@ -28,6 +28,10 @@ impl<'a> Account<'a> {
 
 /// Refuses a text that is too long for a message.
 pub(super) fn check_length(what: &str, text: &str) -> Result<(), MechanismError> {
+    // UTF-16 never has more code units than UTF-8 has octets.
+    if text.len() <= LONGEST {
+        return Ok(());
+    }
     let length = text.encode_utf16().count();
     if length <= LONGEST {
         return Ok(());
@@ -40,10 +44,19 @@ pub(super) fn check_length(what: &str, text: &str) -> Result<(), MechanismError>
 
 /// A text in UTF-16LE, wiped when it is dropped: passwords go this way too.
 pub(crate) fn utf16(text: &str) -> Zeroizing<Vec<u8>> {
-    // UTF-16 never has more code units than UTF-8 has octets; so nothing is left behind by growing.
+    // With room for as many code units as UTF-8 has octets; so nothing is left behind by growing.
     let mut octets = Zeroizing::new(Vec::with_capacity(2 * text.len()));
-    text.encode_utf16().for_each(|unit| octets.extend_from_slice(&unit.to_le_bytes()));
+    push_utf16(&mut octets, text);
     octets
+}
+
+/// Appends a text in UTF-16LE.
+pub(crate) fn push_utf16(octets: &mut Vec<u8>, text: &str) {
+    octets.reserve(2 * text.len());
+    match text.is_ascii() {
+        true => text.bytes().for_each(|octet| octets.extend([octet, 0])),
+        false => octets.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
+    }
 }
 
 /// A user name in upper case, one UTF-16 code unit at a time; see the module's documentation for

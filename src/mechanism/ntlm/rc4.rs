@@ -13,10 +13,7 @@ pub(crate) struct Rc4 {
 impl Rc4 {
     /// Begins the key stream of a 128-bit key.
     pub(crate) fn new(key: &[u8; 16]) -> Self {
-        let mut state = Zeroizing::new([0; 256]);
-        for (place, number) in state.iter_mut().zip(0..=u8::MAX) {
-            *place = number;
-        }
+        let mut state = Zeroizing::new(std::array::from_fn::<_, 256, _>(|place| place as u8));
         let mut j = 0_u8;
         for i in 0..state.len() {
             j = j.wrapping_add(state[i]).wrapping_add(key[i % key.len()]);

@@ -5,17 +5,17 @@ use std::time::{Duration, SystemTime};
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
 use crate::mechanism::ntlm::authenticate::Authenticate;
+use crate::mechanism::ntlm::av_pairs;
 use crate::mechanism::ntlm::challenge::Challenge;
 use crate::mechanism::ntlm::crypto::{
-    channel_bindings_hash, client_challenge, exchange_key, lm_response, message_integrity_code, nt_proof,
-    response_key, session_base_key,
+    channel_bindings_hash, client_challenge, exchange_key, keyed, lm_response, message_integrity_code,
+    nt_proof, response_key, session_base_key,
 };
 use crate::mechanism::ntlm::flags::{
     NEGOTIATE_128, NEGOTIATE_EXTENDED_SESSION_SECURITY, NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN,
-    NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION, REQUESTED,
+    NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY,
 };
 use crate::mechanism::ntlm::integrity::{Integrity, Way};
-use crate::mechanism::ntlm::names::utf16;
 use crate::mechanism::ntlm::rc4::Rc4;
 use crate::mechanism::ntlm::vectors::Vectors;
 use crate::mechanism::ntlm::{Ntlm, message_type};
@@ -45,8 +45,9 @@ fn moment() -> Moment {
     Moment::new(SystemTime::UNIX_EPOCH - Duration::from_secs(11_644_473_600), octets)
 }
 
+/// With integrity, as the specification's examples and SPNEGO have it.
 fn arguments(username: &str, password: &str, target_name: &str) -> Initiate {
-    Initiate::new(target_name, Credentials::password(username, password))
+    Initiate::new(target_name, Credentials::password(username, password)).with_integrity(true)
 }
 
 /// The first step: the NEGOTIATE_MESSAGE and the context that waits for its answer.
@@ -89,7 +90,7 @@ fn challenge(flags: u32, target_info: &[u8]) -> Vec<u8> {
     message
 }
 
-const USUAL: u32 = REQUESTED | NEGOTIATE_TARGET_INFO;
+const USUAL: u32 = REQUESTED | REQUESTED_FOR_INTEGRITY | NEGOTIATE_TARGET_INFO;
 const TIMESTAMP_PAIR: &[u8] = &[7, 0, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8];
 const EOL_PAIR: &[u8] = &[0; 4];
 
@@ -98,6 +99,7 @@ fn computes_the_values_of_the_specification() {
     let v = specification();
     let key = response_key(v.text("common.user"), v.text("common.domain"), v.text("common.password"));
     assert_eq!(key.to_vec(), v.octets("v2.response-key"));
+    let key = keyed(&key);
 
     let (server, client) = (v.array("common.server-challenge"), v.array("common.client-challenge"));
     assert_eq!(lm_response(&key, server, client).to_vec(), v.octets("v2.lm-response"));
@@ -120,8 +122,13 @@ fn reads_the_challenge_of_the_specification() {
     assert_eq!(challenge.flags, 0xe28a_8233);
     assert_eq!(challenge.server_challenge, v.array("common.server-challenge"));
     let target_info = challenge.target_info.expect("two names");
-    assert_eq!(target_info.to_octets(), v.octets("v2.target-info"));
+    let names = [(2, &b"D\0o\0m\0a\0i\0n\0"[..]), (1, b"S\0e\0r\0v\0e\0r\0")];
+    assert_eq!(target_info.iter().collect::<Vec<_>>(), names);
     assert_eq!(target_info.timestamp(), None);
+    let mut written = Vec::new();
+    names.iter().for_each(|(id, name)| av_pairs::push(&mut written, *id, name));
+    av_pairs::push_end(&mut written);
+    assert_eq!(written, v.octets("v2.target-info"));
 }
 
 #[test]
@@ -131,11 +138,12 @@ fn writes_the_answer_of_the_specification_octet_for_octet() {
     let message = Authenticate {
         flags: 0xe288_8235,
         version: [5, 1, 0x28, 0x0a, 0, 0, 0, 15],
-        domain: &utf16(v.text("common.domain")),
-        user: &utf16(v.text("common.user")),
-        workstation: &utf16(v.text("common.workstation")),
-        lm_response: &v.octets("v2.lm-response"),
-        nt_response: &[v.octets("v2.nt-proof"), blob].concat(),
+        domain: v.text("common.domain"),
+        user: v.text("common.user"),
+        workstation: v.text("common.workstation"),
+        lm_response: v.array("v2.lm-response"),
+        nt_proof: v.array("v2.nt-proof"),
+        client_challenge: &blob,
         encrypted_session_key: &v.octets("v2.encrypted-session-key"),
     };
     assert_eq!(message.write(), v.octets("messages.authenticate"));
@@ -190,7 +198,7 @@ fn recomputes_the_proof_that_windows_sent() {
     assert_eq!(theirs.channel_bindings_hash(), Some(v.array("windows.bindings-hash")));
     assert_eq!(theirs.mic().map(|(mic, _)| mic), Some(v.array("windows.mic")));
 
-    let key = response_key(theirs.user(), theirs.domain(), text("password"));
+    let key = keyed(&response_key(theirs.user(), theirs.domain(), text("password")));
     let proof = nt_proof(&key, v.array("windows.server-challenge"), theirs.client_challenge());
     assert_eq!(theirs.nt_proof(), proof);
 
@@ -221,7 +229,7 @@ fn recomputes_what_gss_ntlmssp_sent() {
         assert_eq!(theirs.target_name().as_deref(), Some(text("spn")), "{case}");
 
         let server_challenge = Challenge::parse(&second).expect("recorded").server_challenge;
-        let key = response_key(theirs.user(), theirs.domain(), text("password"));
+        let key = keyed(&response_key(theirs.user(), theirs.domain(), text("password")));
         let proof = nt_proof(&key, server_challenge, theirs.client_challenge());
         assert_eq!(theirs.nt_proof(), proof, "{case}");
 
@@ -265,7 +273,7 @@ fn answers_the_challenges_of_gss_ntlmssp() {
 
         let message = ours.authenticate;
         let challenge = Challenge::parse(&second).expect("recorded");
-        let key = response_key(text("user"), text("domain"), text("password"));
+        let key = keyed(&response_key(text("user"), text("domain"), text("password")));
         let proof = nt_proof(&key, challenge.server_challenge, message.client_challenge());
         assert_eq!(message.nt_proof(), proof, "{case}");
         assert_eq!(message.lm_response(), [0; 24], "{case}");
@@ -291,6 +299,29 @@ fn begins_with_forty_octets_that_tell_no_names() {
     assert_eq!(token[12..16], 0xe208_8215_u32.to_le_bytes());
     assert_eq!(token[16..32], [0; 16]);
     assert_eq!(token[32..], [10, 0, 0, 0, 0, 0, 0, 15]);
+}
+
+#[test]
+fn asks_for_no_signatures_and_exchanges_no_key_where_nothing_is_to_be_signed() {
+    let ntlm = Ntlm::new();
+    let unsigned = || arguments("LAB\\carol", "carol-pw", "HTTP/mail.example").with_integrity(false);
+    // The first message of Windows' own clients of HTTP has 0xa208_8207: OEM strings besides.
+    assert_eq!(negotiate(&ntlm, unsigned()).0[12..16], 0xa208_8205_u32.to_le_bytes());
+
+    // Nor are they used where a server grants them unasked.
+    let challenge = challenge(USUAL, &[TIMESTAMP_PAIR, EOL_PAIR].concat());
+    let done = converse(&ntlm, unsigned(), &challenge).expect("done");
+    let message = done.authenticate;
+    assert_eq!(message.flags(), 0xa288_8205);
+    assert_eq!(message.encrypted_session_key(), b"");
+    assert!(done.established.integrity.is_none());
+
+    // The MIC's key is then the key exchange key (MS-NLMP 3.1.5.1.2).
+    let key = keyed(&response_key("carol", "LAB", "carol-pw"));
+    let proof = nt_proof(&key, [0x11; 8], message.client_challenge());
+    let (mic, without) = message.mic().expect("announced");
+    let messages = [&done.negotiate, &challenge, &without].map(Vec::as_slice);
+    assert_eq!(mic, message_integrity_code(&session_base_key(&key, &proof), messages));
 }
 
 #[test]
@@ -343,7 +374,7 @@ fn announces_no_mic_where_the_server_does_it_without_a_time() {
 
 #[test]
 fn answers_a_challenge_of_32_octets() {
-    let flags = (REQUESTED & !NEGOTIATE_VERSION).to_le_bytes();
+    let flags = (USUAL & !NEGOTIATE_VERSION & !NEGOTIATE_TARGET_INFO).to_le_bytes();
     let short = [b"NTLMSSP\0\x02\0\0\0\0\0\0\0\0\0\0\0", flags.as_slice(), &[0x11; 8]].concat();
     assert_eq!(short.len(), 32);
     let done =
@@ -352,7 +383,7 @@ fn answers_a_challenge_of_32_octets() {
     // 28 octets and the four reserved ones: a list of pairs that ends at once.
     assert_eq!(message.client_challenge().len(), 32);
     assert_eq!(message.client_challenge()[28..], [0; 4]);
-    let key = response_key("carol", "LAB", "pw");
+    let key = keyed(&response_key("carol", "LAB", "pw"));
     assert_eq!(message.nt_proof(), nt_proof(&key, [0x11; 8], message.client_challenge()));
     assert_eq!(message.lm_response(), lm_response(&key, [0x11; 8], [0xaa; 8]));
     assert!(message.mic().is_none());
@@ -477,7 +508,7 @@ fn wants_its_tokens_in_order() {
 
 #[test]
 fn a_signature_is_good_once_and_for_its_message() {
-    let flags = REQUESTED;
+    let flags = REQUESTED | REQUESTED_FOR_INTEGRITY;
     let side = |sends| Integrity::negotiated(flags, &[7; 16].into(), sends).expect("negotiated");
     let mic = side(Way::ClientToServer).mic(b"hello").expect("signs");
     let refused = |message: &[u8], mic: &[u8]| {

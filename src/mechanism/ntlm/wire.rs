@@ -98,32 +98,47 @@ pub(crate) struct Buffer<'a> {
 pub(crate) struct MessageWriter {
     octets: Vec<u8>,
     header: usize,
-    payload: Vec<u8>,
+    /// Where the header's next field goes.
+    next: usize,
 }
 
 impl MessageWriter {
-    /// Begins a message with a header of `header` octets.
-    pub(crate) fn new(kind: u32, header: usize) -> Self {
-        Self { octets: [SIGNATURE.as_slice(), &kind.to_le_bytes()].concat(), header, payload: Vec::new() }
+    /// Begins a message with a header of `header` octets, and with room for so much payload.
+    pub(crate) fn new(kind: u32, header: usize, payload: usize) -> Self {
+        let mut octets = Vec::with_capacity(header + payload);
+        octets.resize(header, 0);
+        let mut message = Self { octets, header, next: 0 };
+        message.octets(SIGNATURE).u32(kind);
+        message
     }
 
-    /// Appends octets to the header.
+    /// Writes octets to the header.
     pub(crate) fn octets(&mut self, octets: &[u8]) -> &mut Self {
-        self.octets.extend_from_slice(octets);
+        let place = self.next..self.next + octets.len();
+        debug_assert!(place.end <= self.header, "more fields than header");
+        self.next = place.end;
+        self.octets[place].copy_from_slice(octets);
         self
     }
 
-    /// Appends a number to the header.
+    /// Writes a number to the header.
     pub(crate) fn u32(&mut self, number: u32) -> &mut Self {
         self.octets(&number.to_le_bytes())
     }
 
     /// Appends a buffer to the payload and gives the field that points to it.
     pub(crate) fn place(&mut self, octets: &[u8]) -> [u8; 8] {
-        let length =
-            u16::try_from(octets.len()).expect("names and target information are capped").to_le_bytes();
-        let offset = u32::try_from(self.header + self.payload.len()).expect("a few buffers of 64 KiB");
-        self.payload.extend_from_slice(octets);
+        self.place_by(|payload| payload.extend_from_slice(octets))
+    }
+
+    /// The same for what `append` writes, in as many parts as it has.
+    pub(crate) fn place_by(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> [u8; 8] {
+        let start = self.octets.len();
+        append(&mut self.octets);
+        let length = u16::try_from(self.octets.len() - start)
+            .expect("names and target information are capped")
+            .to_le_bytes();
+        let offset = u32::try_from(start).expect("a few buffers of 64 KiB");
         let mut field = [0; 8];
         field[..2].copy_from_slice(&length);
         field[2..4].copy_from_slice(&length);
@@ -131,11 +146,8 @@ impl MessageWriter {
         field
     }
 
-    /// The whole message; what is missing of the header is filled with zeros.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        debug_assert!(self.octets.len() <= self.header, "more fields than header");
-        self.octets.resize(self.header, 0);
-        self.octets.append(&mut self.payload);
+    /// The whole message; what is missing of the header is zeros.
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.octets
     }
 }

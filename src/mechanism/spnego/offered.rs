@@ -28,7 +28,13 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn new(mut mechanisms: Vec<Arc<dyn Mechanism>>, arguments: Initiate, moment: Moment) -> Self {
+    pub(super) fn new(
+        mut mechanisms: Vec<Arc<dyn Mechanism>>,
+        mut arguments: Initiate,
+        moment: Moment,
+    ) -> Self {
+        // The list has an integrity code.
+        arguments.integrity = true;
         if arguments.mutual_authentication == MutualAuthentication::Required {
             mechanisms.retain(|mechanism| mechanism.authenticates_peer());
         }
@@ -42,8 +48,9 @@ impl Start {
     }
 
     /// Offers the mechanisms from `first` on, with that one's first token.
-    fn offer(mut self, first: usize, step: Step) -> Step {
-        let mechanisms = self.mechanisms.split_off(first);
+    fn offer(self, first: usize, step: Step) -> Step {
+        let mut mechanisms = self.mechanisms;
+        mechanisms.drain(..first);
         let mech_types = token::mech_type_list(mechanisms.iter().map(|mechanism| mechanism.oid()));
         let (mech_token, optimistic, expects, proves) = match step {
             Step::Continue { token, context, expects, proves } => {
@@ -83,7 +90,7 @@ impl SecurityContext for Start {
         let mut kind = None;
         let mut failures = Vec::new();
         for (index, mechanism) in self.mechanisms.iter().enumerate() {
-            let moment = moment_for(&self.moment, index);
+            let moment = moment_for(&self.moment, index, self.mechanisms.len());
             match mechanism.initiate(self.arguments.clone(), moment).step(None) {
                 Ok(step) => return Ok(self.offer(index, step)),
                 Err(error) if matches!(error.kind(), ErrorKind::WrongPassword | ErrorKind::AccountLocked) => {
@@ -181,7 +188,8 @@ impl Offered {
             return Err(defective("the server sent a token of a mechanism that has not begun"));
         }
         let mechanism = &self.mechanisms[chosen];
-        let moment = moment_for(&self.moment, self.before + chosen);
+        let of = self.before + self.mechanisms.len();
+        let moment = moment_for(&self.moment, self.before + chosen, of);
         let step = mechanism.initiate(self.arguments, moment).step(None)?;
         Negotiated::new(Choice::Other, mechanism.name(), self.mech_types).advance(step, answer)
     }
@@ -217,9 +225,12 @@ impl Offered {
     }
 }
 
-/// The moment for the mechanism at this place of the whole list: the caller's, with entropy of its
-/// own, so that no two contexts share any.
-fn moment_for(moment: &Moment, index: usize) -> Moment {
+/// The moment for the mechanism at this place of the whole list of so many: the caller's, with entropy of its
+/// own where there are others, so that no two contexts share any.
+fn moment_for(moment: &Moment, index: usize, of: usize) -> Moment {
+    if of == 1 {
+        return Moment::new(moment.now, *moment.entropy.octets());
+    }
     let mut octets = [0; 32];
     for (half, out) in octets.chunks_mut(16).enumerate() {
         // HMAC is a pseudorandom function with MD5, too, and MD5 is at hand for NTLM.

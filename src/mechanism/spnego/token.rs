@@ -1,6 +1,6 @@
 //! The two negotiation tokens (RFC 4178, section 4.2).
 
-use crate::der::{self, Malformed, Reader};
+use crate::der::{self, Malformed, Reader, Writer};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{ErrorKind, MechanismError};
 
@@ -19,8 +19,9 @@ pub(crate) enum NegState {
 
 /// `MechTypeList ::= SEQUENCE OF MechType`, the octets that mechListMIC covers.
 pub(crate) fn mech_type_list<'a>(oids: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
-    let types: Vec<u8> = oids.flat_map(|oid| der::encode(der::OBJECT_IDENTIFIER, &[oid])).collect();
-    der::encode(der::SEQUENCE, &[&types])
+    let mut list = Writer::with_room(0);
+    list.within(der::SEQUENCE, |types| oids.for_each(|oid| types.value(der::OBJECT_IDENTIFIER, oid)));
+    list.finish()
 }
 
 /// A NegTokenInit with the mechanisms' list and the optimistic token of its first one, in the
@@ -34,13 +35,17 @@ pub(crate) fn mech_type_list<'a>(oids: impl Iterator<Item = &'a [u8]>) -> Vec<u8
 ///     mechListMIC [3] OCTET STRING OPTIONAL, ... }
 /// ```
 pub(crate) fn neg_token_init(mech_type_list: &[u8], mech_token: Option<&[u8]>) -> Vec<u8> {
-    let mech_types = der::encode(der::context(0), &[mech_type_list]);
-    let mech_token = mech_token.map_or_else(Vec::new, |token| octet_string(2, token));
-    let sequence = der::encode(der::SEQUENCE, &[&mech_types, &mech_token]);
-    der::encode(
-        der::APPLICATION_0,
-        &[&der::encode(der::OBJECT_IDENTIFIER, &[oid::SPNEGO]), &der::encode(der::context(0), &[&sequence])],
-    )
+    let mut token = Writer::with_room(mech_type_list.len() + mech_token.map_or(0, <[u8]>::len));
+    token.within(der::APPLICATION_0, |frame| {
+        frame.value(der::OBJECT_IDENTIFIER, oid::SPNEGO);
+        frame.within(der::context(0), |choice| {
+            choice.within(der::SEQUENCE, |fields| {
+                fields.within(der::context(0), |field| field.encoded(mech_type_list));
+                octet_string(fields, 2, mech_token);
+            });
+        });
+    });
+    token.finish()
 }
 
 /// The mechanism whose token this is, where GSS-API's frame is around it (RFC 2743, section 3.1).
@@ -114,17 +119,21 @@ impl<'a> NegTokenResp<'a> {
 
     /// The token's octets.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let state = self.state.map_or_else(Vec::new, |state| {
-            der::encode(der::context(0), &[&der::encode(der::ENUMERATED, &[&[state as u8]])])
+        let contents = [self.supported_mech, self.response_token, self.mech_list_mic];
+        let mut token = Writer::with_room(contents.into_iter().flatten().map(<[u8]>::len).sum());
+        token.within(der::context(1), |choice| {
+            choice.within(der::SEQUENCE, |fields| {
+                if let Some(state) = self.state {
+                    fields.within(der::context(0), |field| field.value(der::ENUMERATED, &[state as u8]));
+                }
+                if let Some(oid) = self.supported_mech {
+                    fields.within(der::context(1), |field| field.value(der::OBJECT_IDENTIFIER, oid));
+                }
+                octet_string(fields, 2, self.response_token);
+                octet_string(fields, 3, self.mech_list_mic);
+            });
         });
-        let supported_mech = self.supported_mech.map_or_else(Vec::new, |oid| {
-            der::encode(der::context(1), &[&der::encode(der::OBJECT_IDENTIFIER, &[oid])])
-        });
-        let response_token = self.response_token.map_or_else(Vec::new, |token| octet_string(2, token));
-        let mech_list_mic = self.mech_list_mic.map_or_else(Vec::new, |mic| octet_string(3, mic));
-        let sequence =
-            der::encode(der::SEQUENCE, &[&state, &supported_mech, &response_token, &mech_list_mic]);
-        der::encode(der::context(1), &[&sequence])
+        token.finish()
     }
 }
 
@@ -150,6 +159,8 @@ fn read_state(field: Reader<'_>) -> Result<NegState, Malformed> {
     }
 }
 
-fn octet_string(number: u8, octets: &[u8]) -> Vec<u8> {
-    der::encode(der::context(number), &[&der::encode(der::OCTET_STRING, &[octets])])
+fn octet_string(fields: &mut Writer, number: u8, octets: Option<&[u8]>) {
+    if let Some(octets) = octets {
+        fields.within(der::context(number), |field| field.value(der::OCTET_STRING, octets));
+    }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::channel_bindings::ChannelBindings;
-use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
+use crate::mechanism::ntlm::av_pairs;
 use crate::mechanism::ntlm::crypto::{
-    Key, exchange_key, message_integrity_code, nt_proof, response_key, same, session_base_key,
+    Key, exchange_key, keyed, message_integrity_code, nt_proof, response_key, same, session_base_key,
 };
 use crate::mechanism::ntlm::filetime::filetime;
 use crate::mechanism::ntlm::flags::{
-    NEGOTIATE_KEY_EXCH, NEGOTIATE_TARGET_INFO, NEGOTIATE_VERSION, REQUESTED, has,
+    NEGOTIATE_KEY_EXCH, NEGOTIATE_TARGET_INFO, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
 use crate::mechanism::ntlm::integrity::{Integrity, Way};
 use crate::mechanism::ntlm::message_type;
@@ -129,7 +129,7 @@ impl NtlmAcceptor {
     fn challenge(&mut self, negotiate: &[u8]) -> Result<Vec<u8>, String> {
         let message = Message::parse(negotiate, 1, 16).map_err(|e| e.to_string())?;
         let asked = message.u32(12, "flags").map_err(|e| e.to_string())?;
-        let granted = asked & REQUESTED & !self.withheld;
+        let granted = asked & (REQUESTED | REQUESTED_FOR_INTEGRITY) & !self.withheld;
         let challenge = self.challenge_message(granted);
         self.challenged = Some(Challenged { negotiate: negotiate.to_vec(), challenge: challenge.clone() });
         Ok(challenge)
@@ -138,14 +138,14 @@ impl NtlmAcceptor {
     /// CHALLENGE_MESSAGE (2.2.1.2).
     fn challenge_message(&self, granted: u32) -> Vec<u8> {
         if self.form == ChallengeForm::Short {
-            let mut message = MessageWriter::new(2, 32);
+            let mut message = MessageWriter::new(2, 32, 0);
             message.octets(&[0; 8]).u32(granted & !NEGOTIATE_VERSION).octets(&self.challenge);
             return message.finish();
         }
-        let mut message = MessageWriter::new(2, 56);
+        let mut message = MessageWriter::new(2, 56, 0);
         let target_name = message.place(&utf16(&self.server));
         let (flags, target_info) = match self.target_info() {
-            Some(pairs) => (granted | NEGOTIATE_TARGET_INFO, message.place(&pairs.to_octets())),
+            Some(pairs) => (granted | NEGOTIATE_TARGET_INFO, message.place(&pairs)),
             None => (granted, message.place(&[])),
         };
         message
@@ -158,18 +158,19 @@ impl NtlmAcceptor {
         message.finish()
     }
 
-    fn target_info(&self) -> Option<AvPairs<'static>> {
-        let mut pairs = AvPairs::default();
-        pairs.set(NETBIOS_DOMAIN_NAME, utf16(&self.domain).to_vec());
-        pairs.set(NETBIOS_COMPUTER_NAME, utf16(&self.server).to_vec());
+    fn target_info(&self) -> Option<Vec<u8>> {
+        let mut pairs = Vec::new();
+        av_pairs::push(&mut pairs, NETBIOS_DOMAIN_NAME, &utf16(&self.domain));
+        av_pairs::push(&mut pairs, NETBIOS_COMPUTER_NAME, &utf16(&self.server));
         match self.form {
             ChallengeForm::WithTimestamp => {
-                pairs.set(av_pairs::TIMESTAMP, filetime(self.now).to_vec());
-                Some(pairs)
+                av_pairs::push(&mut pairs, av_pairs::TIMESTAMP, &filetime(self.now));
             }
-            ChallengeForm::WithoutTimestamp => Some(pairs),
-            ChallengeForm::WithoutTargetInfo | ChallengeForm::Short => None,
+            ChallengeForm::WithoutTimestamp => {}
+            ChallengeForm::WithoutTargetInfo | ChallengeForm::Short => return None,
         }
+        av_pairs::push_end(&mut pairs);
+        Some(pairs)
     }
 
     /// Verifies an AUTHENTICATE_MESSAGE (3.2.5.1.2); gives the name and the integrity.
@@ -182,7 +183,7 @@ impl NtlmAcceptor {
         let Some(password) = self.users.password(message.domain(), message.user()) else {
             return Err(format!("there is no account {name:?}"));
         };
-        let response_key = response_key(message.user(), message.domain(), password);
+        let response_key = keyed(&response_key(message.user(), message.domain(), password));
         let expected = nt_proof(&response_key, self.challenge, message.client_challenge());
         if !same(&expected, message.nt_proof()) {
             return Err(format!("NTProofStr of {name:?} does not match: the password is wrong"));

@@ -34,7 +34,6 @@ pub struct AuthenticateMessage {
     lm_response: Vec<u8>,
     nt_response: Vec<u8>,
     encrypted_session_key: Vec<u8>,
-    av_pairs: AvPairs<'static>,
 }
 
 impl AuthenticateMessage {
@@ -65,6 +64,7 @@ impl AuthenticateMessage {
                 .defective(format!("an NT response of {} octets is not NTLMv2", nt_response.octets.len())));
         };
         let offset = nt_response.offset + NT_PROOF + FIXED_CLIENT_CHALLENGE;
+        AvPairs::parse(&message, Buffer { octets: pairs, offset })?;
         Ok(Self {
             octets: octets.to_vec(),
             payload,
@@ -75,7 +75,6 @@ impl AuthenticateMessage {
             lm_response: lm_response.octets.to_vec(),
             nt_response: nt_response.octets.to_vec(),
             encrypted_session_key: encrypted_session_key.octets.to_vec(),
-            av_pairs: AvPairs::parse(&message, Buffer { octets: pairs, offset })?.to_owned(),
         })
     }
 
@@ -119,19 +118,23 @@ impl AuthenticateMessage {
         &self.encrypted_session_key
     }
 
+    fn av_pairs(&self) -> AvPairs<'_> {
+        AvPairs::checked(&self.nt_response[NT_PROOF + FIXED_CLIENT_CHALLENGE..])
+    }
+
     /// The bits of `MsvAvFlags`; `0x2` announces a MIC.
     pub fn av_flags(&self) -> u32 {
-        self.av_pairs.flags()
+        self.av_pairs().flags()
     }
 
     /// The service principal name in `MsvAvTargetName`.
     pub fn target_name(&self) -> Option<String> {
-        self.av_pairs.value(av_pairs::TARGET_NAME).and_then(decode_utf16)
+        self.av_pairs().value(av_pairs::TARGET_NAME).and_then(decode_utf16)
     }
 
     /// `MsvAvChannelBindings`: the MD5 hash of the bindings, or zeros.
     pub fn channel_bindings_hash(&self) -> Option<[u8; 16]> {
-        self.av_pairs.value(av_pairs::CHANNEL_BINDINGS)?.try_into().ok()
+        self.av_pairs().value(av_pairs::CHANNEL_BINDINGS)?.try_into().ok()
     }
 
     /// The same, and whether it is there and says anything.

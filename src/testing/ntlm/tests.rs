@@ -32,11 +32,12 @@ struct Client {
     password: &'static str,
     bindings: Option<ChannelBindings>,
     absent: AbsentChannelBindings,
+    integrity: bool,
 }
 
 impl Client {
     fn new(username: &'static str, password: &'static str) -> Self {
-        Self { username, password, bindings: None, absent: AbsentChannelBindings::LeftOut }
+        Self { username, password, bindings: None, absent: AbsentChannelBindings::LeftOut, integrity: true }
     }
 
     /// Steps through a login; `on_the_way` may tamper with the AUTHENTICATE_MESSAGE.
@@ -48,7 +49,8 @@ impl Client {
         let credentials = Credentials::password(self.username, self.password);
         let arguments = Initiate::new("HTTP/mail.example", credentials)
             .with_channel_bindings(self.bindings.clone())
-            .with_absent_channel_bindings(self.absent);
+            .with_absent_channel_bindings(self.absent)
+            .with_integrity(self.integrity);
         let context = Ntlm::new().initiate(arguments, Moment::new(SystemTime::UNIX_EPOCH, [7; 32]));
         let Ok(Step::Continue { token, context, .. }) = context.step(None) else { panic!("a first message") };
         let Accept::Continue(challenge) = server.step(&token) else { panic!("a challenge") };
@@ -78,6 +80,12 @@ fn client_and_acceptor_agree_in_every_form_of_challenge() {
                 ("jürgen", "Pässwörd ☃", "jürgen"),
                 ("erin@lab.test", "", "erin@lab.test"),
             ] {
+                let mut unsigned = Client::new(name, password);
+                unsigned.integrity = false;
+                let (accepted, ours) = unsigned.log_in(&mut acceptor().challenge_form(form), |_| {});
+                assert!(matches!(accepted, Accept::Accepted { integrity: None, .. }), "{name} {form:?}");
+                assert!(ours.is_none(), "it was not asked for");
+
                 let mut server = acceptor().challenge_form(form).withhold(withheld);
                 let (accepted, ours) = Client::new(name, password).log_in(&mut server, |_| {});
                 let Accept::Accepted { user: found, token: None, integrity } = accepted else {
