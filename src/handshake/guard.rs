@@ -3,7 +3,7 @@
 //! What may be tried is [`verdicts`](crate::handshake::verdicts)' to say; here requests wait for it,
 //! and a login that is given up ends.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -84,7 +84,7 @@ impl Guard {
     /// What a connection has served since it was logged in is to be noted.
     pub(super) fn serves(&self, credentials: &Credentials, space: &ProtectionSpace) -> Served {
         let (guard, credentials, space) = (self.clone(), credentials.clone(), space.clone());
-        Served { guard, credentials, space, latest: [None; Served::MAX], count: 0 }
+        Served { guard, credentials, space, latest: VecDeque::new() }
     }
 
     /// Whether a request for this was ever challenged in the space.
@@ -133,8 +133,7 @@ pub(super) struct Served {
     guard: Guard,
     credentials: Credentials,
     space: ProtectionSpace,
-    latest: [Option<Target>; Self::MAX],
-    count: usize,
+    latest: VecDeque<Target>,
 }
 
 impl Served {
@@ -142,22 +141,26 @@ impl Served {
 
     #[inline]
     pub(super) fn note(&mut self, target: Target) {
-        if self.latest[self.count % Self::MAX] != Some(target) {
-            self.count = self.count.wrapping_add(1);
-            self.latest[self.count % Self::MAX] = Some(target);
+        if self.latest.back() == Some(&target) {
+            return;
         }
+        if self.latest.len() == Self::MAX {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(target);
     }
 
     /// The last one was not.
     pub(super) fn take_back(&mut self, target: Target) {
-        let last = &mut self.latest[self.count % Self::MAX];
-        *last = last.filter(|last| *last != target);
+        if self.latest.back() == Some(&target) {
+            self.latest.pop_back();
+        }
     }
 }
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let targets = self.latest.iter().flatten().copied();
+        let targets = self.latest.iter().copied();
         self.guard.lock().verdicts.note_served(&self.credentials, &self.space, targets);
     }
 }

@@ -13,6 +13,7 @@ mod evidence;
 mod model;
 mod pause;
 mod record;
+mod slots;
 mod table;
 mod targets;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::slots::Slots;
 use super::{Account, Space};
 use crate::credentials::Credentials;
 use crate::protection_space::{Challenger, Origin, ProtectionSpace};
@@ -14,25 +15,34 @@ pub(super) const MAX_OCTETS_OF_ORIGIN: usize = 64 * 1024;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    accounts: HashMap<Credentials, Holding>,
+    accounts: Slots<Holding>,
+    by_credentials: HashMap<Credentials, usize>,
+    spaces: Slots<Entry>,
+    /// Which space was looked at last: as a rule it is the next one, too.
+    latest: usize,
     origins: HashMap<(Challenger, Origin), OfOrigin>,
     /// All spaces, the least recently used first.
     queues: Queues,
     octets: usize,
-    spaces: usize,
     uses: u64,
 }
 
-/// An account, and its spaces.
+/// An account, and where its spaces are.
 #[derive(Clone, Debug, Default)]
 struct Holding {
     account: Account,
-    spaces: HashMap<ProtectionSpace, Entry>,
+    spaces: HashMap<ProtectionSpace, usize>,
 }
 
-#[derive(Clone, Debug, Default)]
+/// What is kept of an account in a space.
+#[derive(Clone, Debug)]
 struct Entry {
+    credentials: Credentials,
+    key: ProtectionSpace,
+    /// Where the account is.
+    account: usize,
     space: Space,
+    /// The number of its last use, which no other space has.
     used: u64,
     octets: usize,
     worth: Worth,
@@ -53,11 +63,16 @@ enum Worth {
     Much,
 }
 
-type Key = (Credentials, ProtectionSpace);
+/// Where a space was at one of its uses.
+#[derive(Clone, Copy, Debug)]
+struct Use {
+    at: usize,
+    number: u64,
+}
 
 /// Spaces by when they were used. Each use adds an entry, and those before it hold no longer.
 #[derive(Clone, Debug, Default)]
-struct Queues([VecDeque<(Key, u64)>; 2]);
+struct Queues([VecDeque<Use>; 2]);
 
 impl Table {
     /// What is kept of these credentials, and of them in this space; made where there is nothing. What
@@ -68,47 +83,66 @@ impl Table {
         space: &ProtectionSpace,
         act: impl FnOnce(&mut Account, &mut Space) -> T,
     ) -> T {
-        if !self.accounts.contains_key(credentials) {
-            self.accounts.insert(credentials.clone(), Holding::default());
-        }
-        let holding = self.accounts.get_mut(credentials).expect("it was just put there");
-        if !holding.spaces.contains_key(space) {
-            holding.spaces.insert(space.clone(), Entry::default());
-            self.spaces += 1;
-            let of_origin = self.origins.entry((space.challenger, space.origin.clone())).or_default();
-            of_origin.spaces += 1;
-        }
-        let entry = holding.spaces.get_mut(space).expect("it was just put there");
-        let result = act(&mut holding.account, &mut entry.space);
+        let at = self.find(credentials, space).unwrap_or_else(|| self.add(credentials, space));
+        self.latest = at;
+        // Among those used last, another use changes nothing.
+        let recent = (self.spaces.len() / 4) as u64;
+        let entry = &mut self.spaces[at];
+        let result = act(&mut self.accounts[entry.account].account, &mut entry.space);
 
-        let octets = octets(credentials, space, &entry.space);
+        let octets = entry.count();
         let worth = match entry.space.is_worth_keeping() {
             true => Worth::Much,
             false => Worth::Little,
         };
         let was = std::mem::replace(&mut entry.octets, octets);
         self.octets = self.octets - was + octets;
-        // Among those used last, another use changes nothing.
-        let is_recent = entry.used > 0 && self.uses - entry.used <= (self.spaces / 4) as u64;
+        let is_recent = entry.used > 0 && self.uses - entry.used <= recent;
         if was == octets && worth == entry.worth && is_recent {
             return result;
         }
         self.uses += 1;
         (entry.used, entry.worth) = (self.uses, worth);
-        let (key, origin) = ((credentials.clone(), space.clone()), (space.challenger, space.origin.clone()));
+        let (used, origin) = (Use { at, number: self.uses }, (space.challenger, space.origin.clone()));
         let of_origin = self.origins.get_mut(&origin).expect("each space has its origin");
         of_origin.octets = of_origin.octets - was + octets;
-        of_origin.queues.push(worth, key.clone(), self.uses);
-        self.queues.push(worth, key, self.uses);
+        of_origin.queues.push(worth, used);
+        self.queues.push(worth, used);
         self.make_room(&origin);
         result
     }
 
+    fn find(&self, credentials: &Credentials, space: &ProtectionSpace) -> Option<usize> {
+        let latest = self.spaces.get(self.latest);
+        if latest.is_some_and(|latest| latest.credentials == *credentials && latest.key == *space) {
+            return Some(self.latest);
+        }
+        let account = self.by_credentials.get(credentials)?;
+        self.accounts[*account].spaces.get(space).copied()
+    }
+
+    fn add(&mut self, credentials: &Credentials, space: &ProtectionSpace) -> usize {
+        let account = self.by_credentials.entry(credentials.clone());
+        let account = *account.or_insert_with(|| self.accounts.insert(Holding::default()));
+        let at = self.spaces.insert(Entry {
+            credentials: credentials.clone(),
+            key: space.clone(),
+            account,
+            space: Space::default(),
+            used: 0,
+            octets: 0,
+            worth: Worth::default(),
+        });
+        self.accounts[account].spaces.insert(space.clone(), at);
+        self.origins.entry((space.challenger, space.origin.clone())).or_default().spaces += 1;
+        at
+    }
+
     /// Changes all spaces of these credentials.
     pub(super) fn for_each_space(&mut self, credentials: &Credentials, mut act: impl FnMut(&mut Space)) {
-        let holding = self.accounts.get_mut(credentials);
-        for entry in holding.into_iter().flat_map(|holding| holding.spaces.values_mut()) {
-            act(&mut entry.space);
+        let Some(account) = self.by_credentials.get(credentials) else { return };
+        for at in self.accounts[*account].spaces.values() {
+            act(&mut self.spaces[*at].space);
         }
     }
 
@@ -118,41 +152,37 @@ impl Table {
         mut act_on_account: impl FnMut(&mut Account),
         mut act_on_space: impl FnMut(&mut Space),
     ) {
-        for holding in self.accounts.values_mut() {
-            act_on_account(&mut holding.account);
-            for entry in holding.spaces.values_mut() {
-                act_on_space(&mut entry.space);
-            }
-        }
+        self.accounts.iter_mut().for_each(|holding| act_on_account(&mut holding.account));
+        self.spaces.iter_mut().for_each(|entry| act_on_space(&mut entry.space));
     }
 
     /// Drops what is least worth keeping: of an origin that may have too much, and of all.
     fn make_room(&mut self, origin: &(Challenger, Origin)) {
         while let Some(of_origin) = self.origins.get_mut(origin) {
-            let spaces = of_origin.spaces;
-            of_origin.queues.tidy(spaces, |key, used| holds(&self.accounts, key, used));
+            of_origin.queues.tidy(of_origin.spaces, &self.spaces);
             if of_origin.octets <= MAX_OCTETS_OF_ORIGIN {
                 break;
             }
-            let Some(key) = of_origin.queues.pop(|key, used| holds(&self.accounts, key, used)) else { break };
-            self.remove(&key);
+            let Some(at) = of_origin.queues.pop(&self.spaces) else { break };
+            self.remove(at);
         }
-        self.queues.tidy(self.spaces, |key, used| holds(&self.accounts, key, used));
+        self.queues.tidy(self.spaces.len(), &self.spaces);
         while self.octets > MAX_OCTETS {
-            let Some(key) = self.queues.pop(|key, used| holds(&self.accounts, key, used)) else { break };
-            self.remove(&key);
+            let Some(at) = self.queues.pop(&self.spaces) else { break };
+            self.remove(at);
         }
     }
 
-    fn remove(&mut self, (credentials, space): &Key) {
-        let Some(holding) = self.accounts.get_mut(credentials) else { return };
-        let Some(entry) = holding.spaces.remove(space) else { return };
+    fn remove(&mut self, at: usize) {
+        let Some(entry) = self.spaces.remove(at) else { return };
+        let holding = &mut self.accounts[entry.account];
+        holding.spaces.remove(&entry.key);
         if holding.spaces.is_empty() {
-            self.accounts.remove(credentials);
+            self.accounts.remove(entry.account);
+            self.by_credentials.remove(&entry.credentials);
         }
         self.octets -= entry.octets;
-        self.spaces -= 1;
-        let origin = (space.challenger, space.origin.clone());
+        let origin = (entry.key.challenger, entry.key.origin);
         let of_origin = self.origins.get_mut(&origin).expect("each space has its origin");
         of_origin.octets -= entry.octets;
         of_origin.spaces -= 1;
@@ -168,27 +198,28 @@ impl Table {
 
     #[cfg(test)]
     pub(super) fn queued(&self) -> (usize, usize) {
-        (self.spaces, self.queues.0.iter().map(VecDeque::len).sum())
+        (self.spaces.len(), self.queues.0.iter().map(VecDeque::len).sum())
     }
 }
 
-/// Whether an entry of a queue is its space's last use.
-fn holds(accounts: &HashMap<Credentials, Holding>, (credentials, space): &Key, used: u64) -> bool {
-    let entry = accounts.get(credentials).and_then(|holding| holding.spaces.get(space));
-    entry.is_some_and(|entry| entry.used == used)
+impl Use {
+    /// Whether it is its space's last. Another one that has got its place since has a number of its own.
+    fn holds(self, spaces: &Slots<Entry>) -> bool {
+        spaces.get(self.at).is_some_and(|entry| entry.used == self.number)
+    }
 }
 
 impl Queues {
-    fn push(&mut self, worth: Worth, key: Key, used: u64) {
-        self.0[worth as usize].push_back((key, used));
+    fn push(&mut self, worth: Worth, used: Use) {
+        self.0[worth as usize].push_back(used);
     }
 
-    /// The least recently used, of little worth first.
-    fn pop(&mut self, holds: impl Fn(&Key, u64) -> bool) -> Option<Key> {
+    /// Where the least recently used is, of little worth first.
+    fn pop(&mut self, spaces: &Slots<Entry>) -> Option<usize> {
         self.0.iter_mut().find_map(|queue| {
-            while let Some((key, used)) = queue.pop_front() {
-                if holds(&key, used) {
-                    return Some(key);
+            while let Some(used) = queue.pop_front() {
+                if used.holds(spaces) {
+                    return Some(used.at);
                 }
             }
             None
@@ -196,10 +227,10 @@ impl Queues {
     }
 
     /// Drops entries that hold no longer once they are the larger part.
-    fn tidy(&mut self, spaces: usize, holds: impl Fn(&Key, u64) -> bool) {
-        if self.0.iter().map(VecDeque::len).sum::<usize>() > 2 * spaces + 16 {
+    fn tidy(&mut self, count: usize, spaces: &Slots<Entry>) {
+        if self.0.iter().map(VecDeque::len).sum::<usize>() > 2 * count + 16 {
             for queue in &mut self.0 {
-                queue.retain(|(key, used)| holds(key, *used));
+                queue.retain(|used| used.holds(spaces));
             }
         }
     }
@@ -211,17 +242,20 @@ impl Space {
     }
 }
 
-/// About how much memory a space takes, with its share of the tables around it.
-fn octets(credentials: &Credentials, key: &ProtectionSpace, space: &Space) -> usize {
-    let secret =
-        credentials.as_password().map(|(username, password)| username.len() + password.expose().len());
-    let token = credentials.as_bearer_token().map(|token| token.expose().len());
-    let texts = key.origin.host().len() + key.realm.as_ref().map_or(0, |realm| realm.len());
-    size_of::<Entry>()
-        + size_of::<Holding>()
-        + 7 * size_of::<(Key, u64)>()
-        + texts
-        + secret.or(token).unwrap_or_default()
-        + space.accepted.octets()
-        + space.challenged.octets()
+impl Entry {
+    /// About how much memory it takes, with its share of the tables around it.
+    fn count(&self) -> usize {
+        let secret = self.credentials.as_password();
+        let secret = secret.map(|(username, password)| username.len() + password.expose().len());
+        let token = self.credentials.as_bearer_token().map(|token| token.expose().len());
+        let texts = self.key.origin.host().len() + self.key.realm.as_ref().map_or(0, |realm| realm.len());
+        size_of::<Self>()
+            + size_of::<Holding>()
+            + 4 * size_of::<(Credentials, ProtectionSpace, usize)>()
+            + 6 * size_of::<Use>()
+            + texts
+            + secret.or(token).unwrap_or_default()
+            + self.space.accepted.octets()
+            + self.space.challenged.octets()
+    }
 }

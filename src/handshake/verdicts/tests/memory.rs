@@ -128,3 +128,27 @@ fn many_paths_take_no_more_than_a_share() {
     assert!(requests.verdicts.table.octets() < MAX_OCTETS_OF_ORIGIN / 2);
     assert_eq!(requests.end(ORIGIN, "/9900", Evidence::Refused), Verdict::Refused);
 }
+
+#[test]
+fn a_place_that_another_space_has_got_tells_nothing_of_the_one_before() {
+    let mut table = Requests::new().verdicts.table;
+    let users: Vec<_> = (0..7).map(|number| Credentials::password(format!("user{number}"), "pw")).collect();
+    let realms: Vec<_> = (0..13).map(|number| realm(number, 1000)).collect();
+    let (mut made, mut random) = (0, 1_u64);
+    for _ in 0..20_000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let number = (random >> 33) as usize;
+        let (user, realm) = (number % users.len(), number / 8 % realms.len());
+        let own = Target::of(&Method::GET, &format!("/{user}/{realm}"));
+        table.with(&users[user], &realms[realm], |account, space| {
+            assert!([0, user as u32].contains(&account.unproven_out), "another's account");
+            account.unproven_out = user as u32;
+            let is_new = space.challenged.octets() == 0;
+            assert!(is_new || space.challenged.contains(own), "another space");
+            space.challenged.note(own);
+            made += usize::from(is_new);
+        });
+        assert!(table.octets() <= MAX_OCTETS_OF_ORIGIN);
+    }
+    assert!((1000..19_000).contains(&made), "{made} were made: some are kept, some go");
+}

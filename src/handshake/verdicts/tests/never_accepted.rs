@@ -139,7 +139,7 @@ fn the_first_proof_turns_a_refusal_into_a_weak_one_of_its_space() {
     assert_eq!(requests.told(ORIGIN, "/"), Go);
     requests.end(ORIGIN, "/", Evidence::Refused);
     assert_eq!(requests.told(ORIGIN, "/"), Paused(PauseCause::RefusedElsewhere, 60));
-    // Of that space alone.
+    // Only of that space.
     assert_eq!(requests.told(OTHER, "/"), Go);
 }
 
