@@ -4,9 +4,11 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
+use crate::challenge::is_tchar;
 use crate::credentials::{InvalidToken, Secret};
 
 /// An outgoing field value: a scheme name and what follows it.
@@ -22,11 +24,12 @@ pub struct Authorization {
 impl Authorization {
     /// `scheme` followed by `token` as token68, base64 with padding (RFC 9110, section 11.2).
     pub fn token68(scheme: &'static str, token: &[u8]) -> Self {
-        let mut text = Zeroizing::new(String::with_capacity(scheme.len() + 1 + token.len() * 4 / 3 + 4));
-        text.push_str(scheme);
-        text.push(' ');
-        BASE64_STANDARD.encode_string(token, &mut text);
-        let mut value = HeaderValue::from_str(&text).expect("a scheme name and base64 are visible ASCII");
+        let mut text = vec![b' '; scheme.len() + 1 + token.len().div_ceil(3) * 4];
+        let (name, base64) = text.split_at_mut(scheme.len());
+        name.copy_from_slice(scheme.as_bytes());
+        BASE64_STANDARD.encode_slice(token, &mut base64[1..]).expect("three octets make four");
+        let value = HeaderValue::from_maybe_shared(Bytes::from(text));
+        let mut value = value.expect("a scheme name and base64 are visible ASCII");
         value.set_sensitive(true);
         Self { scheme, value }
     }
@@ -55,7 +58,8 @@ impl Authorization {
         scheme: &'static str,
         params: impl IntoIterator<Item = (&'static str, ParamValue<'a>)>,
     ) -> Result<Self, InvalidParam> {
-        let mut text = scheme.as_bytes().to_vec();
+        let mut text = Vec::with_capacity(512);
+        text.extend_from_slice(scheme.as_bytes());
         for (index, (name, value)) in params.into_iter().enumerate() {
             text.extend_from_slice(if index == 0 { b" " } else { b", " });
             text.extend_from_slice(name.as_bytes());
@@ -64,7 +68,8 @@ impl Authorization {
                 return Err(InvalidParam { name });
             }
         }
-        let mut value = HeaderValue::from_bytes(&text).map_err(|_| InvalidParam { name: scheme })?;
+        let value = HeaderValue::from_maybe_shared(Bytes::from(text));
+        let mut value = value.map_err(|_| InvalidParam { name: scheme })?;
         value.set_sensitive(true);
         Ok(Self { scheme, value })
     }
@@ -103,21 +108,55 @@ impl ParamValue<'_> {
         match self {
             Self::Token(token) => {
                 text.extend_from_slice(token.as_bytes());
-                !token.is_empty() && token.bytes().all(is_tchar)
+                !token.is_empty() && traits(token.as_bytes()) & NO_TCHAR == 0
             }
             Self::Quoted(value) => {
+                let traits = traits(value);
                 text.push(b'"');
-                for &octet in value {
-                    if matches!(octet, b'"' | b'\\') {
-                        text.push(b'\\');
-                    }
-                    text.push(octet);
+                match traits & ESCAPED {
+                    0 => text.extend_from_slice(value),
+                    _ => value.iter().for_each(|&octet| match octet {
+                        b'"' | b'\\' => text.extend_from_slice(&[b'\\', octet]),
+                        _ => text.push(octet),
+                    }),
                 }
                 text.push(b'"');
-                value.iter().all(|&octet| octet == b'\t' || !octet.is_ascii_control())
+                traits & CONTROL == 0
             }
         }
     }
+}
+
+/// What no token has (RFC 9110, section 5.6.2).
+const NO_TCHAR: u8 = 1;
+/// What has a backslash before it in quotes (section 5.6.4).
+const ESCAPED: u8 = 2;
+/// What cannot stand in quotes.
+const CONTROL: u8 = 4;
+
+const fn traits_of(octet: u8) -> u8 {
+    match octet {
+        b'"' | b'\\' => NO_TCHAR | ESCAPED,
+        b'\t' => NO_TCHAR,
+        _ if octet.is_ascii_control() => NO_TCHAR | CONTROL,
+        _ if is_tchar(octet) => 0,
+        _ => NO_TCHAR,
+    }
+}
+
+const TRAITS: [u8; 256] = {
+    let mut of_all = [0; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        of_all[octet] = traits_of(octet as u8);
+        octet += 1;
+    }
+    of_all
+};
+
+/// Those of all octets together.
+fn traits(octets: &[u8]) -> u8 {
+    octets.iter().fold(0, |all, &octet| all | TRAITS[usize::from(octet)])
 }
 
 impl fmt::Debug for ParamValue<'_> {
@@ -149,11 +188,6 @@ impl fmt::Display for InvalidParam {
 }
 
 impl std::error::Error for InvalidParam {}
-
-/// RFC 9110, section 5.6.2.
-fn is_tchar(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet)
-}
 
 #[cfg(test)]
 mod tests {

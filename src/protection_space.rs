@@ -36,9 +36,11 @@ impl Challenger {
 
     /// The field in which a success speaks of the login (RFC 9110, sections 11.6.3 and 11.7.3).
     pub const fn info_field(self) -> HeaderName {
+        const OF_ORIGIN: HeaderName = HeaderName::from_static("authentication-info");
+        const OF_PROXY: HeaderName = HeaderName::from_static("proxy-authentication-info");
         match self {
-            Self::Origin => HeaderName::from_static("authentication-info"),
-            Self::Proxy => HeaderName::from_static("proxy-authentication-info"),
+            Self::Origin => OF_ORIGIN,
+            Self::Proxy => OF_PROXY,
         }
     }
 

@@ -113,6 +113,7 @@ pub use self::error::{ChallengeError, ChallengeErrorKind};
 pub use self::info::AuthenticationInfo;
 use self::params::Params;
 use self::parser::Parser;
+pub(crate) use self::parser::is_tchar;
 
 /// Base64 as RFC 4559 and NTLM use it; senders that leave out the padding are understood.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

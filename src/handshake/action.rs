@@ -1,6 +1,6 @@
 //! What a handshake wants done, and what it is told.
 
-use http::{HeaderMap, Response, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, Response, StatusCode, Version, header};
 
 use crate::authorization::Authorization;
 use crate::credentials::{Credentials, CredentialsQuery};
@@ -122,6 +122,10 @@ pub struct ResponseHead<'a> {
     pub headers: &'a HeaderMap,
 }
 
+const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const PROXY_SUPPORT: HeaderName = HeaderName::from_static("proxy-support");
+
 impl<'a> ResponseHead<'a> {
     /// The head of `response`.
     pub fn of<B>(response: &'a Response<B>) -> Self {
@@ -134,7 +138,7 @@ impl<'a> ResponseHead<'a> {
             self.headers
                 .get_all(header::CONNECTION)
                 .iter()
-                .chain(self.headers.get_all("proxy-connection"))
+                .chain(self.headers.get_all(PROXY_CONNECTION))
                 .filter_map(|value| value.to_str().ok())
                 .flat_map(|value| value.split(','))
                 .any(|value| value.trim().eq_ignore_ascii_case(option))
@@ -148,14 +152,14 @@ impl<'a> ResponseHead<'a> {
 
     /// Whether a proxy says that logins by connection stay their client's (RFC 4559, section 6).
     pub(super) fn is_session_based(&self) -> bool {
-        let values = self.headers.get_all("proxy-support").iter();
+        let values = self.headers.get_all(PROXY_SUPPORT).iter();
         let mut said = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         said.any(|value| value.trim().eq_ignore_ascii_case("Session-Based-Authentication"))
     }
 
     /// `Persistent-Auth`, as IIS and mod_auth_gssapi send it.
     pub(super) fn persistent_auth(&self) -> Option<bool> {
-        let value = self.headers.get("persistent-auth")?.to_str().ok()?.trim();
+        let value = self.headers.get(PERSISTENT_AUTH)?.to_str().ok()?.trim();
         match value {
             _ if value.eq_ignore_ascii_case("true") => Some(true),
             _ if value.eq_ignore_ascii_case("false") => Some(false),
