@@ -101,8 +101,9 @@ async fn embedded_server() -> std::io::Result<Server> {
 
 fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, Failure> {
     let origin = Origin::from_uri(uri).map_err(|_| Failure::NotAUrl)?;
-    let mut authenticator =
-        Authenticator::builder().dangerous_secrets_over_plain_http(arguments.insecure_basic);
+    let mut authenticator = Authenticator::builder()
+        .dangerous_secrets_over_plain_http(arguments.insecure_basic)
+        .dangerous_secrets_to_plain_http_proxies(arguments.insecure_basic);
     if let Some((name, password)) = arguments.user().map_err(Failure::Password)? {
         authenticator = authenticator.credentials(origin, Credentials::password(name, password));
     }

@@ -48,11 +48,13 @@
 //! Credentials belong to one origin (scheme, host and port) and go nowhere else. A connection
 //! that has carried one identity's handshake serves no other. A wrong password is tried once,
 //! whatever the number of requests, and no other scheme gets it. Basic and Bearer go over https alone
-//! unless [`dangerous_secrets_over_plain_http`] says otherwise. Over https a login is tied to its
+//! unless [`dangerous_secrets_over_plain_http`] (for origins) or
+//! [`dangerous_secrets_to_plain_http_proxies`] (for proxies) says otherwise. Over https a login is tied to its
 //! TLS connection by [`channel_bindings`], so that nobody in between can pass it on to a server
 //! that looks at them. Secrets are wiped when they are
 //! dropped, and nothing prints them.
 //!
+//! [`dangerous_secrets_to_plain_http_proxies`]: handshake::AuthenticatorBuilder::dangerous_secrets_to_plain_http_proxies
 //! [`dangerous_secrets_over_plain_http`]: handshake::AuthenticatorBuilder::dangerous_secrets_over_plain_http
 //!
 //! # Features

@@ -92,7 +92,7 @@ fn keep_to_the_files(limits: &mut Limits) {
 }
 
 fn authenticator(arguments: &Arguments) -> io::Result<Authenticator> {
-    let builder = Authenticator::builder().dangerous_secrets_over_plain_http(arguments.insecure_basic);
+    let builder = Authenticator::builder().dangerous_secrets_to_plain_http_proxies(arguments.insecure_basic);
     let upstream = arguments.upstream.clone();
     if let Some(user) = &arguments.user {
         let credentials = Credentials::password(user, arguments::password(user)?);

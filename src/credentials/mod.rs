@@ -6,14 +6,17 @@ mod environment;
 mod function;
 mod invalid_token;
 mod netrc;
+mod origin_patterns;
 mod token;
 
-pub use ambient::{Ambient, InvalidPattern, OriginPatterns};
+pub use ambient::Ambient;
 pub use chain::CredentialsChain;
 pub use environment::{EnvironmentCredentials, EnvironmentError};
 pub use function::{CredentialsFn, credentials_fn};
 pub use invalid_token::InvalidToken;
 pub use netrc::{Netrc, NetrcError, NetrcErrorKind};
+pub(crate) use origin_patterns::Pattern;
+pub use origin_patterns::{InvalidPattern, OriginPatterns};
 pub use token::BearerTokens;
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What all connections share: schemes, credentials, memories, the guard.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use crate::credentials::{
     Ambient, Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery, FixedCredentials,
     OriginPatterns,
 };
+use crate::handshake::declared::Declared;
 use crate::handshake::guard::Guard;
 use crate::handshake::identity::{Identity, ProviderId};
 use crate::handshake::memory::{Memories, OriginMemory};
@@ -51,15 +52,20 @@ struct Inner {
     memories: Memories,
 }
 
+/// The strongest first.
+type Schemes = Vec<Arc<dyn Scheme>>;
+
 /// What is chosen once, when the authenticator is built.
 struct Options {
-    schemes: Vec<Arc<dyn Scheme>>,
-    declared: HashMap<(Challenger, Origin), &'static str>,
+    schemes: Schemes,
+    /// Where proxies have others.
+    proxy_schemes: Option<Schemes>,
+    declared: Declared,
     target_names: HashMap<Origin, Arc<str>>,
     target_name_with_port: bool,
     delegation: HashMap<Origin, Delegation>,
     mutual_authentication: MutualAuthentication,
-    reveal_secrets: bool,
+    reveal_secrets_at: HashSet<Challenger>,
     channel_bindings: ChannelBindingsUse,
     absent_channel_bindings: AbsentChannelBindings,
     report_established: bool,
@@ -107,22 +113,22 @@ impl Authenticator {
         }
     }
 
-    pub(super) fn schemes(&self) -> &[Arc<dyn Scheme>] {
-        &self.0.options.schemes
+    pub(super) fn schemes(&self, challenger: Challenger) -> &[Arc<dyn Scheme>] {
+        self.0.options.schemes(challenger)
     }
 
     pub(super) fn declared(&self, challenger: Challenger, origin: &Origin) -> Option<&'static str> {
-        if self.0.options.declared.is_empty() {
-            return None;
-        }
-        self.0.options.declared.get(&(challenger, origin.clone())).copied()
+        self.0.options.declared.find(challenger, origin)
     }
 
     /// The highest HTTP version for connections to `origin`, by what is declared or remembered of it.
     #[cfg(feature = "client")]
     pub(crate) fn version(&self, origin: &Origin) -> HttpVersion {
         let is_bound = |name| {
-            let mut bound = self.schemes().iter().filter(|scheme| scheme.binding() == Binding::Connection);
+            let mut bound = self
+                .schemes(Challenger::Origin)
+                .iter()
+                .filter(|scheme| scheme.binding() == Binding::Connection);
             bound.any(|scheme| scheme.name().eq_ignore_ascii_case(name))
         };
         match self.declared(Challenger::Origin, origin) {
@@ -155,15 +161,15 @@ impl Authenticator {
         self.0.options.mutual_authentication
     }
 
-    /// Why the policy keeps `scheme` from being used at `origin`, if it does.
-    pub(super) fn bars(&self, scheme: &dyn Scheme, origin: &Origin) -> Option<Why> {
+    /// Why the policy keeps `scheme` from being used at `origin`, a server or a proxy, if it does.
+    pub(super) fn bars(&self, scheme: &dyn Scheme, challenger: Challenger, origin: &Origin) -> Option<Why> {
         let options = &self.0.options;
         let required = options.mutual_authentication == MutualAuthentication::Required;
         if required && !scheme.authenticates_server() {
             return Some(Why::NoMutualAuthentication);
         }
-        let in_the_open = !origin.is_secure() && scheme.reveals_secret() && !options.reveal_secrets;
-        in_the_open.then_some(Why::RevealsSecret)
+        let in_the_open = !origin.is_secure() && scheme.reveals_secret();
+        (in_the_open && !options.reveal_secrets_at.contains(&challenger)).then_some(Why::RevealsSecret)
     }
 
     /// What a login says of the bindings of its connection.
@@ -201,9 +207,28 @@ impl Authenticator {
     }
 }
 
+impl Options {
+    fn schemes(&self, challenger: Challenger) -> &[Arc<dyn Scheme>] {
+        match (challenger, &self.proxy_schemes) {
+            (Challenger::Proxy, Some(schemes)) => schemes,
+            (Challenger::Proxy, None) | (Challenger::Origin, _) => &self.schemes,
+        }
+    }
+
+    fn show(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+        let Self { schemes, proxy_schemes, .. } = self;
+        let mut shown = f.debug_struct(name);
+        shown.field("schemes", schemes);
+        if let Some(schemes) = proxy_schemes {
+            shown.field("proxy_schemes", schemes);
+        }
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authenticator").field("schemes", &self.0.options.schemes).finish_non_exhaustive()
+        self.0.options.show(f, "Authenticator")
     }
 }
 
@@ -230,12 +255,13 @@ impl AuthenticatorBuilder {
                     Arc::new(Digest::default()),
                     Arc::new(Basic::default()),
                 ],
-                declared: HashMap::new(),
+                proxy_schemes: None,
+                declared: Declared::default(),
                 target_names: HashMap::new(),
                 target_name_with_port: false,
                 delegation: HashMap::new(),
                 mutual_authentication: MutualAuthentication::default(),
-                reveal_secrets: false,
+                reveal_secrets_at: HashSet::new(),
                 channel_bindings: ChannelBindingsUse::default(),
                 absent_channel_bindings: AbsentChannelBindings::default(),
                 report_established: false,
@@ -293,15 +319,38 @@ impl AuthenticatorBuilder {
     }
 
     /// The schemes that may be used, the strongest first. A server's own order does not count. What was
-    /// [declared](Self::declare) and is not among them is not used.
+    /// [declared](Self::declare) and is not among them is not used. They are for proxies too, unless those
+    /// have [their own](Self::proxy_schemes).
     #[must_use]
     pub fn schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
         self.options.schemes = schemes.into_iter().collect();
         self
     }
 
+    /// The schemes that may be used at proxies, the strongest first. Default: the
+    /// [`schemes`](Self::schemes) for origins.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use legwork::handshake::Authenticator;
+    /// use legwork::scheme::{Negotiate, NtlmScheme, Scheme};
+    ///
+    /// let authenticator = Authenticator::builder()
+    ///     .schemes([Arc::new(Negotiate::default()) as Arc<dyn Scheme>])
+    ///     .proxy_schemes([Arc::new(NtlmScheme::default()) as Arc<dyn Scheme>])
+    ///     .build();
+    /// # let _ = authenticator;
+    /// ```
+    #[must_use]
+    pub fn proxy_schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
+        self.options.proxy_schemes = Some(schemes.into_iter().collect());
+        self
+    }
+
     /// Negotiate over other mechanisms, in the place that Negotiate has among the
-    /// [`schemes`](Self::schemes), or before all of them. Default: the system's on Windows, elsewhere
+    /// [`schemes`](Self::schemes) and [`proxy_schemes`](Self::proxy_schemes). Where neither has it, it comes
+    /// before all the `schemes`. Default: the system's on Windows, elsewhere
     /// SPNEGO with NTLM inside ([`Negotiate::default`]).
     #[must_use]
     pub fn negotiate(self, negotiate: Negotiate) -> Self {
@@ -316,16 +365,27 @@ impl AuthenticatorBuilder {
     }
 
     fn in_its_place(mut self, scheme: impl Scheme + 'static) -> Self {
-        let schemes = &mut self.options.schemes;
-        match schemes.iter().position(|other| other.name() == scheme.name()) {
-            Some(place) => schemes[place] = Arc::new(scheme),
-            None => schemes.insert(0, Arc::new(scheme)),
+        let scheme: Arc<dyn Scheme> = Arc::new(scheme);
+        let Options { schemes, proxy_schemes, .. } = &mut self.options;
+        let mut has_place = false;
+        for other in schemes.iter_mut().chain(proxy_schemes.iter_mut().flatten()) {
+            if other.name() == scheme.name() {
+                *other = Arc::clone(&scheme);
+                has_place = true;
+            }
+        }
+        if !has_place {
+            schemes.insert(0, scheme);
         }
         self
     }
 
-    /// `origin` is known to want `scheme` (one of [`schemes`](Self::schemes), by its registered
-    /// name): the first request already carries a token.
+    /// These origins are known to want `scheme` (one of [`schemes`](Self::schemes), by its registered
+    /// name): the first request already carries a token. They are one [`Origin`], or
+    /// [`OriginPatterns`] such as all hosts of a domain. Where several declarations cover an origin, the one
+    /// that names it most closely counts: the origin itself, its host, what is below the longest name. A
+    /// scheme that has nothing to say before a challenge, such as
+    /// Digest, holds the request's body back until there is one.
     ///
     /// That saves a leg, and a body going over the wire in vain. Where the server wants no login for a
     /// request after all, it costs that request a leg: the body that was held back follows, whatever
@@ -335,26 +395,50 @@ impl AuthenticatorBuilder {
     ///
     /// [`UnknownScheme`] if no scheme has this name so far: schemes other than the default ones are to be
     /// set before.
-    pub fn declare(self, origin: Origin, scheme: &str) -> Result<Self, UnknownScheme> {
-        self.declare_at(Challenger::Origin, origin, scheme)
+    ///
+    /// ```
+    /// use legwork::credentials::OriginPatterns;
+    /// use legwork::handshake::Authenticator;
+    /// use legwork::protection_space::Origin;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let authenticator = Authenticator::builder()
+    ///     .declare("https://*.corp.example".parse::<OriginPatterns>()?, "Negotiate")?
+    ///     .declare("https://files.corp.example".parse::<Origin>()?, "Digest")?
+    ///     .build();
+    /// # let _ = authenticator;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn declare(self, origins: impl Into<OriginPatterns>, scheme: &str) -> Result<Self, UnknownScheme> {
+        self.declare_at(Challenger::Origin, origins.into(), scheme)
     }
 
-    /// `proxy` is known to want `scheme`.
+    /// These proxies are known to want `scheme`, one of those that are used [at proxies](Self::proxy_schemes).
     ///
     /// # Errors
     ///
     /// As [`declare`](Self::declare).
-    pub fn declare_proxy(self, proxy: Origin, scheme: &str) -> Result<Self, UnknownScheme> {
-        self.declare_at(Challenger::Proxy, proxy, scheme)
+    pub fn declare_proxy(
+        self,
+        proxies: impl Into<OriginPatterns>,
+        scheme: &str,
+    ) -> Result<Self, UnknownScheme> {
+        self.declare_at(Challenger::Proxy, proxies.into(), scheme)
     }
 
-    fn declare_at(mut self, at: Challenger, origin: Origin, scheme: &str) -> Result<Self, UnknownScheme> {
-        let mut names = self.options.schemes.iter().map(|known| known.name());
+    fn declare_at(
+        mut self,
+        at: Challenger,
+        origins: OriginPatterns,
+        scheme: &str,
+    ) -> Result<Self, UnknownScheme> {
+        let mut names = self.options.schemes(at).iter().map(|known| known.name());
         let Some(name) = names.find(|name| name.eq_ignore_ascii_case(scheme)) else {
-            let known = self.options.schemes.iter().map(|known| known.name()).collect();
-            return Err(UnknownScheme { scheme: scheme.to_owned(), origin, known });
+            let known = self.options.schemes(at).iter().map(|known| known.name()).collect();
+            return Err(UnknownScheme { scheme: scheme.to_owned(), origins, known });
         };
-        self.options.declared.insert((at, origin), name);
+        self.options.declared.insert(at, origins, name);
         Ok(self)
     }
 
@@ -391,11 +475,25 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Lets schemes that show the secret (Basic) go over plain http. Whoever reads the wire, on
-    /// any network in between, then has the password.
+    /// Lets schemes that show the secret (Basic and Bearer) go over plain http to origins. Whoever reads the
+    /// wire, on any network in between, then has the password. It holds for no proxy.
     #[must_use]
-    pub fn dangerous_secrets_over_plain_http(mut self, allow: bool) -> Self {
-        self.options.reveal_secrets = allow;
+    pub fn dangerous_secrets_over_plain_http(self, allow: bool) -> Self {
+        self.reveal_secrets(Challenger::Origin, allow)
+    }
+
+    /// Lets schemes that show the secret (Basic and Bearer) go over plain http to proxies. Whoever reads the
+    /// wire between this program and the proxy then has the password. It holds for no origin.
+    #[must_use]
+    pub fn dangerous_secrets_to_plain_http_proxies(self, allow: bool) -> Self {
+        self.reveal_secrets(Challenger::Proxy, allow)
+    }
+
+    fn reveal_secrets(mut self, at: Challenger, allow: bool) -> Self {
+        match allow {
+            true => self.options.reveal_secrets_at.insert(at),
+            false => self.options.reveal_secrets_at.remove(&at),
+        };
         self
     }
 
@@ -524,14 +622,14 @@ impl AuthenticatorBuilder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownScheme {
     scheme: String,
-    origin: Origin,
+    origins: OriginPatterns,
     known: Vec<&'static str>,
 }
 
 impl fmt::Display for UnknownScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scheme, origin, known } = self;
-        write!(f, "there is no scheme {scheme:?} to declare for {origin}: there are {}", known.join(", "))
+        let Self { scheme, origins, known } = self;
+        write!(f, "there is no scheme {scheme:?} to declare for {origins}: there are {}", known.join(", "))
     }
 }
 
@@ -539,7 +637,7 @@ impl std::error::Error for UnknownScheme {}
 
 impl fmt::Debug for AuthenticatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthenticatorBuilder").field("schemes", &self.options.schemes).finish_non_exhaustive()
+        self.options.show(f, "AuthenticatorBuilder")
     }
 }
 

@@ -128,6 +128,7 @@
 
 mod action;
 mod authenticator;
+mod declared;
 mod demand;
 mod error;
 mod guard;

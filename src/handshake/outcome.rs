@@ -91,7 +91,7 @@ pub enum Why {
     Paused(Pause),
     /// There are no credentials for it.
     NoCredentials,
-    /// It would show the secret to who reads the wire, and the origin is not https.
+    /// It would show the secret to whoever reads the wire, and the origin, or the proxy, is not https.
     RevealsSecret,
     /// It cannot authenticate the server, and mutual authentication is required.
     NoMutualAuthentication,

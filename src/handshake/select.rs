@@ -37,17 +37,18 @@ impl Candidate {
 /// are none.
 pub(super) fn candidates(
     authenticator: &Authenticator,
+    challenger: Challenger,
     origin: &Origin,
     challenges: &Challenges,
 ) -> (Vec<Candidate>, Vec<Tried>) {
     let mut candidates = Vec::new();
     let mut dismissed = Vec::new();
-    for scheme in authenticator.schemes() {
+    for scheme in authenticator.schemes(challenger) {
         let mut well_formed: Vec<_> =
             challenges.iter().filter(|challenge| challenge.is(scheme.name())).collect();
         well_formed.sort_by_key(|challenge| Reverse(scheme.strength(challenge)));
         for challenge in well_formed.into_iter().chain(malformed(challenges, &**scheme)) {
-            if let Some(why) = authenticator.bars(&**scheme, origin) {
+            if let Some(why) = authenticator.bars(&**scheme, challenger, origin) {
                 dismissed.push(Tried { scheme: scheme.name().to_owned(), why });
                 continue;
             }
@@ -63,7 +64,7 @@ pub(super) fn candidates(
         }
     }
     for challenge in challenges.iter() {
-        if !authenticator.schemes().iter().any(|scheme| challenge.is(scheme.name())) {
+        if !authenticator.schemes(challenger).iter().any(|scheme| challenge.is(scheme.name())) {
             dismissed.push(Tried { scheme: challenge.scheme().to_owned(), why: Why::Unsupported });
         }
     }
@@ -92,10 +93,15 @@ pub(super) fn legible(challenges: &Challenges) -> impl Iterator<Item = &Challeng
 }
 
 /// What cannot be read, but for the challenges that a scheme answers all the same.
-pub(super) fn unreadable(authenticator: &Authenticator, challenges: &Challenges) -> Vec<Tried> {
+pub(super) fn unreadable(
+    authenticator: &Authenticator,
+    challenger: Challenger,
+    challenges: &Challenges,
+) -> Vec<Tried> {
     let unreadable = challenges.errors().iter().filter_map(|error| {
         let name = error.scheme().unwrap_or_default();
-        let known = authenticator.schemes().iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name));
+        let known =
+            authenticator.schemes(challenger).iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name));
         let scheme = match known {
             Some(scheme) if !scheme.needs_parameters() => return None,
             Some(scheme) => scheme.name(),
@@ -107,20 +113,27 @@ pub(super) fn unreadable(authenticator: &Authenticator, challenges: &Challenges)
 }
 
 /// Whether a challenge is for a scheme that is bound to the connection.
-pub(super) fn has_bound(authenticator: &Authenticator, challenges: &Challenges) -> bool {
-    let mut bound = authenticator.schemes().iter().filter(|scheme| scheme.binding() == Binding::Connection);
+pub(super) fn has_bound(
+    authenticator: &Authenticator,
+    challenger: Challenger,
+    challenges: &Challenges,
+) -> bool {
+    let mut bound =
+        authenticator.schemes(challenger).iter().filter(|scheme| scheme.binding() == Binding::Connection);
     bound.any(|scheme| of_scheme(challenges, &**scheme).next().is_some())
 }
 
 /// The scheme with which to speak first.
 pub(super) fn known(
     authenticator: &Authenticator,
+    challenger: Challenger,
     origin: &Origin,
     scheme: &str,
     realm: Option<Realm>,
 ) -> Option<Candidate> {
-    let scheme = authenticator.schemes().iter().find(|known| known.name().eq_ignore_ascii_case(scheme))?;
-    authenticator.bars(&**scheme, origin).is_none().then(|| Candidate {
+    let scheme =
+        authenticator.schemes(challenger).iter().find(|known| known.name().eq_ignore_ascii_case(scheme))?;
+    authenticator.bars(&**scheme, challenger, origin).is_none().then(|| Candidate {
         scheme: Arc::clone(scheme),
         challenge: None,
         realm,

@@ -158,13 +158,13 @@ async fn a_proxys_malformed_challenge_is_answered_for_what_it_passes_on_and_for_
     for challenge in MALFORMED.into_iter().filter(|challenge| challenge.starts_with("Basic")) {
         let proxy = server([]).offer_as(Challenger::Proxy, verbatim(challenge)).tunnels();
         let proxy = proxy.start().await.expect("a server");
-        let open = builder().dangerous_secrets_over_plain_http(true);
+        let open = builder().dangerous_secrets_to_plain_http_proxies(true);
         let proxies = Proxies::all(Proxy::new(proxy.origin()).credentials(carol()));
         let client: HttpClient = build(Client::builder(open.build()).proxies(proxies));
         fetch(&client, request("GET", Uri::from_static("http://site.example/"), "")).await;
 
         let origin = server([]).start().await.expect("a server");
-        let open = builder().dangerous_secrets_over_plain_http(true);
+        let open = builder().dangerous_secrets_to_plain_http_proxies(true);
         let authenticator = open.proxy_credentials(proxy.origin(), carol()).build();
         let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
         let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, tunnel);

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE};
-use legwork::credentials::{Anonymous, CredentialsFuture, CredentialsProvider, CredentialsQuery};
+use legwork::credentials::{
+    Anonymous, CredentialsFuture, CredentialsProvider, CredentialsQuery, OriginPatterns,
+};
 use legwork::handshake::{Outcome, Why};
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::mechanism::{
@@ -40,6 +42,36 @@ async fn credentials_belong_to_one_origin() {
     assert!(refusal(&response).tried.iter().all(|tried| tried.why == Why::NoCredentials));
     let report = other.report();
     assert!(report.legs().all(|leg| leg.authorization.is_none()), "{report}");
+}
+
+#[tokio::test]
+async fn a_declared_pattern_holds_for_all_its_hosts_but_for_an_origin_that_is_declared_itself() {
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let offers = [Offer::Negotiate, Offer::Ntlm, Offer::basic("lab")];
+        servers.push(server(offers).start().await.expect("a server"));
+    }
+    let host = servers[0].origin().host().to_owned();
+    let mut builder = builder()
+        .declare(servers[2].origin(), "Basic")
+        .and_then(|it| it.declare(host.parse::<OriginPatterns>().expect("a host"), "NTLM"))
+        .expect("known schemes")
+        .dangerous_secrets_over_plain_http(true);
+    for server in &servers {
+        builder = builder.credentials(server.origin(), carol());
+    }
+    let client = build(Client::builder(builder.build()));
+    for (server, scheme, expected) in [
+        (&servers[0], "NTLM", &[401, 200][..]),
+        (&servers[1], "NTLM", &[401, 200]),
+        (&servers[2], "Basic", &[200]),
+    ] {
+        fetch(&client, get(server, "/")).await;
+        let report = server.report();
+        assert_eq!(statuses(&report), expected, "{report}");
+        let first = report.legs().next().and_then(|leg| leg.authorization.as_ref()).expect("a first token");
+        assert_eq!(first.scheme, scheme, "{report}");
+    }
 }
 
 // dotnet 51701

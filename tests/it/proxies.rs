@@ -58,7 +58,7 @@ async fn each_scheme_logs_in_at_the_proxy_and_the_origin_sees_nothing_of_it() {
     ];
     for (offer, at_first, then) in cases {
         let server = forwarding(offer.clone()).start().await.expect("a server");
-        let open = builder().dangerous_secrets_over_plain_http(true).build();
+        let open = builder().dangerous_secrets_to_plain_http_proxies(true).build();
         let proxies = Proxies::all(proxy(&server).credentials(alice()));
         let client: HttpClient = Client::builder(open).proxies(proxies).build_http();
         for (path, body) in [("/", "twelve bytes"), ("/dir/?a=b%20c", "")] {
@@ -99,7 +99,7 @@ async fn proxy_and_origin_both_log_in_and_the_second_request_takes_one_leg() {
         let authenticator = builder()
             .credentials(site(), bob())
             .proxy_credentials(server.origin(), alice())
-            .dangerous_secrets_over_plain_http(true);
+            .dangerous_secrets_to_plain_http_proxies(true);
         let client: HttpClient =
             Client::builder(authenticator.build()).proxies(Proxies::all(proxy(&server))).build_http();
         for _ in 0..2 {
@@ -109,6 +109,36 @@ async fn proxy_and_origin_both_log_in_and_the_second_request_takes_one_leg() {
         let report = server.report();
         assert_eq!(statuses(&report), [at_proxy, &[401, 401, 200, 200]].concat(), "{report}");
         assert_eq!((report.connections().len(), report.misplaced()), (1, 0), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn basic_in_the_open_is_allowed_at_the_proxy_and_at_the_origin_apart() {
+    for (to_origins, to_proxies, seen) in
+        [(false, false, [0, 0]), (true, false, [0, 0]), (false, true, [1, 0]), (true, true, [2, 1])]
+    {
+        let server = forwarding(Offer::basic("the proxy")).offer(Offer::basic("the site")).start().await;
+        let server = server.expect("a server");
+        let authenticator = builder()
+            .credentials(site(), bob())
+            .proxy_credentials(server.origin(), alice())
+            .dangerous_secrets_over_plain_http(to_origins)
+            .dangerous_secrets_to_plain_http_proxies(to_proxies);
+        let client: HttpClient =
+            Client::builder(authenticator.build()).proxies(Proxies::all(proxy(&server))).build_http();
+        let response = client.request(to_site("GET", "/", "")).await.expect("a response");
+        if !(to_origins && to_proxies) {
+            let refusal = refusal(&response);
+            let challenger = if to_proxies { Challenger::Origin } else { Challenger::Proxy };
+            assert_eq!((refusal.challenger, &refusal.tried[0].why), (challenger, &Why::RevealsSecret));
+        }
+        text(response).await;
+        let report = server.report();
+        let sent = [
+            report.legs().filter(|leg| leg.proxy_authorization.is_some()).count(),
+            report.legs().filter(|leg| leg.authorization.is_some()).count(),
+        ];
+        assert_eq!(sent, seen, "{to_origins} {to_proxies}: {report}");
     }
 }
 
@@ -145,7 +175,7 @@ async fn a_connection_never_changes_its_user_at_the_proxy() {
 #[tokio::test]
 async fn credentials_of_the_proxy_that_are_taken_away_leave_none_behind() {
     let server = forwarding(Offer::basic("the proxy")).start().await.expect("a server");
-    let open = builder().dangerous_secrets_over_plain_http(true).build();
+    let open = builder().dangerous_secrets_to_plain_http_proxies(true).build();
     let client: HttpClient = Client::builder(open).proxies(Proxies::all(proxy(&server))).build_http();
     fetch(&client, at_proxy_as(to_site("GET", "/", ""), alice())).await;
     let response = client.request(to_site("GET", "/", "")).await.expect("a response");

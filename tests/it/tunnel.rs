@@ -98,7 +98,7 @@ async fn each_scheme_logs_in_on_one_connection_and_a_known_proxy_takes_a_leg_les
     for (offer, at_first, then) in schemes() {
         let (proxy, origin) =
             (tunnelling(offer.clone()).start().await.expect("a server"), open_origin().await);
-        let client = through(&proxy, at(&proxy).dangerous_secrets_over_plain_http(true));
+        let client = through(&proxy, at(&proxy).dangerous_secrets_to_plain_http_proxies(true));
         for path in ["/1", "/2"] {
             page(&client, get(&origin, path)).await;
             settled(&client).await;
@@ -189,7 +189,7 @@ async fn a_wrong_password_is_tried_once_by_64_tasks() {
         let (proxy, origin) = (tunnelling(offer).start().await.expect("a server"), open_origin().await);
         let wrong = Credentials::password("alice", "wrong-pw");
         let authenticator = builder().proxy_credentials(proxy.origin(), wrong);
-        let client = through(&proxy, authenticator.dangerous_secrets_over_plain_http(true));
+        let client = through(&proxy, authenticator.dangerous_secrets_to_plain_http_proxies(true));
         let mut tasks = JoinSet::new();
         for _ in 0..64 {
             let (client, request) = (client.clone(), get(&origin, "/"));

@@ -231,7 +231,7 @@ async fn proxies_are_spoken_to_by_the_same_settings() {
     let settings = Settings { title_case: true, max_headers: Some(200) };
     let authenticator = || {
         let authenticator = builder().proxy_credentials(proxy.origin.clone(), carol());
-        authenticator.dangerous_secrets_over_plain_http(true).build()
+        authenticator.dangerous_secrets_to_plain_http_proxies(true).build()
     };
     let client = || {
         let proxies = Proxies::all(Proxy::new(proxy.origin.clone()));

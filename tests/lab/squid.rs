@@ -40,7 +40,7 @@ pub(crate) fn ways() -> Vec<Way> {
         Way {
             name: "Basic",
             port: "SQUID_BASIC",
-            schemes: |builder| builder.dangerous_secrets_over_plain_http(true),
+            schemes: |builder| builder.dangerous_secrets_to_plain_http_proxies(true),
             credentials: Site::user,
             user: "user",
             statuses: &[407, 200],

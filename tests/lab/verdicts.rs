@@ -109,7 +109,10 @@ impl Way {
         bounds.quiet = quiet;
         let builder =
             Authenticator::builder().schemes([self.scheme()]).credentials(site.origin(), credentials);
-        builder.dangerous_secrets_over_plain_http(true).lockout_bounds(bounds)
+        builder
+            .dangerous_secrets_over_plain_http(true)
+            .dangerous_secrets_to_plain_http_proxies(true)
+            .lockout_bounds(bounds)
     }
 }
 

@@ -19,7 +19,7 @@ fn body(answer: &str) -> &str {
 async fn a_page_comes_through_by_each_scheme() {
     for (offer, legs) in [(Offer::basic("the proxy"), 2), (Offer::Ntlm, 3), (Offer::Negotiate, 3)] {
         let upstream = upstream(offer.clone()).page("a page").start().await.expect("a server");
-        let authenticator = carol_at(&upstream).dangerous_secrets_over_plain_http(true);
+        let authenticator = carol_at(&upstream).dangerous_secrets_to_plain_http_proxies(true);
         let proxy = Running::new(&upstream, authenticator, Limits::default()).await;
         let answer = proxy.answer(&get("/a/page?of=it")).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && body(&answer) == "a page", "{answer}");

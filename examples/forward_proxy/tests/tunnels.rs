@@ -29,7 +29,7 @@ async fn a_tunnel_is_opened_by_each_scheme() {
         let alice = Credentials::password("alice", "alice-pw");
         let authenticator = Authenticator::builder()
             .proxy_credentials(upstream.origin(), alice)
-            .dangerous_secrets_over_plain_http(true);
+            .dangerous_secrets_to_plain_http_proxies(true);
         let proxy = Running::new(&upstream, authenticator, Limits::default()).await;
         echoes(&mut proxy.tunnel(origin).await, "hello").await;
         let report = upstream.report();

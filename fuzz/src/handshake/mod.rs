@@ -154,7 +154,8 @@ impl Play {
 
         let mut builder = Authenticator::builder()
             .provider(credentials_fn(|_| async { unreachable!("the play answers in its place") }))
-            .dangerous_secrets_over_plain_http(basic_over_http)
+            .dangerous_secrets_over_plain_http(basic_over_http == (challenger == Challenger::Origin))
+            .dangerous_secrets_to_plain_http_proxies(basic_over_http == (challenger == Challenger::Proxy))
             .mutual_authentication(rule)
             .report_established(reports)
             .lockout_guard(guarded)

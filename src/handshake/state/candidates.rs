@@ -37,7 +37,7 @@ impl Handshake {
     /// What can be tried, now that the server has said what it takes.
     pub(super) fn offer(&mut self, challenges: &Challenges) {
         let (mut candidates, mut dismissed) =
-            select::candidates(&self.authenticator, &self.origin, challenges);
+            select::candidates(&self.authenticator, self.challenger, &self.origin, challenges);
         candidates.retain(|candidate| {
             let Some(why) = self.hindrance(&*candidate.scheme) else { return true };
             dismissed.push(Tried { scheme: candidate.scheme.name().to_owned(), why });

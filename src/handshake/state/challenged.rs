@@ -25,9 +25,9 @@ impl Handshake {
         self.memory.note_challenge(request.target);
         self.unasked = false;
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
-        self.request.cannot_read(select::unreadable(&self.authenticator, &challenges));
+        self.request.cannot_read(select::unreadable(&self.authenticator, self.challenger, &challenges));
         if let Some(relay) = &self.relay {
-            if select::has_bound(&self.authenticator, &challenges) {
+            if select::has_bound(&self.authenticator, self.challenger, &challenges) {
                 relay.set_ties_connections(head.is_session_based());
             }
         }

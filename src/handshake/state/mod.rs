@@ -313,7 +313,9 @@ impl Handshake {
             Some(wants) => (Some(wants.scheme), wants.realm),
             None => (self.authenticator.declared(self.challenger, &self.origin), None),
         };
-        let known = scheme.and_then(|scheme| select::known(&self.authenticator, &self.origin, scheme, realm));
+        let known = scheme.and_then(|scheme| {
+            select::known(&self.authenticator, self.challenger, &self.origin, scheme, realm)
+        });
         let known = known.filter(|candidate| self.hindrance(&*candidate.scheme).is_none());
         if known.as_ref().is_some_and(is_bound) && self.memory.asks_for_nothing(request.target) {
             return Action::bare();

@@ -34,25 +34,80 @@ fn a_refusal_explains_the_schemes_that_cannot_be_used() {
 }
 
 #[test]
-fn basic_goes_over_plain_http_by_the_dangerous_option_alone() {
-    for (option, origin, goes) in
-        [(false, plain_mail(), false), (true, plain_mail(), true), (false, mail(), true)]
-    {
-        let authenticator = builder()
-            .dangerous_secrets_over_plain_http(option)
-            .declare(origin.clone(), "Basic")
-            .expect("a known scheme")
-            .build();
-        let mut connection = Connection::to(&authenticator, Challenger::Origin, origin);
+fn basic_goes_over_plain_http_by_the_dangerous_option_for_its_challenger_alone() {
+    use Challenger::{Origin, Proxy};
+    for (challenger, to_origins, to_proxies, origin, goes) in [
+        (Origin, false, false, plain_mail(), false),
+        (Origin, false, true, plain_mail(), false),
+        (Origin, true, false, plain_mail(), true),
+        (Origin, false, false, mail(), true),
+        (Proxy, false, false, plain_mail(), false),
+        (Proxy, true, false, plain_mail(), false),
+        (Proxy, false, true, plain_mail(), true),
+        (Proxy, false, false, mail(), true),
+    ] {
+        let builder = builder()
+            .dangerous_secrets_over_plain_http(to_origins)
+            .dangerous_secrets_to_plain_http_proxies(to_proxies);
+        let declared = builder.declare(origin.clone(), "Basic").expect("a known scheme");
+        let authenticator = declared.declare_proxy(origin.clone(), "Basic").expect("a known scheme").build();
+        let mut connection = Connection::to(&authenticator, challenger, origin);
         let said = connection.begin();
         if goes {
-            assert_eq!(said.leg(), (scheme("Basic"), Carried));
+            assert_eq!(said.leg(), (scheme("Basic"), Carried), "{challenger}");
         } else {
             said.bare();
-            let tried = connection.receive(&unauthorized(&["Basic realm=x"])).tried();
+            let tried = connection.receive(&challenged_by(challenger, &["Basic realm=x"])).tried();
             assert_eq!(tried, [(scheme("Basic"), Why::RevealsSecret)]);
         }
     }
+}
+
+#[test]
+fn proxies_have_schemes_of_their_own_in_an_order_of_their_own() {
+    use Challenger::{Origin, Proxy};
+    let offered = &["Digest realm=r, nonce=n", "NTLM", "Basic realm=r"];
+    let sends = |builder: AuthenticatorBuilder, challenger: Challenger| {
+        let mut connection = Connection::to(&builder.build(), challenger, mail());
+        connection.begin().bare();
+        connection.receive(&challenged_by(challenger, offered))
+    };
+    let apart = || using([basic(), ntlm()]).proxy_schemes([ntlm(), basic()]);
+    assert_eq!(sends(apart(), Origin).leg(), (scheme("Basic"), Carried));
+    assert_eq!(sends(apart(), Proxy).leg().0, scheme("NTLM"));
+    // Unless they are set, they are those for origins, whichever are set later.
+    for challenger in [Origin, Proxy] {
+        assert_eq!(sends(using([basic(), ntlm()]), challenger).leg(), (scheme("Basic"), Carried));
+    }
+    let tried = sends(using([ntlm()]).proxy_schemes([]), Proxy).tried();
+    assert_eq!(tried, ["Digest", "NTLM", "Basic"].map(|name| (scheme(name), Why::Unsupported)));
+}
+
+#[test]
+fn a_mechanism_takes_its_schemes_place_at_proxies_too() {
+    let names = |builder: AuthenticatorBuilder| {
+        let authenticator = builder.build();
+        [Challenger::Origin, Challenger::Proxy].map(|challenger| {
+            authenticator.schemes(challenger).iter().map(|scheme| scheme.name()).collect::<Vec<_>>()
+        })
+    };
+    let own = || NtlmScheme::new(Ntlm::new());
+    let at_proxies = using([basic()]).proxy_schemes([basic(), ntlm()]).ntlm(own());
+    assert_eq!(names(at_proxies), [vec!["Basic"], vec!["Basic", "NTLM"]]);
+    let nowhere = using([basic()]).proxy_schemes([basic()]).ntlm(own());
+    assert_eq!(names(nowhere), [vec!["NTLM", "Basic"], vec!["Basic"]]);
+    let everywhere = using([basic()]).ntlm(own());
+    assert_eq!(names(everywhere), [vec!["NTLM", "Basic"], vec!["NTLM", "Basic"]]);
+}
+
+#[test]
+fn what_is_declared_for_a_proxy_is_one_of_the_proxies_schemes() {
+    let apart = || using([basic()]).proxy_schemes([ntlm()]);
+    assert!(apart().declare(mail(), "Basic").is_ok() && apart().declare_proxy(mail(), "NTLM").is_ok());
+    let error = apart().declare_proxy(mail(), "Basic").expect_err("it is for origins").to_string();
+    assert!(error.ends_with("there are NTLM"), "{error}");
+    let error = apart().declare(mail(), "NTLM").expect_err("it is for proxies").to_string();
+    assert!(error.ends_with("there are Basic"), "{error}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn dave() -> Credentials {
 
 /// A proxy's challenge.
 fn required(challenges: &[&str]) -> Response<()> {
-    challenges.iter().fold(status(407), |response, challenge| with(response, "proxy-authenticate", challenge))
+    challenged_by(Challenger::Proxy, challenges)
 }
 
 fn proxys_type_2() -> Response<()> {
@@ -122,7 +122,10 @@ fn proxys_type_2() -> Response<()> {
 }
 
 fn both() -> Authenticator {
-    using([ntlm(), basic()]).dangerous_secrets_over_plain_http(true).build()
+    using([ntlm(), basic()])
+        .dangerous_secrets_over_plain_http(true)
+        .dangerous_secrets_to_plain_http_proxies(true)
+        .build()
 }
 
 use BodyUse::{Carried, Withheld};
@@ -348,7 +351,7 @@ fn what_a_request_has_found_out_goes_along_to_another_connection() {
 
 #[test]
 fn a_proxy_is_known_by_its_realm_where_its_challenge_is_malformed() {
-    let authenticator = using([basic()]).dangerous_secrets_over_plain_http(true).build();
+    let authenticator = using([basic()]).dangerous_secrets_to_plain_http_proxies(true).build();
     let mut pair = Pair::new(&authenticator);
     sent(pair.begin());
     assert_eq!(

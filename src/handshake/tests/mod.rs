@@ -415,7 +415,16 @@ fn status(code: u16) -> Response<()> {
 }
 
 fn unauthorized(challenges: &[&str]) -> Response<()> {
-    challenges.iter().fold(status(401), |response, challenge| with(response, "www-authenticate", challenge))
+    challenged_by(Challenger::Origin, challenges)
+}
+
+fn challenged_by(challenger: Challenger, challenges: &[&str]) -> Response<()> {
+    let field = match challenger {
+        Challenger::Origin => "www-authenticate",
+        Challenger::Proxy => "proxy-authenticate",
+    };
+    let status = status(challenger.status().as_u16());
+    challenges.iter().fold(status, |response, challenge| with(response, field, challenge))
 }
 
 fn with(mut response: Response<()>, name: &'static str, value: &str) -> Response<()> {

@@ -115,7 +115,7 @@ async fn refusing_proxy(wants: Wants, refusal: Answer) -> Scripted {
 fn at_proxy(proxy: &Scripted) -> AuthenticatorBuilder {
     support::builder()
         .proxy_credentials(proxy.origin(), Credentials::password(USER, "wrong-pw"))
-        .dangerous_secrets_over_plain_http(true)
+        .dangerous_secrets_to_plain_http_proxies(true)
 }
 
 /// So many requests through the proxy, and what is told of each.

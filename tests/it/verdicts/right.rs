@@ -221,7 +221,8 @@ async fn a_proxy_and_an_origin_that_both_want_logins_never_stand_still() {
         let authenticator = support::builder()
             .credentials("http://site.example".parse().expect("an origin"), support::bob())
             .proxy_credentials(server.origin(), support::alice())
-            .dangerous_secrets_over_plain_http(true);
+            .dangerous_secrets_over_plain_http(true)
+            .dangerous_secrets_to_plain_http_proxies(true);
         let proxies = Proxies::all(Proxy::new(server.origin()));
         let asks = Asks::over(Client::builder(authenticator.build()).proxies(proxies));
         let mut set = JoinSet::new();
