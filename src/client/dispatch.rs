@@ -13,6 +13,7 @@ use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
 use crate::client::response_body::ResponseBody;
 use crate::client::retries::{Retries, RetryLimits};
 use crate::client::runtime::in_runtime;
+use crate::client::userinfo;
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
@@ -89,9 +90,11 @@ where
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
+        let named = userinfo::take(&mut request);
         let identity = Identity::of(&mut request, Challenger::Origin, &self.settings.authenticator);
         let uri = std::mem::take(request.uri_mut());
         async move {
+            named.map_err(|error| self.error(&uri, ErrorKind::Request(error.into())))?;
             let via = self.transport.via(&self.settings.authenticator, &uri, &mut request);
             let via = via.map_err(|kind| self.error(&uri, kind))?;
             let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };

@@ -16,6 +16,7 @@ mod response_body;
 mod retries;
 mod runtime;
 pub mod tunnel;
+mod userinfo;
 
 pub use blocking::BlockingSteps;
 pub use log_out::LogOut;

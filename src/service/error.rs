@@ -63,7 +63,8 @@ pub enum ErrorKind {
     Timeout(&'static str, Duration),
     /// The operating system gave no randomness.
     Entropy(BoxError),
-    /// The request cannot be made: what the client beneath says of it.
+    /// The request cannot be made: what the client beneath says of it, or that the userinfo in its URI cannot be
+    /// read.
     Request(BoxError),
     /// The request's URI names no origin.
     Origin(InvalidOrigin),

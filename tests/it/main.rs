@@ -32,6 +32,7 @@ mod timeouts;
 mod tokens;
 mod tunnel;
 mod upgrades;
+mod userinfo;
 mod verdicts;
 mod wire;
 mod withheld;

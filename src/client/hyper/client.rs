@@ -22,10 +22,24 @@ use crate::service::{BoxError, Error};
 /// `C` is the connector and `B` the body of its requests. A clone shares the connections. Who a
 /// request acts as is, first found: the `Authorization` that its caller set (the request then
 /// passes untouched), the [`Credentials`](crate::Credentials) in its extensions, nobody if
-/// [`Anonymous`](crate::credentials::Anonymous) is there, and the authenticator's own credentials.
+/// [`Anonymous`](crate::credentials::Anonymous) is there, the userinfo in its URI, and the authenticator's
+/// own credentials.
 ///
 /// Dropping a response's body before its end, or a request's future, closes that one connection; by
 /// HTTP/2 it ends that one stream.
+///
+/// # Userinfo in a URI
+///
+/// `https://carol:carol-pw@wiki.example/` logs in as `carol`, as if the request had
+/// `Credentials::password("carol", "carol-pw")` in its extensions: at this origin and at no other, once it
+/// is challenged, by the schemes that are allowed, so not by Basic over plain http. The URI goes on
+/// without it, and no server, proxy or error sees it. Who fetches URIs that others have written should take it
+/// out: the request would act as whom they name. The same holds for the clients over reqwest and
+/// hyper-util's legacy client.
+///
+/// It is read as curl reads it: user and password are percent-encoded UTF-8 (`LAB%5Ccarol`), the first colon
+/// ends the user, and a user without a password has an empty one. What is not UTF-8, or has control
+/// characters, is an [`ErrorKind::Request`](crate::service::ErrorKind::Request), and nothing is sent.
 pub struct Client<C, B> {
     shared: Arc<Dispatcher<Ways<C>, Connection<B>>>,
 }

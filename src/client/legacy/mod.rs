@@ -79,7 +79,8 @@ where
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Sends a request to the origin of its absolute URI.
+    /// Sends a request to the origin of its absolute URI. [Userinfo](crate::Client#userinfo-in-a-uri) in it is
+    /// the request's credentials.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ use tower_service::Service;
 use crate::client::redirect::head::{Content, follow as onwards, redirect};
 use crate::client::redirect::policy::{Redirected, Redirects, Stopped};
 use crate::client::runtime::in_runtime;
+use crate::client::userinfo;
 use crate::handshake::Outcome;
 use crate::service::{BoxFuture, Error, Limits};
 
@@ -161,7 +162,7 @@ impl<R, E> fmt::Debug for RedirectFuture<R, E> {
 /// is sent.
 pub(in crate::client) async fn follow<S, B, R>(
     mut service: S,
-    request: Request<B>,
+    mut request: Request<B>,
     redirects: Redirects,
     mut again: impl FnMut(&mut B) -> Option<B>,
 ) -> Result<Response<R>, S::Error>
@@ -170,6 +171,8 @@ where
     B: Body + Default + 'static,
     R: Body,
 {
+    // It goes along within the origin. What cannot be read, the service beneath refuses.
+    let _ = userinfo::take(&mut request);
     let (mut head, mut body) = request.into_parts();
     let is_safe = head.method.is_safe();
     let (mut hops, mut outcome) = (0, None);

@@ -30,7 +30,8 @@
 //! [`ProxyCredentials`](crate::credentials::ProxyCredentials) in its extensions. They stay behind
 //! for good, also if a later redirect leads back. The request then acts as whoever the
 //! authenticator has for the other origin; an [`Anonymous`](crate::credentials::Anonymous) one
-//! stays so. Userinfo in a `Location` is nobody's credentials. No `Referer` is added.
+//! stays so. [Userinfo](crate::Client#userinfo-in-a-uri) in the request's own URI is such credentials;
+//! in a `Location` it is nobody's. No `Referer` is added.
 //!
 //! # Methods and bodies
 //!

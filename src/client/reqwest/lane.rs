@@ -72,14 +72,19 @@ pub(super) struct Original {
 }
 
 impl Original {
-    /// Of a user in the URL, reqwest's own builder has made an `Authorization`. Where it cannot be
-    /// taken out, there is none.
+    /// reqwest would make Basic of a user in the URL.
     pub(super) fn new(mut url: Url, timeout: Option<Duration>) -> Self {
-        if !url.username().is_empty() || url.password().is_some() {
-            let _ = url.set_username("").and_then(|()| url.set_password(None));
-        }
+        strip_userinfo(&mut url);
         Self { url, timeout }
     }
+}
+
+/// Where it cannot be taken out, there is none.
+pub(super) fn strip_userinfo(url: &mut Url) {
+    if url.username().is_empty() && url.password().is_none() {
+        return;
+    }
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
 }
 
 /// One connection.

@@ -41,6 +41,9 @@
 //!   more.
 //! - `Authorization` among the `default_headers` would be sent with legs that carry none.
 //! - A proxy of reqwest's takes the login that reqwest can make there, which is Basic.
+//! - Userinfo in a URL, which reqwest sends as Basic to whoever is there, is the request's
+//!   [`credentials`](RequestBuilder::credentials), [as in all clients](crate::Client#userinfo-in-a-uri). In a request that reqwest's own builder has made it is an
+//!   `Authorization` already, and passes untouched.
 //! - Over https, NTLM and Negotiate take a leg more on a new connection to an origin that is known:
 //!   the certificate is told with the first response, and they are tied to it. That takes
 //!   legwork's feature `rustls` or `native-tls`, whichever TLS reqwest uses.
@@ -70,6 +73,7 @@ use crate::client::dispatch::Dispatcher;
 use crate::client::log_out::LogOut;
 use crate::client::redirect::{Redirects, follow};
 use crate::client::reqwest::lane::{Lane, Lanes, Original};
+use crate::client::reqwest::request::split_userinfo;
 use crate::client::response_body::ResponseBody;
 use crate::handshake::{Authenticator, Login};
 use crate::service::{BoxFuture, Error, ErrorKind};
@@ -80,7 +84,7 @@ pub use request::RequestBuilder;
 ///
 /// A clone shares the connections. Who a request acts as is, first found: the `Authorization` that
 /// its caller set (the request then passes untouched), its
-/// [`credentials`](RequestBuilder::credentials), and the authenticator's own.
+/// [`credentials`](RequestBuilder::credentials), the userinfo in its URL, and the authenticator's own.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Dispatcher<Lanes, Lane>>,
@@ -171,9 +175,16 @@ impl Client {
         self.request(Method::HEAD, url)
     }
 
-    /// A request to `url`.
+    /// A request to `url`. Userinfo in it, as in `https://carol:carol-pw@wiki.example/`, is this request's
+    /// [credentials](RequestBuilder::credentials).
     pub fn request<U: IntoUrl>(&self, method: Method, url: U) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), self.template.request(method, url))
+        // reqwest would send them as Basic, unasked.
+        let with_userinfo = Some(url.as_str()).filter(|text| text.contains('@'));
+        let (request, own) = match with_userinfo.and_then(split_userinfo) {
+            Some((url, own)) => (self.template.request(method, url), Some(own)),
+            None => (self.template.request(method, url), None),
+        };
+        RequestBuilder::new(self.clone(), request, own)
     }
 
     /// Sends a request that was made elsewhere.

@@ -2,9 +2,12 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::Body;
+use reqwest::{Body, Url};
+use zeroize::Zeroizing;
 
 use crate::client::reqwest::Client;
+use crate::client::reqwest::lane::strip_userinfo;
+use crate::client::userinfo::{self, InvalidUserinfo};
 use crate::credentials::{Anonymous, Credentials};
 use crate::service::{Error, ErrorKind};
 
@@ -19,14 +22,43 @@ pub struct RequestBuilder {
     acting_as: Option<ActingAs>,
 }
 
-enum ActingAs {
+pub(super) enum ActingAs {
     Credentials(Credentials),
     Nobody,
+    /// Somebody whom the URL names so that nobody can read it.
+    Unreadable(InvalidUserinfo),
+}
+
+/// A URL without its userinfo, and who that is. `None` if there is none, or no URL.
+pub(super) fn split_userinfo(text: &str) -> Option<(Url, ActingAs)> {
+    let mut url = Url::parse(text).ok()?;
+    if has_backslash(text) {
+        // Taken for a slash, it would make a host of the user, and a path of the password.
+        url.set_path("");
+        return Some((url, ActingAs::Unreadable(InvalidUserinfo)));
+    }
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let userinfo = Zeroizing::new(format!("{}:{}", url.username(), url.password().unwrap_or_default()));
+    let own = match userinfo::credentials(&userinfo) {
+        Ok(credentials) => ActingAs::Credentials(credentials),
+        Err(error) => ActingAs::Unreadable(error),
+    };
+    strip_userinfo(&mut url);
+    Some((url, own))
+}
+
+/// Whether there is a backslash in what may be a userinfo.
+fn has_backslash(url: &str) -> bool {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = behind_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit_once('@').is_some_and(|(userinfo, _)| userinfo.contains('\\'))
 }
 
 impl RequestBuilder {
-    pub(super) fn new(client: Client, request: reqwest::RequestBuilder) -> Self {
-        Self { client, request, acting_as: None }
+    pub(super) fn new(client: Client, request: reqwest::RequestBuilder, own: Option<ActingAs>) -> Self {
+        Self { client, request, acting_as: own }
     }
 
     /// Whatever reqwest's builder can do: `.with(|request| request.json(&value))`.
@@ -59,7 +91,7 @@ impl RequestBuilder {
         self.with(|request| request.timeout(timeout))
     }
 
-    /// Who logs in, in place of the authenticator's own.
+    /// Who logs in, in place of the authenticator's own and of whoever the URL names.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.acting_as = Some(ActingAs::Credentials(credentials));
         self
@@ -88,6 +120,7 @@ impl RequestBuilder {
         match acting_as {
             ActingAs::Credentials(credentials) => drop(request.extensions_mut().insert(credentials)),
             ActingAs::Nobody => drop(request.extensions_mut().insert(Anonymous)),
+            ActingAs::Unreadable(error) => return Err(ErrorKind::Request(error.into()).into()),
         }
         self.client.execute(reqwest::Request::try_from(request).map_err(unfit)?).await
     }
