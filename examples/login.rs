@@ -113,7 +113,7 @@ fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, F
     let mut builder = Client::builder(authenticator.build()).observer(legs);
     builder = match arguments.proxy.as_deref() {
         None => builder,
-        Some("env") => builder.proxies(Proxies::from_env()),
+        Some("env") => builder.proxies(Proxies::from_env().map_err(Failure::Environment)?),
         Some(proxy) => builder.proxies(Proxies::all(proxy.parse().map_err(Failure::Proxy)?)),
     };
     match &arguments.ca {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use legwork::client::proxy::InvalidProxy;
+use legwork::client::proxy::{InvalidProxy, InvalidProxyVariable};
 use legwork::handshake::{HandshakeError, Refusal, Renewal, Tried, Why};
 use legwork::service::{BoxError, Error, ErrorKind};
 
@@ -12,6 +12,7 @@ use legwork::service::{BoxError, Error, ErrorKind};
 pub(crate) enum Failure {
     NotAUrl,
     Proxy(InvalidProxy),
+    Environment(InvalidProxyVariable),
     /// The embedded server did not start.
     Embedded(io::Error),
     /// The password could not be read.
@@ -44,6 +45,7 @@ impl fmt::Display for Failure {
                 "That is no http or https URL. Write it in full, such as https://mail.example/ews/.",
             ),
             Self::Proxy(error) => write!(f, "--proxy: {error}."),
+            Self::Environment(error) => write!(f, "The variable {}: {}.", error.name(), error.reason()),
             Self::Embedded(error) => write!(f, "The embedded server did not start: {error}."),
             Self::Password(error) => {
                 write!(f, "The password could not be read: {error}. Try the variable LEGWORK_PASSWORD.")

@@ -8,7 +8,9 @@ pub mod handshake;
 pub mod krb_error;
 pub mod location;
 pub mod netrc;
+pub mod no_proxy;
 pub mod ntlm_challenge;
+pub mod proxy;
 pub mod scram;
 #[cfg(test)]
 mod seeds;

@@ -343,7 +343,12 @@ fn a_socks_proxy_is_left_to_connectors() {
 async fn the_environment_names_the_proxies() {
     const INSIDE: &str = "LEGWORK_TEST_PROXIES_FROM_ENV";
     if std::env::var_os(INSIDE).is_some() {
-        let client = with(Proxies::from_env());
+        if std::env::var(INSIDE).as_deref() == Ok("an error") {
+            let error = Proxies::from_env().expect_err("no proxy");
+            assert_eq!((error.name(), error.reason()), ("http_proxy", &InvalidProxy::Delimiter));
+            return;
+        }
+        let client = with(Proxies::from_env().expect("proxies"));
         let direct = std::env::var("DIRECT").expect("a URI").parse().expect("a URI");
         for uri in [direct, format!("{SITE}/").parse().expect("a URI")] {
             fetch(&client, request("GET", uri, "")).await;
@@ -354,12 +359,15 @@ async fn the_environment_names_the_proxies() {
         assert!(whole(&error).contains("SOCKS"), "{}", whole(&error));
         return;
     }
-    let through = forwarding(Offer::Ntlm).start().await.expect("a server");
+    // With a backslash, a percent sign and an `@` of her own, a URI has to be read leniently.
+    let through = forwarding(Offer::Ntlm).user("LAB\\dora", "100%@home").start().await.expect("a server");
     let direct = server_of_three([]).start().await.expect("a server");
-    let proxy = through.origin().to_string().replace("http://", "http://LAB%5Ccarol:carol-pw@");
-    let mut inside = tokio::task::spawn_blocking({
+    let with_userinfo =
+        |userinfo| through.origin().to_string().replace("http://", &format!("http://{userinfo}@"));
+    let inside = async |expected: &'static str, proxy: String| {
+        let no_proxy = format!("[::1] {}:{}", direct.origin().host(), direct.origin().port());
         let direct = direct.uri("/").to_string();
-        move || {
+        let run = move || {
             let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
             for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUEST_METHOD"] {
                 command.env_remove(name);
@@ -368,14 +376,19 @@ async fn the_environment_names_the_proxies() {
                 .args(["--exact", "proxies::the_environment_names_the_proxies", "--nocapture"])
                 .env("http_proxy", proxy)
                 .env("all_proxy", "socks5://127.0.0.1:1")
-                .env("no_proxy", "127.0.0.0/8")
+                .env("no_proxy", no_proxy)
                 .env("DIRECT", direct)
-                .env(INSIDE, "1")
+                .env(INSIDE, expected)
                 .output()
-        }
-    });
-    let output = without_hanging(&mut inside).await.expect("no panic").expect("it runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        let output = without_hanging(tokio::task::spawn_blocking(run)).await.expect("no panic");
+        let output = output.expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    inside("an error", with_userinfo("LAB\\dora:100%@/home")).await;
+    assert_eq!((through.report().connections().len(), direct.report().connections().len()), (0, 0));
+
+    inside("a login", with_userinfo("LAB\\dora:100%@home")).await;
     assert_eq!(statuses(&through.report()), [407, 407, 200], "{}", through.report());
     assert_eq!(statuses(&direct.report()), [200], "{}", direct.report());
 }

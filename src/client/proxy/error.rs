@@ -2,7 +2,8 @@ use std::fmt;
 
 use crate::protection_space::InvalidOrigin;
 
-/// Why something is no proxy that can be used.
+/// Why something is no proxy that can be used. It holds nothing of the text, which may have a
+/// password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidProxy {
@@ -10,6 +11,13 @@ pub enum InvalidProxy {
     Uri,
     /// The URI names no host that can be connected to.
     Origin(InvalidOrigin),
+    /// There is a blank or a control character in it.
+    Character,
+    /// An `@` comes after a `/`, `?` or `#`, so that it is open which of them belong to the password.
+    Delimiter,
+    /// The octets of user or password, once decoded, are not UTF-8, or control characters are among
+    /// them.
+    Encoding,
     /// It speaks SOCKS, which is a connector's business: give the client one that does, and no
     /// proxy for these origins.
     Socks,
@@ -18,8 +26,20 @@ pub enum InvalidProxy {
 impl fmt::Display for InvalidProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Uri => "not the URI of a proxy (http://host:port)",
+            Self::Uri => "not the URI of a proxy (http://host:port or http://user:password@host:port)",
             Self::Origin(_) => "the URI of the proxy names no host",
+            Self::Character => {
+                "the URI of the proxy has a blank or a control character in it; in the user and the \
+                 password, write a blank as %20"
+            }
+            Self::Delimiter => {
+                "the URI of the proxy has an @ after a /, ? or #; in the user and the password, write \
+                 / as %2F, ? as %3F, # as %23 and @ as %40"
+            }
+            Self::Encoding => {
+                "the user or the password in the URI of the proxy is not UTF-8 or has a control \
+                 character; write each octet of its UTF-8 as % and two digits, such as %C3%A4"
+            }
             Self::Socks => "a SOCKS proxy takes a connector that speaks SOCKS, in place of a proxy",
         })
     }
@@ -29,7 +49,39 @@ impl std::error::Error for InvalidProxy {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Origin(error) => Some(error),
-            Self::Uri | Self::Socks => None,
+            Self::Uri | Self::Character | Self::Delimiter | Self::Encoding | Self::Socks => None,
         }
+    }
+}
+
+/// A variable of the environment names a proxy that cannot be used. It holds the variable's name and
+/// nothing of its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidProxyVariable {
+    pub(super) name: &'static str,
+    pub(super) reason: InvalidProxy,
+}
+
+impl InvalidProxyVariable {
+    /// Which variable, such as `https_proxy`.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is wrong with it.
+    pub fn reason(&self) -> &InvalidProxy {
+        &self.reason
+    }
+}
+
+impl fmt::Display for InvalidProxyVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot use the proxy that the variable {} names", self.name)
+    }
+}
+
+impl std::error::Error for InvalidProxyVariable {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.reason)
     }
 }

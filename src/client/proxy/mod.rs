@@ -17,29 +17,109 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `http` and `https` origins may have proxies of their own, as with `http_proxy` and `https_proxy` in the
+//! environment:
+//!
+//! ```
+//! use legwork::client::proxy::{Proxies, Proxy};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let proxies = Proxies::http("http://cache.example:3128".parse::<Proxy>()?)
+//!     .with_https("http://gateway.example:8080".parse::<Proxy>()?)
+//!     .except("localhost, .corp.example");
+//! let gateway = proxies.of(&"https://wiki.example/".parse()?)?.expect("a proxy");
+//! assert_eq!(gateway.to_string(), "http://gateway.example:8080");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The URI of a proxy
+//!
+//! A password is rarely written as a URI wants it. In variables of the environment
+//! ([`Proxies::from_env`]) and in texts that are parsed as a [`Proxy`], user and password are taken
+//! as they stand where that can mean only one thing; everything else is an [error](InvalidProxy) that
+//! says what to write, and no proxy is ever passed over.
+//!
+//! | written | read as | curl 7.88 |
+//! |---|---|---|
+//! | `http://carol:p%40ss@proxy` | `carol`, `p@ss`: percent-encoded UTF-8 | the same |
+//! | `http://carol:p@ss@proxy` | `carol`, `p@ss`: the last `@` ends the password | an error |
+//! | `http://carol:p:w@proxy` | `carol`, `p:w`: the first colon ends the user | the same |
+//! | `http://me%3Acarol:pw@proxy` | `me:carol`, `pw`, which Basic cannot send | the same, and Basic sends `me`, `carol:pw` |
+//! | `http://CORP\carol:pw@proxy` | `CORP\carol`, `pw` | the same |
+//! | `http://carol:100%@proxy`, `http://carol:p%zz@proxy` | `100%`, `p%zz`: a `%` before anything but two hexadecimal digits is one | the same |
+//! | `http://jäson:pä@proxy` | `jäson`, `pä` | the same |
+//! | `http://carol@proxy`, `http://carol:@proxy` | `carol`, an empty password | the same |
+//! | `http://@proxy` | an empty user, an empty password | the same |
+//! | `proxy:3128`, `carol:pw@proxy:3128` | `http` | the same |
+//! | `http://proxy`, `https://proxy` | port 80, port 443 | port 1080, port 443 |
+//! | `http://proxy/path`, `http://proxy?q` | the rest is ignored | the same |
+//! | `http://carol:p/ss@proxy`, `?` or `#` in place of `/` | an error: [`Delimiter`](InvalidProxy::Delimiter) | an error |
+//! | `http://car#ol:pw@proxy`, `http://carol:p@s/s@proxy` | the same error | a proxy by the name of `car`, of `s` |
+//! | `http://carol:pw@proxy/p@th` | the same error | `carol`, `pw` |
+//! | `http://carol:p ss@proxy`, a blank or line feed before or after | an error: [`Character`](InvalidProxy::Character) | an error |
+//! | `http://carol:%E4@proxy` | an error: [`Encoding`](InvalidProxy::Encoding) | the octet E4 |
+//! | `http://carol:p%0Ass@proxy`, up to `%1F` | the same error | no proxy, in silence |
+//! | `http:/proxy`, `http:///proxy` | an error: [`Uri`](InvalidProxy::Uri) | `http://proxy` |
+//! | `http:proxy`, `//proxy`, `ftp://proxy`, `http://` | an error | an error |
+//! | `socks5://proxy` | an error: [`Socks`](InvalidProxy::Socks) | by SOCKS |
+//!
+//! curl's errors show the URI with its password; those here show nothing of it.
+//!
+//! # Hosts that need no proxy
+//!
+//! A list in `no_proxy`, or given to [`except`](Proxies::except), has entries with commas, blanks or
+//! both between them. Each program reads them differently, and a request that should have gone
+//! straight to an inner host tells a proxy about it. What a program is likely to have been set up with
+//! means here what it was meant to:
+//!
+//! | entry | hosts | curl 7.88 | Go 1.19 | Python 3 |
+//! |---|---|---|---|---|
+//! | `example.com` | this name and all below it | the same | the same | the same |
+//! | `.example.com` | as `example.com` | the same | only those below | the same |
+//! | `*.example.com` | as `example.com` | none | only those below | none |
+//! | `Example.COM` | as `example.com` | the same | the same | the same |
+//! | `example.com.`, or such a host in the URI | as `example.com` | the same | only if both have the dot | only if both have the dot |
+//! | `example.com:8080` | those of `example.com`, at this port; one that the URI does not say is its scheme's | none | the same | the same, if the URI says it |
+//! | `*` | all, addresses too | if it is the whole list | the same | if it is the whole list |
+//! | `192.0.2.1` | this address, also as `[::ffff:192.0.2.1]` | only as `192.0.2.1` | the same | only as `192.0.2.1` |
+//! | `192.0.2.1:8080` | this address, at this port | none | the same | the same, if the URI says it |
+//! | `2001:db8::1` | this address | the same | the same | none |
+//! | `[2001:db8::1]` | this address | none | none | the same |
+//! | `[2001:db8::1]:8080` | this address, at this port | none | the same | the same, if the URI says it |
+//! | `192.0.2.0/24` | the addresses with these first bits | the same | the same | none |
+//! | `2001:db8::/32` | the addresses with these first bits | none | the same | none |
+//! | `[2001:db8::]/32` | the addresses with these first bits | none | none | none |
+//! | `a b` | as `a,b` | the same | none | none |
+//! | anything else, such as `a*`, `http://a`, `a:`, `192.0.2.0/33` | none | | | |
+//!
+//! Names stand for names only, where to Python `2.1` is `192.0.2.1` as well. They are written as in
+//! URIs (`xn--` and all) and not looked up: `10.0.0.0/8` has no host that a URI calls by its name.
+//! `localhost`, which Go always reaches without a proxy, needs an entry here.
 
 mod error;
+mod exceptions;
 #[cfg(test)]
 mod tests;
+mod uri;
 
 use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use http::{HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use zeroize::Zeroizing;
+use http::Uri;
 
+use crate::client::proxy::exceptions::Exceptions;
 use crate::credentials::Credentials;
 use crate::protection_space::Origin;
 
-pub use error::InvalidProxy;
+pub use error::{InvalidProxy, InvalidProxyVariable};
 
 /// An HTTP proxy, and who logs in there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
     origin: Origin,
     credentials: Option<Credentials>,
@@ -69,54 +149,29 @@ impl Proxy {
     pub(in crate::client) fn own_credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }
-
-    fn of(intercept: &Intercept) -> Result<Self, InvalidProxy> {
-        let uri = intercept.uri();
-        let origin = Origin::from_uri(uri).map_err(|error| match uri.scheme_str() {
-            Some(scheme) if scheme.starts_with("socks") => InvalidProxy::Socks,
-            _ => InvalidProxy::Origin(error),
-        })?;
-        Ok(Self { origin, credentials: intercept.basic_auth().and_then(userinfo) })
-    }
-}
-
-/// The user's name and password, as the matcher hands them over.
-fn userinfo(basic: &HeaderValue) -> Option<Credentials> {
-    let octets = BASE64_STANDARD.decode(basic.as_bytes().strip_prefix(b"Basic ")?).ok()?;
-    let text = Zeroizing::new(String::from_utf8(octets).ok()?);
-    let (username, password) = text.split_once(':')?;
-    Some(Credentials::password(username, password))
 }
 
 impl FromStr for Proxy {
     type Err = InvalidProxy;
 
-    /// Parses `http://host:port`, `https://user:password@host:port`, or `host:port` as `http`. Octets
-    /// in user and password may be percent-encoded, as the backslash in `LAB%5Ccarol` has to be.
+    /// Parses `http://host:port`, `https://user:password@host:port`, or `host:port` as `http`.
+    /// [What is read how](self#the-uri-of-a-proxy) is in the module's documentation.
     fn from_str(text: &str) -> Result<Self, InvalidProxy> {
-        let any = Uri::from_static("http://origin.invalid/");
-        let intercept = Matcher::builder().all(text).build().intercept(&any);
-        Self::of(&intercept.ok_or(InvalidProxy::Uri)?)
+        uri::parse(text)
     }
 }
 
 /// Which proxy the requests to an origin go through.
 #[derive(Clone, Debug)]
 pub struct Proxies {
-    of_scheme: OfScheme,
-    exceptions: Option<Arc<Matcher>>,
+    http: Option<Usable>,
+    https: Option<Usable>,
+    exceptions: Exceptions,
     at: HashMap<Origin, Option<Proxy>>,
 }
 
-/// The proxy by the origin's scheme.
-#[derive(Clone, Debug)]
-enum OfScheme {
-    Given { http: Option<Proxy>, https: Option<Proxy> },
-    Environment { matcher: Arc<Matcher>, http: Found, https: Found },
-}
-
-/// What a variable of the environment says, once it has been looked at.
-type Found = OnceLock<Result<Proxy, InvalidProxy>>;
+/// A proxy, or why the requests that would go through it fail.
+type Usable = Result<Proxy, InvalidProxy>;
 
 impl Proxies {
     /// The same for every origin.
@@ -124,41 +179,86 @@ impl Proxies {
         Self::given(Some(proxy.clone()), Some(proxy))
     }
 
-    /// For `http` origins alone.
+    /// For `http` origins only; [`with_https`](Self::with_https) gives the others one.
     pub fn http(proxy: Proxy) -> Self {
         Self::given(Some(proxy), None)
     }
 
-    /// For `https` origins alone.
+    /// For `https` origins only; [`with_http`](Self::with_http) gives the others one.
     pub fn https(proxy: Proxy) -> Self {
         Self::given(None, Some(proxy))
     }
 
-    /// What the environment says at this moment: `http_proxy`, `https_proxy`, `all_proxy` and
-    /// `no_proxy`, in either case, as [hyper-util](Matcher::from_env) reads them. A program that
-    /// runs as a CGI script (`REQUEST_METHOD` is set) has no proxies.
+    /// What the environment says at this moment. `http` origins are reached through the proxy in
+    /// `http_proxy`, `https` ones through the one in `https_proxy`, and either through `all_proxy` where
+    /// there is none of its own. `no_proxy` lists [exceptions](Self::except). Each variable may be in
+    /// upper case too, which comes first, and an empty one is none. A program that runs as a CGI
+    /// script (`REQUEST_METHOD` is set) has no proxies, since its callers can set `HTTP_PROXY`.
     ///
-    /// A value that is no URI is passed over; a SOCKS proxy makes its requests fail with
-    /// [`InvalidProxy::Socks`].
-    pub fn from_env() -> Self {
-        let matcher = Arc::new(Matcher::from_env());
-        Self::new(OfScheme::Environment { matcher, http: Found::new(), https: Found::new() })
+    /// A SOCKS proxy is no error here: the requests that it is for fail with [`InvalidProxy::Socks`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidProxyVariable`] names a variable that cannot be read, and says what to write. To go on
+    /// without it would send requests past the proxy.
+    pub fn from_env() -> Result<Self, InvalidProxyVariable> {
+        Self::from_variables(|name| env::var_os(name))
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidProxyVariable> {
+        if variable("REQUEST_METHOD").is_some() {
+            return Ok(Self::given(None, None));
+        }
+        let value = |name: &'static str| variable(name).filter(|value| !value.is_empty());
+        let proxy = |names: [&'static str; 4]| {
+            let found = names.into_iter().find_map(|name| Some((name, value(name)?)));
+            let Some((name, value)) = found else { return Ok(None) };
+            match value.to_str().ok_or(InvalidProxy::Encoding).and_then(str::parse) {
+                Err(reason) if reason != InvalidProxy::Socks => Err(InvalidProxyVariable { name, reason }),
+                usable => Ok(Some(usable)),
+            }
+        };
+        let http = proxy(["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])?;
+        let https = proxy(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])?;
+        let proxies = Self { http, https, exceptions: Exceptions::default(), at: HashMap::new() };
+        Ok(match value("NO_PROXY").or_else(|| value("no_proxy")) {
+            // An entry that is not Unicode names no host, and the others hold.
+            Some(hosts) => proxies.except(&hosts.to_string_lossy()),
+            None => proxies,
+        })
     }
 
     fn given(http: Option<Proxy>, https: Option<Proxy>) -> Self {
-        Self::new(OfScheme::Given { http, https })
+        Self {
+            http: http.map(Ok),
+            https: https.map(Ok),
+            exceptions: Exceptions::default(),
+            at: HashMap::new(),
+        }
     }
 
-    fn new(of_scheme: OfScheme) -> Self {
-        Self { of_scheme, exceptions: None, at: HashMap::new() }
+    /// For `http` origins this proxy, or none, in place of the one they have. The proxy of `https` origins,
+    /// [exceptions](Self::except) and single [origins](Self::at) stay.
+    #[must_use]
+    pub fn with_http(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
+        self.http = proxy.into().map(Ok);
+        self
     }
 
-    /// Goes to these hosts without a proxy, beside those that the environment lists. The rules are
-    /// those of `no_proxy`: names stand for themselves and all below them, addresses may have a
-    /// prefix length, `*` is every name, and commas stand between.
+    /// For `https` origins this proxy, or none, in place of the one they have. The proxy of `http` origins,
+    /// [exceptions](Self::except) and single [origins](Self::at) stay.
+    #[must_use]
+    pub fn with_https(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
+        self.https = proxy.into().map(Ok);
+        self
+    }
+
+    /// Goes to these hosts without a proxy, beside those that the environment and earlier lists have.
+    /// [What may be in a list](self#hosts-that-need-no-proxy), as in `no_proxy`, is in the module's
+    /// documentation.
     #[must_use]
     pub fn except(mut self, hosts: &str) -> Self {
-        self.exceptions = Some(Arc::new(Matcher::builder().all("http://proxy.invalid").no(hosts).build()));
+        self.exceptions.extend(hosts);
         self
     }
 
@@ -173,7 +273,7 @@ impl Proxies {
     ///
     /// # Errors
     ///
-    /// [`InvalidProxy`] if the environment names one that cannot be used.
+    /// [`InvalidProxy::Socks`] if the environment names one that speaks SOCKS.
     pub fn of(&self, uri: &Uri) -> Result<Option<&Proxy>, InvalidProxy> {
         if !self.at.is_empty() {
             let origin = Origin::from_uri(uri).ok();
@@ -181,19 +281,11 @@ impl Proxies {
                 return Ok(proxy.as_ref());
             }
         }
-        if self.exceptions.as_ref().is_some_and(|rules| rules.intercept(uri).is_none()) {
+        if self.exceptions.contain(uri) {
             return Ok(None);
         }
-        let is_https = uri.scheme_str() == Some("https");
-        match &self.of_scheme {
-            OfScheme::Given { http, https } => Ok(if is_https { https } else { http }.as_ref()),
-            OfScheme::Environment { matcher, http, https } => {
-                let Some(intercept) = matcher.intercept(uri) else { return Ok(None) };
-                let found = if is_https { https } else { http };
-                let found = found.get_or_init(|| Proxy::of(&intercept));
-                found.as_ref().map(Some).map_err(InvalidProxy::clone)
-            }
-        }
+        let found = if uri.scheme_str() == Some("https") { &self.https } else { &self.http };
+        found.as_ref().map(|usable| usable.as_ref().map_err(InvalidProxy::clone)).transpose()
     }
 }
 
@@ -201,5 +293,12 @@ impl fmt::Display for Proxy {
     /// Its address, without who logs in.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.origin.fmt(f)
+    }
+}
+
+impl fmt::Debug for Proxy {
+    /// Without who logs in as well: what stands in a URI as the user may be a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("origin", &self.origin).finish_non_exhaustive()
     }
 }
