@@ -127,9 +127,9 @@ impl Error {
         of_route
     }
 
-    /// Whether it is the proxy that could not be connected to.
+    /// Whether it is about the connection to the proxy, and not about what is behind it.
     fn is_at_proxy(&self) -> bool {
-        let ErrorKind::Connect(_) = self.kind else { return false };
+        let (ErrorKind::Connect(_) | ErrorKind::Connection(_)) = self.kind else { return false };
         #[cfg(feature = "client")]
         if let Some(error) = self.tunnel_error() {
             return matches!(error.kind(), TunnelErrorKind::Unreachable(_));
@@ -156,8 +156,11 @@ impl fmt::Display for Error {
         match (self.origin(), self.proxy(), &self.kind) {
             // It names who refused.
             (_, _, ErrorKind::Refused(_)) => {}
-            (Some(origin), Some(proxy), _) if self.is_at_proxy() => {
-                return write!(f, "{origin}: cannot connect to the proxy {proxy}");
+            (Some(origin), Some(proxy), kind) if self.is_at_proxy() => {
+                return match kind {
+                    ErrorKind::Connect(_) => write!(f, "{origin}: cannot connect to the proxy {proxy}"),
+                    _ => write!(f, "{origin}: the connection to the proxy {proxy} failed"),
+                };
             }
             (Some(origin), Some(proxy), _) => write!(f, "{origin} through the proxy {proxy}: ")?,
             (Some(origin), None, _) => write!(f, "{origin}: ")?,

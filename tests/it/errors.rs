@@ -115,15 +115,82 @@ async fn an_origin_that_cannot_be_reached_is_named() {
     assert_eq!(plain.report().legs().count(), 0);
 }
 
+/// By each way over which a client knows its proxy.
+async fn fail_through(proxy: &str, at: &str) -> Vec<(&'static str, Error)> {
+    let uri: Uri = format!("{at}/page").parse().expect("a URI");
+    let hyper: Client<_, Full<Bytes>> = through(proxy).build_with_tls(trusting_nobody());
+    let following = FollowRedirects::new(hyper.clone());
+    let tunnel = || {
+        let tunnel = Tunnel::builder(origin(proxy), builder().build()).build_http();
+        hyper_rustls::HttpsConnector::from((tunnel, trusting_nobody()))
+    };
+    let hyper_by_tunnel: Client<_, Full<Bytes>> = Client::with_connector(builder().build(), tunnel());
+    let settings = legacy::Client::builder(TokioExecutor::new());
+    let legacy_by_tunnel = Client::builder(builder().build()).build_legacy(settings, tunnel());
+    let request = || request("GET", uri.clone(), "");
+    without_hanging(async {
+        vec![
+            ("hyper", hyper.request(request()).await.expect_err("no response")),
+            ("ahead", hyper.authenticate(uri.clone()).await.expect_err("no login")),
+            ("redirects", following.oneshot(request()).await.expect_err("no response")),
+            ("hyper, tunnel", hyper_by_tunnel.request(request()).await.expect_err("no response")),
+            ("legacy, tunnel", legacy_by_tunnel.request(request()).await.expect_err("no response")),
+        ]
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_proxy_that_cannot_be_reached_is_named() {
-    for at in ["http://site.example", "https://site.example"] {
-        let client: Client<_, Full<Bytes>> = through(DEAD).build_with_tls(trusting_nobody());
-        let failed = client.get(format!("{at}/page").parse().expect("a URI"));
-        let error = without_hanging(failed).await.expect_err("no proxy");
-        assert_eq!(error.to_string(), format!("{at}: cannot connect to the proxy {DEAD}"));
-        assert_eq!(says(&error), ["connect", "retryable"], "{error:?}");
-        assert_eq!((error.origin(), error.proxy()), (Some(&origin(at)), Some(&origin(DEAD))));
+    for proxy in [DEAD, "http://proxy.invalid:3128"] {
+        for at in ["http://site.example", "https://site.example"] {
+            for (client, error) in fail_through(proxy, at).await {
+                let expected = format!("{at}: cannot connect to the proxy {proxy}");
+                assert_eq!(error.to_string(), expected, "{client}");
+                assert_eq!(says(&error), ["connect", "retryable"], "{client}: {error:?}");
+                assert_eq!(
+                    (error.origin(), error.proxy()),
+                    (Some(&origin(at)), Some(&origin(proxy))),
+                    "{client}"
+                );
+            }
+        }
+    }
+}
+
+/// A proxy that closes each connection at once, or after the request.
+async fn closing_proxy(reads: bool) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it listens");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            if reads {
+                read_head(&mut stream).await;
+            }
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_proxy_that_closes_before_its_response_is_named() {
+    for reads in [false, true] {
+        let proxy = closing_proxy(reads).await;
+        for at in ["http://site.example", "https://site.example"] {
+            for (client, error) in fail_through(&proxy, at).await {
+                // A tunnel is a part of connecting.
+                let expected = match at.starts_with("http:") && !client.ends_with("tunnel") {
+                    true => format!("{at}: the connection to the proxy {proxy} failed"),
+                    false => format!("{at} through the proxy {proxy}: cannot connect"),
+                };
+                assert_eq!(error.to_string(), expected, "{client}, {reads}");
+                assert_eq!(
+                    (error.origin(), error.proxy()),
+                    (Some(&origin(at)), Some(&origin(&proxy))),
+                    "{client}"
+                );
+            }
+        }
     }
 }
 
@@ -375,11 +442,17 @@ async fn the_layer_names_what_its_connection_is_to() {
             Err::<Response<Full<Bytes>>, _>(std::io::Error::other("it broke"))
         })
     };
-    for (info, at) in [
-        (info.clone(), "http://site.example"),
+    for (info, at, failed) in [
+        (info.clone(), "http://site.example", "http://site.example: the connection failed"),
         (
             info.proxy(origin("http://proxy.example:3128")),
             "http://site.example through the proxy http://proxy.example:3128",
+            "http://site.example: the connection to the proxy http://proxy.example:3128 failed",
+        ),
+        (
+            ConnectionInfo::new(origin("https://site.example")).proxy(origin("http://proxy.example:3128")),
+            "https://site.example through the proxy http://proxy.example:3128",
+            "https://site.example through the proxy http://proxy.example:3128: the connection failed",
         ),
     ] {
         let layer = AuthenticateLayer::new(authenticator(), info);
@@ -389,7 +462,7 @@ async fn the_layer_names_what_its_connection_is_to() {
             service.call(Request::get("/").body(Full::<Bytes>::default()).expect("a request")).await
         };
         let error = ask().await.expect_err("it breaks");
-        assert_eq!(error.to_string(), format!("{at}: the connection failed"));
+        assert_eq!(error.to_string(), failed);
         let error = ask().await.expect_err("it is gone");
         assert_eq!(error.to_string(), format!("{at}: an earlier request on the connection was dropped"));
     }
