@@ -41,6 +41,10 @@ pub(crate) fn server(offers: impl IntoIterator<Item = Offer>) -> Builder {
     offers.into_iter().fold(Server::builder().user(USER, PASSWORD), Builder::offer)
 }
 
+/// What a program says of itself in `CONNECT`, where it does not say it in its own words.
+pub(crate) const OUR_USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("legwork/", env!("CARGO_PKG_VERSION")));
+
 pub(crate) fn carol() -> Credentials {
     Credentials::password(USER, PASSWORD)
 }

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Uri};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use legwork::client::proxy::Proxy;
 use legwork::client::tunnel::{Tunnel, TunnelBuilder, TunnelError, TunnelErrorKind};
 use legwork::handshake::{AuthenticatorBuilder, Refusal, Renewal, Why};
 use legwork::protection_space::Challenger;
@@ -180,6 +184,63 @@ async fn an_origins_password_is_none_of_the_proxys() {
     let error = through(&proxy, not_at_the_proxy).request(get(&origin, "/")).await.expect_err("no tunnel");
     assert_eq!(refused(of_the_proxy(&error)).tried[0].why, Why::NoCredentials);
     assert!(proxy.report().legs().all(|leg| leg.proxy_authorization.is_none()));
+}
+
+/// Over both clients that take a tunnel as their connector.
+#[tokio::test]
+async fn each_leg_of_connect_says_who_asks_and_carries_the_callers_fields() {
+    let mut own = HeaderMap::new();
+    own.insert(USER_AGENT, HeaderValue::from_static("Mozilla/5.0"));
+    own.append("x-department", HeaderValue::from_static("storage"));
+    own.append("x-department", HeaderValue::from_static("backup"));
+    for (offer, legs, _) in schemes() {
+        for own in [HeaderMap::new(), own.clone()] {
+            let (proxy, origin) =
+                (tunnelling(offer.clone()).start().await.expect("a server"), open_origin().await);
+            let authenticator = at(&proxy).dangerous_secrets_to_plain_http_proxies(true).build();
+            let tunnel = || {
+                let builder = Tunnel::builder(proxy.origin(), authenticator.clone());
+                builder.connect_fields(own.clone()).expect("fields").build_http()
+            };
+            let hyper: TunnelClient = Client::with_connector(authenticator.clone(), tunnel());
+            page(&hyper, get(&origin, "/")).await;
+            let legacy = Client::builder(authenticator.clone())
+                .build_legacy(legacy::Client::builder(TokioExecutor::new()), tunnel());
+            let response = without_hanging(legacy.request(get(&origin, "/"))).await.expect("a response");
+            assert_eq!(response.status(), 200);
+
+            let mut expected = own.clone();
+            expected.entry(USER_AGENT).or_insert(OUR_USER_AGENT);
+            expected.insert(HOST, origin.origin().to_string()["http://".len()..].parse().expect("a value"));
+            let report = proxy.report();
+            assert!(report.legs().count() > legs.len(), "both clients: {report}");
+            for leg in report.legs() {
+                assert_eq!(
+                    (leg.method.as_str(), &leg.headers),
+                    ("CONNECT", &expected),
+                    "{offer:?}: {report}"
+                );
+            }
+            for leg in origin.report().legs() {
+                let inside = [USER_AGENT.as_str(), "x-department"].map(|name| leg.headers.get(name));
+                assert_eq!(inside, [None, None], "{}", origin.report());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn fields_that_would_break_connect_are_refused_when_they_are_set() {
+    let proxy: Origin = "http://proxy.example:3128".parse().expect("an origin");
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        let fields = || HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("s3cret"))]);
+        let of_tunnel = Tunnel::builder(proxy.clone(), builder().build()).connect_fields(fields());
+        let of_proxy = Proxy::new(proxy.clone()).connect_fields(fields());
+        for error in [of_tunnel.expect_err("not the caller's"), of_proxy.expect_err("not the caller's")] {
+            assert_eq!(error.name(), name);
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+    }
 }
 
 // px 234
@@ -441,7 +502,10 @@ async fn the_port_is_always_written_and_host_says_the_same() {
     ] {
         tunnel_by(proxy.clone(), target).await.expect("a tunnel");
         let head = heads.recv().await.expect("a request");
-        assert_eq!(head, format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\n\r\n"));
+        let agent = OUR_USER_AGENT.to_str().expect("ASCII").to_owned();
+        let expected =
+            format!("CONNECT {authority} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {agent}\r\n\r\n");
+        assert_eq!(head, expected);
     }
 }
 

@@ -34,6 +34,9 @@ async fn a_tunnel_is_opened_by_each_scheme() {
         echoes(&mut proxy.tunnel(origin).await, "hello").await;
         let report = upstream.report();
         assert_eq!((report.connections().len(), report.refused()), (1, 0), "{offer:?}: {report}");
+        for leg in report.legs() {
+            assert!(leg.headers["user-agent"].as_bytes().starts_with(b"legwork/"), "{offer:?}: {report}");
+        }
     }
 }
 

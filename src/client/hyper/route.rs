@@ -13,7 +13,7 @@ use crate::client::hyper::connection::Connection;
 use crate::client::hyper::http2::{self, Common};
 use crate::client::hyper::secure::{Secure, Transport};
 use crate::client::pool::Host;
-use crate::client::proxy::Proxies;
+use crate::client::proxy::{Proxies, Proxy};
 use crate::client::tunnel::opening::{Opening, authority};
 use crate::client::tunnel::{TunnelError, TunnelErrorKind};
 #[cfg(feature = "http2")]
@@ -76,8 +76,13 @@ where
     }
 
     fn proxy(&self, uri: &Uri) -> Option<&Origin> {
-        let proxy = self.proxies.as_ref()?.of(uri).ok()??;
-        Some(proxy.origin())
+        self.proxy_of(uri).map(Proxy::origin)
+    }
+}
+
+impl<C> Ways<C> {
+    fn proxy_of(&self, uri: &Uri) -> Option<&Proxy> {
+        self.proxies.as_ref()?.of(uri).ok().flatten()
     }
 }
 
@@ -121,7 +126,9 @@ impl<C: Connect> Ways<C> {
                     http1: &self.http1,
                     max_restarts: settings.max_restarts,
                 };
-                let tunnel = opening.open(proxy, identity, &target).await.map_err(failed)?;
+                let fields = self.proxy_of(&host.target).map(Proxy::own_connect_fields).cloned();
+                let fields = fields.unwrap_or_default();
+                let tunnel = opening.open(proxy, identity, &fields, &target).await.map_err(failed)?;
                 let io = tls.secure(Box::new(tunnel), host.target.clone(), version).await?;
                 self.connection(io, info, settings, host).await
             }

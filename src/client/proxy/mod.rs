@@ -110,9 +110,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 
-use http::Uri;
+use http::{HeaderMap, Uri};
 
 use crate::client::proxy::exceptions::Exceptions;
+use crate::client::tunnel::{ConnectFields, InvalidConnectField};
 use crate::credentials::Credentials;
 use crate::protection_space::Origin;
 
@@ -123,12 +124,13 @@ pub use error::{InvalidProxy, InvalidProxyVariable};
 pub struct Proxy {
     origin: Origin,
     credentials: Option<Credentials>,
+    connect_fields: ConnectFields,
 }
 
 impl Proxy {
     /// The proxy of this address, spoken to by TLS if its scheme is `https`.
     pub fn new(origin: Origin) -> Self {
-        Self { origin, credentials: None }
+        Self { origin, credentials: None, connect_fields: ConnectFields::default() }
     }
 
     /// Who logs in there. Where nobody is named, it is whom the authenticator has as
@@ -141,9 +143,41 @@ impl Proxy {
         self
     }
 
+    /// Fields that each `CONNECT` to this proxy carries, with every leg of the login. Neither the origins
+    /// nor the requests by plain http get them.
+    ///
+    /// Default: `User-Agent: legwork/` with the version, since there are proxies that let nobody through
+    /// who has none. A `User-Agent` among these takes its place.
+    ///
+    /// ```
+    /// use http::header::{HeaderMap, HeaderValue, USER_AGENT};
+    /// use legwork::client::proxy::Proxy;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut fields = HeaderMap::new();
+    /// fields.insert(USER_AGENT, HeaderValue::from_static("backup/2.1"));
+    /// fields.insert("x-department", HeaderValue::from_static("storage"));
+    /// let proxy = "http://proxy.example:3128".parse::<Proxy>()?.connect_fields(fields)?;
+    /// # let _ = proxy;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConnectField`] if one of them is not the caller's to set.
+    pub fn connect_fields(mut self, fields: HeaderMap) -> Result<Self, InvalidConnectField> {
+        self.connect_fields = ConnectFields::new(fields)?;
+        Ok(self)
+    }
+
     /// The proxy's address.
     pub fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    pub(in crate::client) fn own_connect_fields(&self) -> &ConnectFields {
+        &self.connect_fields
     }
 
     pub(in crate::client) fn own_credentials(&self) -> Option<&Credentials> {

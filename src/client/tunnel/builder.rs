@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use hyper::client::conn::http1;
 use hyper_util::client::legacy::connect::HttpConnector;
 
@@ -9,7 +10,7 @@ use crate::client::hyper::Connect;
 use crate::client::hyper::builder::http_connector;
 use crate::client::hyper::connection::http1_settings;
 use crate::client::runtime::environment;
-use crate::client::tunnel::{Shared, Tunnel};
+use crate::client::tunnel::{ConnectFields, InvalidConnectField, Shared, Tunnel};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
 use crate::service::{Blocking, Environment, Limits, Observer};
@@ -20,6 +21,7 @@ pub struct TunnelBuilder {
     authenticator: Authenticator,
     environment: Environment,
     http1: http1::Builder,
+    fields: ConnectFields,
     timeout: Duration,
     max_restarts: u32,
 }
@@ -31,6 +33,7 @@ impl TunnelBuilder {
             authenticator,
             environment: environment(),
             http1: http1_settings(),
+            fields: ConnectFields::default(),
             timeout: Duration::from_secs(30),
             max_restarts: 3,
         }
@@ -55,6 +58,19 @@ impl TunnelBuilder {
     pub fn http1_settings(mut self, change: impl FnOnce(&mut http1::Builder) -> &mut http1::Builder) -> Self {
         change(&mut self.http1);
         self
+    }
+
+    /// Fields that each `CONNECT` carries, with every leg of the login. The origin does not see them.
+    ///
+    /// Default: `User-Agent: legwork/` with the version, since there are proxies that let nobody through
+    /// who has none. A `User-Agent` among these takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConnectField`] if one of them is not the caller's to set.
+    pub fn connect_fields(mut self, fields: HeaderMap) -> Result<Self, InvalidConnectField> {
+        self.fields = ConnectFields::new(fields)?;
+        Ok(self)
     }
 
     /// Bounds on each handshake.
@@ -95,6 +111,7 @@ impl TunnelBuilder {
                 authenticator: self.authenticator,
                 environment: Arc::new(self.environment),
                 http1: self.http1,
+                fields: self.fields,
                 timeout: self.timeout,
                 max_restarts: self.max_restarts,
             }),

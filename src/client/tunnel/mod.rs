@@ -36,6 +36,7 @@
 //! [`ChannelBindings`]: crate::channel_bindings::ChannelBindings
 
 mod builder;
+mod fields;
 pub(super) mod opening;
 mod stream;
 
@@ -59,6 +60,8 @@ use crate::service::Environment;
 
 pub use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 pub use builder::TunnelBuilder;
+pub(super) use fields::ConnectFields;
+pub use fields::InvalidConnectField;
 pub use stream::TunnelStream;
 
 /// A connector that reaches every origin through one proxy.
@@ -83,6 +86,7 @@ struct Shared<C> {
     authenticator: Authenticator,
     environment: Arc<Environment>,
     http1: http1::Builder,
+    fields: ConnectFields,
     timeout: Duration,
     max_restarts: u32,
 }
@@ -116,7 +120,8 @@ impl<C: Connect> Shared<C> {
             max_restarts: self.max_restarts,
         };
         let identity = self.authenticator.identity();
-        let opened = tokio::time::timeout(self.timeout, opening.open(&self.proxy, &identity, &target)).await;
+        let opening = opening.open(&self.proxy, &identity, &self.fields, &target);
+        let opened = tokio::time::timeout(self.timeout, opening).await;
         opened.unwrap_or(Err(TunnelErrorKind::Timeout(self.timeout))).map_err(|kind| failed(&target, kind))
     }
 }

@@ -14,6 +14,7 @@ use hyper::rt::{Read, Write};
 use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
 use crate::client::retries::{Retries, RetryLimits};
+use crate::client::tunnel::ConnectFields;
 use crate::client::tunnel::stream::TunnelStream;
 use crate::handshake::{Acting, Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
@@ -43,10 +44,11 @@ impl<C: Connect> Opening<'_, C> {
         &self,
         proxy: &Origin,
         identity: &Identity,
+        fields: &ConnectFields,
         target: &str,
     ) -> Result<TunnelStream<C::Io>, TunnelErrorKind> {
         let mut pending = Pending {
-            request: connect_to(target, identity).map(Payload::new),
+            request: connect_to(target, identity, fields).map(Payload::new),
             // Nobody is logged in anywhere but at the proxy.
             acting: Acting::new(Identity::None, identity.clone()),
         };
@@ -102,13 +104,15 @@ pub(in crate::client) fn authority(origin: &Origin) -> String {
 }
 
 /// `Host` says the same as the target.
-fn connect_to(target: &str, identity: &Identity) -> Request<NoBody> {
+fn connect_to(target: &str, identity: &Identity, fields: &ConnectFields) -> Request<NoBody> {
     let uri: Uri = target.parse().expect("host and port of an origin are an authority");
     let mut request = Request::builder().method(Method::CONNECT).uri(uri).header(header::HOST, target);
     if let Identity::CallersOwn(value) = identity {
         request = request.header(header::PROXY_AUTHORIZATION, value);
     }
-    request.body(NoBody::new()).expect("an authority is a field value")
+    let mut request = request.body(NoBody::new()).expect("an authority is a field value");
+    fields.add_to(request.headers_mut());
+    request
 }
 
 /// The proxy said something else than yes. Its content is not read: the connection ends.
@@ -182,7 +186,7 @@ mod tests {
         let mut asked = 0;
         for uri in odd.chain(odder.map(str::to_owned)) {
             let Ok(origin) = uri.parse::<Origin>() else { continue };
-            let request = connect_to(&authority(&origin), &Identity::None);
+            let request = connect_to(&authority(&origin), &Identity::None, &ConnectFields::default());
             assert_eq!(request.headers()[header::HOST], request.uri().to_string(), "{uri}");
             assert_eq!(request.uri().port_u16(), Some(origin.port()), "{uri}");
             asked += 1;

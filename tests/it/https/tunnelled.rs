@@ -1,12 +1,12 @@
 //! The same through a proxy's tunnel, and to a proxy that is spoken to by TLS.
 
-use http::{HeaderValue, header};
+use http::{HeaderMap, HeaderValue, header};
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use legwork::credentials::{Credentials, ProxyCredentials};
-use legwork::testing::{Gate, Quirk, When};
+use legwork::testing::{Gate, Leg, Quirk, When};
 use tower::ServiceExt;
 
 use legwork::Authenticator;
@@ -148,6 +148,44 @@ async fn tls_in_tls_and_plain_http_to_one_proxy_are_each_bound_to_the_right_cert
     let report = proxy.report();
     let targets: Vec<_> = report.legs().filter(|leg| leg.status == Some(http::StatusCode::OK)).collect();
     assert_eq!((targets[0].method.as_str(), targets[1].target.as_str()), ("CONNECT", "http://site.example/"));
+}
+
+#[tokio::test]
+async fn each_proxy_gets_its_own_fields_with_each_connect_and_no_origin_gets_any() {
+    let [first, second] = [tunnelling(Offer::Ntlm), tunnelling(Offer::Negotiate)];
+    let (first, second) = (first.start().await.expect("a server"), second.start().await.expect("a server"));
+    let (one, other) =
+        (Https::start(server_of_three([]), ECDSA).await, Https::start(server_of_three([]), ECDSA).await);
+    let mut own = HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_static("backup/2.1"))]);
+    own.insert("x-department", HeaderValue::from_static("storage"));
+    let with_own = Proxy::new(second.origin()).credentials(alice()).connect_fields(own).expect("fields");
+    let proxies = Proxies::all(Proxy::new(first.origin()).credentials(alice()))
+        .at(Origin::from_uri(&other.uri("/")).expect("an origin"), with_own);
+    let client = by_proxies(builder(), proxies);
+    // By plain http the request is the caller's own, and so are its fields.
+    let plain = request("GET", "http://site.example/".parse().expect("a URI"), "");
+    for request in [one.get(), other.get(), plain] {
+        let response = without_hanging(client.request(request)).await.expect("a response");
+        assert_eq!(response.status(), 200);
+        text(response).await;
+    }
+    let said = |report: &Report| -> Vec<_> {
+        let said = |leg: &Leg| {
+            let said = ["user-agent", "x-department"].map(|name| leg.headers.get(name).cloned());
+            (leg.method == "CONNECT", said)
+        };
+        report.legs().map(said).collect()
+    };
+    let ours = (true, [Some(OUR_USER_AGENT), None]);
+    let nothing = (false, [None, None]);
+    let own = (true, ["backup/2.1", "storage"].map(|value| Some(HeaderValue::from_static(value))));
+    let [a, b, c, plain @ ..] = &said(&first.report())[..] else { panic!("{}", first.report()) };
+    assert!([a, b, c].iter().all(|it| **it == ours), "{:?}", said(&first.report()));
+    assert!(!plain.is_empty() && plain.iter().all(|it| *it == nothing), "{plain:?}");
+    assert_eq!(said(&second.report()), [own.clone(), own.clone(), own]);
+    for inside in [one.report(), other.report()] {
+        assert_eq!(said(&inside), std::slice::from_ref(&nothing));
+    }
 }
 
 // curl CVE-2016-0755, CVE-2026-3784
