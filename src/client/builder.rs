@@ -99,15 +99,23 @@ impl ClientBuilder {
         self
     }
 
-    /// How many connections there may be to one origin, of all identities. Further requests
-    /// wait, first come, first served, for as long as [`wait_timeout`](Self::wait_timeout) says.
+    /// Sets how many connections there may be to one origin, of all identities. Further requests
+    /// wait, for as long as [`wait_timeout`](Self::wait_timeout) says.
+    ///
+    /// Requests of one user are served first come, first served. A connection that comes back goes to a
+    /// request of its own user first, which need not log in, but nobody is passed over without end: after
+    /// twice as many connections have come back as requests waited before it, and as many again as there may
+    /// be, a request is served before all that came after it. For a user whose connections are all in use, an idle
+    /// connection of somebody else is closed only when it has not been wanted for a moment: while others came
+    /// back, or, where none do, for some 5 ms at first and 160 ms at most.
     #[must_use]
     pub fn max_per_origin(mut self, connections: usize) -> Self {
         self.pool.per_origin = connections.max(1);
         self
     }
 
-    /// How many connections there may be in total.
+    /// Sets how many connections there may be in total. Requests wait for those as for the connections
+    /// [to one origin](Self::max_per_origin): none starves, to whatever origin it is.
     #[must_use]
     pub fn max_total(mut self, connections: usize) -> Self {
         self.pool.total = connections.max(1);

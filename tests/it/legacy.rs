@@ -1,6 +1,7 @@
 //! The client over hyper-util's legacy client.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -22,7 +23,9 @@ fn over_legacy(authenticator: AuthenticatorBuilder) -> OverLegacy {
     settings.http1_title_case_headers(true);
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    Client::builder(authenticator.build()).max_per_origin(64).build_legacy(settings, connector)
+    // The client waits longer than any test: what is seen to end has not ended by this.
+    let builder = Client::builder(authenticator.build()).idle_timeout(Duration::from_secs(3600));
+    builder.max_per_origin(64).build_legacy(settings, connector)
 }
 
 /// A request whose answer is a 200, and its text.
@@ -156,4 +159,62 @@ async fn a_connection_that_is_closed_here_is_closed_at_the_server() {
         assert_eq!(client.connections(), (0, 0));
         without_hanging(server.wait_for(|report| report.open() == 0)).await;
     }
+}
+
+/// How many tasks there are on this runtime, the server's among them. The test itself is none.
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Waits until no connection is open at the server and no more than these tasks are left.
+async fn only_left(server: &Server, left: usize) {
+    server.wait_for(|report| report.open() == 0).await;
+    while tasks() > left {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// 600 users send requests that follow each other quickly, and log out, or not. With a client between them
+/// nothing is left but its one task, and without it nothing at all.
+async fn six_hundred_users_leave_nothing(log_out: bool) {
+    let users: Vec<_> = (0..600).map(|number| (format!("user{number}"), format!("{number}-pw"))).collect();
+    let server = users.iter().fold(server([Offer::Ntlm]), |server, user| server.user(&user.0, &user.1));
+    let server = server.start().await.expect("a server");
+    let before = tasks();
+    let client = over_legacy(builder());
+    // From beside the runtime's threads: its tasks may be late when the next leg comes.
+    for (turn, (name, password)) in users.into_iter().enumerate() {
+        let user = Credentials::password(name, password);
+        for _ in 0..3 {
+            page(&client, acting_as(get(&server, "/"), user.clone())).await;
+        }
+        // The user is gone while the last answer is still to be read, or before its request was sent.
+        let last = client.request(acting_as(get(&server, "/"), user.clone()));
+        let unread = if turn % 2 == 0 { Some(last.await.expect("a response")) } else { None };
+        if log_out {
+            client.log_out(user);
+        }
+        drop(unread);
+    }
+    if log_out {
+        without_hanging(only_left(&server, before + 1)).await;
+        assert_eq!(client.connections(), (0, 0));
+    } else {
+        assert_ne!(client.connections(), (0, 0));
+    }
+    drop(client);
+    without_hanging(only_left(&server, before)).await;
+    let report = server.report();
+    assert_eq!((report.misplaced(), report.refused()), (0, 0));
+    assert!(report.handshakes() >= 600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_who_log_out_leave_no_connection_and_no_task() {
+    six_hundred_users_leave_nothing(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_dropped_leaves_no_connection_and_no_task() {
+    six_hundred_users_leave_nothing(false).await;
 }

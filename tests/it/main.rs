@@ -9,6 +9,7 @@ mod cookies;
 mod credentials;
 mod digest;
 mod errors;
+mod fairness;
 mod hostile;
 mod https;
 mod identity;

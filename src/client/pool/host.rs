@@ -1,14 +1,15 @@
 //! The pool's key, and what goes with it.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use http::uri::Authority;
+use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 
 use crate::handshake::{Identity, IdentityKey};
-use crate::protection_space::{self, InvalidOrigin, Origin};
+use crate::protection_space::{InvalidOrigin, Origin};
 use crate::service::origin_form;
 
 /// What a request wants a connection for: all that goes into the pool's key.
@@ -30,6 +31,8 @@ pub(in crate::client) struct Host {
     generation: AtomicU64,
     /// How many connections of this generation are being made. Changed only under the pool's lock.
     connecting: AtomicUsize,
+    /// How many connections there are to it. Changed only under the pool's lock.
+    own: AtomicUsize,
     pub(in crate::client) key: IdentityKey,
     /// `Host` as it is sent (RFC 9110, section 7.2).
     pub(in crate::client) header: HeaderValue,
@@ -46,13 +49,26 @@ pub(super) struct Generation(u64);
 pub(super) struct Counts {
     pub(super) open: AtomicUsize,
     pub(super) idle: AtomicUsize,
+    /// None of those that are idle has been so since before this turn.
+    pub(super) idle_from: AtomicU64,
+    /// How many requests wait.
+    pub(super) waiting: AtomicUsize,
+    /// How often a place became free: with an idle connection in it, or empty.
+    pub(super) turns: AtomicU64,
     /// Whether connections are made one by one, since each may carry all requests that wait.
     pub(super) one_by_one: AtomicBool,
 }
 
 impl Counts {
     pub(super) fn new(one_by_one: bool) -> Self {
-        Self { open: AtomicUsize::new(0), idle: AtomicUsize::new(0), one_by_one: AtomicBool::new(one_by_one) }
+        Self {
+            open: AtomicUsize::new(0),
+            idle: AtomicUsize::new(0),
+            idle_from: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            turns: AtomicU64::new(0),
+            one_by_one: AtomicBool::new(one_by_one),
+        }
     }
 }
 
@@ -63,26 +79,40 @@ impl Host {
         counts: Arc<Counts>,
         wanted: Wanted<'_>,
     ) -> Result<Self, InvalidOrigin> {
-        let default_port = if origin.is_secure() { 443 } else { 80 };
-        let host_port = match origin.port() {
-            port if port == default_port => origin.host().to_owned(),
-            port => format!("{}:{port}", origin.host()),
-        };
+        let authority = authority(&origin);
         let target = Uri::builder()
             .scheme(if origin.is_secure() { "https" } else { "http" })
-            .authority(host_port.as_str())
+            .authority(&*authority)
             .path_and_query("/")
             .build()
             .map_err(|_| InvalidOrigin::Host)?;
-        let header = HeaderValue::from_str(&host_port).map_err(|_| InvalidOrigin::Host)?;
+        let header = HeaderValue::from_str(&authority).map_err(|_| InvalidOrigin::Host)?;
         let mut key = IdentityKey::new(wanted.identity.clone());
         key.proxy = wanted.via.cloned();
-        let (generation, connecting) = (AtomicU64::new(0), AtomicUsize::new(0));
-        Ok(Self { hash, origin, counts, generation, connecting, key, header, target })
+        let (generation, connecting, own) = (AtomicU64::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        Ok(Self { hash, origin, counts, generation, connecting, own, key, header, target })
     }
 
+    /// How many connections there are to its origin, of all identities.
     pub(super) fn open(&self) -> usize {
         self.counts.open.load(Relaxed)
+    }
+
+    /// Whether there are connections that it can use as they are.
+    pub(super) fn has_own(&self) -> bool {
+        self.own.load(Relaxed) > 0
+    }
+
+    /// A connection to it has its place from now on.
+    pub(super) fn enter(&self) {
+        self.own.fetch_add(1, Relaxed);
+        self.counts.open.fetch_add(1, Relaxed);
+    }
+
+    /// A connection to it has left its place.
+    pub(super) fn leave(&self) {
+        self.own.fetch_sub(1, Relaxed);
+        self.counts.open.fetch_sub(1, Relaxed);
     }
 
     pub(super) fn generation(&self) -> Generation {
@@ -122,9 +152,9 @@ impl Host {
             && self.is_as(wanted)
     }
 
-    /// Whether this is the wanted host, written in whatever way.
-    pub(super) fn is(&self, wanted: Wanted<'_>) -> bool {
-        self.is_as(wanted) && self.origin.is_origin_of(wanted.uri)
+    /// Whether this is the wanted host, whose origin is this one.
+    pub(super) fn is(&self, wanted: Wanted<'_>, origin: &Origin) -> bool {
+        self.is_as(wanted) && self.origin == *origin
     }
 
     /// Whether it is for the same identities, by the same way.
@@ -149,23 +179,24 @@ impl Host {
     }
 }
 
-/// A hash of what goes into the key, without a copy of it.
-pub(super) fn hash(hasher: &RandomState, wanted: Wanted<'_>) -> Result<u64, InvalidOrigin> {
-    let (secure, host, port) = protection_space::parts(wanted.uri)?;
-    let mut state = hasher.build_hasher();
-    let mut lower = [0; 64];
-    for chunk in host.as_bytes().chunks(lower.len()) {
-        let lower = &mut lower[..chunk.len()];
-        lower.copy_from_slice(chunk);
-        lower.make_ascii_lowercase();
-        state.write(lower);
+/// Host and port of an origin as they are usually written.
+pub(super) fn authority(origin: &Origin) -> Cow<'_, str> {
+    match origin.has_default_port() {
+        true => Cow::Borrowed(origin.host()),
+        false => Cow::Owned(format!("{}:{}", origin.host(), origin.port())),
     }
-    state.write_u32(u32::from(port) << 1 | u32::from(secure));
+}
+
+/// A hash of what goes into the key, without a copy of it: with this authority for the wanted one.
+pub(super) fn hash(hasher: &RandomState, authority: &str, wanted: Wanted<'_>) -> u64 {
+    let mut state = hasher.build_hasher();
+    state.write(authority.as_bytes());
+    state.write_u8(u8::from(wanted.uri.scheme() == Some(&Scheme::HTTPS)));
     Hash::hash(wanted.identity, &mut state);
     if let Some(via) = wanted.via {
         Hash::hash(via, &mut state);
     }
-    Ok(state.finish())
+    state.finish()
 }
 
 /// For keys that are hashes already.

@@ -219,6 +219,7 @@ impl<L: Leaf + Send + 'static> Parked for Pooled<L> {
     fn release(mut self: Box<Self>) {
         let Some(pool) = self.pool.upgrade() else { return };
         let Some(channel) = self.channel() else { return self.discard() };
+        channel.service.rest();
         if channel.is_reusable() && channel.service.is_ready() {
             channel.state.ready = true;
             pool.put_back(self);

@@ -2,6 +2,7 @@
 
 mod host;
 mod lease;
+mod queue;
 mod shared;
 mod state;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub(super) use host::{Host, Wanted};
 pub(super) use lease::{Lease, Parked, Permit};
 
 use std::hash::RandomState;
+use std::pin::pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -20,8 +22,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::client::pool::host::Generation;
-use crate::client::pool::lease::{Kind, Pooled};
-use crate::client::pool::state::State;
+use crate::client::pool::lease::Pooled;
+use crate::client::pool::state::{Served, State};
 use crate::client::pool::waiter::{Grant, Waiter, Waiting, wake};
 use crate::service::{BoxError, ErrorKind};
 
@@ -74,6 +76,9 @@ pub(super) trait Leaf {
     /// Whether no other request can ever be sent.
     fn is_closed(&self) -> bool;
 
+    /// Its last response has been read to its end.
+    fn rest(&mut self) {}
+
     /// Resolves when another request can be sent.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
 }
@@ -83,6 +88,12 @@ const SWEEPS_PER_TIMEOUT: u32 = 4;
 
 /// For how long a request waits for a connection that is made for another one.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a request waits before it first looks whether connections of others are idle, while connections
+/// that it could use as they are are busy. Each wait is twice as long as the one before, up to the longest. A look
+/// takes only what was idle at the one before, so an idle connection is spared for two waits at most.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 
 pub(super) struct Pool<L> {
     state: Mutex<State<L>>,
@@ -120,12 +131,18 @@ impl<L: Leaf> Pool<L> {
             return Err(ErrorKind::ShutDown);
         }
         let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
-        Ok(state.pop_idle(&host).map(|connection| Lease::new(self, connection)))
+        let lease = state.pop_idle(&host).map(|connection| Lease::new(self, connection));
+        if state.has_found_closed() {
+            self.serve_all(state);
+        }
+        Ok(lease)
     }
 
-    /// A connection, or the right to make one; resolves in the order of asking, or when the time to wait
-    /// for it is over. `fresh` passes idle connections by, unless they are shared: their end is seen by all
-    /// requests on them.
+    /// A connection, or the right to make one; fails when the time to wait for it is over. `fresh` passes
+    /// idle connections by, unless they are shared: their end is seen by all requests on them.
+    ///
+    /// Requests of one identity to one host are served in the order of asking. Among the others, a connection
+    /// that comes back goes first to a request that can use it as it is, for as long as nobody is [due](waiter::Due).
     pub(super) async fn checkout(
         self: &Arc<Self>,
         wanted: Wanted<'_>,
@@ -141,35 +158,32 @@ impl<L: Leaf> Pool<L> {
         wanted: Wanted<'_>,
         fresh: bool,
     ) -> Result<Checkout<'_, L>, ErrorKind> {
-        let waiter = {
+        let (host, waiting) = {
             let mut state = self.lock();
             if state.shut_down {
                 return Err(ErrorKind::ShutDown);
             }
             let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
-            let there = if fresh { state.branch(&host) } else { state.pop_idle(&host) };
-            if let Some(connection) = there {
+            let spared_since = state.spared_since(&host, fresh);
+            let granted = state.grant(&host, fresh, spared_since, &self.limits);
+            let waits = granted.is_none().then(|| state.join(Arc::clone(&host), fresh, &self.limits));
+            if state.has_found_closed() {
+                self.serve_all(state);
+            } else {
                 drop(state);
-                return Ok(Checkout::Lease(Lease::new(self, connection)));
             }
-            if let Some(closed) = state.make_room(&host, &self.limits) {
-                let generation = state.open(&host);
-                drop(state);
-                drop(closed);
-                return Ok(Checkout::Connect(Permit::new(self, host, generation)));
+            if let Some((grant, _closed)) = granted {
+                return self.grant(grant, host);
             }
-            let waiter = Waiter::new(host, fresh);
-            state.waiters.push_back(Arc::clone(&waiter));
-            waiter
+            let waiter = waits.expect("it waits, or it was granted something");
+            (host, Waiting::new(self, waiter))
         };
-        let host = Arc::clone(&waiter.host);
-        let waiting = Waiting::new(self, waiter);
         let granted = if host.awaits_first() {
             // Who makes the first connection may have stopped in the middle of it: a future need not
             // be polled to its end.
-            tokio::time::timeout(PATIENCE, waiting).await
+            tokio::time::timeout(PATIENCE, look_again_and_again(waiting)).await
         } else {
-            Ok(waiting.await)
+            Ok(look_again_and_again(waiting).await)
         };
         match granted {
             // It was retired before this request came to use it.
@@ -200,9 +214,7 @@ impl<L: Leaf> Pool<L> {
         if !is_shared && !had_to_wait {
             return Lease::new(self, leased);
         }
-        let wakers = state.serve(&self.limits);
-        drop(state);
-        wakers.into_iter().for_each(wake);
+        self.serve_all(state);
         Lease::new(self, leased)
     }
 
@@ -216,100 +228,51 @@ impl<L: Leaf> Pool<L> {
     fn give_up(&self, host: &Host, since: Generation) {
         let mut state = self.lock();
         host.end_connecting(since);
-        state.close(host);
-        let wakers = state.serve(&self.limits);
+        state.free(host);
+        self.serve_all(state);
+    }
+
+    /// Takes back a lease that has ended.
+    fn put_back(&self, connection: Box<Pooled<L>>) {
+        let host = Arc::clone(&connection.host);
+        let mut state = self.lock();
+        state.put_back(connection);
+        if !state.is_settled(&host, &self.limits) {
+            self.serve_one(state, &host);
+        }
+    }
+
+    /// A place has become free.
+    fn free(&self, host: &Host) {
+        let mut state = self.lock();
+        state.free(host);
+        self.serve_one(state, host);
+    }
+
+    /// There is something for one of those that wait: a connection or a place at this host.
+    fn serve_one(&self, mut state: MutexGuard<'_, State<L>>, host: &Host) {
+        let served = state.serve_one(Some(host), &self.limits);
+        let trimmed = state.trim(host, &self.limits);
+        // What had to go leaves a place for somebody.
+        let by_trimming = trimmed.as_ref().and_then(|_| state.serve_one(None, &self.limits));
         self.wake_if_empty(&state);
         drop(state);
-        wakers.into_iter().for_each(wake);
+        drop(trimmed);
+        served.into_iter().chain(by_trimming).for_each(tell);
     }
 
-    /// Takes a connection back: for the first waiter that it serves, else as idle.
-    fn put_back(&self, connection: Box<Pooled<L>>) {
-        let state = self.lock();
-        match connection.kind {
-            Kind::Exclusive => self.hand_on(state, connection),
-            Kind::Shared(_) | Kind::Branch(_) => self.end_lease(state, connection),
-        }
-    }
-
-    /// Takes back a lease of a connection that can be shared.
-    fn end_lease(&self, mut state: MutexGuard<'_, State<L>>, ended: Box<Pooled<L>>) {
-        let host = Arc::clone(&ended.host);
-        match state.end_lease(ended) {
-            Some(mut connection) => match connection.is_closed() {
-                true => self.free_place(state, &host),
-                false => self.hand_on(state, connection),
-            },
-            None => {
-                // Others are on it still: there is room for one more.
-                let first = state.waiters.iter().position(|waiter| Arc::ptr_eq(&waiter.host, &host));
-                let Some(first) = first else { return };
-                let Some(branch) = state.branch(&host) else { return };
-                let waiter = state.waiters.remove(first).expect("it was just found there");
-                let waker = waiter.give(Grant::Connection(branch));
-                drop(state);
-                wake(waker);
-            }
-        }
-    }
-
-    /// Passes a connection without requests on.
-    fn hand_on(&self, mut state: MutexGuard<'_, State<L>>, connection: Box<Pooled<L>>) {
-        let host = &connection.host;
-        if state.shut_down {
-            state.close(host);
-            self.wake_if_empty(&state);
-            return;
-        }
-        if connection.is_retired() {
-            self.free_place(state, host);
-            return;
-        }
-        // A waiter for another origin whose own limit has room waits for the total alone, unless a
-        // connection is being made for it.
-        let per_origin = self.limits.per_origin;
-        let first = state.waiters.iter().position(|waiter| {
-            let has_room = waiter.host.open() < per_origin && !waiter.host.awaits_first();
-            waiter.host.origin == host.origin || has_room
-        });
-        let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) else {
-            let closed = state.put_idle(connection, &self.limits);
-            drop(state);
-            drop(closed);
-            return;
-        };
-        let is_shared = matches!(connection.kind, Kind::Shared(_));
-        let (leased, closed) = if Arc::ptr_eq(&waiter.host, host) && (is_shared || !waiter.fresh) {
-            (state.lease_out(connection), None)
-        } else {
-            // Blocked by this connection alone, which serves another identity or origin.
-            state.close(host);
-            (None, Some(connection))
-        };
-        let grant = leased.map(Grant::Connection).unwrap_or_else(|| Grant::Place(state.open(&waiter.host)));
-        let waker = waiter.give(grant);
+    /// There may be something for several of those that wait.
+    fn serve_all(&self, mut state: MutexGuard<'_, State<L>>) {
+        let served = state.serve_all(&self.limits);
+        self.wake_if_empty(&state);
         drop(state);
-        wake(waker);
-        drop(closed);
+        served.into_iter().for_each(tell);
     }
 
-    /// A place has become free: for the first waiter that may have it.
-    fn free(&self, host: &Host) {
-        self.free_place(self.lock(), host);
-    }
-
-    fn free_place(&self, mut state: MutexGuard<'_, State<L>>, host: &Host) {
-        state.close(host);
-        let limits = &self.limits;
-        let first = state.waiters.iter().position(|waiter| state.may_open(&waiter.host, limits));
-        if let Some(waiter) = first.and_then(|first| state.waiters.remove(first)) {
-            let place = Grant::Place(state.open(&waiter.host));
-            let waker = waiter.give(place);
-            drop(state);
-            wake(waker);
-        } else {
-            self.wake_if_empty(&state);
-        }
+    /// A request that waits may have what others have not used since it last looked.
+    fn look_again(&self, waiter: &Waiter<L>) {
+        let served = self.lock().look_again(waiter, &self.limits);
+        served.into_iter().for_each(tell);
     }
 
     fn wake_if_empty(&self, state: &State<L>) {
@@ -324,10 +287,7 @@ impl<L: Leaf> Pool<L> {
         let mut state = self.lock();
         let closed = state.retire(which);
         // Among those that wait may be some for a connection that they are not to have any more.
-        let wakers = state.serve(&self.limits);
-        self.wake_if_empty(&state);
-        drop(state);
-        wakers.into_iter().for_each(wake);
+        self.serve_all(state);
         drop(closed);
     }
 
@@ -340,8 +300,7 @@ impl<L: Leaf> Pool<L> {
             now - idle.since > u64::from(SWEEPS_PER_TIMEOUT) || idle.connection.is_closed()
         });
         state.forget_empty_hosts();
-        self.wake_if_empty(&state);
-        drop(state);
+        self.serve_all(state);
         drop(closed);
     }
 
@@ -370,7 +329,7 @@ impl<L: Leaf> Pool<L> {
         let wakers: Vec<_> = {
             let mut state = self.lock();
             state.shut_down = true;
-            state.waiters.drain(..).map(|waiter| waiter.give(Grant::ShutDown)).collect()
+            state.take_waiters().map(|waiter| waiter.give(Grant::ShutDown)).collect()
         };
         wakers.into_iter().for_each(wake);
         self.retire(|_| true);
@@ -387,5 +346,34 @@ impl<L: Leaf> Pool<L> {
     pub(super) fn counts(&self) -> (usize, usize) {
         let state = self.lock();
         (state.open, state.idle())
+    }
+}
+
+/// Waits, and looks every now and then whether others leave their connections idle.
+async fn look_again_and_again<'a, L: Leaf>(waiting: Waiting<'a, L>) -> Result<Checkout<'a, L>, ErrorKind> {
+    let mut waiting = pin!(waiting);
+    let mut pause = FIRST_LOOK;
+    loop {
+        if let Ok(granted) = tokio::time::timeout(pause, waiting.as_mut()).await {
+            return granted;
+        }
+        waiting.look_again();
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+}
+
+/// Wakes a waiter that was served. What had to go for it goes first.
+fn tell<L>((waker, closed): Served<L>) {
+    drop(closed);
+    wake(waker);
+}
+
+impl<L> Drop for Pool<L> {
+    /// The task that sweeps would notice only when it next wakes.
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sweeping) = state.sweeping.take() {
+            sweeping.abort();
+        }
     }
 }

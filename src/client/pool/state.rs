@@ -1,6 +1,6 @@
 //! What the pool holds, under its lock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -8,12 +8,16 @@ use std::task::Waker;
 
 use tokio::task::JoinHandle;
 
-use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, hash};
-use crate::client::pool::lease::Pooled;
+use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, authority, hash};
+use crate::client::pool::lease::{Kind, Pooled};
+use crate::client::pool::queue::Queue;
 use crate::client::pool::shared::Shared;
-use crate::client::pool::waiter::{Grant, Waiter};
+use crate::client::pool::waiter::{Due, Grant, Waiter};
 use crate::client::pool::{Leaf, PoolLimits};
 use crate::protection_space::{InvalidOrigin, Origin};
+
+/// How many hosts that nobody uses do not matter.
+const FEW_HOSTS: usize = 64;
 
 /// All that is behind the pool's lock.
 pub(super) struct State<L> {
@@ -22,18 +26,33 @@ pub(super) struct State<L> {
     /// The host of the last request, which the next is likely to be for.
     pub(super) recent: Option<Arc<Host>>,
     pub(super) open: usize,
-    pub(super) waiters: VecDeque<Arc<Waiter<L>>>,
+    pub(super) queue: Queue<L>,
+    /// Counts those that ever waited.
+    tickets: u64,
     /// Counts the sweeps; an idle connection remembers the one before it was put back.
     pub(super) sweep: u64,
-    /// Counts the connections put back: between two sweeps, it tells which is the oldest.
-    pub(super) put_back: u64,
+    /// Counts how often a place became free, with an idle connection in it or empty: the pool's clock.
+    turns: u64,
+    /// No connection has been idle since before this turn.
+    idle_from: u64,
+    /// Idle connections turned out to be closed, whose places were offered to nobody yet.
+    found_closed: bool,
     /// Counts the connections that can be shared.
     pub(super) shareable: u64,
+    /// With how many hosts those that nobody uses are forgotten at once, without waiting for a sweep: so those that
+    /// are looked through are hardly more than those in use.
+    tidy_at: usize,
     /// Whether connections by TLS may turn out to be such.
     may_share: bool,
     pub(super) sweeping: Option<JoinHandle<()>>,
     pub(super) shut_down: bool,
 }
+
+/// What a request is given, and the idle connection that had to go for it.
+pub(super) type Granted<L> = (Grant<L>, Option<Box<Pooled<L>>>);
+
+/// A waiter that was given something is to be woken, and the connection that had to go for it to be dropped.
+pub(super) type Served<L> = (Option<Waker>, Option<Box<Pooled<L>>>);
 
 /// A host and its idle connections.
 pub(super) struct HostState<L> {
@@ -44,7 +63,7 @@ pub(super) struct HostState<L> {
     pub(super) shared: Vec<Shared<L>>,
 }
 
-/// A connection that nobody uses; since which sweep, and its turn among those put back.
+/// A connection that nobody uses; since which sweep, and since which turn.
 pub(super) struct Idle<L> {
     pub(super) connection: Box<Pooled<L>>,
     pub(super) since: u64,
@@ -58,10 +77,14 @@ impl<L: Leaf> State<L> {
             origins: HashMap::new(),
             recent: None,
             open: 0,
-            waiters: VecDeque::new(),
+            queue: Queue::new(),
+            tickets: 0,
             sweep: 0,
-            put_back: 0,
+            turns: 0,
+            idle_from: 0,
+            found_closed: false,
             shareable: 0,
+            tidy_at: FEW_HOSTS,
             may_share,
             sweeping: None,
             shut_down: false,
@@ -81,20 +104,39 @@ impl<L: Leaf> State<L> {
         if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly(wanted)) {
             return Ok(Arc::clone(recent));
         }
-        let hash = hash(hasher, wanted)?;
-        let bucket = self.hosts.entry(hash).or_default();
-        if let Some(known) = bucket.iter().find(|known| known.host.is(wanted)) {
-            self.recent = Some(Arc::clone(&known.host));
-            return Ok(Arc::clone(&known.host));
+        if let Some(authority) = wanted.uri.authority() {
+            let hash = hash(hasher, authority.as_str(), wanted);
+            if let Some(known) = self.known(hash, |host| host.is_plainly(wanted)) {
+                return Ok(known);
+            }
         }
+        // It is new, or written in an unusual way.
         let origin = Origin::from_uri(wanted.uri)?;
+        let hash = hash(hasher, &authority(&origin), wanted);
+        if let Some(known) = self.known(hash, |host| host.is(wanted, &origin)) {
+            return Ok(known);
+        }
+        if self.hosts.len() > self.tidy_at {
+            self.forget_empty_hosts();
+        }
         let one_by_one = self.may_share && origin.is_secure();
         let counts = self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(Counts::new(one_by_one)));
         let counts = Arc::clone(counts);
         let host = Arc::new(Host::new(hash, origin, counts, wanted)?);
         self.recent = Some(Arc::clone(&host));
-        bucket.push(HostState { host: Arc::clone(&host), idle: Vec::new(), shared: Vec::new() });
+        self.hosts.entry(hash).or_default().push(HostState {
+            host: Arc::clone(&host),
+            idle: Vec::new(),
+            shared: Vec::new(),
+        });
         Ok(host)
+    }
+
+    /// A host that is known by this hash, which is the host of the last request from now on.
+    fn known(&mut self, hash: u64, is_it: impl Fn(&Host) -> bool) -> Option<Arc<Host>> {
+        let known = self.hosts.get(&hash)?.iter().find(|known| is_it(&known.host))?;
+        self.recent = Some(Arc::clone(&known.host));
+        self.recent.clone()
     }
 
     pub(super) fn of(&mut self, host: &Host) -> Option<&mut HostState<L>> {
@@ -114,58 +156,198 @@ impl<L: Leaf> State<L> {
             host.counts.idle.fetch_sub(1, Relaxed);
             if idle.connection.is_closed() {
                 self.close(host);
+                self.found_closed = true;
             } else if let Some(leased) = self.lease_out(idle.connection) {
                 return Some(leased);
             }
         }
     }
 
-    /// Returns the connection that had to go instead, if one had to.
-    pub(super) fn put_idle(
+    /// Takes back a lease that has ended. What is not used up is idle now, or has other leases still.
+    pub(super) fn put_back(&mut self, connection: Box<Pooled<L>>) {
+        let is_exclusive = matches!(connection.kind, Kind::Exclusive);
+        let free = if is_exclusive { Some(connection) } else { self.end_lease(connection) };
+        let Some(mut free) = free else { return };
+        if self.shut_down || free.is_retired() || (!is_exclusive && free.is_closed()) {
+            return self.free(&free.host);
+        }
+        self.turn(&free.host);
+        let (since, turn) = (self.sweep, self.turns);
+        let Some(known) = self.of(&free.host) else { return self.close(&free.host) };
+        known.host.counts.idle.fetch_add(1, Relaxed);
+        known.idle.push(Idle { connection: free, since, turn });
+    }
+
+    /// A connection has left its place, which is free.
+    pub(super) fn free(&mut self, host: &Host) {
+        self.turn(host);
+        self.close(host);
+    }
+
+    /// A place of this host's origin has become free, with an idle connection in it or empty.
+    fn turn(&mut self, host: &Host) {
+        self.turns += 1;
+        host.counts.turns.fetch_add(1, Relaxed);
+    }
+
+    /// Whether nothing follows from what has become free at this host: nobody waits for it, no connection has
+    /// to go, and it was not the last one.
+    #[inline]
+    pub(super) fn is_settled(&self, host: &Host, limits: &PoolLimits) -> bool {
+        self.queue.is_empty() && self.open > 0 && host.counts.idle.load(Relaxed) <= limits.idle_per_origin
+    }
+
+    /// The connection that has to go, if too many are idle at this origin.
+    pub(super) fn trim(&mut self, host: &Host, limits: &PoolLimits) -> Option<Box<Pooled<L>>> {
+        let too_many = host.counts.idle.load(Relaxed) > limits.idle_per_origin;
+        too_many.then(|| self.take_oldest_idle(Some(host), u64::MAX)).flatten()
+    }
+
+    /// What there is for a request to `host`: a connection, or room for one, after an idle one of others has
+    /// gone if need be. `fresh` passes its own idle connections by, unless they are shared.
+    ///
+    /// Idle connections of others are spared if they came back after the turn `spared_since`.
+    pub(super) fn grant(
         &mut self,
-        connection: Box<Pooled<L>>,
+        host: &Host,
+        fresh: bool,
+        spared_since: u64,
         limits: &PoolLimits,
-    ) -> Option<Box<Pooled<L>>> {
-        self.put_back += 1;
-        let (since, turn) = (self.sweep, self.put_back);
-        let Some(known) = self.of(&connection.host) else {
-            self.close(&connection.host);
-            return Some(connection);
+    ) -> Option<Granted<L>> {
+        if let Some(connection) = self.own(host, fresh) {
+            return Some((Grant::Connection(connection), None));
+        }
+        let closed = self.make_room(host, spared_since, limits)?;
+        Some((Grant::Place(self.open(host)), closed))
+    }
+
+    /// A connection that a request to `host` can use as it is.
+    fn own(&mut self, host: &Host, fresh: bool) -> Option<Box<Pooled<L>>> {
+        if fresh { self.branch(host) } else { self.pop_idle(host) }
+    }
+
+    /// Since which turn idle connections are spared for those who can use them as they are.
+    ///
+    /// Who has connections in use is about to get one of them back, so the idle ones of others go to it only
+    /// once half as many places have become free again as there are connections: nobody wanted them by then.
+    pub(super) fn spared_since(&self, host: &Host, fresh: bool) -> u64 {
+        match host.has_own() && !fresh {
+            true => self.turns.saturating_sub(self.open as u64 / 2),
+            false => u64::MAX,
+        }
+    }
+
+    /// Has a request wait.
+    pub(super) fn join(&mut self, host: Arc<Host>, fresh: bool, limits: &PoolLimits) -> Arc<Waiter<L>> {
+        let due = |turns: u64, before: usize, places: usize| {
+            turns.saturating_add(2 * before as u64).saturating_add(places as u64)
         };
-        known.idle.push(Idle { connection, since, turn });
-        let idle = known.host.counts.idle.fetch_add(1, Relaxed) + 1;
-        if idle > limits.idle_per_origin {
-            let host = Arc::clone(&known.host);
-            return self.take_oldest_idle(|other| other.origin == host.origin);
+        let counts = &host.counts;
+        let before = counts.waiting.fetch_add(1, Relaxed);
+        let due = Due {
+            at_origin: due(counts.turns.load(Relaxed), before, limits.per_origin),
+            in_all: due(self.turns, self.queue.len(), limits.total),
+        };
+        self.tickets += 1;
+        let waiter = Waiter::new(host, fresh, self.tickets, due, self.turns);
+        self.queue.join(Arc::clone(&waiter));
+        waiter
+    }
+
+    pub(super) fn leave(&mut self, waiter: &Waiter<L>) {
+        if self.queue.leave(waiter) {
+            waiter.host.counts.waiting.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// All that wait, who do so no longer.
+    pub(super) fn take_waiters(&mut self) -> impl Iterator<Item = Arc<Waiter<L>>> + use<L> {
+        self.queue.take_all().inspect(|waiter| {
+            waiter.host.counts.waiting.fetch_sub(1, Relaxed);
+        })
+    }
+
+    /// Whether others have been served before it for long enough.
+    fn is_due(&self, waiter: &Waiter<L>, limits: &PoolLimits) -> bool {
+        match waiter.host.open() < limits.per_origin {
+            true => self.turns >= waiter.due.in_all,
+            false => waiter.host.counts.turns.load(Relaxed) >= waiter.due.at_origin,
+        }
+    }
+
+    /// Serves one of those that wait, if there is something for it: first who is due, then who can use as it
+    /// is what became free at `host`, then all in the order of asking.
+    pub(super) fn serve_one(&mut self, host: Option<&Host>, limits: &PoolLimits) -> Option<Served<L>> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        let due = self.queue.firsts().filter(|waiter| self.is_due(waiter, limits));
+        let due: Vec<_> = due.map(Arc::clone).collect();
+        let served = due.iter().find_map(|waiter| self.serve(waiter, u64::MAX, limits));
+        served.or_else(|| self.serve_own(host?)).or_else(|| self.serve_any(limits))
+    }
+
+    /// Serves the first of all for whom there is something.
+    fn serve_any(&mut self, limits: &PoolLimits) -> Option<Served<L>> {
+        // As a rule that is the very first.
+        let mut ticket = 0;
+        while let Some(waiter) = self.queue.first_behind(ticket).map(Arc::clone) {
+            let spared_since = self.spared_since(&waiter.host, waiter.fresh);
+            let served = self.serve(&waiter, spared_since.max(waiter.looked.load(Relaxed)), limits);
+            if served.is_some() {
+                return served;
+            }
+            ticket = waiter.ticket;
         }
         None
     }
 
-    /// Gives to each waiter what there is for it.
-    pub(super) fn serve(&mut self, limits: &PoolLimits) -> Vec<Option<Waker>> {
-        let (mut wakers, mut passed) = (Vec::new(), VecDeque::new());
-        while let Some(waiter) = self.waiters.pop_front() {
-            let grant = match self.branch(&waiter.host) {
-                Some(branch) => Grant::Connection(branch),
-                None if self.may_open(&waiter.host, limits) => Grant::Place(self.open(&waiter.host)),
-                None => {
-                    passed.push_back(waiter);
-                    continue;
-                }
-            };
-            wakers.push(waiter.give(grant));
-        }
-        self.waiters = passed;
-        wakers
+    /// Serves the first that waits for this host, if there is a connection that it can use as it is.
+    fn serve_own(&mut self, host: &Host) -> Option<Served<L>> {
+        let waiter = Arc::clone(self.queue.first_of(host)?);
+        let connection = self.own(host, waiter.fresh)?;
+        self.leave(&waiter);
+        Some((waiter.give(Grant::Connection(connection)), None))
     }
 
-    pub(super) fn may_open(&self, host: &Host, limits: &PoolLimits) -> bool {
+    /// Serves as many of those that wait as there is something for.
+    pub(super) fn serve_all(&mut self, limits: &PoolLimits) -> Vec<Served<L>> {
+        self.found_closed = false;
+        std::iter::from_fn(|| self.serve_one(None, limits)).collect()
+    }
+
+    /// Serves this one, if there is something for it.
+    fn serve(&mut self, waiter: &Waiter<L>, spared_since: u64, limits: &PoolLimits) -> Option<Served<L>> {
+        let (grant, closed) = self.grant(&waiter.host, waiter.fresh, spared_since, limits)?;
+        self.leave(waiter);
+        Some((waiter.give(grant), closed))
+    }
+
+    /// Serves this one, if there is something for it that has been idle since it last looked.
+    pub(super) fn look_again(&mut self, waiter: &Waiter<L>, limits: &PoolLimits) -> Option<Served<L>> {
+        let looked = waiter.looked.swap(self.turns, Relaxed);
+        let is_first = self.queue.is_first(waiter);
+        is_first.then(|| self.serve(waiter, looked, limits)).flatten()
+    }
+
+    /// Whether idle connections turned out to be closed, since places were last offered to all that wait.
+    #[inline]
+    pub(super) fn has_found_closed(&self) -> bool {
+        self.found_closed && !self.queue.is_empty()
+    }
+
+    fn may_open(&self, host: &Host, limits: &PoolLimits) -> bool {
         host.open() < limits.per_origin && self.open < limits.total && !host.awaits_first()
     }
 
     /// Whether there is room for a connection to `host`, after closing an idle one if need be,
     /// which is returned.
-    pub(super) fn make_room(&mut self, host: &Host, limits: &PoolLimits) -> Option<Option<Box<Pooled<L>>>> {
+    fn make_room(
+        &mut self,
+        host: &Host,
+        spared_since: u64,
+        limits: &PoolLimits,
+    ) -> Option<Option<Box<Pooled<L>>>> {
         if self.may_open(host, limits) {
             return Some(None);
         }
@@ -173,19 +355,35 @@ impl<L: Leaf> State<L> {
             return None;
         }
         let closed = match host.open() < limits.per_origin {
-            true => self.take_oldest_idle(|_| true),
-            false => self.take_oldest_idle(|other| other.origin == host.origin),
+            true => self.take_oldest_idle(None, spared_since),
+            false if host.counts.idle.load(Relaxed) == 0 => None,
+            false => self.take_oldest_idle(Some(host), spared_since),
         }?;
         Some(Some(closed))
     }
 
-    fn take_oldest_idle(&mut self, which: impl Fn(&Host) -> bool) -> Option<Box<Pooled<L>>> {
+    /// Takes what has been idle for longest, at this host's origin or of all, if it is not spared.
+    ///
+    /// Many may ask in vain, one after the other: how long it has been idle is remembered for them.
+    fn take_oldest_idle(&mut self, at: Option<&Host>, spared_since: u64) -> Option<Box<Pooled<L>>> {
+        let idle_from = at.map_or(self.idle_from, |host| host.counts.idle_from.load(Relaxed));
+        if spared_since < idle_from {
+            return None;
+        }
         let oldest = self
             .hosts
             .values_mut()
             .flatten()
-            .filter(|known| which(&known.host) && !known.idle.is_empty())
-            .min_by_key(|known| known.idle[0].turn)?;
+            .filter(|known| at.is_none_or(|host| known.host.origin == host.origin) && !known.idle.is_empty())
+            .min_by_key(|known| known.idle[0].turn);
+        let turn = oldest.as_ref().map_or(self.turns + 1, |oldest| oldest.idle[0].turn);
+        let Some(oldest) = oldest.filter(|_| turn <= spared_since) else {
+            match at {
+                Some(host) => host.counts.idle_from.store(turn, Relaxed),
+                None => self.idle_from = turn,
+            }
+            return None;
+        };
         let idle = oldest.idle.remove(0);
         let host = Arc::clone(&oldest.host);
         host.counts.idle.fetch_sub(1, Relaxed);
@@ -226,17 +424,18 @@ impl<L: Leaf> State<L> {
             !bucket.is_empty()
         });
         self.origins.retain(|_, counts| Arc::strong_count(counts) > 1);
+        self.tidy_at = 2 * self.hosts.len() + FEW_HOSTS;
     }
 
     /// Room for a connection, which is now to be made.
     pub(super) fn open(&mut self, host: &Host) -> Generation {
         self.open += 1;
-        host.counts.open.fetch_add(1, Relaxed);
+        host.enter();
         host.begin_connecting()
     }
 
     pub(super) fn close(&mut self, host: &Host) {
         self.open -= 1;
-        host.counts.open.fetch_sub(1, Relaxed);
+        host.leave();
     }
 }

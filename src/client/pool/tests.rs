@@ -1,6 +1,9 @@
 //! Waiting for a place, by a clock that the test sets.
 
+mod fairness;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -8,20 +11,30 @@ use http::Uri;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, advance};
 
-use crate::client::pool::{Checkout, Leaf, Lease, Pool, PoolLimits, Wanted};
+use crate::client::pool::{
+    Checkout, FIRST_LOOK, LONGEST_PAUSE, Leaf, Lease, Permit, Pool, PoolLimits, Wanted,
+};
 use crate::handshake::{Authenticator, Identity};
 use crate::service::{BoxError, Channel, ConnectionInfo, Environment, ErrorKind};
 
-/// A connection that is always ready.
-struct Ready;
+/// A connection that is always ready, until the test ends it.
+#[derive(Default)]
+struct Ready(Arc<AtomicBool>);
+
+impl Ready {
+    /// What ends it.
+    fn ended(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
 
 impl Leaf for Ready {
     fn is_ready(&self) -> bool {
-        true
+        !self.is_closed()
     }
 
     fn is_closed(&self) -> bool {
-        false
+        self.0.load(Relaxed)
     }
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -48,12 +61,15 @@ async fn checkout(pool: &Arc<Pool<Ready>>) -> Result<Checkout<'_, Ready>, ErrorK
 async fn lease(pool: &Arc<Pool<Ready>>) -> Result<Lease<'_, Ready>, ErrorKind> {
     Ok(match checkout(pool).await? {
         Checkout::Lease(lease) => lease,
-        Checkout::Connect(permit) => {
-            let info = ConnectionInfo::new(SITE.parse().expect("an origin"));
-            let authenticator = Authenticator::builder().build();
-            permit.connected(Channel::new(Ready, &authenticator, Arc::<Environment>::default(), &info))
-        }
+        Checkout::Connect(permit) => connected(permit),
     })
+}
+
+fn connected(permit: Permit<'_, Ready>) -> Lease<'_, Ready> {
+    let info = ConnectionInfo::new(SITE.parse().expect("an origin"));
+    let authenticator = Authenticator::builder().build();
+    let environment = Arc::<Environment>::default();
+    permit.connected(Channel::new(Ready::default(), &authenticator, environment, &info))
 }
 
 fn give_back(mut lease: Lease<'_, Ready>) {
@@ -89,7 +105,7 @@ async fn served(visits: Vec<JoinHandle<bool>>) -> usize {
 }
 
 fn waiting(pool: &Pool<Ready>) -> usize {
-    pool.lock().waiters.len()
+    pool.lock().queue.len()
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
-//! Requests that wait for a connection, first come, first served.
+//! Requests that wait for a connection.
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -24,12 +25,28 @@ pub(super) struct Waiter<L> {
     pub(super) host: Arc<Host>,
     /// Wants a connection that has seen no other request.
     pub(super) fresh: bool,
+    /// Its number in the order of asking.
+    pub(super) ticket: u64,
+    pub(super) due: Due,
+    /// The turn at which it last looked what is idle.
+    pub(super) looked: AtomicU64,
     grant: Mutex<(Option<Grant<L>>, Option<Waker>)>,
 }
 
+/// From which turn on nobody who came later is served before a request: by then twice as many places have
+/// become free as requests waited before it, and once more as many as there are in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    /// Of the places of its origin, where those are all taken.
+    pub(super) at_origin: u64,
+    /// Of all places.
+    pub(super) in_all: u64,
+}
+
 impl<L> Waiter<L> {
-    pub(super) fn new(host: Arc<Host>, fresh: bool) -> Arc<Self> {
-        Arc::new(Self { host, fresh, grant: Mutex::default() })
+    /// For a request that comes at this turn.
+    pub(super) fn new(host: Arc<Host>, fresh: bool, ticket: u64, due: Due, turn: u64) -> Arc<Self> {
+        Arc::new(Self { host, fresh, ticket, due, looked: AtomicU64::new(turn), grant: Mutex::default() })
     }
 
     /// Under the pool's lock, as is the giving up of a waiter: a grant never goes to one that has
@@ -57,6 +74,13 @@ impl<'a, L: Leaf> Waiting<'a, L> {
     pub(super) fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
         Self { pool, waiter: Some(waiter) }
     }
+
+    /// Takes the place of what has been idle since it last looked, though others might use that as it is.
+    pub(super) fn look_again(&self) {
+        if let Some(waiter) = &self.waiter {
+            self.pool.look_again(waiter);
+        }
+    }
 }
 
 impl<'a, L: Leaf> Future for Waiting<'a, L> {
@@ -79,7 +103,7 @@ impl<'a, L: Leaf> Future for Waiting<'a, L> {
 impl<L: Leaf> Drop for Waiting<'_, L> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
-        self.pool.lock().waiters.retain(|other| !Arc::ptr_eq(other, &waiter));
+        self.pool.lock().leave(&waiter);
         let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         match granted {
             Some(Grant::Connection(connection)) => self.pool.put_back(connection),
