@@ -132,13 +132,20 @@ impl<'a> ResponseHead<'a> {
         Self { status: response.status(), version: response.version(), headers: response.headers() }
     }
 
-    /// Whether the connection outlives the response (RFC 9112, section 9.3).
-    pub fn is_persistent(&self) -> bool {
+    /// Whether the connection outlives the response (RFC 9112, section 9.3), where this is who it leads to.
+    ///
+    /// On one to a proxy, `Proxy-Connection` counts as well: by HTTP/1.0 old proxies say `keep-alive` in no
+    /// other way. From an origin it means nothing.
+    pub fn is_persistent(&self, peer: Challenger) -> bool {
+        let of_proxy = match peer {
+            Challenger::Proxy => Some(self.headers.get_all(PROXY_CONNECTION)),
+            Challenger::Origin => None,
+        };
         let says = |option: &str| {
             self.headers
                 .get_all(header::CONNECTION)
                 .iter()
-                .chain(self.headers.get_all(PROXY_CONNECTION))
+                .chain(of_proxy.iter().flatten())
                 .filter_map(|value| value.to_str().ok())
                 .flat_map(|value| value.split(','))
                 .any(|value| value.trim().eq_ignore_ascii_case(option))

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use crate::credentials::Credentials;
-use crate::handshake::action::ResponseHead;
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Login, Outcome, Refusal, Tried, Why};
 use crate::handshake::select::Candidate;
@@ -61,11 +60,11 @@ impl Progress {
         }
     }
 
-    /// A challenge came with this head.
-    pub(super) fn challenged(&mut self, head: ResponseHead<'_>) {
+    /// A challenge came, and the connection ends behind it or stays.
+    pub(super) fn challenged(&mut self, closing: bool) {
         self.is_spent = true;
         self.responded = true;
-        self.closing = !head.is_persistent();
+        self.closing = closing;
     }
 
     /// Notes what cannot be read of a response's challenges.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::header::{CONTENT_LENGTH, UPGRADE};
+use http::{HeaderMap, StatusCode, Version};
+use http_body::Body;
 
 use crate::channel_bindings::ChannelBindings;
 use crate::handshake::{Authenticator, Handshake, Logins, Protocol};
@@ -86,6 +88,8 @@ pub(crate) struct ChannelState {
     pub(crate) used: bool,
     /// The service has said that it is ready, and nothing was sent since.
     pub(crate) ready: bool,
+    /// It was answered by HTTP/1.0. hyper then sends by that version, too.
+    is_old: bool,
 }
 
 impl ChannelState {
@@ -94,6 +98,20 @@ impl ChannelState {
     #[inline]
     pub(super) fn goes_by(&self, status: StatusCode) -> bool {
         self.logins.goes_by(status) && self.environment.observer.is_none()
+    }
+
+    /// A response came by this version.
+    #[inline]
+    pub(super) fn note_version(&mut self, version: Version) {
+        self.is_old |= version == Version::HTTP_10;
+    }
+
+    /// Whether a request with this head and content can be sent to whoever is at the other end. By HTTP/1.0
+    /// content has a declared length, without which hyper leaves it out, and there is no `Upgrade`.
+    #[inline]
+    pub(super) fn takes(&self, headers: &HeaderMap, content: &impl Body) -> bool {
+        let has_length = || content.size_hint().exact().is_some() || headers.contains_key(CONTENT_LENGTH);
+        !self.is_old || has_length() && !headers.contains_key(UPGRADE)
     }
 
     /// A response is delivered.
@@ -137,6 +155,7 @@ impl<S> Channel<S> {
             environment,
             used: false,
             ready: false,
+            is_old: false,
         };
         Self { service, state: Box::new(state) }
     }
@@ -152,6 +171,7 @@ impl<S> Channel<S> {
             id: self.state.id,
             used: self.state.used,
             ready: false,
+            is_old: false,
         };
         Self { service, state: Box::new(state) }
     }

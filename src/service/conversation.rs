@@ -20,7 +20,7 @@ use crate::service::body::LegBody;
 use crate::service::channel::Channel;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
-use crate::service::error::{BoxError, ErrorKind};
+use crate::service::error::{BoxError, ErrorKind, OldPeer};
 use crate::service::failure::{Failure, Judged, Loss, Retry};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
@@ -252,7 +252,9 @@ where
         self.legs += 1;
         self.report(&response);
         self.deadlines.leg_ends();
-        let logins = &mut self.out.channel_mut().state.logins;
+        let state = &mut self.out.channel_mut().state;
+        state.note_version(response.version());
+        let logins = &mut state.logins;
         logins.learn_channel_bindings(|| response.extensions().get().cloned());
         self.response = Some(response);
         let action = self.with_logins(|logins, head, request| {
@@ -310,7 +312,8 @@ where
                 Replay::Never | Replay::Failed => return Next::Fail(self.not_replayable(None)),
             }
         }
-        if !ResponseHead::of(&response).is_persistent() {
+        let logins = &self.out.channel().state.logins;
+        if !logins.origin().stays_after(ResponseHead::of(&response)) {
             return Next::Fail(self.renewal(Renewal::ClosedInHandshake));
         }
         self.handshake_begins();
@@ -381,6 +384,9 @@ where
                 payload.leg(&mut channel.service, environment.limits.replay, length)
             }
         };
+        if !channel.state.takes(&parts.headers, &body) {
+            return Poll::Ready(Err(OldPeer.into()));
+        }
         let expects_challenge = channel.state.logins.expects_challenge();
         if expects_challenge {
             keep_open(&mut parts.headers);

@@ -229,6 +229,21 @@ impl std::error::Error for Error {
     }
 }
 
+/// A request that cannot be sent by HTTP/1.0, on a connection where that is spoken. Another one may be
+/// to somebody else.
+#[derive(Debug)]
+pub(super) struct OldPeer;
+
+impl fmt::Display for OldPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the other end speaks HTTP/1.0, by which content without a declared length cannot be sent, nor Upgrade",
+        )
+    }
+}
+
+impl std::error::Error for OldPeer {}
+
 /// The inner service's word that nothing of the request was sent.
 ///
 /// An inner service boxes it as its error for a connection that was found dead; the request then

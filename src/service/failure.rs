@@ -5,7 +5,7 @@ use http::Method;
 use crate::handshake::{BodyUse, Renewal};
 use crate::mechanism::Moments;
 use crate::service::channel::ChannelState;
-use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
+use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, OldPeer, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
 use crate::service::pending::Pending;
 use crate::service::retryable::is_given_up;
@@ -101,6 +101,8 @@ impl Loss {
         let retry = match () {
             // On another connection it would take as long again.
             () if is_given_up => None,
+            // The login would come as far as this again.
+            () if in_handshake && self.error.is::<OldPeer>() => None,
             () if by_hint => Some(Retry::Renew),
             // Some servers hang up on a wrong password: unproven, it is sent once more at the most. So is a
             // body.

@@ -94,7 +94,7 @@ where
     ) -> Self {
         let state = &mut *channel.state;
         let ready = std::mem::take(&mut state.ready);
-        if !ready || !state.logins.go_on(&identity) {
+        if !ready || !state.takes(request.headers(), request.body()) || !state.logins.go_on(&identity) {
             let request = request.map(Payload::new);
             return Self::again(channel, Pending { request, acting: Acting::new(identity, proxy_identity) });
         }
@@ -169,6 +169,7 @@ where
                 let channel = out.channel_mut();
                 match ready!(channel.service.poll_response(leg, cx)) {
                     Ok(response) if channel.state.goes_by(response.status()) => {
+                        channel.state.note_version(response.version());
                         channel.state.answered();
                         Poll::Ready(Ok(response))
                     }

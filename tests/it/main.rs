@@ -20,6 +20,7 @@ mod legacy;
 mod logging_out;
 mod login;
 mod many;
+mod old_proxies;
 mod pool;
 mod proxies;
 mod proxy;

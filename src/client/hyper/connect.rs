@@ -1,10 +1,14 @@
+use std::any::Any;
 use std::future::Future;
 
 use http::{Extensions, Uri};
 use hyper::rt::{Read, Write};
 use hyper_util::client::legacy::connect::Connection;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tower_service::Service;
 
+use crate::channel_bindings::ChannelBindings;
 use crate::service::BoxError;
 
 /// A connector: what hyper-util's legacy client takes, such as its `HttpConnector` or
@@ -38,7 +42,14 @@ where
     }
 }
 
-/// What a connection tells of itself beside its protocol, such as the bindings of its TLS.
+/// The bindings of a connection's TLS, if it tells them.
+pub(super) fn channel_bindings(io: &(impl Connection + 'static)) -> Option<ChannelBindings> {
+    // A bare TCP stream tells nothing but its addresses, and would allocate a table for them.
+    let is_bare = (io as &dyn Any).is::<TokioIo<TcpStream>>();
+    if is_bare { None } else { extra(io) }
+}
+
+/// What a connection tells of itself beside its protocol.
 pub(in crate::client) fn extra<E: Clone + Send + Sync + 'static>(io: &impl Connection) -> Option<E> {
     let mut extras = Extensions::new();
     io.connected().get_extras(&mut extras);

@@ -12,6 +12,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use pin_project_lite::pin_project;
 
+use crate::client::hyper::to_proxy::Requests;
 use crate::client::pool::Leaf;
 use crate::service::{BoxError, LegBody, Line, Tee, Unsent};
 
@@ -40,6 +41,8 @@ pin_project! {
     struct Sender<M, F, B> {
         sender: SendRequest<LegBody<B>>,
         send: M,
+        // The transport that is told of each, if it is one to a proxy.
+        requests: Option<Requests>,
         #[pin]
         response: Option<F>,
     }
@@ -58,6 +61,9 @@ where
 
     fn send(self: Pin<&mut Self>, request: Request<LegBody<B>>) {
         let mut this = self.project();
+        if let Some(requests) = this.requests {
+            requests.begin();
+        }
         let response = (this.send)(this.sender, request);
         this.response.set(Some(response));
     }
@@ -108,8 +114,17 @@ where
     B::Error: Into<BoxError>,
 {
     pub(in crate::client) fn new(sender: SendRequest<LegBody<B>>) -> Self {
+        Self::telling(sender, None)
+    }
+
+    /// To a proxy, by a transport that is told of each request.
+    pub(in crate::client) fn to_proxy(sender: SendRequest<LegBody<B>>, requests: Requests) -> Self {
+        Self::telling(sender, Some(requests))
+    }
+
+    fn telling(sender: SendRequest<LegBody<B>>, requests: Option<Requests>) -> Self {
         let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-        Self::of(Box::pin(Sender { sender, send, response: None }))
+        Self::of(Box::pin(Sender { sender, send, requests, response: None }))
     }
 }
 

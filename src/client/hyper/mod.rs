@@ -43,6 +43,7 @@ mod route;
 mod secure;
 #[cfg(feature = "rustls")]
 pub(super) mod tls;
+pub(super) mod to_proxy;
 
 pub use crate::client::builder::ClientBuilder;
 pub use crate::client::response_body::ResponseBody;

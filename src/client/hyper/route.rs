@@ -5,13 +5,15 @@ use std::sync::Arc;
 use http::{Request, Uri, header};
 use http_body::Body;
 use hyper::client::conn::http1;
+use hyper::rt::{Read, Write};
 
 use crate::client::dispatch::{Reach, Settings};
-use crate::client::hyper::connect::{Connect, extra};
+use crate::client::hyper::connect::{Connect, channel_bindings};
 use crate::client::hyper::connection::Connection;
 #[cfg(feature = "http2")]
 use crate::client::hyper::http2::{self, Common};
 use crate::client::hyper::secure::{Secure, Transport};
+use crate::client::hyper::to_proxy::ToProxy;
 use crate::client::pool::Host;
 use crate::client::proxy::{Proxies, Proxy};
 use crate::client::tunnel::opening::{Opening, authority};
@@ -20,7 +22,7 @@ use crate::client::tunnel::{TunnelError, TunnelErrorKind};
 use crate::handshake::Protocol;
 use crate::handshake::{Authenticator, HttpVersion, Identity};
 use crate::protection_space::{Challenger, Origin};
-use crate::service::{BoxError, ConnectionInfo, ErrorKind};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody};
 
 /// All the ways that a client has.
 pub(super) struct Ways<C> {
@@ -113,7 +115,11 @@ impl<C: Connect> Ways<C> {
             }
             Some((proxy, _)) if host.is_forwarded() => {
                 let io = self.connector.clone().connect(proxy.to_uri()).await?;
-                connection(&self.http1, io, info.proxy(proxy.clone())).await
+                let mut info = info.proxy(proxy.clone());
+                info.channel_bindings = channel_bindings(&io);
+                let (io, requests) = ToProxy::new(io);
+                let sender = spawn(&self.http1, io).await?;
+                Ok((Connection::to_proxy(sender, requests), info))
             }
             Some((proxy, identity)) => {
                 let target = authority(&host.origin);
@@ -154,7 +160,7 @@ impl<C: Connect> Ways<C> {
         if self.version == HttpVersion::Any && io.connected().is_negotiated_h2() {
             let memory = || settings.authenticator.memory(Challenger::Origin, &host.origin);
             info.protocol = if self.any.is_some() { Protocol::Http2 } else { Protocol::Http2Alone };
-            info.channel_bindings = extra(&io);
+            info.channel_bindings = channel_bindings(&io);
             let memory = (info.protocol == Protocol::Http2).then(memory);
             return Ok((http2::connection(io, Common::new(&host.target, memory)).await?, info));
         }
@@ -174,11 +180,20 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    info.channel_bindings = extra(&io);
+    info.channel_bindings = channel_bindings(&io);
+    Ok((Connection::new(spawn(http1, io).await?), info))
+}
+
+/// What sends requests on a transport, which is moved by a task of its own.
+async fn spawn<T, B>(http1: &http1::Builder, io: T) -> Result<http1::SendRequest<LegBody<B>>, hyper::Error>
+where
+    T: Read + Write + Unpin + Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
     let (sender, connection) = http1.handshake(io).await?;
-    tokio::spawn(async move {
-        // Its errors reach the requests on it.
-        let _ = connection.with_upgrades().await;
-    });
-    Ok((Connection::new(sender), info))
+    // As it is: around it, a block would hold it twice. Its errors reach the requests on it.
+    tokio::spawn(connection.with_upgrades());
+    Ok(sender)
 }

@@ -97,6 +97,15 @@
 //! Names stand for names only, where to Python `2.1` is `192.0.2.1` as well. They are written as in
 //! URIs (`xn--` and all) and not looked up: `10.0.0.0/8` has no host that a URI calls by its name.
 //! `localhost`, which Go always reaches without a proxy, needs an entry here.
+//!
+//! # Old proxies
+//!
+//! The connection to a proxy that answers in HTTP/1.0 stays open if the response says `keep-alive` in
+//! `Connection` or `Proxy-Connection`. Otherwise no login in several legs (NTLM, Negotiate) can be completed,
+//! and the error says that the connection was closed in the middle of the handshake. In HTTP/1.0 responses,
+//! `Proxy-Connection` is renamed to `Connection`. A request with `Upgrade`, or with content of undeclared
+//! length, cannot be sent in HTTP/1.0. It uses another connection, or fails in the middle of a login that is
+//! tied to this one.
 
 mod error;
 mod exceptions;

@@ -38,7 +38,7 @@
 mod builder;
 mod fields;
 pub(super) mod opening;
-mod stream;
+pub(super) mod stream;
 
 use std::fmt;
 use std::future::Future;

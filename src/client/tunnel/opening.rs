@@ -13,6 +13,7 @@ use hyper::rt::{Read, Write};
 
 use crate::client::hyper::connect::{Connect, extra};
 use crate::client::hyper::connection::Connection;
+use crate::client::hyper::to_proxy::ToProxy;
 use crate::client::retries::{Retries, RetryLimits};
 use crate::client::tunnel::ConnectFields;
 use crate::client::tunnel::stream::TunnelStream;
@@ -79,12 +80,14 @@ impl<C: Connect> Opening<'_, C> {
         let mut http1 = self.http1.clone();
         // In HTTP/0.9 whatever the proxy says would be a 200.
         http1.max_buf_size(MAX_BUFFERED).http09_responses(false);
+        let (io, requests) = ToProxy::new(io);
         let (sender, connection) = match http1.handshake(io).await {
             Ok(both) => both,
             Err(error) => return Ok(Err(lost(error))),
         };
         let environment = Arc::clone(self.environment);
-        let channel = Channel::new(Connection::new(sender), self.authenticator, environment, &info);
+        let channel =
+            Channel::new(Connection::to_proxy(sender, requests), self.authenticator, environment, &info);
         let mut line = Line::new(connection);
         let response = line.carry(pin!(Sending::again(channel, pending))).await?;
         if !response.status().is_success() {
@@ -94,7 +97,9 @@ impl<C: Connect> Opening<'_, C> {
             Ok(parts) => parts,
             Err(error) => return Ok(Err(lost(error))),
         };
-        Ok(Ok(TunnelStream::new(io, read_buf)))
+        let (io, unread) = io.into_parts();
+        let early = if unread.is_empty() { read_buf } else { [read_buf, unread].concat().into() };
+        Ok(Ok(TunnelStream::new(io, early)))
     }
 }
 

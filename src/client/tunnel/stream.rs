@@ -2,7 +2,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use pin_project_lite::pin_project;
@@ -45,15 +45,22 @@ impl<T: Read> Read for TunnelStream<T> {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.project();
-        if this.early.is_empty() {
-            return this.io.poll_read(cx, buffer);
+        match read_early(this.early, &mut buffer) {
+            true => Poll::Ready(Ok(())),
+            false => this.io.poll_read(cx, buffer),
         }
-        let octets = this.early.len().min(buffer.remaining());
-        buffer.put_slice(&this.early[..octets]);
-        this.early.advance(octets);
-        *this.early = held(std::mem::take(this.early));
-        Poll::Ready(Ok(()))
     }
+}
+
+/// Reads octets that were read from the transport before, if there are any.
+pub(in crate::client) fn read_early(early: &mut Bytes, buffer: &mut ReadBufCursor<'_>) -> bool {
+    if early.is_empty() {
+        return false;
+    }
+    let octets = early.len().min(buffer.remaining());
+    buffer.put_slice(&early.split_to(octets));
+    *early = held(std::mem::take(early));
+    true
 }
 
 /// None of the buffer that the proxy's answer was read into, once there are no octets in it: a tunnel

@@ -20,7 +20,7 @@ const MAX_SUPERSEDED: u32 = 2;
 impl Handshake {
     /// The challenger answered with its challenge.
     pub(super) fn challenged(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
-        self.request.challenged(head);
+        self.request.challenged(!self.stays_after(head));
         self.demand = self.demand.challenged();
         self.memory.note_challenge(request.target);
         self.unasked = false;
@@ -303,7 +303,7 @@ impl Handshake {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Sent(run) if run.started => {
                 self.request.legs += 1;
-                self.request.challenged(head);
+                self.request.challenged(!self.stays_after(head));
                 let is_weak = !is_certain && run.accepted_before();
                 let evidence = if is_weak { Evidence::RefusedWeakly } else { Evidence::Refused };
                 Some(self.refused(*run, evidence, None, now))

@@ -1,6 +1,7 @@
 //! What is known of the connection, and what that means for a login.
 
 use crate::channel_bindings::ChannelBindings;
+use crate::handshake::action::ResponseHead;
 use crate::handshake::outcome::Why;
 use crate::handshake::state::Handshake;
 use crate::handshake::version::Protocol;
@@ -69,6 +70,15 @@ impl Handshake {
             self.memory.need_http1();
         }
         can_be_had
+    }
+
+    /// Whether the connection outlives the response.
+    pub(crate) fn stays_after(&self, head: ResponseHead<'_>) -> bool {
+        let peer = match self.relay {
+            Some(_) => Challenger::Proxy,
+            None => self.challenger,
+        };
+        head.is_persistent(peer)
     }
 
     /// What keeps a login by `scheme` from staying this connection's on its way to the challenger.

@@ -84,7 +84,7 @@ impl Handshake {
             None => {}
         }
         run.reading = Some(reading);
-        run.can_ask_again = head.is_persistent() && has_short_content(head);
+        run.can_ask_again = self.stays_after(head) && has_short_content(head);
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges, head.headers);
         self.concluded(run, concluded, request)

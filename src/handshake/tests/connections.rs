@@ -54,6 +54,47 @@ fn a_first_challenge_that_closes_moves_to_a_connection_that_speaks_first() {
 }
 
 #[test]
+fn proxy_connection_keeps_or_ends_the_connection_to_a_proxy_and_to_nobody_else() {
+    let relay: Origin = "http://proxy.example:3128".parse().expect("an origin");
+    for (challenger, is_relayed) in
+        [(Challenger::Proxy, false), (Challenger::Origin, true), (Challenger::Origin, false)]
+    {
+        let is_to_proxy = challenger == Challenger::Proxy || is_relayed;
+        let says = |response: Response<()>, value: &str| {
+            let authenticator = using([ntlm()]).assume_proxy_support(true).build();
+            let mut connection = Connection::to(&authenticator, challenger, mail());
+            if is_relayed {
+                connection.handshake = connection.handshake.relayed_by(&relay);
+            }
+            connection.begin().bare();
+            let said = connection.receive(&with(response, "proxy-connection", value));
+            !matches!(said, Said::Renew(Renewal::ClosedAfterChallenge))
+        };
+        let challenge = || challenged_by(challenger, &["NTLM"]);
+        assert_eq!(says(old(challenge()), "Keep-Alive"), is_to_proxy, "{challenger}, {is_to_proxy}");
+        assert!(!says(old(challenge()), "close") && !says(old(challenge()), "keep-alive, close"));
+        assert_eq!(says(challenge(), "close"), !is_to_proxy, "{challenger}, {is_to_proxy}");
+        assert!(says(challenge(), "keep-alive"));
+        assert!(!says(closing(challenge()), "keep-alive") && !says(closing(old(challenge())), "keep-alive"));
+    }
+}
+
+#[test]
+fn a_login_at_an_old_proxy_goes_on_where_it_says_that_the_connection_stays() {
+    let authenticator = using([ntlm()]).build();
+    let by = |challenge: &str| {
+        with(old(challenged_by(Challenger::Proxy, &[challenge])), "proxy-connection", "keep-alive")
+    };
+    let mut connection = Connection::to(&authenticator, Challenger::Proxy, mail());
+    connection.begin().bare();
+    assert_eq!(connection.receive(&by("NTLM")).leg().0, "NTLM");
+    let type_2 = type_2().headers()["www-authenticate"].to_str().expect("ASCII").to_owned();
+    assert_eq!(connection.receive(&by(&type_2)).leg(), ("NTLM".to_owned(), Carried));
+    assert_eq!(connection.receive(&with(old(ok()), "proxy-connection", "keep-alive")).login().legs, 3);
+    assert!(connection.handshake.is_established());
+}
+
+#[test]
 fn a_close_in_mid_handshake_starts_over() {
     let authenticator = using([ntlm()]).build();
     let mut connection = Connection::new(&authenticator);
