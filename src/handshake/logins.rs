@@ -22,12 +22,13 @@ use crate::scheme::RequestContext;
 /// their [authorizations](Self::authorizations).
 pub(crate) struct Logins {
     origin: Handshake,
-    proxy: Option<Handshake>,
+    /// Most connections have none, and room for it would be more than all the rest takes.
+    proxy: Option<Box<Handshake>>,
     /// Who the request under way, or the last, acts as.
     acting: Acting,
     /// What the next leg carries for each, once that is decided.
     for_origin: Option<Share>,
-    for_proxy: Option<Share>,
+    for_proxy: Option<Box<Share>>,
     /// The origin's handshake has begun with this request.
     origin_begun: bool,
     proxy_outcome: Option<Box<Outcome>>,
@@ -80,7 +81,7 @@ impl Logins {
     pub(crate) fn new(origin: Handshake, proxy: Option<Handshake>) -> Self {
         Self {
             origin,
-            proxy,
+            proxy: proxy.map(Box::new),
             acting: Acting::new(Identity::None, Identity::None),
             for_origin: None,
             for_proxy: None,
@@ -94,7 +95,7 @@ impl Logins {
     /// Those of other requests on the same connection, at the same time.
     #[cfg(feature = "client")]
     pub(crate) fn beside(&self) -> Self {
-        Self::new(self.origin.beside(), self.proxy.as_ref().map(Handshake::beside))
+        Self::new(self.origin.beside(), self.proxy.as_deref().map(Handshake::beside))
     }
 
     /// A request is about to be sent; the proxy, which sees it first, is asked first.
@@ -199,9 +200,10 @@ impl Logins {
 
     /// What the next leg carries for each challenger.
     pub(crate) fn authorizations(&self) -> impl Iterator<Item = (Challenger, HeaderValue)> {
-        let shares = [(Challenger::Proxy, &self.for_proxy), (Challenger::Origin, &self.for_origin)];
+        let (for_proxy, for_origin) = (self.for_proxy.as_deref(), self.for_origin.as_ref());
+        let shares = [(Challenger::Proxy, for_proxy), (Challenger::Origin, for_origin)];
         shares.into_iter().filter_map(|(challenger, share)| {
-            let authorization = share.as_ref()?.authorization.clone()?;
+            let authorization = share?.authorization.clone()?;
             Some((challenger, authorization.into_value()))
         })
     }
@@ -209,7 +211,7 @@ impl Logins {
     /// The leg that is out was lost. Tells whether it spoke unasked, and showed nothing of a secret:
     /// then the request goes without such a hint from now on.
     pub(crate) fn drop_hints(&mut self) -> bool {
-        let at_proxy = self.proxy.as_mut().is_some_and(Handshake::drop_hint);
+        let at_proxy = self.proxy.as_deref_mut().is_some_and(Handshake::drop_hint);
         let at_origin = self.origin_begun && self.origin.drop_hint();
         self.note_demands();
         at_proxy | at_origin
@@ -236,7 +238,7 @@ impl Logins {
     /// Whether the connection can serve another request once its response has ended.
     #[cfg(feature = "client")]
     pub(crate) fn is_reusable(&self) -> bool {
-        self.origin.is_reusable() && self.proxy.as_ref().is_none_or(Handshake::is_reusable)
+        self.origin.is_reusable() && self.proxy.as_deref().is_none_or(Handshake::is_reusable)
     }
 
     /// Whether what the next leg carries, or the leg that is out, begins or continues a handshake.
@@ -276,7 +278,7 @@ impl Logins {
     }
 
     fn either(&self, is: fn(&Handshake) -> bool) -> bool {
-        is(&self.origin) || self.proxy.as_ref().is_some_and(is)
+        is(&self.origin) || self.proxy.as_deref().is_some_and(is)
     }
 
     fn act(&mut self, acting: Acting) {
@@ -299,7 +301,7 @@ impl Logins {
             }
             (_, proxy) => {
                 self.origin_begun = true;
-                let tries = self.for_proxy.is_some() && proxy.as_ref().is_some_and(Handshake::is_on_trial);
+                let tries = self.for_proxy.is_some() && proxy.as_deref().is_some_and(Handshake::is_on_trial);
                 self.origin.begin_as(&self.acting.at_origin, opening(tries), self.acting.demands.origin, seen)
             }
         }
@@ -402,7 +404,7 @@ impl Logins {
             Challenger::Proxy => {
                 // While the proxy's own handshake is not through, the origin sees nothing.
                 let is_through = share.body == BodyUse::Carried;
-                self.for_proxy = Some(share);
+                self.for_proxy = Some(Box::new(share));
                 (self.for_origin.is_none() && is_through).then_some(Challenger::Origin)
             }
             Challenger::Origin => {
@@ -415,7 +417,7 @@ impl Logins {
     /// The next leg carries the body unless a challenger withholds it.
     fn body_use(&self) -> BodyUse {
         let withholds = |share: &Share| share.body == BodyUse::Withheld;
-        match [&self.for_origin, &self.for_proxy].into_iter().flatten().any(withholds) {
+        match [self.for_origin.as_ref(), self.for_proxy.as_deref()].into_iter().flatten().any(withholds) {
             true => BodyUse::Withheld,
             false => BodyUse::Carried,
         }

@@ -9,7 +9,7 @@ use crate::handshake::select::Candidate;
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Proof, Scheme, SchemeError};
 
-/// What is known of the request under way.
+/// What is known of the request under way. It stays with an idle connection: what is rarely there is boxed.
 pub(super) struct Progress {
     pub(super) identity: Identity,
     pub(super) legs: u32,
@@ -28,7 +28,7 @@ pub(super) struct Progress {
     /// Those that wear out and were refused: the provider has been asked for others.
     pub(super) worn_out: Option<Credentials>,
     /// The server's challenge could not be answered.
-    pub(super) failure: Option<SchemeError>,
+    pub(super) failure: Option<Box<SchemeError>>,
     /// A remembered scheme was not taken on a fresh connection: yet another one would not help.
     pub(super) fresh_start_failed: bool,
     /// Since when it waits for others that try its credentials.

@@ -104,22 +104,22 @@ where
     R: Body,
 {
     /// A request of which nothing has been sent.
-    pub(super) fn new(mut channel: Channel<S>, pending: Pending<B>) -> Self {
+    pub(super) fn new(mut channel: Channel<S>, pending: Pending<B>) -> Pin<Box<Self>> {
         let Pending { request, acting } = pending;
         channel.state.saved.save(&request);
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let talk = Talk::new(Out::new(channel, payload), method, uri, BodyUse::Withheld, Some(parts));
-        Self { stage: Stage::Start { acting: Some(acting) }, talk }
+        Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, talk })
     }
 
     /// A request that went as its caller made it, with the connection's owner as its identity.
-    pub(super) fn answered(mut out: Out<S, B>, result: Result<Response<R>, BoxError>) -> Self {
+    pub(super) fn answered(mut out: Out<S, B>, result: Result<Response<R>, BoxError>) -> Pin<Box<Self>> {
         let state = &mut *out.channel_mut().state;
         state.logins.went_on();
         let Parts { method, uri, .. } = state.saved.restore();
         let talk = Talk::new(out, method, uri, BodyUse::Carried, None);
-        Self { stage: Stage::Answered { result: Some(result) }, talk }
+        Box::pin(Self { stage: Stage::Answered { result: Some(result) }, talk })
     }
 
     /// The connection, after the result; `None` if it is lost.
@@ -219,6 +219,7 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
+    #[inline] // It is made where it stays.
     fn new(out: Out<S, B>, method: Method, uri: Uri, sent: BodyUse, parts: Option<Parts>) -> Self {
         let beyond_proxy = out.channel().state.logins.has_proxy().then(|| origin_form(&uri));
         let (response, deadlines, sent_tokens) = (None, Deadlines::default(), Vec::new());

@@ -12,8 +12,8 @@ pub(crate) struct SavedHead {
     method: Method,
     /// Where the path and query end in the octets, which begin with them.
     target: usize,
-    /// The URI, if it is more than path and query.
-    uri: Option<Uri>,
+    /// The URI, if it is more than path and query: as a rule it is not.
+    uri: Option<Box<Uri>>,
     version: Version,
     extensions: Extensions,
     fields: Vec<Field>,
@@ -51,6 +51,7 @@ impl SavedHead {
             saved += 1;
         }
         self.fields.truncate(saved);
+        self.fields.reserve_exact(request.headers().len() - saved);
         for (name, value) in headers {
             self.octets.extend_from_slice(value.as_bytes());
             let (end, sensitive) = (self.octets.len(), value.is_sensitive());
@@ -75,7 +76,10 @@ impl SavedHead {
             }
             _ => {
                 self.octets.clear();
-                self.uri = Some(uri.clone());
+                match &mut self.uri {
+                    Some(saved) => Uri::clone_from(saved, uri),
+                    none => *none = Some(Box::new(uri.clone())),
+                }
             }
         }
         self.target = self.octets.len();
@@ -99,7 +103,7 @@ impl SavedHead {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = self.method.clone();
         parts.uri = match &self.uri {
-            Some(uri) => uri.clone(),
+            Some(uri) => Uri::clone(uri),
             None => PathAndQuery::try_from(&self.octets[..self.target])
                 .expect("the octets were a path and query")
                 .into(),

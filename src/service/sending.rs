@@ -118,7 +118,7 @@ where
     /// A request that is not to go as it is, or that another connection has failed.
     #[inline(never)] // Its large frame is none of a plain request's.
     pub(crate) fn again(channel: Channel<S>, pending: Pending<B>) -> Self {
-        Self::Conversing { conversation: Box::pin(Conversation::new(channel, pending)) }
+        Self::Conversing { conversation: Conversation::new(channel, pending) }
     }
 
     /// What came of a plain request is not for its caller alone.
@@ -129,7 +129,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<R>, Box<Failure<B>>>> {
         if let SendingProj::Plain { out, .. } = self.as_mut().project() {
-            let conversation = Box::pin(Conversation::answered(out.take(), result));
+            let conversation = Conversation::answered(out.take(), result);
             self.set(Self::Conversing { conversation });
         }
         self.poll(cx)

@@ -62,7 +62,7 @@ impl Handshake {
                         LookUp::Ask => {
                             let mut question = candidate.question(self.challenger, &self.origin);
                             question.refused.clone_from(&self.request.worn_out);
-                            self.state = State::Asking(candidate);
+                            self.state = State::Asking(Box::new(candidate));
                             return Action::Ask(question);
                         }
                     }
@@ -78,7 +78,7 @@ impl Handshake {
         match self.request.failure.take() {
             Some(error) => {
                 self.state = State::Spoiled;
-                Action::Fail(HandshakeError::Scheme(error))
+                Action::Fail(HandshakeError::Scheme(*error))
             }
             None => Action::Deliver(Some(self.request.take_refusal(self.challenger, &self.origin))),
         }
@@ -120,7 +120,7 @@ impl Handshake {
         let why = match self.ask(&space, &credentials, &*candidate.scheme, speaks_first, request) {
             Pass::Go(trial) => return self.run(candidate, credentials, space, trial, request),
             Pass::Wait(turn) => {
-                self.state = State::Waiting(Waiting::Candidate(candidate, credentials));
+                self.state = State::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
                 return Action::Wait(turn);
             }
             Pass::Refused | Pass::Paused(_) if self.can_refresh(&*candidate.scheme) => {
@@ -244,7 +244,7 @@ impl Handshake {
             .with_only_kdc(trial.as_ref().is_some_and(OnTrial::is_for_kdc));
         let mut run = Run::begin(scheme, arguments, space, trial, &knowledge);
         run.spoke_first = challenge.is_none();
-        run.on_fresh_connection = self.owner.is_none();
+        run.on_fresh_connection = !self.is_owned;
         if self.protocol == Protocol::Http2 && run.is_bound() {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::Http1Needed);

@@ -193,7 +193,7 @@ impl Handshake {
                 run.started |= proves != Proves::Nothing;
                 run.note_ticket(proves, request.moments.instant());
                 if run.is_bound() {
-                    self.owner = Some(self.request.identity.clone());
+                    self.is_owned = true;
                 }
                 let body = match expects {
                     Expects::Challenge if request.has_body => BodyUse::Withheld,
@@ -268,7 +268,7 @@ impl Handshake {
         }
         // A server that rejects is not one that cannot be understood.
         if sent && kind != Some(ErrorKind::Refused) {
-            self.request.failure = Some(error);
+            self.request.failure = Some(Box::new(error));
         }
         self.next_candidate(request)
     }

@@ -47,8 +47,8 @@ pub struct Handshake {
     relay: Option<Arc<OriginMemory>>,
     protocol: Protocol,
     state: State,
-    /// Whose messages this connection has carried: it serves nobody else.
-    owner: Option<Identity>,
+    /// It has carried messages of the identity of the request, or of the last one: it serves nobody else.
+    is_owned: bool,
     /// A first message went by unread on this connection: it speaks when it is asked.
     unasked: bool,
     /// What the request under way has found out that is wanted of it.
@@ -65,7 +65,7 @@ enum State {
     /// No authorization is out.
     Idle,
     /// Credentials are being looked for.
-    Asking(Candidate),
+    Asking(Box<Candidate>),
     /// Somebody else tries the same credentials.
     Waiting(Waiting),
     /// A mechanism's step is being run.
@@ -93,7 +93,7 @@ struct Established {
 
 /// What goes on once a request may use its credentials.
 enum Waiting {
-    Candidate(Candidate, Credentials),
+    Candidate(Box<Candidate>, Credentials),
     /// A standing authorization's next request.
     Next(Box<Run>),
     /// Another try in the same exchange, in answer to this challenge.
@@ -119,7 +119,7 @@ impl Handshake {
             relay: None,
             protocol: Protocol::default(),
             state: State::Idle,
-            owner: None,
+            is_owned: false,
             unasked: false,
             demand: Demand::default(),
             sent: BodyUse::Carried,
@@ -271,7 +271,7 @@ impl Handshake {
             self.serves(request.method, request.target.path());
             return Action::bare();
         }
-        if self.owner.as_ref().is_some_and(|owner| owner != identity) {
+        if self.owner().is_some_and(|owner| owner != identity) {
             return Action::Renew(Renewal::OtherIdentity);
         }
         let same_identity = self.request.identity == *identity;
@@ -302,7 +302,7 @@ impl Handshake {
             }
         }
         if let Identity::CallersOwn(_) = identity {
-            self.owner = Some(identity.clone());
+            self.is_owned = true;
             return Action::bare();
         }
         if listens || *identity == Identity::None {
@@ -332,7 +332,7 @@ impl Handshake {
     /// connection is authenticated as just this identity; else it is to [`begin`](Self::begin).
     #[inline]
     pub(crate) fn go_on(&mut self, identity: &Identity) -> bool {
-        if !self.is_established() || self.owner.as_ref() != Some(identity) {
+        if !self.is_established() || self.owner() != Some(identity) {
             return false;
         }
         if self.request.is_spent {
@@ -366,12 +366,14 @@ impl Handshake {
         match (std::mem::replace(&mut self.state, State::Spoiled), answer) {
             (State::Asking(candidate), Answer::Credentials(found)) => {
                 self.state = State::Idle;
-                self.found(candidate, found, request)
+                self.found(*candidate, found, request)
             }
             (State::Waiting(waiting), Answer::Turn) => {
                 self.state = State::Idle;
                 match waiting {
-                    Waiting::Candidate(candidate, credentials) => self.enter(candidate, credentials, request),
+                    Waiting::Candidate(candidate, credentials) => {
+                        self.enter(*candidate, credentials, request)
+                    }
                     Waiting::Next(run) => self.repeat(run, request),
                     Waiting::Again(run, challenge) => self.try_again(run, &challenge, request),
                 }
@@ -402,7 +404,7 @@ impl Handshake {
 
     /// Whose messages the connection has carried.
     pub(crate) fn owner(&self) -> Option<&Identity> {
-        self.owner.as_ref()
+        self.is_owned.then_some(&self.request.identity)
     }
 
     pub(crate) fn provider(&self) -> Option<&dyn CredentialsProvider> {

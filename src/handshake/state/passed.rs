@@ -154,7 +154,7 @@ impl Handshake {
             && request.method.is_safe()
             && !request.has_body
             && self.request.legs < self.authenticator.max_legs();
-        self.owner = Some(self.request.identity.clone());
+        self.is_owned = true;
         self.state = State::Unsettled(Box::new((*run, proof)));
         match is_asked_now {
             true => Action::bare(),
@@ -209,8 +209,10 @@ impl Handshake {
         let login = (!run.reported || self.authenticator.reports_established())
             .then(|| self.request.login(self.challenger, scheme, &proof));
         run.reported = true;
+        // The connection keeps nothing of what else was offered.
+        (self.request.candidates, self.request.tried) = (Vec::new(), Vec::new());
         if proof.binding == Binding::Connection {
-            self.owner = Some(self.request.identity.clone());
+            self.is_owned = true;
         }
         self.state = match proof.binding {
             // `Persistent-Auth: false`: the next request begins anew, on the same connection.
