@@ -50,6 +50,13 @@ pub enum BodyUse {
     Withheld,
 }
 
+impl BodyUse {
+    /// That of a leg without the body: one that is not there is not withheld.
+    pub(crate) fn without(has_body: bool) -> Self {
+        if has_body { Self::Withheld } else { Self::Carried }
+    }
+}
+
 /// Credentials wanted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -47,6 +47,11 @@ impl Demand {
         }
     }
 
+    /// Whether the request was challenged.
+    pub(super) fn is_for_login(self) -> bool {
+        self == Self::Login
+    }
+
     /// Whether the request goes without a login until it is challenged.
     pub(super) fn is_for_nothing(self) -> bool {
         matches!(self, Self::Nothing | Self::Contradictory)

@@ -163,6 +163,7 @@ impl Logins {
             (Challenger::Proxy, Some(proxy)) => proxy.resume(answer, request.seen_by(challenger)),
             _ => self.origin.resume(answer, request.seen_by(challenger)),
         };
+        self.note_demands();
         self.settle(challenger, action, head, request)
     }
 

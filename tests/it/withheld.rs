@@ -147,7 +147,8 @@ impl Cell {
         let Self { known, answer, scheme, sent, way } = self;
         let (status, is_lost) = (answer.status(), answer.status().is_none());
         let came = |legs, bodies, connections| Came { status, legs, bodies, connections };
-        // Digest and SCRAM wait for a challenge, and Digest's answer to one carries the body.
+        // Digest and SCRAM wait for a challenge, where one is declared without the body. Digest's answer to one
+        // carries it.
         let speaks_first = matches!(scheme, Scheme::Ntlm | Scheme::Negotiate);
         let withholds = scheme != Scheme::Digest;
         match (known, sent) {
@@ -159,11 +160,12 @@ impl Cell {
 
             // No POST goes twice of which nobody knows what came.
             (Known::Challenged, _) if !withholds => came(2, 2, 1),
-            (Known::Declared | Known::Remembered, _) if !speaks_first => came(1, 1, 1),
+            // What is only remembered holds no body back before the first message.
+            (Known::Remembered, _) if !speaks_first => came(1, 1, 1),
 
             // The request was challenged: what answers its login's first message is its answer, but for
             // a success, which the body follows.
-            (Known::Challenged, _) if is_lost => came(3, if speaks_first { 1 } else { 2 }, 2),
+            (Known::Challenged, _) if is_lost => came(3, 1, 2),
             // What a proxy's challenge held back may have been missed by the origin.
             (Known::Challenged, _) if way == Way::Proxy => {
                 came(3, 2, if matches!(answer, Answer::Status(_)) { 1 } else { 2 })

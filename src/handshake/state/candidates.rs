@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::challenge::{Challenge, Challenges};
 use crate::credentials::Credentials;
-use crate::handshake::action::{Action, Renewal};
+use crate::handshake::action::{Action, BodyUse, Renewal};
 use crate::handshake::authenticator::LookUp;
 use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::error::HandshakeError;
@@ -177,6 +177,28 @@ impl Handshake {
             }
             pass => pass,
         }
+    }
+
+    /// There is nothing to say before a challenge. Where one is declared, or came to the request on another
+    /// connection, a body is held back until then. What is only remembered may be wrong, and a request without
+    /// its body would then be carried out.
+    pub(super) fn listen(&mut self, request: RequestContext<'_>) -> Action {
+        let is_declared = self.authenticator.declared(self.challenger, &self.origin).is_some();
+        if is_declared || self.demand.is_for_login() {
+            return self.listen_without_body(request);
+        }
+        self.state = State::Idle;
+        Action::bare()
+    }
+
+    /// The request goes without its body until it is challenged.
+    pub(super) fn listen_without_body(&mut self, request: RequestContext<'_>) -> Action {
+        if !request.has_body || self.memory.asks_for_nothing(request.target) {
+            self.state = State::Idle;
+            return Action::bare();
+        }
+        self.state = State::Listening;
+        self.send_within_bounds(None, BodyUse::Withheld)
     }
 
     /// A standing authorization's next request.

@@ -196,8 +196,8 @@ impl Handshake {
                     self.is_owned = true;
                 }
                 let body = match expects {
-                    Expects::Challenge if request.has_body => BodyUse::Withheld,
-                    Expects::Challenge | Expects::Success => BodyUse::Carried,
+                    Expects::Challenge => BodyUse::without(request.has_body),
+                    Expects::Success => BodyUse::Carried,
                 };
                 self.state = State::Sent(run);
                 self.send_within_bounds(Some(authorization), body)
@@ -215,9 +215,8 @@ impl Handshake {
                 self.reply(run, Err(error), request)
             }
             Ok(Reply::Listen) => {
-                self.state = State::Idle;
                 drop(run);
-                Action::bare()
+                self.listen(request)
             }
             Ok(Reply::Done(_)) => {
                 // The mechanism came to its end: the credentials are good, the resource is barred.

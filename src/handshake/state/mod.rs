@@ -64,6 +64,8 @@ pub struct Handshake {
 enum State {
     /// No authorization is out.
     Idle,
+    /// A leg without an authorization is out, and without the body: the challenger is expected to ask.
+    Listening,
     /// Credentials are being looked for.
     Asking(Box<Candidate>),
     /// Somebody else tries the same credentials.
@@ -292,6 +294,7 @@ impl Handshake {
             State::Idle | State::Standing(_) => {}
             // Established, it would have gone on.
             State::Established(_)
+            | State::Listening
             | State::Asking(_)
             | State::Waiting(..)
             | State::Stepping(_)
@@ -321,8 +324,7 @@ impl Handshake {
             return Action::bare();
         }
         if self.awaits_bindings && known.as_ref().is_some_and(is_bound) {
-            let body = if request.has_body { BodyUse::Withheld } else { BodyUse::Carried };
-            return Action::Send { authorization: None, body };
+            return Action::Send { authorization: None, body: BodyUse::without(request.has_body) };
         }
         self.request.candidates.extend(known);
         self.next_candidate(request)
@@ -457,6 +459,7 @@ impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Idle => "Idle",
+            State::Listening => "Listening",
             State::Asking(_) => "Asking",
             State::Waiting(..) => "Waiting",
             State::Stepping(_) => "Stepping",

@@ -23,13 +23,14 @@ impl Handshake {
                 run.end(Evidence::Nothing, request.moments.instant());
                 State::Idle
             }
+            State::Listening => State::Idle,
             other => other,
         };
         self.let_through(request);
         self.send_within_bounds(None, BodyUse::Carried)
     }
 
-    /// A first message was answered, and not by a challenge.
+    /// A first message, or a leg without its body, was answered, and not by a challenge.
     fn let_through(&mut self, request: RequestContext<'_>) {
         self.unasked = true;
         if self.demand == Demand::Unknown {
@@ -42,6 +43,10 @@ impl Handshake {
     pub(super) fn passed(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Sent(run) => self.accepted(run, head, request),
+            State::Listening => {
+                self.let_through(request);
+                Action::Deliver(None)
+            }
             State::Unsettled(unsettled) => {
                 let (run, proof) = *unsettled;
                 self.settled_by_answer(run, proof, head, request)
