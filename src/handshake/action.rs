@@ -25,6 +25,8 @@ pub enum Action {
     Ask(Question),
     /// Run the step and resume with [`Answer::Stepped`].
     Step(StepJob),
+    /// Keep the request's content as a whole, if that can be, and resume with [`Answer::Gathered`].
+    Gather,
     /// Await the turn and resume with [`Answer::Turn`].
     Wait(Turn),
     /// This connection cannot serve the request (any more): begin again on a new one.
@@ -89,6 +91,9 @@ pub enum Answer {
     Stepped(Stepped),
     /// To [`Action::Ask`].
     Credentials(Option<Credentials>),
+    /// To [`Action::Gather`]: the content is in [`RequestContext::content`](crate::scheme::RequestContext::content),
+    /// or cannot be kept.
+    Gathered,
     /// To [`Action::Wait`].
     Turn,
 }

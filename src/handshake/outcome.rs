@@ -101,6 +101,10 @@ pub enum Why {
     /// Its login is the connection's, which by HTTP/2 is shared by other requests; one by HTTP/1.1 is
     /// not to be had.
     Http2,
+    /// Its answer covers the whole content of the request (Digest's `auth-int`, where the server offers nothing
+    /// else), and the content is not kept: it comes in pieces, and is longer than
+    /// [`Limits::replay`](crate::service::Limits::replay). Content in one piece is kept at any length.
+    ContentNotKept,
     /// It could not start, for this reason.
     CannotStart(String),
     /// Nothing here answers this scheme.
@@ -163,6 +167,10 @@ impl fmt::Display for Why {
                 "logs the connection in, which the proxy in between is not known to keep apart from others",
             ),
             Self::Http2 => f.write_str("logs the connection in, which by HTTP/2 other requests share"),
+            Self::ContentNotKept => f.write_str(
+                "its answer covers the request's whole content (qop=auth-int), which is not kept: give the content \
+                 in one piece, or raise Limits::replay to its length",
+            ),
             Self::CannotStart(reason) => write!(f, "could not start: {reason}"),
             Self::Unsupported => f.write_str("not supported"),
             Self::Unreadable(error) => {

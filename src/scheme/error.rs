@@ -4,6 +4,8 @@ use crate::challenge::ChallengeError;
 use crate::credentials::InvalidToken;
 use crate::mechanism::{ErrorKind, MechanismError};
 
+const CONTENT_NOT_KEPT: &str = "its answer covers the request's whole content, which is not kept";
+
 /// Why a scheme could not answer.
 #[derive(Debug)]
 pub struct SchemeError {
@@ -17,6 +19,7 @@ enum Cause {
     AuthenticationInfo(ChallengeError),
     Mechanism(MechanismError),
     Token(InvalidToken),
+    ContentNotKept,
     Other(&'static str),
 }
 
@@ -42,11 +45,25 @@ impl SchemeError {
         Self { scheme, cause: Cause::Token(error) }
     }
 
+    /// The answer covers the whole content, which is not kept.
+    pub(crate) fn content_not_kept(scheme: &'static str) -> Self {
+        Self { scheme, cause: Cause::ContentNotKept }
+    }
+
+    /// Whether the answer covers the whole content, which is not kept.
+    pub(crate) fn is_for_content(&self) -> bool {
+        matches!(self.cause, Cause::ContentNotKept)
+    }
+
     /// What the mechanism behind the scheme said, if it was the one that failed.
     pub fn as_mechanism(&self) -> Option<&MechanismError> {
         match &self.cause {
             Cause::Mechanism(error) => Some(error),
-            Cause::Challenge(_) | Cause::AuthenticationInfo(_) | Cause::Token(_) | Cause::Other(_) => None,
+            Cause::Challenge(_)
+            | Cause::AuthenticationInfo(_)
+            | Cause::Token(_)
+            | Cause::ContentNotKept
+            | Cause::Other(_) => None,
         }
     }
 
@@ -62,6 +79,7 @@ impl SchemeError {
             Cause::AuthenticationInfo(error) => format!("malformed Authentication-Info: {error}"),
             Cause::Mechanism(error) => error.to_string(),
             Cause::Token(error) => error.to_string(),
+            Cause::ContentNotKept => CONTENT_NOT_KEPT.to_owned(),
             Cause::Other(reason) => (*reason).to_owned(),
         }
     }
@@ -81,6 +99,7 @@ impl fmt::Display for SchemeError {
             }
             Cause::Mechanism(_) => write!(f, "{}: the mechanism failed", self.scheme),
             Cause::Token(_) => write!(f, "{}: the token cannot be sent", self.scheme),
+            Cause::ContentNotKept => write!(f, "{}: {CONTENT_NOT_KEPT}", self.scheme),
             Cause::Other(reason) => write!(f, "{}: {reason}", self.scheme),
         }
     }
@@ -92,7 +111,7 @@ impl std::error::Error for SchemeError {
             Cause::Challenge(error) | Cause::AuthenticationInfo(error) => Some(error),
             Cause::Mechanism(error) => Some(error),
             Cause::Token(error) => Some(error),
-            Cause::Other(_) => None,
+            Cause::ContentNotKept | Cause::Other(_) => None,
         }
     }
 }

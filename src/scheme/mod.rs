@@ -166,6 +166,15 @@ pub trait Exchange: Send {
         Err(SchemeError::new("a scheme without steps", "it was told to resume one"))
     }
 
+    /// Answers what a [`Reply::Gather`] was said to, with [`content`](RequestContext::content) if there is any.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] if it cannot do without.
+    fn gathered(&mut self, _request: RequestContext<'_>) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new("a scheme that covers no content", "it was told of some"))
+    }
+
     /// The server accepted.
     ///
     /// # Errors
@@ -224,6 +233,8 @@ pub enum Reply {
     },
     /// Run a mechanism's step and [`resume`](Exchange::resume).
     Step(StepJob),
+    /// Keep the request's content as a whole, if that can be, and tell by [`gathered`](Exchange::gathered).
+    Gather,
     /// The exchange is complete.
     Done(Proof),
     /// There is nothing to say before a challenge.

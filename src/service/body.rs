@@ -1,9 +1,10 @@
 //! The body of one leg, and what is kept of it for the next.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -81,7 +82,7 @@ pub(crate) struct Tee<B> {
 
 struct TeeState<B> {
     /// The leg that may read; an older one is cut off, and its connection with it.
-    reader: u64,
+    reader: u32,
     /// Who reads and waits for the next frame: cut off, it is to be told.
     waiting: Option<Waker>,
     kept: Vec<Kept>,
@@ -89,6 +90,8 @@ struct TeeState<B> {
     limit: u64,
     /// How many octets the connection sends at the most. HTTP/1.1 does not ask for anything past them.
     length: Option<u64>,
+    /// What was read of the rest and not given to any leg yet.
+    ahead: VecDeque<Result<Frame<Bytes>, BoxError>>,
     /// Empty once it has ended, and between two requests; the box is made once.
     rest: Pin<Box<Option<B>>>,
     progress: Progress,
@@ -127,9 +130,9 @@ impl<B> Tee<B> {
     }
 
     /// Another leg reads from now on. The one before it may wait for a frame that goes elsewhere.
-    fn next_reader(&self) -> u64 {
+    fn next_reader(&self) -> u32 {
         let mut state = self.lock();
-        state.reader += 1;
+        state.reader = state.reader.wrapping_add(1);
         let (reader, waiting) = (state.reader, state.waiting.take());
         drop(state);
         if let Some(waker) = waiting {
@@ -149,6 +152,32 @@ impl<B> Content for Tee<B> {
     }
 }
 
+impl<B> Tee<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    /// Reads the body to its end, before or between two legs, as far as it is kept.
+    ///
+    /// # Errors
+    ///
+    /// The body's own.
+    pub(super) fn poll_gather(&self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        let mut state = self.lock();
+        while state.progress == Progress::Streaming && state.octets <= state.limit {
+            match ready!(state.poll_next(cx)) {
+                None => state.end(),
+                Some(Ok(frame)) => state.keep_ahead(frame),
+                Some(Err(error)) => {
+                    state.progress = Progress::Failed;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<B: Body> Tee<B> {
     pub(super) fn new(body: B, limit: u64, length: DeclaredLength) -> Self {
         let mut state = TeeState {
@@ -158,6 +187,7 @@ impl<B: Body> Tee<B> {
             octets: 0,
             limit: 0,
             length: None,
+            ahead: VecDeque::new(),
             rest: Box::pin(None),
             progress: Progress::Streaming,
         };
@@ -178,6 +208,7 @@ impl<B: Body> Tee<B> {
         let state = Arc::get_mut(&mut tee)?.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.kept.clear();
         state.kept.shrink_to(MOST_SPARE_FRAMES);
+        state.ahead.clear();
         state.rest.set(None);
         state.waiting = None;
         Some(tee)
@@ -186,6 +217,35 @@ impl<B: Body> Tee<B> {
 
 /// For how many frames room is kept from one request to the next.
 const MOST_SPARE_FRAMES: usize = 8;
+
+impl<B> TeeState<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    /// The next frame that no leg was given and that is not kept: what was read ahead comes first.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match (self.ahead.pop_front(), self.rest.as_mut().as_pin_mut()) {
+            (Some(frame), _) => Poll::Ready(Some(frame)),
+            // Past the declared length there may be trailers, for a connection that asks.
+            (None, Some(rest)) => poll_whole_frame(rest, cx),
+            (None, None) => Poll::Ready(None),
+        }
+    }
+}
+
+/// The next frame, of octets in one piece.
+fn poll_whole_frame<B>(
+    body: Pin<&mut B>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let whole = |frame: Frame<B::Data>| frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
+    body.poll_frame(cx).map(|frame| frame.map(|frame| frame.map(whole).map_err(Into::into)))
+}
 
 impl<B: Body> TeeState<B> {
     fn wait(&mut self, waker: &Waker) {
@@ -203,17 +263,22 @@ impl<B: Body> TeeState<B> {
             DeclaredLength::Chunked => None,
             DeclaredLength::Undeclared => body.size_hint().exact(),
         };
+        self.ahead.clear();
         self.rest.set(Some(body));
         self.progress = if self.length == Some(0) { Progress::Ended } else { Progress::Streaming };
     }
 
-    fn keep_data(&mut self, data: &Bytes) {
+    /// Counts what was read. Tells whether it is the last.
+    fn count(&mut self, data: &Bytes) -> bool {
         self.octets += data.len() as u64;
+        self.length.is_some_and(|length| length <= self.octets) || self.rest_has_ended()
+    }
+
+    fn keep_data(&mut self, data: &Bytes) {
+        let is_last = self.count(data);
         if let Progress::Overflowed | Progress::Failed = self.progress {
             return;
         }
-        let at_length = self.length.is_some_and(|length| length <= self.octets);
-        let is_last = at_length || self.rest_has_ended();
         // A body that comes in one piece was in memory as a whole: to keep it costs nothing.
         let is_all = is_last && self.octets == data.len() as u64;
         if self.octets > self.limit && !is_all {
@@ -227,6 +292,24 @@ impl<B: Body> TeeState<B> {
         }
     }
 
+    /// Keeps a frame that no leg has carried yet, whatever the limit: it is still to be sent.
+    fn keep_ahead(&mut self, frame: Frame<Bytes>) {
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                let is_last = self.count(&data);
+                let is_kept = self.octets <= self.limit || self.octets == data.len() as u64;
+                if is_last && is_kept {
+                    self.progress = Progress::Ended;
+                }
+                self.kept.push(Kept::Data(data));
+                return;
+            }
+            Err(frame) => frame,
+        };
+        self.end();
+        self.kept.extend(frame.into_trailers().ok().map(Kept::Trailers));
+    }
+
     /// The body has nothing more to give.
     fn end(&mut self) {
         self.rest.set(None);
@@ -236,13 +319,30 @@ impl<B: Body> TeeState<B> {
     }
 
     fn rest_has_ended(&self) -> bool {
-        (*self.rest).as_ref().is_none_or(Body::is_end_stream)
+        self.ahead.is_empty() && (*self.rest).as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// How much has been given to no leg yet.
+    fn to_come(&self) -> SizeHint {
+        if self.progress == Progress::Ended {
+            return SizeHint::with_exact(0);
+        }
+        match self.length {
+            _ if self.ahead.is_empty() => {
+                (*self.rest).as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+            }
+            // What the body said of itself, before it was read from.
+            Some(length) => SizeHint::with_exact(length.saturating_sub(self.octets)),
+            // It goes in chunks, which trailers may follow, whatever is known by now.
+            None => SizeHint::new(),
+        }
     }
 }
 
 struct Reader<B> {
-    id: u64,
-    next: usize,
+    id: u32,
+    /// Of what is kept.
+    next: u32,
     tee: Arc<Tee<B>>,
 }
 
@@ -256,16 +356,14 @@ where
         if state.reader != self.id {
             return Poll::Ready(Some(Err("the request is being sent again elsewhere".into())));
         }
-        if let Some(kept) = state.kept.get(self.next) {
+        if let Some(kept) = state.kept.get(self.next as usize) {
             self.next += 1;
             return Poll::Ready(Some(Ok(match kept.clone() {
                 Kept::Data(data) => Frame::data(data),
                 Kept::Trailers(trailers) => Frame::trailers(trailers),
             })));
         }
-        // Past the declared length there may be trailers, for a connection that asks.
-        let Some(rest) = state.rest.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let Poll::Ready(frame) = rest.poll_frame(cx) else {
+        let Poll::Ready(frame) = state.poll_next(cx) else {
             state.wait(cx.waker());
             return Poll::Pending;
         };
@@ -274,10 +372,10 @@ where
             return Poll::Ready(None);
         };
         let frame = match frame {
-            Ok(frame) => frame.map_data(|mut data| data.copy_to_bytes(data.remaining())),
+            Ok(frame) => frame,
             Err(error) => {
                 state.progress = Progress::Failed;
-                return Poll::Ready(Some(Err(error.into())));
+                return Poll::Ready(Some(Err(error)));
             }
         };
         if let Some(data) = frame.data_ref() {
@@ -289,13 +387,13 @@ where
                 state.kept.push(Kept::Trailers(trailers.clone()));
             }
         }
-        self.next = state.kept.len();
+        self.next = u32::try_from(state.kept.len()).expect("fewer pieces are kept");
         Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
         let state = self.tee.lock();
-        self.next >= state.kept.len() && state.rest_has_ended()
+        self.next as usize >= state.kept.len() && state.rest_has_ended()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -303,16 +401,13 @@ where
         let ahead: u64 = state
             .kept
             .iter()
-            .skip(self.next)
+            .skip(self.next as usize)
             .map(|kept| match kept {
                 Kept::Data(data) => data.len() as u64,
                 Kept::Trailers(_) => 0,
             })
             .sum();
-        let rest = match &*state.rest {
-            Some(rest) if state.progress != Progress::Ended => rest.size_hint(),
-            _ => SizeHint::with_exact(0),
-        };
+        let rest = state.to_come();
         let mut hint = SizeHint::new();
         hint.set_lower(ahead + rest.lower());
         if let Some(upper) = rest.upper() {

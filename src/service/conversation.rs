@@ -53,6 +53,8 @@ pin_project! {
         Answered { result: Option<Result<Response<R>, BoxError>> },
         /// A challenge's body is read to its end, so that the connection stays.
         Draining { #[pin] body: R, drained: u64 },
+        /// The request's body is read, for a login that covers it.
+        Gathering,
         /// A mechanism's step runs elsewhere.
         Stepping { step: BoxFuture<Stepped> },
         /// The provider looks for credentials.
@@ -89,6 +91,7 @@ struct Talk<S, B, R> {
 enum Next<R, B> {
     Leg,
     Drain(R),
+    Gather,
     Step(BoxFuture<Stepped>),
     Ask(CredentialsFuture),
     Wait(Turn, Option<BoxFuture<()>>),
@@ -160,6 +163,7 @@ where
                     Poll::Ready(this.talk.answered(result.take().expect("it goes to the next stage at once")))
                 }
                 StageProj::Draining { body, drained } => this.talk.poll_drain(body, drained, cx),
+                StageProj::Gathering => this.talk.poll_gather(cx),
                 StageProj::Stepping { step } => {
                     step.as_mut().poll(cx).map(|stepped| this.talk.resume(Answer::Stepped(stepped)))
                 }
@@ -185,6 +189,7 @@ where
             this.stage.set(match next {
                 Next::Leg => Stage::Ready,
                 Next::Drain(body) => Stage::Draining { body, drained: 0 },
+                Next::Gather => Stage::Gathering,
                 Next::Step(step) => Stage::Stepping { step },
                 Next::Ask(credentials) => Stage::Asking { credentials },
                 Next::Wait(turn, timer) => Stage::Waiting { turn, timer },
@@ -274,6 +279,16 @@ where
             Action::Deliver(outcome) => self.deliver(outcome),
             Action::Renew(renewal) => Next::Fail(self.renewal(renewal)),
             Action::Fail(error) => Next::Fail(Failure::new(ErrorKind::Handshake(error))),
+            // The rest of it is on its way to the server: another connection begins with what is kept.
+            Action::Gather
+                if self.sent == BodyUse::Carried && self.out.payload.replay() == Replay::Elsewhere =>
+            {
+                Next::Fail(self.renewal(Renewal::UnfinishedUpload))
+            }
+            Action::Gather => {
+                self.deadlines.wait_begins(&self.out.channel().state.environment);
+                Next::Gather
+            }
             Action::Wait(turn) => {
                 let environment = &self.out.channel().state.environment;
                 let left = turn.until().map(|until| until.saturating_duration_since(environment.instant()));
@@ -359,6 +374,22 @@ where
                 Some(Err(_)) => return Poll::Ready(Next::Fail(self.renewal(Renewal::ClosedInHandshake))),
             }
         }
+    }
+
+    /// Reads the request's body to its end, as far as it is kept.
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Next<R, B>> {
+        let (channel, payload) = self.out.both_mut();
+        let limit = channel.state.environment.limits.replay;
+        let length = match &self.parts {
+            Some(parts) => declared_length(&parts.headers),
+            None => declared_length(&channel.state.saved.restore().headers),
+        };
+        let result = ready!(payload.poll_gather(&mut channel.service, limit, length, cx));
+        self.deadlines.wait_ends(&channel.state.environment);
+        Poll::Ready(match result {
+            Ok(()) => self.resume(Answer::Gathered),
+            Err(error) => Next::Fail(self.lost(error, false)),
+        })
     }
 
     /// Awaits the connection and puts the leg on it.

@@ -1,6 +1,7 @@
 //! The request's body across its legs.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::{Method, Uri};
 use http_body::Body;
@@ -8,6 +9,7 @@ use http_body::Body;
 use crate::mechanism::Moments;
 use crate::scheme::{Content, RequestContext};
 use crate::service::body::{LegBody, Progress, Tee};
+use crate::service::error::BoxError;
 use crate::service::head::DeclaredLength;
 use crate::service::line::Line;
 
@@ -66,14 +68,40 @@ impl<B: Body> Payload<B> {
 
     /// The body of a leg that carries it.
     pub(super) fn leg<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> LegBody<B> {
-        let tee = match std::mem::replace(self, Self::Empty) {
-            Self::Empty => return LegBody::empty(),
-            Self::Untouched(body) => Tee::of(body, limit, length, line.take_tee()),
-            Self::Teed(tee) => tee,
+        self.tee(line, limit, length).map_or_else(LegBody::empty, LegBody::teed)
+    }
+
+    /// Reads the body to its end, as far as it is kept, so that it is known before it is sent.
+    ///
+    /// # Errors
+    ///
+    /// The body's own.
+    pub(super) fn poll_gather<L: Line<B>>(
+        &mut self,
+        line: &mut L,
+        limit: u64,
+        length: DeclaredLength,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), BoxError>>
+    where
+        B::Error: Into<BoxError>,
+    {
+        match self.tee(line, limit, length) {
+            Some(tee) => tee.poll_gather(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// What keeps the body; `None` where there is none.
+    fn tee<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> Option<&Arc<Tee<B>>> {
+        *self = match std::mem::replace(self, Self::Empty) {
+            Self::Untouched(body) => Self::Teed(Tee::of(body, limit, length, line.take_tee())),
+            other => other,
         };
-        let leg = LegBody::teed(&tee);
-        *self = Self::Teed(tee);
-        leg
+        match self {
+            Self::Teed(tee) => Some(tee),
+            Self::Empty | Self::Untouched(_) => None,
+        }
     }
 
     /// The request has ended: lets go of what is kept of the body. The tee can be used again, unless

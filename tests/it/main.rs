@@ -5,6 +5,7 @@ mod bodies;
 mod cancel;
 mod challenges;
 mod closing;
+mod content;
 mod cookies;
 mod credentials;
 mod digest;

@@ -313,7 +313,6 @@ pub(crate) fn targets_on(connection: &Connection) -> Vec<&str> {
 pub(crate) struct Upload {
     chunk: Arc<[u8]>,
     left: usize,
-    octets: u64,
     pub(crate) alive: Arc<Alive>,
 }
 
@@ -329,7 +328,7 @@ struct Chunk(Arc<[u8]>, Arc<Alive>);
 impl Upload {
     pub(crate) fn of(chunks: usize, octets: usize) -> Self {
         let chunk = vec![b'u'; octets].into();
-        Self { chunk, left: chunks, octets: (chunks * octets) as u64, alive: Arc::default() }
+        Self { chunk, left: chunks, alive: Arc::default() }
     }
 }
 
@@ -356,7 +355,7 @@ impl Body for Upload {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(if self.left == 0 { 0 } else { self.octets })
+        SizeHint::with_exact(self.left as u64 * self.chunk.len() as u64)
     }
 }
 

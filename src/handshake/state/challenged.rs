@@ -210,6 +210,10 @@ impl Handshake {
                 self.state = State::Stepping(run);
                 Action::Step(job)
             }
+            Ok(Reply::Gather) => {
+                self.state = State::Gathering(run);
+                Action::Gather
+            }
             Ok(Reply::Listen) if self.request.responded => {
                 let error = SchemeError::new(run.scheme.name(), "there is nothing to say to the challenge");
                 self.reply(run, Err(error), request)
@@ -227,6 +231,7 @@ impl Handshake {
                 let error = SchemeError::new(run.scheme.name(), detail);
                 self.reply(run, Err(error), request)
             }
+            Err(error) if error.is_for_content() => self.cannot_start(*run, error, request),
             Err(error) if run.started => {
                 let is_about_ticket =
                     error.as_mechanism().map(MechanismError::kind) == Some(ErrorKind::TicketRefused);
@@ -253,6 +258,15 @@ impl Handshake {
                 let evidence = if locked { Evidence::Locked } else { Evidence::RefusedByKdc };
                 run.end(evidence, now);
                 Why::Refused(Some(reason))
+            }
+            _ if error.is_for_content() => {
+                run.end(Evidence::Nothing, now);
+                self.request.dismiss(&*scheme, Why::ContentNotKept);
+                // What is remembered of the server may be wrong: what it wants now is heard without the body.
+                return match self.request.responded {
+                    true => self.next_candidate(request),
+                    false => self.listen_without_body(request),
+                };
             }
             // Its trial ends, so that the next candidate need not wait for it.
             _ => {

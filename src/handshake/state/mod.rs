@@ -72,6 +72,8 @@ enum State {
     Waiting(Waiting),
     /// A mechanism's step is being run.
     Stepping(Box<Run>),
+    /// The request's content is being read.
+    Gathering(Box<Run>),
     /// A leg with this run's authorization is out.
     Sent(Box<Run>),
     /// The login was answered in a way that tells nothing of it: what comes next on the connection,
@@ -298,6 +300,7 @@ impl Handshake {
             | State::Asking(_)
             | State::Waiting(..)
             | State::Stepping(_)
+            | State::Gathering(_)
             | State::Sent(_)
             | State::Spoiled => {
                 self.state = State::Spoiled;
@@ -384,6 +387,10 @@ impl Handshake {
                 let reply = run.exchange.resume(stepped);
                 self.reply(run, reply, request)
             }
+            (State::Gathering(mut run), Answer::Gathered) => {
+                let reply = run.exchange.gathered(request);
+                self.reply(run, reply, request)
+            }
             _ => Action::Fail(HandshakeError::OutOfTurn),
         }
     }
@@ -463,6 +470,7 @@ impl fmt::Debug for Handshake {
             State::Asking(_) => "Asking",
             State::Waiting(..) => "Waiting",
             State::Stepping(_) => "Stepping",
+            State::Gathering(_) => "Gathering",
             State::Sent(_) => "Sent",
             State::Unsettled(_) => "Unsettled",
             State::Established(_) => "Established",

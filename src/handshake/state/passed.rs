@@ -139,7 +139,7 @@ impl Handshake {
                 self.state = State::Stepping(run);
                 return Action::Step(job);
             }
-            Ok(Reply::Send { .. } | Reply::Listen) => {
+            Ok(Reply::Send { .. } | Reply::Gather | Reply::Listen) => {
                 SchemeError::new(run.scheme.name(), "the server accepted in the middle of the exchange")
             }
             // Whoever answered has nothing to say of the login.

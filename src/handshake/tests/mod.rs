@@ -135,6 +135,7 @@ impl Connection {
                     return Said::Send(authorization.map(Authorization::into_value), body);
                 }
                 Action::Deliver(outcome) => return Said::Deliver(outcome.map(|outcome| *outcome)),
+                Action::Gather => Answer::Gathered,
                 Action::Wait(turn) => return Said::Wait(turn),
                 Action::Renew(renewal) => return Said::Renew(renewal),
                 Action::Fail(error) => return Said::Fail(error),

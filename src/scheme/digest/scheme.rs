@@ -88,6 +88,7 @@ impl Scheme for Digest {
             credentials: arguments.credentials,
             rule: arguments.mutual_authentication,
             own: None,
+            chosen: None,
             sent: None,
         })
     }
@@ -142,7 +143,16 @@ struct DigestExchange {
     rule: MutualAuthentication,
     /// The last nonce that came over this connection.
     own: Option<Nonce>,
+    /// What is to be answered with once the content is known.
+    chosen: Option<Chosen>,
     sent: Option<Sent>,
+}
+
+/// The nonce for an answer.
+struct Chosen {
+    nonce: Nonce,
+    is_fresh: bool,
+    age: Duration,
 }
 
 /// What was sent last.
@@ -183,6 +193,29 @@ impl DigestExchange {
             Some(sent) if challenge.is_stale() && sent.is_fresh => sent.digest.nonce,
             _ => nonce,
         })
+    }
+
+    fn answer(&mut self, chosen: Chosen, request: RequestContext<'_>) -> Result<Reply, SchemeError> {
+        let Chosen { nonce, is_fresh, age } = chosen;
+        let terms = &nonce.terms().challenge;
+        let content = request.content.filter(|_| terms.needs_body_digest()).map(|content| {
+            let mut hasher = terms.body_hasher();
+            content.read(&mut |octets| hasher.update(octets));
+            hasher.finish()
+        });
+        let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
+        let request = DigestRequest::from(request).with_body_digest(content.as_ref());
+        let (authorization, digest) = session::authorize(&nonce, &request, ClientNonce::new(moment.entropy))?;
+        self.sent = Some(Sent { digest, is_fresh, age });
+        Ok(Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
+    }
+}
+
+impl Chosen {
+    /// Whether an answer covers content that is not known.
+    fn lacks_content(&self, request: RequestContext<'_>) -> bool {
+        let is_covered = request.has_body && self.nonce.terms().challenge.needs_body_digest();
+        is_covered && request.content.is_none()
     }
 }
 
@@ -238,18 +271,21 @@ impl Exchange for DigestExchange {
                 None => return Ok(Reply::Listen),
             },
         };
-        let terms = &nonce.terms().challenge;
-        let content = request.content.filter(|_| terms.needs_body_digest()).map(|content| {
-            let mut hasher = terms.body_hasher();
-            content.read(&mut |octets| hasher.update(octets));
-            hasher.finish()
-        });
-        let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
-        let request = DigestRequest::from(request).with_body_digest(content.as_ref());
-        let (authorization, digest) = session::authorize(&nonce, &request, ClientNonce::new(moment.entropy))?;
-        let is_fresh = challenge.is_some_and(|challenge| digest.used_nonce_of(&challenge));
-        self.sent = Some(Sent { digest, is_fresh, age: nonce.age(now) });
-        Ok(Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
+        let is_fresh = challenge.is_some_and(|challenge| nonce.text() == challenge.nonce());
+        let chosen = Chosen { is_fresh, age: nonce.age(now), nonce };
+        if chosen.lacks_content(request) {
+            self.chosen = Some(chosen);
+            return Ok(Reply::Gather);
+        }
+        self.answer(chosen, request)
+    }
+
+    fn gathered(&mut self, request: RequestContext<'_>) -> Result<Reply, SchemeError> {
+        match self.chosen.take() {
+            Some(chosen) if chosen.lacks_content(request) => Err(SchemeError::content_not_kept(NAME)),
+            Some(chosen) => self.answer(chosen, request),
+            None => Err(SchemeError::new(NAME, "it was told of content that it had not asked for")),
+        }
     }
 
     fn not_sent(&mut self) {
