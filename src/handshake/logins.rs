@@ -143,11 +143,13 @@ impl Logins {
         }
         self.for_proxy = None;
         // What was for the origin, a proxy's challenge leaves standing.
-        if !by_proxy || self.proxy.is_none() {
-            self.for_origin = None;
-        }
+        let for_origin = self.for_origin.take_if(|_| !by_proxy || self.proxy.is_none());
         let challenger = if self.proxy.is_some() { Challenger::Proxy } else { Challenger::Origin };
         let action = self.receive_at(challenger, head, request);
+        if let (Challenger::Proxy, false, Action::Send { .. }) = (challenger, by_proxy, &action) {
+            // The proxy is told the same in another way. What else the leg holds stays.
+            self.for_origin = for_origin;
+        }
         self.settle(challenger, action, Some(head), request)
     }
 
@@ -267,15 +269,20 @@ impl Logins {
             return None;
         }
         let is_tunnel = *request.on_the_wire.method == Method::CONNECT;
-        let refusal = proxy.refuse(head, is_tunnel, request.on_the_wire.moments.instant());
-        if refusal.is_some() {
-            // It has not seen the leg.
-            self.origin.not_sent();
+        let refusal = proxy.refuse(head, is_tunnel, request.on_the_wire)?;
+        if let Action::Send { .. } = &refusal {
+            if self.origin.withdraw(request.on_the_wire.moments.instant()) {
+                self.for_origin = None;
+            }
+            self.for_proxy = None;
+            return Some(self.settle(Challenger::Proxy, refusal, Some(head), request));
         }
-        if let Some(Action::Deliver(outcome)) = &refusal {
+        // It has not seen the leg.
+        self.origin.not_sent();
+        if let Action::Deliver(outcome) = &refusal {
             self.proxy_outcome.clone_from(outcome);
         }
-        refusal
+        Some(refusal)
     }
 
     fn either(&self, is: fn(&Handshake) -> bool) -> bool {

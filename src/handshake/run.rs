@@ -58,6 +58,8 @@ pub(super) struct Run {
     pub(super) reading: Option<Reading>,
     /// How often in this request a nonce was replaced before its answer came.
     pub(super) superseded: u32,
+    /// It is out in another form than the server has answered 400 to.
+    pub(super) is_rephrased: bool,
 }
 
 impl Run {
@@ -87,6 +89,7 @@ impl Run {
             persists: false,
             reported: false,
             superseded: 0,
+            is_rephrased: false,
             starts_with_this_leg: false,
             is_at_kdc: false,
             by_ticket: false,
@@ -107,6 +110,7 @@ impl Run {
         self.started = false;
         self.concluding = false;
         self.superseded = 0;
+        self.is_rephrased = false;
         self.exchange.respond(None, request)
     }
 
@@ -143,6 +147,11 @@ impl Run {
             .map(|challenge| (challenge, self.exchange.continuation(challenge, self.accepted_before)))
             .filter(|(_, continuation)| *continuation != Continuation::Refuses)
             .min_by_key(|(challenge, _)| Reverse(self.scheme.strength(challenge)))
+    }
+
+    /// It was refused, without a challenge that it can answer. Tells whether the request may ask for a new challenge.
+    pub(super) fn may_be_asked_anew(&mut self) -> bool {
+        self.spoke_first && self.exchange.unchallenged(self.accepted_before) == Continuation::Superseded
     }
 
     /// The server accepted; its final token, if there is one, is among the challenges, or the fields

@@ -143,6 +143,12 @@ pub trait Exchange: Send {
     /// credentials have been accepted in this space before.
     fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation;
 
+    /// Tells how to treat a refusal without a challenge that this exchange can answer. What was sent may have been of
+    /// an older state of the server: then nothing of that is used again.
+    fn unchallenged(&mut self, _is_accepted: bool) -> Continuation {
+        Continuation::Refuses
+    }
+
     /// What was to be sent was not: nobody has seen it.
     fn not_sent(&mut self) {}
 
@@ -156,6 +162,12 @@ pub trait Exchange: Send {
         challenge: Option<&Challenge>,
         request: RequestContext<'_>,
     ) -> Result<Reply, SchemeError>;
+
+    /// The server has answered what was sent by `400 Bad Request`. Says the same to it in another way, where there
+    /// is one and the server may not have understood the first; nothing is known of the credentials by that.
+    fn rephrase(&mut self, _request: RequestContext<'_>) -> Option<Result<Reply, SchemeError>> {
+        None
+    }
 
     /// Takes back the step that a [`Reply::Step`] asked for.
     ///

@@ -101,7 +101,46 @@ impl Handshake {
                     self.offer(challenges);
                     return self.refresh(*run, request);
                 }
+                let usable =
+                    select::candidates(&self.authenticator, self.challenger, &self.origin, challenges).0;
+                if usable.is_empty() && run.may_be_asked_anew() {
+                    return self.ask_for_challenge(*run, request);
+                }
+                if run.is_rephrased && !run.accepted_before() {
+                    // It may not know the name in this form either.
+                    let detail = "the server answered 400 to username*, and refuses the name as it is";
+                    return self.refused(*run, Evidence::Undecided, Some(detail.to_owned()), now);
+                }
                 self.refused(*run, Evidence::Refused, None, now)
+            }
+        }
+    }
+
+    /// The server challenges the last leg that there may be, and says nothing about the password.
+    fn undecided_after_all_legs(&mut self, run: Run, now: Instant) -> Action {
+        let detail = format!("the server still challenges after {} legs", self.request.legs);
+        self.refused(run, Evidence::Undecided, Some(detail), now)
+    }
+
+    /// A login that may have been of an older state of the server was refused, without a challenge that could be
+    /// answered: the request is sent once more to be challenged, where it can be. What comes to that stands.
+    fn ask_for_challenge(&mut self, mut run: Run, request: RequestContext<'_>) -> Action {
+        run.end(Evidence::Superseded, request.moments.instant());
+        match self.request.closing {
+            _ if !self.can_send_again(request) => {
+                self.state = State::Idle;
+                let detail =
+                    "the server may have forgotten the nonce of an earlier request, and sent no other";
+                self.request.dismiss(&*run.scheme, Why::Undecided(detail.to_owned()));
+                Action::Deliver(Some(self.request.take_refusal(self.challenger, &self.origin)))
+            }
+            true => {
+                self.state = State::Spoiled;
+                Action::Renew(Renewal::ClosedInHandshake)
+            }
+            false => {
+                self.state = State::Idle;
+                Action::bare()
             }
         }
     }
@@ -184,8 +223,7 @@ impl Handshake {
             // It was sent, and the server says of its nonce again and again that it is too old.
             Ok(Reply::Send { .. }) if run.started && self.request.legs >= self.authenticator.max_legs() => {
                 run.exchange.not_sent();
-                let detail = format!("the server still challenges after {} legs", self.request.legs);
-                self.refused(*run, Evidence::Undecided, Some(detail), request.moments.instant())
+                self.undecided_after_all_legs(*run, request.moments.instant())
             }
             Ok(Reply::Send { authorization, expects, proves }) => {
                 run.expects = expects;
@@ -311,12 +349,16 @@ impl Handshake {
         &mut self,
         head: ResponseHead<'_>,
         is_certain: bool,
-        now: Instant,
+        request: RequestContext<'_>,
     ) -> Option<Action> {
+        let now = request.moments.instant();
         match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(run) if run.started => {
+            State::Sent(mut run) if run.started => {
                 self.request.legs += 1;
                 self.request.challenged(!self.stays_after(head));
+                if run.may_be_asked_anew() {
+                    return Some(self.ask_for_challenge(*run, request));
+                }
                 let is_weak = !is_certain && run.accepted_before();
                 let evidence = if is_weak { Evidence::RefusedWeakly } else { Evidence::Refused };
                 Some(self.refused(*run, evidence, None, now))

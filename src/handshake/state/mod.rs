@@ -453,6 +453,12 @@ impl Handshake {
         Action::Send { authorization, body }
     }
 
+    /// Whether the request can be sent once more, with its body.
+    pub(super) fn can_send_again(&self, request: RequestContext<'_>) -> bool {
+        let is_kept = !request.has_body || request.content.is_some();
+        is_kept && self.request.legs < self.authenticator.max_legs()
+    }
+
     /// The realm of the login that is out.
     pub(crate) fn realm_under_way(&self) -> Option<&Realm> {
         match &self.state {

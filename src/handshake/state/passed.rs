@@ -4,7 +4,7 @@
 use http::{StatusCode, header};
 
 use crate::challenge::Challenges;
-use crate::handshake::action::{Action, BodyUse, ResponseHead};
+use crate::handshake::action::{Action, BodyUse, Renewal, ResponseHead};
 use crate::handshake::demand::Demand;
 use crate::handshake::error::HandshakeError;
 use crate::handshake::run::Run;
@@ -81,7 +81,10 @@ impl Handshake {
         let says_nothing = reading == Reading::Says(Evidence::Nothing);
         let fields = [self.challenger.challenge_field(), self.challenger.info_field()];
         if says_nothing && !fields.iter().any(|field| head.headers.contains_key(field)) {
-            return self.unread(*run, request);
+            return match head.status {
+                StatusCode::BAD_REQUEST => self.bad_request(run, head, request),
+                _ => self.unread(*run, request),
+            };
         }
         match persists {
             Some(true) => run.persists = true,
@@ -93,6 +96,33 @@ impl Handshake {
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges, head.headers);
         self.concluded(run, concluded, request)
+    }
+
+    /// It may be about the authorization: the server may take it in another form. Else it is the
+    /// application's, and the request's answer.
+    fn bad_request(
+        &mut self,
+        mut run: Box<Run>,
+        head: ResponseHead<'_>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        if !self.can_send_again(request) {
+            return self.unread(*run, request);
+        }
+        match run.exchange.rephrase(request) {
+            // What was learnt of the form holds on the next connection, too.
+            Some(Ok(_)) if !self.stays_after(head) => {
+                run.exchange.not_sent();
+                run.end(Evidence::Nothing, request.moments.instant());
+                self.state = State::Spoiled;
+                Action::Renew(Renewal::ClosedInHandshake)
+            }
+            Some(Ok(reply)) => {
+                run.is_rephrased = true;
+                self.reply(run, Ok(reply), request)
+            }
+            Some(Err(_)) | None => self.unread(*run, request),
+        }
     }
 
     /// The answer came from in front of the login, or does not tell.
