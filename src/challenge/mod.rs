@@ -184,6 +184,11 @@ impl Challenges {
     pub fn errors(&self) -> &[ChallengeError] {
         &self.errors
     }
+
+    /// Says which of their server's challenges they are.
+    pub(crate) fn number(&mut self, order: u64) {
+        self.challenges.iter_mut().chain(&mut self.malformed).for_each(|challenge| challenge.order = order);
+    }
 }
 
 impl<'a> IntoIterator for &'a Challenges {
@@ -204,6 +209,7 @@ pub struct Challenge {
     scheme: String,
     line: usize,
     body: Body,
+    order: u64,
 }
 
 /// What follows the scheme. A scheme alone has no parameters.
@@ -264,6 +270,11 @@ impl Challenge {
     /// The realm as text, `None` if there is none (RFC 9110, section 11.5).
     pub fn realm(&self) -> Option<Cow<'_, str>> {
         self.param_str("realm")
+    }
+
+    /// Which of its server's challenges it is: later ones have higher numbers. 0 where nobody counts them.
+    pub fn order(&self) -> u64 {
+        self.order
     }
 
     /// About how much memory it takes, in octets.

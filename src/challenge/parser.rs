@@ -86,8 +86,12 @@ impl Parser {
             self.error(None, element.unexpected());
             return Open::Illegible;
         }
-        let challenge =
-            Challenge { scheme: scheme.to_owned(), line: self.line, body: Body::Params(Params::default()) };
+        let challenge = Challenge {
+            scheme: scheme.to_owned(),
+            line: self.line,
+            body: Body::Params(Params::default()),
+            order: 0,
+        };
         match body(element) {
             Ok(body) => Open::Challenge(Challenge { body, ..challenge }),
             Err(fault) => self.malformed(challenge, element, fault),

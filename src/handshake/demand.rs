@@ -16,6 +16,11 @@ pub(crate) enum Demand {
     Login,
     /// Nothing: a first message that nobody had asked for was not answered by a challenge.
     Nothing,
+    /// A login, and the request is to ask for another challenge, since it is not known whether that of the
+    /// last response still holds.
+    LoginAskedAnew,
+    /// A login, in answer to the challenge that the request asked for.
+    LatestLogin,
     /// A login, and yet it took the first message for the request itself.
     Contradictory,
 }
@@ -25,6 +30,7 @@ impl Demand {
     pub(super) fn challenged(self) -> Self {
         match self {
             Self::Unknown | Self::Nothing | Self::Login => Self::Login,
+            Self::LoginAskedAnew | Self::LatestLogin => Self::LatestLogin,
             Self::Contradictory => Self::Contradictory,
         }
     }
@@ -33,7 +39,9 @@ impl Demand {
     pub(super) fn let_through(self) -> Self {
         match self {
             Self::Unknown | Self::Nothing => Self::Nothing,
-            Self::Login | Self::Contradictory => Self::Contradictory,
+            Self::Login | Self::LoginAskedAnew | Self::LatestLogin | Self::Contradictory => {
+                Self::Contradictory
+            }
         }
     }
 
@@ -43,18 +51,20 @@ impl Demand {
     pub(super) fn body_follows(self, status: StatusCode) -> bool {
         match self {
             Self::Unknown | Self::Nothing => true,
-            Self::Login | Self::Contradictory => status.is_success(),
+            Self::Login | Self::LoginAskedAnew | Self::LatestLogin | Self::Contradictory => {
+                status.is_success()
+            }
         }
     }
 
     /// Whether the request was challenged.
     pub(super) fn is_for_login(self) -> bool {
-        self == Self::Login
+        matches!(self, Self::Login | Self::LoginAskedAnew | Self::LatestLogin)
     }
 
     /// Whether the request goes without a login until it is challenged.
     pub(super) fn is_for_nothing(self) -> bool {
-        matches!(self, Self::Nothing | Self::Contradictory)
+        matches!(self, Self::Nothing | Self::LoginAskedAnew | Self::Contradictory)
     }
 }
 

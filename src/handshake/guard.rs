@@ -5,15 +5,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::Method;
 
 use crate::credentials::Credentials;
+use crate::handshake::turn::{Queue, Turn, WaitsFor};
 use crate::handshake::verdicts::{
     Asking, Evidence, LockoutBounds, Pause, Permission, Target, Trial, Verdict, Verdicts,
 };
@@ -28,7 +27,7 @@ struct State {
     /// Logins that were given up. They end with the next call, which brings the time.
     given_up: Vec<(Trial, Credentials, ProtectionSpace)>,
     /// Who waits for a change, by the credentials of which it is.
-    waiting: HashMap<Credentials, HashMap<u64, Option<Waker>>>,
+    waiting: HashMap<Credentials, Queue>,
     turns: u64,
 }
 
@@ -66,9 +65,10 @@ impl Guard {
             Permission::Wait(until) => {
                 state.turns += 1;
                 let id = state.turns;
-                state.waiting.entry(asking.credentials.clone()).or_default().insert(id, None);
+                state.waiting.entry(asking.credentials.clone()).or_default().join(id);
                 drop(state);
-                Pass::Wait(Turn { guard: self.clone(), credentials: asking.credentials.clone(), id, until })
+                let turn = VerdictTurn { guard: self.clone(), credentials: asking.credentials.clone(), id };
+                Pass::Wait(Turn::new(WaitsFor::Verdict(turn), until))
             }
             Permission::Listen => Pass::Listen,
             Permission::Refused => Pass::Refused,
@@ -106,7 +106,7 @@ impl Guard {
         state.given_up.iter_mut().for_each(|(trial, ..)| trial.take_back());
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_values().for_each(wake);
+        waiting.into_values().for_each(Queue::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -115,16 +115,17 @@ impl Guard {
 }
 
 impl State {
+    fn take_waiting(&mut self, credentials: &Credentials) -> Option<Queue> {
+        // As a rule there is nobody, and to look for them is not free.
+        if self.waiting.is_empty() { None } else { self.waiting.remove(credentials) }
+    }
+
     fn end_given_up(&mut self, now: Instant) {
-        for (trial, credentials, space) in std::mem::take(&mut self.given_up) {
+        for (trial, credentials, space) in self.given_up.drain(..) {
             let evidence = if trial.is_sent() { Evidence::Undecided } else { Evidence::Nothing };
             self.verdicts.end(trial, &credentials, &space, evidence, now);
         }
     }
-}
-
-fn wake(waiting: HashMap<u64, Option<Waker>>) {
-    waiting.into_values().flatten().for_each(Waker::wake);
 }
 
 /// What was asked for on one connection since it was logged in, and not challenged: as good as accepted
@@ -217,9 +218,9 @@ impl OnTrial {
         let mut state = self.guard.lock();
         state.end_given_up(now);
         let verdict = state.verdicts.end(trial, &self.credentials, &self.space, evidence, now);
-        let waiting = state.waiting.remove(&self.credentials);
+        let waiting = state.take_waiting(&self.credentials);
         drop(state);
-        waiting.into_iter().for_each(wake);
+        waiting.into_iter().for_each(Queue::wake);
         verdict
     }
 }
@@ -229,9 +230,9 @@ impl Drop for OnTrial {
         let Some(trial) = self.trial.take() else { return };
         let mut state = self.guard.lock();
         state.given_up.push((trial, self.credentials.clone(), self.space.clone()));
-        let waiting = state.waiting.remove(&self.credentials);
+        let waiting = state.take_waiting(&self.credentials);
         drop(state);
-        waiting.into_iter().for_each(wake);
+        waiting.into_iter().for_each(Queue::wake);
     }
 }
 
@@ -241,67 +242,39 @@ impl fmt::Debug for OnTrial {
     }
 }
 
-/// Resolves when something has changed for credentials that somebody else is trying. Needs no
-/// runtime.
-///
-/// The request is to go on at [`until`](Self::until), whether it has resolved or not.
-pub struct Turn {
+/// Waits until something has changed for credentials that somebody else is trying.
+pub(super) struct VerdictTurn {
     guard: Guard,
     credentials: Credentials,
     id: u64,
-    until: Option<Instant>,
 }
 
-impl Turn {
-    /// When there may be room though nothing has changed, by the clock of
-    /// [`Moments::instant`](crate::mechanism::Moments::instant).
-    pub fn until(&self) -> Option<Instant> {
-        self.until
-    }
-}
-
-impl Future for Turn {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+impl VerdictTurn {
+    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.guard.lock();
-        let waiting = state.waiting.get_mut(&self.credentials).and_then(|waiting| waiting.get_mut(&self.id));
-        match waiting {
-            None => Poll::Ready(()),
-            Some(Some(waker)) => {
-                waker.clone_from(cx.waker());
-                Poll::Pending
-            }
-            Some(none) => {
-                *none = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        state.waiting.get_mut(&self.credentials).map_or(Poll::Ready(()), |queue| queue.poll(self.id, cx))
     }
 }
 
-impl Drop for Turn {
+impl Drop for VerdictTurn {
     fn drop(&mut self) {
         let mut state = self.guard.lock();
-        let Some(waiting) = state.waiting.get_mut(&self.credentials) else { return };
-        let waker = waiting.remove(&self.id);
-        if waiting.is_empty() {
+        let Some(queue) = state.waiting.get_mut(&self.credentials) else { return };
+        let waker = queue.leave(self.id);
+        if queue.is_empty() {
             state.waiting.remove(&self.credentials);
         }
-        // What a waker holds may end with it, and come back here.
         drop(state);
         drop(waker);
     }
 }
 
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("until", &self.until).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::task::Waker;
+
     use super::*;
     use crate::protection_space::Challenger;
 

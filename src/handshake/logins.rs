@@ -141,6 +141,9 @@ impl Logins {
         if by_proxy && self.proxy.is_some() && self.origin.withdraw(request.on_the_wire.moments.instant()) {
             self.for_origin = None;
         }
+        if by_proxy && self.proxy.is_some() {
+            self.origin.take_leg_back();
+        }
         self.for_proxy = None;
         // What was for the origin, a proxy's challenge leaves standing.
         let for_origin = self.for_origin.take_if(|_| !by_proxy || self.proxy.is_none());
@@ -178,6 +181,11 @@ impl Logins {
     /// The next leg has been sent.
     pub(crate) fn leg_sent(&mut self) {
         self.is_due = false;
+        // What was decided for one of them earlier, or not at all, goes with this leg.
+        self.origin.leg_begins();
+        if let Some(proxy) = &mut self.proxy {
+            proxy.leg_begins();
+        }
     }
 
     /// The connection is given up. Of a leg that is decided and was not sent, nobody has seen a secret.
@@ -395,6 +403,7 @@ impl Logins {
         let demand = self.acting.demands.origin;
         let is_challenge = head.status == Challenger::Origin.status();
         if !is_challenge && self.origin.holds_body() && demand.body_follows(head.status) {
+            self.origin.take_leg_back();
             return self.begin_at(Challenger::Origin, request);
         }
         self.origin_begun = true;

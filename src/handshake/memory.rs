@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::Uri;
 use http::uri::Authority;
 
+use crate::handshake::latest::LatestChallenge;
+use crate::handshake::legs::Legs;
 use crate::handshake::version::HttpVersion;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin, Paths, Realm};
@@ -28,6 +30,7 @@ pub struct OriginMemory {
     needs_http1: AtomicBool,
     /// Targets that turned out to ask for nothing when a request spoke first, the latest last.
     ask_for_nothing: Mutex<VecDeque<u64>>,
+    legs: Arc<Legs>,
 }
 
 /// What is wanted in one protection space.
@@ -35,9 +38,17 @@ pub struct OriginMemory {
 struct Space {
     wants: Wants,
     paths: Paths,
-    knowledge: Knowledge,
+    known: KnownSpace,
     /// How large its challenges are.
     octets: usize,
+}
+
+/// What is known of a protection space.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownSpace {
+    /// What its scheme keeps.
+    pub(super) knowledge: Knowledge,
+    pub(super) latest: Arc<LatestChallenge>,
 }
 
 /// A scheme, its realm, and what it came to be tied to.
@@ -105,20 +116,20 @@ impl OriginMemory {
     }
 
     /// `scheme` was chosen, by a challenge of this size that speaks for these paths; without one, a
-    /// space that is new is the whole origin. Gives what the scheme knows of it.
-    pub(crate) fn remember(
+    /// space that is new is the whole origin. Gives what is known of it.
+    pub(super) fn remember(
         &self,
         scheme: &'static str,
         realm: Option<Realm>,
         binding: Binding,
         challenge: Option<(Paths, usize)>,
-    ) -> Knowledge {
+    ) -> KnownSpace {
         if binding == Binding::Connection {
             self.need_http1();
         }
         let (paths, octets) = challenge.map_or((None, 0), |(paths, octets)| (Some(paths), octets));
         if octets > Self::MAX_OCTETS / 4 {
-            return Knowledge::default();
+            return KnownSpace::default();
         }
         let mut spaces = self.spaces();
         let known = spaces.iter().position(|space| space.wants.is(scheme, realm.as_ref()));
@@ -133,7 +144,7 @@ impl OriginMemory {
             None => spaces.push(Space {
                 wants: Wants { scheme, realm, binding },
                 paths: paths.unwrap_or(Paths::All),
-                knowledge: Knowledge::default(),
+                known: KnownSpace::default(),
                 octets,
             }),
         }
@@ -146,7 +157,18 @@ impl OriginMemory {
         }
         let space = spaces.last_mut().expect("one was just put there");
         space.wants.binding = binding;
-        space.knowledge.clone()
+        space.known.clone()
+    }
+
+    /// What is known of a protection space.
+    pub(super) fn known(&self, scheme: &str, realm: Option<&Realm>) -> Option<KnownSpace> {
+        let spaces = self.spaces();
+        spaces.iter().find(|space| space.wants.is(scheme, realm)).map(|space| space.known.clone())
+    }
+
+    /// The legs that may be challenged.
+    pub(super) fn legs(&self) -> &Arc<Legs> {
+        &self.legs
     }
 
     /// A request for this target spoke first, and was not challenged for it: the next one listens.

@@ -50,6 +50,7 @@
 //! use legwork::protection_space::Challenger;
 //! use legwork::scheme::RequestContext;
 //! use legwork::service::SystemMoments;
+//! # #[cfg(feature = "testing")]
 //! # use legwork::testing::{Offer, Server};
 //! use legwork::{Authenticator, Credentials};
 //!
@@ -81,6 +82,9 @@
 //!     Ok(response.body(body)?)
 //! }
 //!
+//! # #[cfg(not(feature = "testing"))]
+//! # fn main() {}
+//! # #[cfg(feature = "testing")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let runtime = tokio::runtime::Runtime::new()?;
 //! # let server = runtime.block_on(Server::builder().user("carol", "carol-pw").offer(Offer::Ntlm).start())?;
@@ -133,6 +137,8 @@ mod demand;
 mod error;
 mod guard;
 mod identity;
+mod latest;
+mod legs;
 mod logins;
 mod memory;
 mod outcome;
@@ -142,17 +148,18 @@ mod select;
 mod state;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod verdicts;
 mod version;
 
 pub use action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
 pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;
-pub use guard::Turn;
 pub use identity::{Identity, IdentityKey, ProviderId, TlsSettings};
 pub(crate) use logins::{Acting, Logins, WireRequest};
 pub use memory::OriginMemory;
 pub use outcome::{Login, Outcome, ProxyOutcome, Refusal, Tried, Why};
 pub use state::Handshake;
+pub use turn::Turn;
 pub use verdicts::{LockoutBounds, Pause, PauseCause};
 pub use version::{HttpVersion, Protocol};

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use crate::credentials::Credentials;
+use crate::handshake::guard::OnTrial;
 use crate::handshake::identity::Identity;
+use crate::handshake::legs::Arrival;
 use crate::handshake::outcome::{Login, Outcome, Refusal, Tried, Why};
 use crate::handshake::select::Candidate;
 use crate::protection_space::{Challenger, Origin};
@@ -33,6 +35,12 @@ pub(super) struct Progress {
     pub(super) fresh_start_failed: bool,
     /// Since when it waits for others that try its credentials.
     pub(super) waits_since: Option<Instant>,
+    /// The right to try the credentials, while the request waits for others' legs or asks for another challenge.
+    pub(super) trial: Option<Box<OnTrial>>,
+    /// It is to answer the latest challenge, and no other.
+    pub(super) wants_latest: bool,
+    /// When the last challenge came.
+    pub(super) arrival: Option<Arrival>,
     /// The server has proven who it is, in answer to this request.
     pub(super) is_proven: bool,
     /// More than `legs` is to be reset for the next request.
@@ -55,6 +63,9 @@ impl Progress {
             failure: None,
             fresh_start_failed: false,
             waits_since: None,
+            trial: None,
+            wants_latest: false,
+            arrival: None,
             is_proven: false,
             is_spent: true,
         }

@@ -9,15 +9,15 @@ use http::HeaderMap;
 use crate::challenge::{Challenge, Challenges};
 use crate::credentials::{Ambient, Credentials};
 use crate::handshake::guard::{Guard, OnTrial};
-use crate::handshake::memory::Wants;
+use crate::handshake::latest::{EarlierChallenges, LatestChallenge};
+use crate::handshake::legs::{Arrival, Legs};
+use crate::handshake::memory::{KnownSpace, Wants};
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
 use crate::handshake::verdicts::{Evidence, Reading, Verdict};
 use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::ProtectionSpace;
-use crate::scheme::{
-    Acceptance, Continuation, Exchange, Knowledge, Reply, RequestContext, Scheme, SchemeError,
-};
+use crate::scheme::{Acceptance, Continuation, Exchange, Reply, RequestContext, Scheme, SchemeError};
 
 /// One scheme's exchange under way.
 pub(super) struct Run {
@@ -60,6 +60,22 @@ pub(super) struct Run {
     pub(super) superseded: u32,
     /// It is out in another form than the server has answered 400 to.
     pub(super) is_rephrased: bool,
+    pub(super) latest: Arc<LatestChallenge>,
+    /// Which challenge the leg answers, where that can be void.
+    pub(super) answers: Answered,
+    /// When the latest leg was sent whose challenge was known before its own was.
+    made_later: u64,
+}
+
+/// Which challenge it is that a leg answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// The exchange's own affair: that of the request, or one that it knows.
+    Own,
+    /// The latest in the space, in the place of the request's own.
+    Latest,
+    /// The latest in the space, which an earlier request has left behind.
+    Remembered,
 }
 
 impl Run {
@@ -69,11 +85,11 @@ impl Run {
         arguments: Initiate,
         space: ProtectionSpace,
         trial: Option<OnTrial>,
-        knowledge: &Knowledge,
+        known: KnownSpace,
     ) -> Box<Self> {
         let credentials = arguments.credentials.clone();
         Box::new(Self {
-            exchange: scheme.begin(arguments, knowledge),
+            exchange: scheme.begin(arguments, &known.knowledge),
             scheme,
             credentials,
             space,
@@ -90,6 +106,9 @@ impl Run {
             reported: false,
             superseded: 0,
             is_rephrased: false,
+            latest: known.latest,
+            answers: Answered::Own,
+            made_later: 0,
             starts_with_this_leg: false,
             is_at_kdc: false,
             by_ticket: false,
@@ -99,11 +118,7 @@ impl Run {
     }
 
     /// The next request of a standing authorization.
-    pub(super) fn repeat(
-        &mut self,
-        trial: Option<OnTrial>,
-        request: RequestContext<'_>,
-    ) -> Result<Reply, SchemeError> {
+    pub(super) fn repeat(&mut self, trial: Option<OnTrial>) {
         self.try_again(trial);
         self.spoke_first = true;
         self.sent = false;
@@ -111,7 +126,6 @@ impl Run {
         self.concluding = false;
         self.superseded = 0;
         self.is_rephrased = false;
-        self.exchange.respond(None, request)
     }
 
     /// The credentials are tried once more, in the same exchange.
@@ -145,8 +159,54 @@ impl Run {
     ) -> Option<(&'a Challenge, Continuation)> {
         select::of_scheme(challenges, &*self.scheme)
             .map(|challenge| (challenge, self.exchange.continuation(challenge, self.accepted_before)))
+            .map(|(challenge, continuation)| match continuation {
+                // Whoever was challenged since, this has voided what was remembered.
+                Continuation::Renews if self.latest.earlier() == EarlierChallenges::AreVoid => {
+                    (challenge, Continuation::Superseded)
+                }
+                continuation => (challenge, continuation),
+            })
             .filter(|(_, continuation)| *continuation != Continuation::Refuses)
             .min_by_key(|(challenge, _)| Reverse(self.scheme.strength(challenge)))
+    }
+
+    /// The challenge that it can answer once more, if the one that it has answered may have been void.
+    pub(super) fn continuation_of_voided<'a>(
+        &self,
+        challenges: &'a Challenges,
+        arrival: Arrival,
+        legs: &Legs,
+    ) -> Option<(&'a Challenge, Continuation)> {
+        let challenge = self.own_challenge(challenges).filter(|_| self.started)?;
+        let earlier = self.latest.earlier();
+        // What is out may have been challenged before this, and its challenge be on its way.
+        let is_followed = self.accepted_before && legs.are_out()
+            || self.exchange.answered().is_some_and(|answered| arrival.follows_another_than(answered));
+        let continuation = match self.answers {
+            _ if earlier == EarlierChallenges::Hold => return None,
+            _ if is_followed => {
+                if self.accepted_before && earlier == EarlierChallenges::Unknown {
+                    self.latest.learn(EarlierChallenges::Doubtful);
+                }
+                Continuation::Superseded
+            }
+            Answered::Latest if earlier == EarlierChallenges::AreVoid => {
+                // Nor does it hold: what others get is of no use.
+                self.latest.learn(EarlierChallenges::Unknown);
+                Continuation::Superseded
+            }
+            // Another program may have been challenged.
+            Answered::Remembered => Continuation::Renews,
+            Answered::Own | Answered::Latest => return None,
+        };
+        Some((challenge, continuation))
+    }
+
+    /// The strongest challenge of its scheme and realm.
+    pub(super) fn own_challenge<'a>(&self, challenges: &'a Challenges) -> Option<&'a Challenge> {
+        select::of_scheme(challenges, &*self.scheme)
+            .filter(|challenge| select::realm(challenge) == self.space.realm)
+            .min_by_key(|challenge| Reverse(self.scheme.strength(challenge)))
     }
 
     /// It was refused, without a challenge that it can answer. Tells whether the request may ask for a new challenge.
@@ -191,6 +251,25 @@ impl Run {
         }
     }
 
+    /// It is about to be sent, and these legs have been challenged.
+    pub(super) fn note_legs(&mut self, legs: &Legs) {
+        self.made_later = legs.last_challenged();
+    }
+
+    /// The server has accepted it: that tells what becomes of a challenge when a later one is made.
+    pub(super) fn note_acceptance(&self, legs: &Legs) {
+        let was_earlier = self.exchange.answered().is_some_and(|answered| answered < self.made_later);
+        match self.latest.earlier() {
+            EarlierChallenges::Hold => {}
+            _ if was_earlier => {
+                self.latest.learn(EarlierChallenges::Hold);
+                legs.wake();
+            }
+            EarlierChallenges::Doubtful => self.latest.learn(EarlierChallenges::AreVoid),
+            EarlierChallenges::Unknown | EarlierChallenges::AreVoid => {}
+        }
+    }
+
     /// The credentials are good.
     pub(super) fn prove(&mut self, now: Instant) {
         self.end(Evidence::Proven, now);
@@ -229,13 +308,13 @@ impl Run {
     }
 
     /// A leg is made with a ticket, which says nothing more about the password; a new one proves it.
-    pub(super) fn note_ticket(&mut self, proves: Proves, now: Instant) {
+    pub(super) fn note_ticket(&mut self, proves: Proves, request: RequestContext<'_>) {
         let was_at_kdc = std::mem::replace(&mut self.is_at_kdc, false);
         match (proves, &mut self.trial) {
             (Proves::Ticket { is_new }, _) => {
                 self.by_ticket = true;
                 if is_new {
-                    self.end(Evidence::Proven, now);
+                    self.end(Evidence::Proven, request.moments.instant());
                 }
             }
             // The KDC was away, or knows nobody of that name.

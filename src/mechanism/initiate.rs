@@ -155,6 +155,12 @@ pub trait Moments {
     ///
     /// [`MechanismError`] if the source of randomness fails.
     fn moment(&self) -> Result<Moment, MechanismError>;
+
+    /// Whether a wait ends at its time. Without that, a login waits for no request that may never be
+    /// answered.
+    fn has_timer(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for dyn Moments + '_ {

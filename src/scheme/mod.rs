@@ -143,6 +143,13 @@ pub trait Exchange: Send {
     /// credentials have been accepted in this space before.
     fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation;
 
+    /// Which challenge was answered with what was sent last, by its [order](Challenge::order). It may have
+    /// come to another request of the space. `None` if it was none, or if later challenges make none void
+    /// in this scheme.
+    fn answered(&self) -> Option<u64> {
+        None
+    }
+
     /// Tells how to treat a refusal without a challenge that this exchange can answer. What was sent may have been of
     /// an older state of the server: then nothing of that is used again.
     fn unchallenged(&mut self, _is_accepted: bool) -> Continuation {

@@ -137,6 +137,10 @@ impl Moments for Environment {
     fn moment(&self) -> Result<Moment, MechanismError> {
         SystemMoments.moment()
     }
+
+    fn has_timer(&self) -> bool {
+        self.timer.is_some()
+    }
 }
 
 /// The system's clocks, and its randomness.

@@ -10,11 +10,13 @@ use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::{OnTrial, Pass};
 use crate::handshake::identity::Identity;
+use crate::handshake::memory::KnownSpace;
 use crate::handshake::outcome::{Tried, Why};
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
+use crate::handshake::state::latest::Doubt;
 use crate::handshake::state::{Handshake, State, Waiting};
-use crate::handshake::verdicts::Asking;
+use crate::handshake::verdicts::{Asking, Evidence};
 use crate::handshake::version::Protocol;
 use crate::mechanism::Initiate;
 use crate::protection_space::ProtectionSpace;
@@ -115,10 +117,16 @@ impl Handshake {
             self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
             return self.next_candidate(request);
         }
-        let space = ProtectionSpace::new(self.challenger, self.origin.clone(), candidate.realm.clone());
+        let space = self.space_of(&candidate);
+        self.give_back_turn(request);
+        if candidate.scheme.is_voided_by_challenges() {
+            if let Some(known) = self.memory.known(candidate.scheme.name(), candidate.realm.as_ref()) {
+                self.hear(&candidate, &known.latest, &credentials);
+            }
+        }
         let speaks_first = candidate.challenge.is_none();
         let why = match self.ask(&space, &credentials, &*candidate.scheme, speaks_first, request) {
-            Pass::Go(trial) => return self.run(candidate, credentials, space, trial, request),
+            Pass::Go(trial) => return self.go(candidate, credentials, trial, request),
             Pass::Wait(turn) => {
                 self.state = State::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
                 return Action::Wait(turn);
@@ -133,7 +141,14 @@ impl Handshake {
                 Some(Why::RefusedBefore)
             }
             Pass::Paused(pause) => Some(Why::Paused(pause)),
-            Pass::Listen => None,
+            Pass::Listen => {
+                let (scheme, realm) = (&*candidate.scheme, candidate.realm.as_ref());
+                if let Some(turn) = self.spares_others(scheme, realm, request) {
+                    self.state = State::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                    return Action::Wait(turn);
+                }
+                None
+            }
         };
         self.state = State::Idle;
         if let Some(why) = why {
@@ -213,18 +228,20 @@ impl Handshake {
             // It listens to what the server says.
             _ => return Action::bare(),
         };
-        let reply = run.repeat(trial, request);
+        run.repeat(trial);
+        let reply = self.respond(&mut run, None, request);
         self.reply(run, reply, request)
     }
 
     /// Another try in the same exchange, in answer to this challenge.
     pub(super) fn try_again(
         &mut self,
-        mut run: Box<Run>,
+        run: Box<Run>,
         challenge: &Challenge,
         request: RequestContext<'_>,
     ) -> Action {
         let scheme = Arc::clone(&run.scheme);
+        self.give_back_turn(request);
         let why = match self.ask(&run.space, run.credentials(), &*scheme, false, request) {
             Pass::Wait(turn) => {
                 self.state = State::Waiting(Waiting::Again(run, Box::new(challenge.clone())));
@@ -232,15 +249,63 @@ impl Handshake {
             }
             Pass::Paused(pause) => Why::Paused(pause),
             Pass::Refused | Pass::Listen => Why::Refused(None),
-            Pass::Go(trial) => {
-                run.try_again(trial);
-                let reply = run.exchange.respond(Some(challenge), request);
-                return self.reply(run, reply, request);
-            }
+            Pass::Go(trial) => return self.go_again(run, challenge, trial, request),
         };
         self.state = State::Idle;
         self.request.dismiss(&*scheme, why);
         self.next_candidate(request)
+    }
+
+    /// The candidate may use its credentials, once that can tell whether they are right.
+    fn go(
+        &mut self,
+        candidate: Candidate,
+        credentials: Credentials,
+        trial: Option<OnTrial>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let space = self.space_of(&candidate);
+        let known = self.remember(&candidate, &space, request);
+        self.hear(&candidate, &known.latest, &credentials);
+        let (scheme, is_challenged) = (&*candidate.scheme, candidate.challenge.is_some());
+        match self.doubt(scheme, &known.latest, trial.as_ref(), &credentials, is_challenged, request) {
+            None => self.run(candidate, credentials, space, known, trial, request),
+            Some(Doubt::OthersAreOut(turn)) => {
+                self.request.trial = trial.map(Box::new);
+                self.state = State::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                Action::Wait(turn)
+            }
+            Some(Doubt::NoLatest) => self.ask_anew(trial, request),
+        }
+    }
+
+    /// Tries once more in the same exchange, once that can tell whether the credentials are right.
+    fn go_again(
+        &mut self,
+        mut run: Box<Run>,
+        challenge: &Challenge,
+        trial: Option<OnTrial>,
+        request: RequestContext<'_>,
+    ) -> Action {
+        let doubt = self.doubt(&*run.scheme, &run.latest, trial.as_ref(), run.credentials(), true, request);
+        match doubt {
+            None => {
+                run.try_again(trial);
+                let reply = self.respond(&mut run, Some(challenge), request);
+                self.reply(run, reply, request)
+            }
+            Some(Doubt::OthersAreOut(turn)) => {
+                let challenge = Box::new(challenge.clone());
+                self.request.trial = trial.map(Box::new);
+                self.state = State::Waiting(Waiting::Again(run, challenge));
+                Action::Wait(turn)
+            }
+            Some(Doubt::NoLatest) => self.ask_anew(trial, request),
+        }
+    }
+
+    fn space_of(&self, candidate: &Candidate) -> ProtectionSpace {
+        ProtectionSpace::new(self.challenger, self.origin.clone(), candidate.realm.clone())
     }
 
     /// Begins the candidate's exchange.
@@ -249,14 +314,11 @@ impl Handshake {
         candidate: Candidate,
         credentials: Credentials,
         space: ProtectionSpace,
+        known: KnownSpace,
         trial: Option<OnTrial>,
         request: RequestContext<'_>,
     ) -> Action {
-        let Candidate { scheme, challenge, realm } = candidate;
-        let said = challenge
-            .as_ref()
-            .map(|challenge| (scheme.paths(challenge, &space, request.target), challenge.octets()));
-        let knowledge = self.memory.remember(scheme.name(), realm, scheme.binding(), said);
+        let Candidate { scheme, challenge, .. } = candidate;
         let bindings = self.authenticator.channel_bindings(self.channel_bindings.as_ref());
         let arguments = Initiate::new(self.authenticator.target_name(&self.origin), credentials)
             .with_channel_bindings(bindings)
@@ -264,7 +326,7 @@ impl Handshake {
             .with_delegation(self.authenticator.delegation(&self.origin))
             .with_mutual_authentication(self.authenticator.mutual_authentication())
             .with_only_kdc(trial.as_ref().is_some_and(OnTrial::is_for_kdc));
-        let mut run = Run::begin(scheme, arguments, space, trial, &knowledge);
+        let mut run = Run::begin(scheme, arguments, space, trial, known);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = !self.is_owned;
         if self.protocol == Protocol::Http2 && run.is_bound() {
@@ -275,7 +337,7 @@ impl Handshake {
             self.state = State::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
-        let reply = run.exchange.respond(challenge.as_ref(), request);
+        let reply = self.respond(&mut run, challenge.as_ref(), request);
         if self.request.closing && reply.is_ok() {
             run.exchange.not_sent();
             // What the exchange has learnt from the challenge, such as Digest's nonce, is what it
@@ -284,5 +346,26 @@ impl Handshake {
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
         self.reply(run, reply, request)
+    }
+    /// What is known of the space that a candidate is for, which is chosen.
+    pub(super) fn remember(
+        &self,
+        candidate: &Candidate,
+        space: &ProtectionSpace,
+        request: RequestContext<'_>,
+    ) -> KnownSpace {
+        let Candidate { scheme, challenge, realm } = candidate;
+        let said = challenge
+            .as_ref()
+            .map(|challenge| (scheme.paths(challenge, space, request.target), challenge.octets()));
+        self.memory.remember(scheme.name(), realm.clone(), scheme.binding(), said)
+    }
+
+    /// Ends a turn that was held meanwhile: what others' logins have come to may have ended it, so the guard
+    /// is asked again.
+    fn give_back_turn(&mut self, request: RequestContext<'_>) {
+        if let Some(trial) = self.request.trial.take() {
+            trial.end(Evidence::Nothing, request.moments.instant());
+        }
     }
 }

@@ -24,7 +24,8 @@ impl Handshake {
         self.demand = self.demand.challenged();
         self.memory.note_challenge(request.target);
         self.unasked = false;
-        let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        let mut challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
+        challenges.number(self.request.arrival.map_or(0, |arrival| arrival.number));
         self.request.cannot_read(select::unreadable(&self.authenticator, self.challenger, &challenges));
         if let Some(relay) = &self.relay {
             if select::has_bound(&self.authenticator, self.challenger, &challenges) {
@@ -54,17 +55,35 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let name = run.scheme.name();
+        let mut continuation = run.continuation(challenges);
         if !run.started {
             if run.spoke_first {
-                self.offer(challenges);
+                // As a rule the answer to a first message is for its scheme only.
+                let is_alone = select::legible(challenges).all(|challenge| challenge.is(name));
+                match is_alone && continuation.is_some() {
+                    true => self.request.offer(Vec::new(), Vec::new()),
+                    false => self.offer(challenges),
+                }
             }
             self.request.candidates.retain(|candidate| candidate.scheme.name() != name);
         }
         let now = request.moments.instant();
-        match run.continuation(challenges) {
+        if let Some(arrival) = self.request.arrival.filter(|_| run.scheme.is_voided_by_challenges()) {
+            if continuation.is_none() {
+                continuation = run.continuation_of_voided(challenges, arrival, self.memory.legs());
+                self.request.wants_latest |= continuation.is_some();
+            }
+            if let Some(own) = run.own_challenge(challenges) {
+                run.latest.hear(own, arrival, run.credentials());
+            }
+        }
+        match continuation {
             Some(_) if !run.started && self.request.closing => {
                 self.state = State::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
+            }
+            Some((_, Continuation::Superseded)) if self.request.legs >= self.authenticator.max_legs() => {
+                self.undecided_after_all_legs(*run, now)
             }
             Some((challenge, Continuation::Superseded)) if run.superseded < MAX_SUPERSEDED => {
                 run.superseded += 1;
@@ -77,7 +96,7 @@ impl Handshake {
             }
             Some((_, Continuation::Superseded)) => self.refused(*run, Evidence::RefusedWeakly, None, now),
             Some((challenge, _)) => {
-                let reply = run.exchange.respond(Some(challenge), request);
+                let reply = self.respond(&mut run, Some(challenge), request);
                 self.reply(run, reply, request)
             }
             None if !run.started => self.not_taken(run, challenges, request),
@@ -229,7 +248,7 @@ impl Handshake {
                 run.expects = expects;
                 run.sent = true;
                 run.started |= proves != Proves::Nothing;
-                run.note_ticket(proves, request.moments.instant());
+                run.note_ticket(proves, request);
                 if run.is_bound() {
                     self.is_owned = true;
                 }

@@ -1,6 +1,7 @@
 mod candidates;
 mod challenged;
 mod connection;
+mod latest;
 mod passed;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
+use crate::handshake::legs::Leg;
 use crate::handshake::memory::OriginMemory;
 use crate::handshake::outcome::Outcome;
 use crate::handshake::progress::Progress;
@@ -56,6 +58,8 @@ pub struct Handshake {
     /// How the leg that is out, or was the last, treats the body.
     sent: BodyUse,
     opening: Opening,
+    /// The leg that is out, where it may be challenged.
+    leg: Option<Leg>,
     /// A handshake that was the connection's has failed: the connection ends with the request.
     ends: bool,
     request: Progress,
@@ -128,6 +132,7 @@ impl Handshake {
             demand: Demand::default(),
             sent: BodyUse::Carried,
             opening: Opening::Speaks,
+            leg: None,
             ends: false,
             request: Progress::new(Identity::None),
         }
@@ -154,6 +159,10 @@ impl Handshake {
     /// A response came.
     pub fn receive(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.legs += 1;
+        self.leg_ends(head.status);
+        if head.status != self.challenger.status() {
+            self.request.trial = None;
+        }
         let action = match self.challenger {
             _ if head.status == self.challenger.status() => self.challenged(head, request),
             // Whether a proxy lets a leg pass with or without its body is the origin's business.
@@ -178,9 +187,11 @@ impl Handshake {
                 self.sent = body;
                 if let State::Sent(run) = &mut self.state {
                     if run.started {
+                        run.note_legs(self.memory.legs());
                         run.start(request.moments.instant());
                     }
                 }
+                self.leg_begins();
                 Action::Send { authorization, body }
             }
             Action::Deliver(_) if self.lacks_proof(&action) => {
@@ -188,6 +199,33 @@ impl Handshake {
                 Action::Fail(HandshakeError::Unproven)
             }
             action => action,
+        }
+    }
+
+    /// A leg is out. It counts where it may be challenged.
+    pub(crate) fn leg_begins(&mut self) {
+        if self.leg.is_some() {
+            return;
+        }
+        if !self.is_established() {
+            self.leg = Some(self.memory.legs().send());
+        }
+    }
+
+    fn leg_ends(&mut self, status: StatusCode) {
+        let is_challenge = status == self.challenger.status();
+        match self.leg.take() {
+            Some(leg) if is_challenge => self.request.arrival = Some(leg.challenged()),
+            Some(leg) => leg.end(),
+            None if is_challenge => self.request.arrival = Some(self.memory.legs().challenged()),
+            None => {}
+        }
+    }
+
+    /// The leg that is out has not come to the challenger.
+    pub(crate) fn take_leg_back(&mut self) {
+        if let Some(leg) = self.leg.take() {
+            leg.end();
         }
     }
 
@@ -216,7 +254,7 @@ impl Handshake {
         }
     }
 
-    /// The leg treats the body otherwise than this challenger alone would have it.
+    /// Notes how the leg treats the body, which the other challenger may have decided.
     pub(crate) fn sent_with(&mut self, body: BodyUse) {
         self.sent = body;
     }
@@ -244,12 +282,14 @@ impl Handshake {
 
     /// The leg that was to be sent was not.
     pub(crate) fn not_sent(&mut self) {
+        self.take_leg_back();
         if let State::Sent(run) = &mut self.state {
             run.take_back();
         }
     }
 
-    /// The leg has not come to it. What can begin anew does, so that nobody waits for its turn meanwhile.
+    /// Gives up a login whose leg has not reached the challenger, if it can start again, so that nobody waits
+    /// for its turn meanwhile.
     /// Tells whether that is so.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
         match std::mem::replace(&mut self.state, State::Idle) {
@@ -310,6 +350,9 @@ impl Handshake {
         if let Identity::CallersOwn(_) = identity {
             self.is_owned = true;
             return Action::bare();
+        }
+        if demand == Demand::LoginAskedAnew {
+            return Action::Send { authorization: None, body: BodyUse::without(request.has_body) };
         }
         if listens || *identity == Identity::None {
             return Action::bare();
@@ -428,6 +471,7 @@ impl Handshake {
     /// The connection was lost while a leg was out. Tells whether that leg held what was derived
     /// from a secret that nobody has proven yet: it may have been the server's way to refuse it.
     pub fn lose_connection(&mut self, now: Instant) -> bool {
+        self.leg = None;
         match &mut self.state {
             State::Sent(run) => run.leave_undecided(now),
             State::Unsettled(unsettled) => unsettled.0.leave_undecided(now),

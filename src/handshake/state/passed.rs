@@ -74,7 +74,7 @@ impl Handshake {
         }
         // What a proxy passes on is the origin's word, and no word makes Basic the connection's.
         let is_of_origin = self.challenger == Challenger::Origin && run.is_bound();
-        let persists = head.persistent_auth().filter(|_| is_of_origin);
+        let persists = if is_of_origin { head.persistent_auth() } else { None };
         let is_requests = run.is_by_ticket() || persists == Some(false);
         let binding = if is_requests { Binding::Request } else { run.scheme.binding() };
         let reading = Reading::of(head.status, self.challenger, binding, !run.spoke_first);
@@ -92,7 +92,8 @@ impl Handshake {
             None => {}
         }
         run.reading = Some(reading);
-        run.can_ask_again = self.stays_after(head) && has_short_content(head);
+        run.can_ask_again =
+            matches!(reading, Reading::AskAgain(_)) && self.stays_after(head) && has_short_content(head);
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges, head.headers);
         self.concluded(run, concluded, request)
@@ -233,6 +234,7 @@ impl Handshake {
         // A ticket that was got earlier says nothing about the password of today.
         let is_by_old_ticket = run.is_by_ticket() && evidence == Evidence::Proven;
         let evidence = if is_by_old_ticket { Evidence::LetThrough } else { evidence };
+        run.note_acceptance(self.memory.legs());
         run.end(evidence, request.moments.instant());
         proof.binding = match self.protocol {
             Protocol::Http1 if run.persists => Binding::Connection,

@@ -404,7 +404,8 @@ impl Account {
                 // What asks for logins has answered one, or what left the last one without an answer has: the
                 // row of those that were lost ends. (A kept connection may end just as it is used again.)
                 let answers_again = space.lost.take_if(|lost| *lost == trial.target).is_some();
-                if self.is_proven && (answers_again || space.challenged.contains(trial.target)) {
+                let stands = self.is_proven && self.record.undecided > 0;
+                if stands && (answers_again || space.challenged.contains(trial.target)) {
                     self.record.undecided = 0;
                 }
             }
@@ -423,6 +424,12 @@ impl Account {
                 self.kdc.has_answered = true;
                 space.record.shut();
                 self.record.lock(now, bounds);
+            }
+            // Others void its nonce again and again: then it is refused, since a wrong password looks the same.
+            Evidence::Superseded
+                if !(self.is_proven || space.is_accepted) && space.record.is_superseded_too_often() =>
+            {
+                return self.refuse(space, trial, Evidence::Refused, now, bounds);
             }
             Evidence::Superseded => {
                 // Of those that were out together the first shuts it: a login that goes on its own since then stays so.

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 use super::bounds::LockoutBounds;
 use super::pause::{Pause, PauseCause};
 
+/// How often what was never accepted may be sent once more, since its nonce was replaced.
+const MAX_SUPERSEDED: u64 = 2;
+
 /// The counts since the last proof, the pause that they came to, and who may go now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Record {
@@ -204,6 +207,11 @@ impl Record {
         if self.is_open {
             self.shut();
         }
+    }
+
+    /// Whether so many answers told nothing for a nonce that was replaced that one more tells something.
+    pub(super) fn is_superseded_too_often(&self) -> bool {
+        self.known.superseded >= MAX_SUPERSEDED
     }
 
     /// The next one goes on its own.
