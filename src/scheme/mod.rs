@@ -159,6 +159,12 @@ pub trait Exchange: Send {
     /// What was to be sent was not: nobody has seen it.
     fn not_sent(&mut self) {}
 
+    /// Whether what was made last may be challenged only for its age: Digest's nonce may have become too
+    /// old. A large body then waits until the server has taken it.
+    fn may_be_out_of_date(&self) -> bool {
+        false
+    }
+
     /// Answers a challenge, or speaks first where there is none yet.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ pub(super) enum Decision {
     Challenge { challenge: String },
     /// The client is to authenticate; one offer's challenges are these.
     Tell { offer: usize, challenges: Vec<String> },
+    /// The field cannot be read.
+    Reject,
 }
 
 /// How the user of an admitted request is known.
@@ -215,6 +217,7 @@ impl Guard {
                 Verdict::Accepted { user },
             ),
             Judgement::Continued { challenge } => (Decision::Challenge { challenge }, Verdict::Continued),
+            Judgement::Unreadable => (Decision::Reject, Verdict::Ignored),
             Judgement::Refused { why, challenges } => {
                 let (demand, verdict) = self.refuse(why, None);
                 let decision = challenges.map_or(demand, |challenges| Decision::Tell { offer, challenges });

@@ -92,7 +92,7 @@ impl fmt::Debug for Presentation<'_> {
 
 /// What a request's credentials came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums, reason = "complete by definition: yes, go on, no")]
+#[allow(clippy::exhaustive_enums, reason = "complete by definition: yes, go on, no, what?")]
 pub enum Judgement {
     /// The request is served.
     Accepted {
@@ -113,6 +113,8 @@ pub enum Judgement {
         /// Challenges in place of the usual ones.
         challenges: Option<Vec<String>>,
     },
+    /// The credentials cannot be read, which `400` tells.
+    Unreadable,
 }
 
 impl Judgement {

@@ -84,7 +84,7 @@ pub struct SeenAuthorization {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Nobody looked at it: no authentication was demanded, or none by this scheme.
+    /// Nobody looked at it: no authentication was demanded, or none by this scheme; or it cannot be read.
     Ignored,
     /// The handshake goes on.
     Continued,

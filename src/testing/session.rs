@@ -239,6 +239,9 @@ impl Session {
                     challenges(offers, told)
                 }
                 Decision::Challenge { challenge } => vec![challenge],
+                Decision::Reject => {
+                    return Answer::Page { page: Page::Status(StatusCode::BAD_REQUEST), user: None, fields };
+                }
                 Decision::Tell { offer, challenges: told } => challenges(offers, Some((offer, told))),
             };
             return Answer::Refusal { challenger, challenges };

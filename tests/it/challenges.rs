@@ -212,6 +212,38 @@ async fn a_challenge_that_nobody_can_answer_is_told_with_its_octet() {
     }
 }
 
+/// A scheme that needs its parameters does not guess them.
+#[tokio::test]
+async fn a_digest_challenge_without_its_commas_is_refused_by_name() {
+    for (challenge, octet) in [
+        ("Digest realm=\"a\" nonce=\"n\" qop=\"auth\"", 17),
+        ("Digest realm=\"a\"  nonce=\"n\", qop=\"auth\"", 18),
+        ("Digest realm=\"a\", nonce=\"n\" algorithm=MD5 qop=\"auth\"", 28),
+        ("Digest realm=\"a\"nonce=\"n\",qop=\"auth\"", 16),
+    ] {
+        for stack in stacks() {
+            let server = server([Offer::Verbatim(challenge)]).start().await.expect("a server");
+            let told = ask(stack, &server, holding(&server, carol()), 2).await;
+            for told in &told {
+                let refusal = refused(told);
+                assert!(
+                    !refusal.is_refusal() && matches!(refusal.tried[0].why, Why::Unreadable(_)),
+                    "{refusal}"
+                );
+                let reason = format!(
+                    "did not log in at {}: Digest: the challenge cannot be read: unexpected octet, at octet {octet} of \
+                     field line 0",
+                    server.origin(),
+                );
+                assert_eq!(refusal.to_string(), reason, "{challenge}");
+            }
+            let report = server.report();
+            assert!(report.legs().all(|leg| leg.authorization.is_none()), "nothing was sent: {report}");
+            assert_eq!(statuses(&report), [401, 401]);
+        }
+    }
+}
+
 #[derive(Clone, Default)]
 struct Legs(Arc<Mutex<Vec<String>>>);
 

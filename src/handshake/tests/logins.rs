@@ -3,6 +3,7 @@
 use super::*;
 use crate::handshake::ProxyOutcome;
 use crate::handshake::logins::{Acting, Logins, WireRequest};
+use crate::scheme::Digest;
 
 /// The connection, with somebody who runs its steps.
 struct Pair {
@@ -68,6 +69,7 @@ impl Pair {
                             Challenger::Origin => sent.origin = Some(scheme_of(&value)),
                         }
                     }
+                    self.logins.leg_sent();
                     return Both::Send(sent);
                 }
                 Action::Deliver(outcome) => {
@@ -144,6 +146,32 @@ fn the_proxys_login_comes_first_and_goes_with_each_leg_of_the_origins() {
     assert_eq!((login.challenger, login.scheme, login.legs), (Challenger::Origin, "NTLM", 3));
     let Some(ProxyOutcome(Outcome::LoggedIn(login))) = of_proxy else { panic!("{of_proxy:?}") };
     assert_eq!((login.challenger, login.scheme), (Challenger::Proxy, "Basic"));
+}
+
+#[test]
+fn a_digest_challenge_behind_a_proxy_is_known_to_be_the_latest() {
+    let digest: Arc<dyn Scheme> = Arc::new(Digest::default());
+    let authenticator = using([digest, ntlm()]).build();
+    let challenge = "Digest realm=a, nonce=n, qop=auth";
+    let mut pair = Pair::new(&authenticator);
+    assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+    let of_proxy = "Digest realm=p, nonce=n, qop=auth";
+    assert_eq!(sent(pair.receive(&required(&[of_proxy]))), leg("Digest", "-", Carried));
+    assert_eq!(sent(pair.receive(&unauthorized(&[challenge]))), leg("Digest", "Digest", Carried));
+    delivered(pair.receive(&ok()));
+    // The proxy is known by now, and lets the origin's challenge pass.
+    let mut pair = Pair::new(&authenticator);
+    let other = "Digest realm=b, nonce=n, qop=auth";
+    assert_eq!(sent(pair.begin()), leg("Digest", "Digest", Carried));
+    assert_eq!(sent(pair.receive(&unauthorized(&[other]))), leg("Digest", "Digest", Carried));
+    delivered(pair.receive(&ok()));
+    // The proxy's login of several legs goes ahead of the origin's.
+    let mut pair = Pair::new(&using([Arc::new(Digest::default()), ntlm()]).build());
+    assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+    assert_eq!(sent(pair.receive(&required(&["NTLM"]))), leg("NTLM", "-", Carried));
+    assert_eq!(sent(pair.receive(&proxys_type_2())), leg("NTLM", "-", Carried));
+    assert_eq!(sent(pair.receive(&unauthorized(&[challenge]))), leg("-", "Digest", Carried));
+    delivered(pair.receive(&ok()));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod connections;
 mod digest;
 mod hostile;
 mod http2;
+mod latest;
 mod logins;
 mod malformed;
 mod mutual;
@@ -26,6 +27,7 @@ use http::{HeaderValue, Method, Response, StatusCode, Uri, Version};
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
+use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::{
     Action, Answer, Authenticator, AuthenticatorBuilder, BodyUse, Handshake, HandshakeError, Identity, Login,
     Outcome, Question, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
@@ -49,6 +51,8 @@ struct Connection {
     has_body: bool,
     method: Method,
     path: &'static str,
+    /// What the request has found out on the connections before.
+    demand: Demand,
     legs: u32,
 }
 
@@ -76,8 +80,15 @@ impl Connection {
             has_body: false,
             method: Method::POST,
             path: "/",
+            demand: Demand::default(),
             legs: 0,
         }
+    }
+
+    /// A new connection in its place, on which the request goes on.
+    fn renew(&mut self, authenticator: &Authenticator) {
+        self.demand = self.handshake.demand();
+        self.handshake = Handshake::new(authenticator.clone(), Challenger::Origin, mail(), None);
     }
 
     fn acting_as(mut self, identity: Identity) -> Self {
@@ -104,8 +115,8 @@ impl Connection {
     /// A request begins.
     fn begin(&mut self) -> Said {
         self.legs = 0;
-        let identity = self.identity.clone();
-        self.drive(|handshake, request| handshake.begin(&identity, request))
+        let (identity, demand) = (self.identity.clone(), std::mem::take(&mut self.demand));
+        self.drive(|handshake, request| handshake.begin_as(&identity, Opening::Speaks, demand, request))
     }
 
     /// The leg that is out is answered.

@@ -1,14 +1,68 @@
 //! The hash functions (RFC 7616, section 3.2), and what they are applied to.
 
 use std::fmt;
+use std::ops::Deref;
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 use zeroize::{Zeroize, Zeroizing};
 
-/// A hash in lower-case hexadecimal digits, wiped when it is dropped: some hashes are as good as
-/// the password.
-pub(crate) type Hex = Zeroizing<String>;
+/// A hash in lower-case hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hex {
+    digits: [u8; 64],
+    length: usize,
+}
+
+/// Digits that are as good as the password, wiped when they are dropped.
+pub(crate) type Key = Zeroizing<String>;
+
+impl Hex {
+    fn new() -> Self {
+        Self { digits: [0; 64], length: 0 }
+    }
+
+    /// Two digits for each octet, of which there are 32 at most.
+    pub(super) fn of(octets: &[u8]) -> Self {
+        let mut hex = Self::new();
+        hex.set(octets);
+        hex
+    }
+
+    /// The digits, without a look at whether they are text.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.digits[..self.length]
+    }
+
+    fn set(&mut self, octets: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.length = 2 * octets.len();
+        for (octet, pair) in octets.iter().zip(self.digits.chunks_exact_mut(2)) {
+            pair[0] = DIGITS[usize::from(octet >> 4)];
+            pair[1] = DIGITS[usize::from(octet & 0xf)];
+        }
+    }
+}
+
+impl Deref for Hex {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("digits are ASCII")
+    }
+}
+
+impl Zeroize for Hex {
+    fn zeroize(&mut self) {
+        self.digits.zeroize();
+    }
+}
+
+impl fmt::Debug for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hex(..)")
+    }
+}
 
 /// The `algorithm` of a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +142,17 @@ impl Hash {
 
     /// `H(part ":" part ":" …)` (section 3.3).
     pub(crate) fn of(self, parts: &[&[u8]]) -> Hex {
+        self.hasher_of(parts).finish()
+    }
+
+    /// The same where nobody may learn of it.
+    pub(crate) fn key_of(self, parts: &[&[u8]]) -> Key {
+        let mut hex = Zeroizing::new(Hex::new());
+        self.hasher_of(parts).finish_into(&mut hex);
+        Key::new((**hex).to_owned())
+    }
+
+    fn hasher_of(self, parts: &[&[u8]]) -> Hasher {
         let mut hasher = self.hasher();
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
@@ -95,7 +160,7 @@ impl Hash {
             }
             hasher.update(part);
         }
-        hasher.finish()
+        hasher
     }
 }
 
@@ -117,24 +182,22 @@ impl Hasher {
     }
 
     pub(crate) fn finish(self) -> Hex {
-        match self {
-            Self::Md5(hasher) => hex(&mut hasher.finalize()),
-            Self::Sha256(hasher) => hex(&mut hasher.finalize()),
-            Self::Sha512_256(hasher) => hex(&mut hasher.finalize()),
-        }
+        let mut hex = Hex::new();
+        self.finish_into(&mut hex);
+        hex
     }
-}
 
-/// Wipes the octets.
-fn hex(octets: &mut [u8]) -> Hex {
-    let mut text = Zeroizing::new(String::with_capacity(2 * octets.len()));
-    for octet in octets.iter() {
-        for digit in [octet >> 4, octet & 0xf] {
-            text.push(char::from_digit(digit.into(), 16).expect("four bits are a digit"));
+    fn finish_into(self, hex: &mut Hex) {
+        let mut set = |octets: &mut [u8]| {
+            hex.set(octets);
+            octets.zeroize();
+        };
+        match self {
+            Self::Md5(hasher) => set(&mut hasher.finalize()),
+            Self::Sha256(hasher) => set(&mut hasher.finalize()),
+            Self::Sha512_256(hasher) => set(&mut hasher.finalize()),
         }
     }
-    octets.zeroize();
-    text
 }
 
 #[cfg(test)]
@@ -161,7 +224,7 @@ mod tests {
             (Hash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
             (Hash::Sha512_256, "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"),
         ] {
-            assert_eq!(*hash.of(&[b"abc"]), expected);
+            assert_eq!(*hash.of(&[b"abc"]), *expected);
         }
         assert_eq!(Hash::Md5.of(&[b"a", b"b"]), Hash::Md5.of(&[b"a:b"]));
         assert!(Hash::Md5 < Hash::Sha256 && Hash::Sha256 < Hash::Sha512_256);

@@ -24,7 +24,7 @@ impl BodyHasher {
 
     /// The content is complete.
     pub fn finish(self) -> BodyDigest {
-        BodyDigest { hash: self.hash, hex: self.hasher.finish().as_str().into() }
+        BodyDigest { hash: self.hash, hex: (*self.hasher.finish()).into() }
     }
 }
 

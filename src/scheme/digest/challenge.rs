@@ -29,6 +29,7 @@ pub struct DigestChallenge {
     user_hash: bool,
     utf8: bool,
     domain: Vec<u8>,
+    order: u64,
 }
 
 /// The qualities of protection that a server offers.
@@ -96,6 +97,7 @@ impl DigestChallenge {
             user_hash: says("userhash", "true"),
             utf8: says("charset", "UTF-8"),
             domain: challenge.param("domain").unwrap_or_default().to_vec(),
+            order: challenge.order(),
         })
     }
 
@@ -188,6 +190,11 @@ impl DigestChallenge {
                 "the challenge offers qop auth-int alone, and the hash of the request's content is not known",
             )),
         }
+    }
+
+    /// Which of its server's challenges it is.
+    pub(super) fn order(&self) -> u64 {
+        self.order
     }
 
     pub(super) fn nonce(&self) -> &Arc<[u8]> {

@@ -34,16 +34,23 @@
 //!
 //! - The strongest hash function wins, whatever the order. `auth` is preferred to `auth-int`, which
 //!   costs the whole content before the first octet can be sent and which few servers check.
+//!   Where there is nothing but `auth-int`, content that is not kept cannot be sent:
+//!   [`Why::ContentNotKept`](crate::handshake::Why::ContentNotKept).
 //! - Challenges without `qop` are answered unless the [policy](LegacyDigest) says otherwise. Those
 //!   whose `qop` has unknown names alone are not: the server wants something that is not known here.
+//! - A challenge without the commas between its parameters is malformed, and is not answered: what its parameters are
+//!   would be a guess. The refusal [says where](crate::handshake::Why::Unreadable).
 //! - Without `charset=UTF-8`, names and passwords go as UTF-8 all the same, unless the
 //!   [policy](DigestCharset) says otherwise. They are not normalised: RFC 7616's rules for that
 //!   need Unicode's tables, and browsers do without.
+//! - With `charset=UTF-8`, a name beyond ASCII goes as `username*`. Servers that do not know that, such as CherryPy,
+//!   answer `400`: the request is then sent once more with the name as it is, and where that is read, it is remembered.
 
 pub(crate) mod algorithm;
 mod body;
 mod challenge;
 mod info;
+mod lifetime;
 mod nonce;
 mod policy;
 mod request;
@@ -52,6 +59,7 @@ mod scheme;
 mod session;
 mod sharing;
 mod space;
+mod spelling;
 mod terms;
 #[cfg(test)]
 mod tests;

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::algorithm::Hex;
+use super::algorithm::{Hex, Key};
 use super::response;
 use super::terms::Terms;
 use crate::mechanism::Entropy;
@@ -19,8 +19,7 @@ pub struct ClientNonce(Arc<str>);
 impl ClientNonce {
     /// 32 hexadecimal digits: the first 16 octets of the entropy.
     pub fn new(entropy: Entropy) -> Self {
-        let octets = entropy.octets().iter().take(16);
-        Self(octets.map(|octet| format!("{octet:02x}")).collect::<String>().into())
+        Self((*Hex::of(&entropy.octets()[..16])).into())
     }
 
     /// As the published examples have it.
@@ -58,18 +57,32 @@ pub enum Renewal {
 pub(super) struct Nonce {
     text: Arc<[u8]>,
     terms: Arc<Terms>,
-    /// The last count.
-    count: Arc<AtomicU32>,
+    uses: Arc<Uses>,
     session: Arc<OnceLock<SessionKey>>,
+    /// It came as a `nextnonce`.
+    is_next: bool,
     /// When its challenge came, where that was told.
     since: Option<Instant>,
+    /// Which of the server's challenges brought it; `None` for one that came otherwise.
+    order: Option<u64>,
+}
+
+/// How often a nonce was used.
+#[derive(Debug, Default)]
+struct Uses {
+    /// The last count.
+    last: AtomicU32,
+    /// The highest one that the server has accepted.
+    accepted: AtomicU32,
 }
 
 impl Nonce {
     /// That of a challenge on these terms.
     pub(super) fn new(terms: Arc<Terms>) -> Self {
         let text = Arc::clone(terms.challenge.nonce());
-        Self { text, terms, count: Arc::default(), session: Arc::default(), since: None }
+        let order = Some(terms.challenge.order());
+        let (uses, session) = Default::default();
+        Self { text, terms, uses, session, is_next: false, since: None, order }
     }
 
     /// The same, of a challenge that came at this time.
@@ -77,16 +90,12 @@ impl Nonce {
         Self { since: Some(now), ..self }
     }
 
-    /// The one that is to come after it. A session goes on (RFC 7616, section 3.4.2).
-    pub(super) fn followed_by(&self, text: Arc<[u8]>) -> Self {
-        Self { text, count: Arc::default(), since: None, ..self.clone() }
-    }
-
     /// The same on these terms, to which the server came back: the count goes on, and another session
     /// begins.
     fn on(&self, terms: Arc<Terms>) -> Self {
         let session = if self.session.get().is_none() { Arc::clone(&self.session) } else { Arc::default() };
-        Self { terms, session, ..self.clone() }
+        let order = Some(terms.challenge.order());
+        Self { terms, session, is_next: false, order, ..self.clone() }
     }
 
     pub(super) fn text(&self) -> &Arc<[u8]> {
@@ -98,9 +107,19 @@ impl Nonce {
         self.text == other.text
     }
 
+    /// The same, with the count that all users of it share.
+    pub(super) fn counted_by(self, counts: &Counts) -> Self {
+        let uses = counts.of(&self.text, &self.uses);
+        Self { uses, ..self }
+    }
+
     /// How long it has been known; long, if nobody knows.
     pub(super) fn age(&self, now: Instant) -> Duration {
         self.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since))
+    }
+
+    pub(super) fn order(&self) -> Option<u64> {
+        self.order
     }
 
     pub(super) fn terms(&self) -> &Arc<Terms> {
@@ -109,18 +128,38 @@ impl Nonce {
 
     /// The last count; 0 before the first.
     pub(super) fn count(&self) -> u32 {
-        self.count.load(Relaxed)
+        self.uses.last.load(Relaxed)
+    }
+
+    /// The server has accepted a request with this count.
+    pub(super) fn accepted(&self, count: u32) {
+        self.uses.accepted.fetch_max(count, Relaxed);
+    }
+
+    /// Whether the server has accepted the use before this one.
+    pub(super) fn follows_accepted(&self, count: u32) -> bool {
+        self.uses.accepted.load(Relaxed) + 1 == count
     }
 
     /// The next count: 1, 2, 3, …; `None` when eight digits have no more.
     pub(super) fn issue(&self) -> Option<u32> {
-        let before = self.count.fetch_update(Relaxed, Relaxed, |count| count.checked_add(1)).ok()?;
+        let before = self.uses.last.fetch_update(Relaxed, Relaxed, |count| count.checked_add(1)).ok()?;
         Some(before + 1)
     }
 
     /// A request with this count was not sent. Nobody has seen it, unless another one followed.
     pub(super) fn take_back(&self, count: u32) {
-        let _ = self.count.compare_exchange(count, count - 1, Relaxed, Relaxed);
+        let _ = self.uses.last.compare_exchange(count, count - 1, Relaxed, Relaxed);
+    }
+
+    /// Whether its session began with an earlier nonce.
+    pub(super) fn continues_session(&self) -> bool {
+        self.session.get().is_some_and(|session| session.nonce != self.text)
+    }
+
+    /// Whether it came as a `nextnonce`, and a session began with it all the same.
+    fn restarts_session(&self) -> bool {
+        self.is_next && self.session.get().is_some_and(|session| session.nonce == self.text)
     }
 
     /// The key of its session, which begins with the first request.
@@ -128,40 +167,102 @@ impl Nonce {
         self.session.get_or_init(|| {
             let hash = self.terms.challenge.algorithm().hash();
             let key = response::session_key(hash, &self.terms.login.key, &self.text, cnonce.text());
-            SessionKey { key: Arc::new(key), cnonce: cnonce.clone() }
+            SessionKey { key: Arc::new(key), nonce: Arc::clone(&self.text), cnonce: cnonce.clone() }
         })
     }
 }
 
-/// The key of an algorithm with `-sess`, and the client's nonce that it was made with.
+/// The counts of the latest nonces in a space, whichever user has heard of them: a server knows a nonce
+/// only by its text.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Mutex<VecDeque<Counted>>);
+
+/// A nonce's text, and how often it was used.
+#[derive(Debug)]
+struct Counted {
+    text: Arc<[u8]>,
+    uses: Arc<Uses>,
+}
+
+impl Counts {
+    const MAX: usize = 64;
+
+    /// The count of this nonce; this one, if it is new.
+    fn of(&self, text: &Arc<[u8]>, own: &Arc<Uses>) -> Arc<Uses> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = counts.iter().rev().find(|known| known.text == *text) {
+            return Arc::clone(&known.uses);
+        }
+        if counts.len() == Self::MAX {
+            counts.pop_front();
+        }
+        counts.push_back(Counted { text: Arc::clone(text), uses: Arc::clone(own) });
+        Arc::clone(own)
+    }
+}
+
+/// The key of an algorithm with `-sess`, and the nonces that it was made with.
 ///
 /// It lives from one challenge to the next, a `nextnonce` between them changes neither (RFC 7616,
-/// section 3.4.2). The client's nonce stays the same as well: servers that keep no sessions make
-/// the key anew from what each request says.
+/// section 3.4.2), unless the server [has shown otherwise](Sessions::Anew). The client's nonce stays the
+/// same as well: servers that keep no sessions make a new key from what each request says.
 #[derive(Clone)]
 pub(super) struct SessionKey {
-    pub(super) key: Arc<Hex>,
+    pub(super) key: Arc<Key>,
+    nonce: Arc<[u8]>,
     pub(super) cnonce: ClientNonce,
+}
+
+/// What a `nextnonce` does to a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sessions {
+    /// It goes on (RFC 7616, section 3.4.2).
+    #[default]
+    GoOn,
+    /// Another one begins: the server makes the key of the nonces of each request, as WEBrick does.
+    Anew,
 }
 
 /// The nonce that requests share, and others that are known.
 pub(super) struct Nonces {
     present: Nonce,
+    /// The server did not know the present one any more, and sent no other.
+    is_dead: bool,
     /// The latest last: a server may come back to one.
     known: VecDeque<Nonce>,
     /// Those that came with a challenge which ended its connection.
     unused: Vec<Nonce>,
+    sessions: Sessions,
 }
 
 impl Nonces {
-    const MAX_KNOWN: usize = 8;
+    /// More than requests hear of at about the same time.
+    const MAX_KNOWN: usize = 32;
+    const MAX_UNUSED: usize = 8;
 
     pub(super) fn new(present: Nonce) -> Self {
-        Self { present, known: VecDeque::new(), unused: Vec::new() }
+        Self {
+            present,
+            is_dead: false,
+            known: VecDeque::new(),
+            unused: Vec::new(),
+            sessions: Sessions::default(),
+        }
     }
 
     pub(super) fn present(&self) -> &Nonce {
         &self.present
+    }
+
+    /// The one for a request that speaks first.
+    pub(super) fn alive(&self) -> Option<&Nonce> {
+        Some(&self.present).filter(|_| !self.is_dead)
+    }
+
+    /// The server does not know this one any more. Nobody speaks first with it.
+    pub(super) fn bury(&mut self, nonce: &Nonce) {
+        self.is_dead |= nonce.is(&self.present);
+        self.unused.retain(|unused| !unused.is(nonce));
     }
 
     /// The nonce of a challenge on these terms: a new one, or one that is known.
@@ -173,32 +274,68 @@ impl Nonces {
         }
     }
 
-    /// The one to come after `nonce`.
+    /// The one to come after `nonce`, in the same session or in one of its own.
     pub(super) fn after(&self, nonce: &Nonce, text: Arc<[u8]>) -> Nonce {
-        let next = nonce.followed_by(text);
-        match self.known(&next.text) {
-            Some(known) => Nonce { count: Arc::clone(&known.count), ..next },
-            None => next,
+        let known = self.known(&text);
+        let session = match (self.sessions, known) {
+            (Sessions::GoOn, _) => Arc::clone(&nonce.session),
+            (Sessions::Anew, Some(known)) if !known.continues_session() => Arc::clone(&known.session),
+            (Sessions::Anew, _) => Arc::default(),
+        };
+        let uses = known.map(|known| Arc::clone(&known.uses)).unwrap_or_default();
+        Nonce {
+            text,
+            terms: Arc::clone(&nonce.terms),
+            uses,
+            session,
+            is_next: true,
+            since: None,
+            order: None,
         }
+    }
+
+    /// An answer with this nonce was refused. Tells whether that may be for its session, of which the
+    /// server has another idea: from now on, sessions go on from one nonce to the next where this one did
+    /// not, and end with their nonce where it did.
+    pub(super) fn note_refusal(&mut self, nonce: &Nonce) -> bool {
+        let shown = match () {
+            () if nonce.continues_session() => Sessions::Anew,
+            () if nonce.restarts_session() => Sessions::GoOn,
+            () => return false,
+        };
+        self.sessions = shown;
+        true
     }
 
     /// Requests share this one from now on.
     pub(super) fn share(&mut self, nonce: Nonce) -> Renewal {
+        self.is_dead = false;
         if self.present.text == nonce.text {
             self.present = nonce;
             return Renewal::Unchanged;
         }
         self.known.retain(|known| known.text != nonce.text);
+        let before = mem::replace(&mut self.present, nonce);
+        self.know(before);
+        Renewal::Replaced
+    }
+
+    /// Knows this one if it comes again, as the latest that others have got does: its count goes on.
+    pub(super) fn know(&mut self, nonce: Nonce) {
+        if self.present.text == nonce.text {
+            self.present.uses = nonce.uses;
+            return;
+        }
+        self.known.retain(|known| known.text != nonce.text);
         if self.known.len() == Self::MAX_KNOWN {
             self.known.pop_front();
         }
-        self.known.push_back(mem::replace(&mut self.present, nonce));
-        Renewal::Replaced
+        self.known.push_back(nonce);
     }
 
     /// Keeps a nonce for a request on another connection.
     pub(super) fn keep_unused(&mut self, nonce: Nonce) {
-        if self.unused.len() < Self::MAX_KNOWN {
+        if self.unused.len() < Self::MAX_UNUSED {
             self.unused.push(nonce);
         }
     }
@@ -249,7 +386,7 @@ mod tests {
             share(&mut nonces, &format!("n{i}"));
         }
         assert_eq!(nonces.known.len(), Nonces::MAX_KNOWN);
-        nonces.present().count.store(u32::MAX, Relaxed);
+        nonces.present().uses.last.store(u32::MAX, Relaxed);
         assert_eq!(issue(&nonces), None);
     }
 

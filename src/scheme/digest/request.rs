@@ -71,9 +71,15 @@ impl<'a> DigestRequest<'a> {
 }
 
 impl<'a> From<RequestContext<'a>> for DigestRequest<'a> {
-    /// A `Uri` prints as hyper sends it.
+    /// A `Uri` prints as hyper sends it; in origin-form that is its path and query.
     fn from(context: RequestContext<'a>) -> Self {
-        Self::new(context.method, context.target.to_string(), context.has_body)
+        let RequestContext { method, target, has_body, .. } = context;
+        match target.path_and_query() {
+            Some(origin_form) if target.authority().is_none() => {
+                Self::new(method, origin_form.as_str(), has_body)
+            }
+            _ => Self::new(method, target.to_string(), has_body),
+        }
     }
 }
 

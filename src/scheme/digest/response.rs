@@ -1,6 +1,6 @@
 //! The functions of RFC 7616, section 3.4, which both sides compute.
 
-use super::algorithm::{Algorithm, Hash, Hex};
+use super::algorithm::{Algorithm, Hash, Hex, Key};
 
 /// Quality of protection: what the response covers beside user and nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,18 +30,18 @@ impl Qop {
 pub(crate) struct Protection<'a> {
     pub(crate) qop: Qop,
     /// Eight hexadecimal digits.
-    pub(crate) count: &'a str,
-    pub(crate) cnonce: &'a str,
+    pub(crate) count: &'a [u8],
+    pub(crate) cnonce: &'a [u8],
 }
 
 /// `H(A1)` without a session: `username:realm:password` (section 3.4.2).
-pub(crate) fn key(hash: Hash, username: &[u8], realm: &[u8], password: &[u8]) -> Hex {
-    hash.of(&[username, realm, password])
+pub(crate) fn key(hash: Hash, username: &[u8], realm: &[u8], password: &[u8]) -> Key {
+    hash.key_of(&[username, realm, password])
 }
 
 /// `H(A1)` of a session, made of the nonces with which it began.
-pub(crate) fn session_key(hash: Hash, key: &Hex, nonce: &[u8], cnonce: &str) -> Hex {
-    hash.of(&[key.as_bytes(), nonce, cnonce.as_bytes()])
+pub(crate) fn session_key(hash: Hash, key: &Key, nonce: &[u8], cnonce: &str) -> Key {
+    hash.key_of(&[key.as_bytes(), nonce, cnonce.as_bytes()])
 }
 
 /// `H(A2)` (section 3.4.3); `method` is empty for what the server proves (section 3.5).
@@ -56,7 +56,7 @@ pub(crate) fn request_hash(hash: Hash, method: &str, target: &str, body: Option<
 /// The response (section 3.4.1); without protection as RFC 2069 has it.
 pub(crate) fn response(
     hash: Hash,
-    key: &Hex,
+    key: &Key,
     nonce: &[u8],
     protection: Option<Protection<'_>>,
     request_hash: &Hex,
@@ -64,8 +64,7 @@ pub(crate) fn response(
     let (key, request_hash) = (key.as_bytes(), request_hash.as_bytes());
     match protection {
         Some(Protection { qop, count, cnonce }) => {
-            let (count, cnonce, qop) = (count.as_bytes(), cnonce.as_bytes(), qop.name().as_bytes());
-            hash.of(&[key, nonce, count, cnonce, qop, request_hash])
+            hash.of(&[key, nonce, count, cnonce, qop.name().as_bytes(), request_hash])
         }
         None => hash.of(&[key, nonce, request_hash]),
     }
@@ -78,6 +77,7 @@ pub(crate) fn user_hash(algorithm: Algorithm, username: &[u8], realm: &[u8]) -> 
 
 /// Compares without telling by its time where the two differ. Digits count in any case.
 pub(crate) fn same(expected: &Hex, received: &[u8]) -> bool {
+    let expected = expected.as_bytes();
     expected.len() == received.len()
-        && expected.bytes().zip(received).fold(0, |sum, (a, b)| sum | (a ^ b.to_ascii_lowercase())) == 0
+        && expected.iter().zip(received).fold(0, |sum, (a, b)| sum | (a ^ b.to_ascii_lowercase())) == 0
 }

@@ -10,11 +10,14 @@ use super::NAME;
 use super::algorithm::Algorithm;
 use super::challenge::DigestChallenge;
 use super::info::ServerProof;
-use super::nonce::{ClientNonce, Nonce};
+use super::lifetime::Lifetime;
+use super::nonce::{ClientNonce, Counts, Nonce};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::session::{self, DigestSession, SentDigest};
 use super::sharing::{Reach, Sharing};
+use super::spelling::{Spelling, Spellings};
+use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication, Proves};
@@ -27,7 +30,11 @@ use crate::scheme::{
 ///
 /// Requests of one user in one realm share the server's nonce, on all connections: the next one
 /// takes one round trip. Where a server does not take that, since it wants counts in order or a nonce
-/// for each request, that is learnt, and no request fails for it. A nonce that has become too old is
+/// for each request, or since each challenge replaces the only nonce that it has, that is learnt without
+/// failing a request. To tell such a server from a wrong password, the first login among several requests
+/// waits until the others have been answered, a second at the most, and asks for another challenge. Where
+/// other programs use a server with a single nonce, their challenges cannot be seen here: the first login among
+/// them may be taken for a wrong password. A nonce that has become too old is
 /// replaced, and the request sent again, as often as a request may take
 /// [legs](crate::handshake::AuthenticatorBuilder::max_legs).
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,11 +101,15 @@ impl Scheme for Digest {
     }
 }
 
-/// What all exchanges in a realm share: the logins by user, and how the server treats its nonces.
+/// What all exchanges in a realm share: the logins by user, how the server treats its nonces, and how it
+/// reads names.
 #[derive(Default)]
 struct Space {
     logins: Mutex<Logins>,
     sharing: Sharing,
+    counts: Counts,
+    spellings: Spellings,
+    lifetime: Lifetime,
 }
 
 /// The logins in one realm, by user; the last one in use comes last.
@@ -162,19 +173,38 @@ struct Sent {
     is_fresh: bool,
     /// How long its nonce had been known.
     age: Duration,
+    /// When it was made, and how old its nonce was then, as far as that is known.
+    at: Instant,
+    known_age: Option<Duration>,
+    /// Its nonce may have become too old.
+    is_doubtful: bool,
 }
 
 impl DigestExchange {
     /// The nonce for a request that speaks first.
     fn known_nonce(&mut self, session: &DigestSession) -> Option<Nonce> {
         match self.space.sharing.reach() {
-            Reach::All => Some(session.present()),
+            Reach::All => session.alive(),
             Reach::Connection => self.own.clone().or_else(|| session.take_unused()),
             Reach::Request => match &self.own {
                 Some(own) if own.count() == 0 || self.space.sharing.tries_again() => Some(own.clone()),
                 _ => session.take_unused(),
             },
         }
+    }
+
+    fn answer(
+        &mut self,
+        chosen: Chosen,
+        at: Instant,
+        request: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError> {
+        let Chosen { nonce, is_fresh, age } = chosen;
+        let (authorization, digest) = authorize(&nonce, request, self.space.spellings.next())?;
+        let known_age = self.space.lifetime.age(&nonce, at);
+        let is_doubtful = known_age.is_some_and(|age| self.space.lifetime.is_doubtful(age));
+        self.sent = Some(Sent { digest, is_fresh, age, at, known_age, is_doubtful });
+        Ok(reply(authorization))
     }
 
     /// The nonce for an answer to a challenge that came to this very request.
@@ -184,7 +214,8 @@ impl DigestExchange {
         challenge: &DigestChallenge,
         now: Instant,
     ) -> Result<Nonce, SchemeError> {
-        let nonce = session.hear(challenge, now)?;
+        let nonce = session.hear(challenge, now, &self.space.counts)?;
+        self.space.lifetime.hear(&nonce, now);
         let sent = self.sent.take();
         session.share_unless_late(sent.as_ref().map(|sent| &sent.digest), nonce.clone());
         self.own = Some(nonce.clone());
@@ -193,21 +224,6 @@ impl DigestExchange {
             Some(sent) if challenge.is_stale() && sent.is_fresh => sent.digest.nonce,
             _ => nonce,
         })
-    }
-
-    fn answer(&mut self, chosen: Chosen, request: RequestContext<'_>) -> Result<Reply, SchemeError> {
-        let Chosen { nonce, is_fresh, age } = chosen;
-        let terms = &nonce.terms().challenge;
-        let content = request.content.filter(|_| terms.needs_body_digest()).map(|content| {
-            let mut hasher = terms.body_hasher();
-            content.read(&mut |octets| hasher.update(octets));
-            hasher.finish()
-        });
-        let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
-        let request = DigestRequest::from(request).with_body_digest(content.as_ref());
-        let (authorization, digest) = session::authorize(&nonce, &request, ClientNonce::new(moment.entropy))?;
-        self.sent = Some(Sent { digest, is_fresh, age });
-        Ok(Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 }
 
@@ -223,7 +239,8 @@ impl Exchange for DigestExchange {
     /// A nonce that is too old says nothing about the password. One that was replaced, that is used again,
     /// or whose count was overtaken may be [refused for that](Sharing::refused). And servers that have been
     /// started anew say nothing but 401: once in a request, an answer to a nonce of an earlier one is
-    /// given again. A challenge of another realm wants a login of its own.
+    /// given again. So it is where the server has [another idea of sessions](DigestSession::learns_of_sessions).
+    /// A challenge of another realm wants a login of its own.
     fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation {
         let (Some(session), Some(sent)) = (&self.session, &self.sent) else { return Continuation::Refuses };
         let Ok(challenge) = DigestChallenge::parse(challenge) else { return Continuation::Refuses };
@@ -236,8 +253,13 @@ impl Exchange for DigestExchange {
         match () {
             () if challenge.is_stale() => {
                 sharing.called_stale(&sent.digest, sent.age);
+                if let Some(age) = sent.known_age {
+                    self.space.lifetime.called_stale(age);
+                }
                 Continuation::GoesOn
             }
+            // Its nonce may be the challenge's: WEBrick's is that of the second.
+            () if is_accepted && session.learns_of_sessions(&sent.digest) => Continuation::Superseded,
             () if sent.digest.used_nonce_of(&challenge) => Continuation::Refuses,
             () if !is_accepted => Continuation::Refuses,
             () if sharing.refused(&sent.digest, !sent.is_fresh && session.has_replaced(&sent.digest)) => {
@@ -277,15 +299,47 @@ impl Exchange for DigestExchange {
             self.chosen = Some(chosen);
             return Ok(Reply::Gather);
         }
-        self.answer(chosen, request)
+        self.answer(chosen, now, request)
     }
 
     fn gathered(&mut self, request: RequestContext<'_>) -> Result<Reply, SchemeError> {
         match self.chosen.take() {
             Some(chosen) if chosen.lacks_content(request) => Err(SchemeError::content_not_kept(NAME)),
-            Some(chosen) => self.answer(chosen, request),
+            Some(chosen) => self.answer(chosen, request.moments.instant(), request),
             None => Err(SchemeError::new(NAME, "it was told of content that it had not asked for")),
         }
+    }
+
+    fn rephrase(&mut self, request: RequestContext<'_>) -> Option<Result<Reply, SchemeError>> {
+        let sent = self.sent.as_mut().filter(|sent| sent.digest.has_spellings())?;
+        let spelling = self.space.spellings.after_bad_request(sent.digest.spelling)?;
+        let authorized = authorize(&sent.digest.nonce, request, spelling);
+        Some(authorized.map(|(authorization, digest)| {
+            sent.digest = digest;
+            reply(authorization)
+        }))
+    }
+
+    fn answered(&self) -> Option<u64> {
+        self.sent.as_ref()?.digest.nonce.order()
+    }
+
+    /// A nonce of an earlier request may have died, and px, for one, sends no other.
+    fn unchallenged(&mut self, is_accepted: bool) -> Continuation {
+        let (Some(session), Some(sent)) = (&self.session, &self.sent) else { return Continuation::Refuses };
+        if sent.is_fresh {
+            return Continuation::Refuses;
+        }
+        session.bury(&sent.digest);
+        self.own.take_if(|own| own.is(&sent.digest.nonce));
+        match is_accepted || session.was_accepted() {
+            true => Continuation::Superseded,
+            false => Continuation::Refuses,
+        }
+    }
+
+    fn may_be_out_of_date(&self) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.is_doubtful)
     }
 
     fn not_sent(&mut self) {
@@ -297,12 +351,23 @@ impl Exchange for DigestExchange {
     }
 
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
-        let (Some(session), Some(Sent { digest, .. })) = (&self.session, &self.sent) else {
+        let (Some(session), Some(Sent { digest, is_fresh, at, known_age, .. })) = (&self.session, &self.sent)
+        else {
             return Err(SchemeError::new(NAME, "there is no exchange to conclude"));
         };
         let Acceptance { challenger, fields, .. } = acceptance;
         let (proof, next) = session.conclude(digest, challenger, fields, None, self.rule)?;
         self.space.sharing.accepted(digest);
+        if let Some(age) = known_age {
+            self.space.lifetime.accepted(*age);
+        }
+        if let Some(next) = &next {
+            self.space.lifetime.hear(next, *at);
+        }
+        // Nobody may have looked at what was not asked for.
+        if digest.has_spellings() && (*is_fresh || proof == ServerProof::Verified) {
+            self.space.spellings.note_read(digest.spelling);
+        }
         self.own = next.or(self.own.take());
         Ok(Reply::Done(Proof {
             mechanism: NAME,
@@ -311,6 +376,27 @@ impl Exchange for DigestExchange {
             binding: Binding::Request,
         }))
     }
+}
+
+/// What a request carries that uses this nonce.
+fn authorize(
+    nonce: &Nonce,
+    request: RequestContext<'_>,
+    spelling: Spelling,
+) -> Result<(Authorization, SentDigest), SchemeError> {
+    let terms = &nonce.terms().challenge;
+    let content = request.content.filter(|_| terms.needs_body_digest()).map(|content| {
+        let mut hasher = terms.body_hasher();
+        content.read(&mut |octets| hasher.update(octets));
+        hasher.finish()
+    });
+    let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
+    let request = DigestRequest::from(request).with_body_digest(content.as_ref());
+    session::authorize(nonce, &request, ClientNonce::new(moment.entropy), spelling)
+}
+
+fn reply(authorization: Authorization) -> Reply {
+    Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret }
 }
 
 impl fmt::Debug for Space {

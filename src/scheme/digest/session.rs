@@ -8,15 +8,17 @@ use std::time::Instant;
 use http::HeaderMap;
 
 use super::NAME;
-use super::algorithm::{Algorithm, Hex};
+use super::algorithm::{Algorithm, Hex, Key};
 use super::body::{BodyDigest, BodyHasher};
 use super::challenge::DigestChallenge;
 use super::info::{Info, ServerProof};
-use super::nonce::{ClientNonce, Nonce, Nonces, Renewal};
+use super::nonce::{ClientNonce, Counts, Nonce, Nonces, Renewal};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::response::{self, Protection, Qop};
+use super::spelling::Spelling;
 use super::terms::Terms;
+use super::user::Name;
 use crate::authorization::Authorization;
 use crate::credentials::Credentials;
 use crate::mechanism::MutualAuthentication;
@@ -67,7 +69,7 @@ impl DigestSession {
         request: &DigestRequest<'_>,
         cnonce: ClientNonce,
     ) -> Result<(Authorization, SentDigest), SchemeError> {
-        authorize(&self.present(), request, cnonce)
+        authorize(&self.present(), request, cnonce, Spelling::default())
     }
 
     /// A request was challenged: one that had been sent with an answer, or, `None`, without.
@@ -86,7 +88,10 @@ impl DigestSession {
         sent: Option<&SentDigest>,
         challenge: &DigestChallenge,
     ) -> Result<Renewal, SchemeError> {
-        let nonce = self.nonce_of(challenge)?;
+        let nonce = self.nonce_of(challenge, &self.nonces())?;
+        if let Some(sent) = sent.filter(|_| !challenge.is_stale()) {
+            self.learns_of_sessions(sent);
+        }
         Ok(self.share_unless_late(sent, nonce))
     }
 
@@ -148,13 +153,20 @@ impl DigestSession {
     /// # Errors
     ///
     /// As [`challenged`](Self::challenged).
-    pub(super) fn hear(&self, challenge: &DigestChallenge, now: Instant) -> Result<Nonce, SchemeError> {
-        Ok(self.nonce_of(challenge)?.since(now))
+    pub(super) fn hear(
+        &self,
+        challenge: &DigestChallenge,
+        now: Instant,
+        counts: &Counts,
+    ) -> Result<Nonce, SchemeError> {
+        let mut nonces = self.nonces();
+        let nonce = self.nonce_of(challenge, &nonces)?.since(now).counted_by(counts);
+        nonces.know(nonce.clone());
+        Ok(nonce)
     }
 
-    fn nonce_of(&self, challenge: &DigestChallenge) -> Result<Nonce, SchemeError> {
+    fn nonce_of(&self, challenge: &DigestChallenge, nonces: &Nonces) -> Result<Nonce, SchemeError> {
         challenge.allowed_by(&self.policy)?;
-        let nonces = self.nonces();
         let known = nonces.present().terms();
         if challenge.realm() != known.challenge.realm() {
             return Err(SchemeError::new(NAME, "the challenge is for another realm than the login"));
@@ -171,6 +183,7 @@ impl DigestSession {
         let mut nonces = self.nonces();
         let present = nonces.present();
         let is_late = match sent {
+            _ if nonces.alive().is_none() => false,
             Some(sent) => !sent.nonce.is(present),
             None => nonce.terms().challenge.has_key_of(&present.terms().challenge),
         };
@@ -180,6 +193,16 @@ impl DigestSession {
     /// The nonce that requests share.
     pub(super) fn present(&self) -> Nonce {
         self.nonces().present().clone()
+    }
+
+    /// The nonce for a request that speaks first; `None` if the server no longer knows it.
+    pub(super) fn alive(&self) -> Option<Nonce> {
+        self.nonces().alive().cloned()
+    }
+
+    /// The server refused an answer without a challenge: it does not know the nonce any more, perhaps.
+    pub(super) fn bury(&self, sent: &SentDigest) {
+        self.nonces().bury(&sent.nonce);
     }
 
     /// Whether it can answer this challenge: one of its realm that the policy lets pass.
@@ -203,6 +226,12 @@ impl DigestSession {
         !sent.nonce.is(self.nonces().present())
     }
 
+    /// An answer was refused. Tells whether that may be for its session, which this server does not carry
+    /// on over a `nextnonce`, or does: the next ones are made as it wants them.
+    pub(super) fn learns_of_sessions(&self, sent: &SentDigest) -> bool {
+        self.nonces().note_refusal(&sent.nonce)
+    }
+
     /// Whether a server has taken an answer of it.
     pub(super) fn was_accepted(&self) -> bool {
         self.accepted.load(Relaxed)
@@ -224,9 +253,10 @@ pub(super) fn authorize(
     nonce: &Nonce,
     request: &DigestRequest<'_>,
     cnonce: ClientNonce,
+    spelling: Spelling,
 ) -> Result<(Authorization, SentDigest), SchemeError> {
     request.check()?;
-    let sent = issue(nonce, request, cnonce)?;
+    let sent = issue(nonce, request, cnonce, spelling)?;
     let body = match &sent.protection {
         Some(SentProtection { qop: Qop::AuthInt, .. }) => request.body_hash(sent.algorithm),
         Some(_) | None => None,
@@ -238,7 +268,12 @@ pub(super) fn authorize(
 }
 
 /// Takes a count, which is all that has to happen one request after the other.
-fn issue(nonce: &Nonce, request: &DigestRequest<'_>, cnonce: ClientNonce) -> Result<SentDigest, SchemeError> {
+fn issue(
+    nonce: &Nonce,
+    request: &DigestRequest<'_>,
+    cnonce: ClientNonce,
+    spelling: Spelling,
+) -> Result<SentDigest, SchemeError> {
     let terms = nonce.terms();
     let algorithm = terms.challenge.algorithm();
     let qop = terms.challenge.choose(request.has_body_hash(algorithm))?;
@@ -249,7 +284,14 @@ fn issue(nonce: &Nonce, request: &DigestRequest<'_>, cnonce: ClientNonce) -> Res
             let count = nonce.issue();
             let count = count.ok_or(SchemeError::new(NAME, "the nonce has been used too often"))?;
             let cnonce = session.as_ref().map_or(cnonce, |session| session.cnonce.clone());
-            Some(SentProtection { qop, count, digits: format!("{count:08x}"), cnonce })
+            let follows_accepted = nonce.follows_accepted(count);
+            Some(SentProtection {
+                qop,
+                count,
+                follows_accepted,
+                digits: Hex::of(&count.to_be_bytes()),
+                cnonce,
+            })
         }
     };
     Ok(SentDigest {
@@ -258,6 +300,7 @@ fn issue(nonce: &Nonce, request: &DigestRequest<'_>, cnonce: ClientNonce) -> Res
         nonce: nonce.clone(),
         protection,
         target: request.target.as_ref().into(),
+        spelling,
     })
 }
 
@@ -265,17 +308,21 @@ fn issue(nonce: &Nonce, request: &DigestRequest<'_>, cnonce: ClientNonce) -> Res
 #[derive(Clone)]
 pub struct SentDigest {
     pub(super) algorithm: Algorithm,
-    pub(super) key: Arc<Hex>,
+    pub(super) key: Arc<Key>,
     pub(super) nonce: Nonce,
     pub(super) protection: Option<SentProtection>,
     pub(super) target: Box<str>,
+    /// How the user's name was written, if it is beyond ASCII.
+    pub(super) spelling: Spelling,
 }
 
 #[derive(Clone)]
 pub(super) struct SentProtection {
     pub(super) qop: Qop,
     pub(super) count: u32,
-    pub(super) digits: String,
+    /// The server had accepted the use before it.
+    follows_accepted: bool,
+    pub(super) digits: Hex,
     pub(super) cnonce: ClientNonce,
 }
 
@@ -283,6 +330,16 @@ impl SentDigest {
     /// How often the nonce had been used with this request; `None` as before RFC 2617.
     pub fn count(&self) -> Option<u32> {
         self.protection.as_ref().map(|protection| protection.count)
+    }
+
+    /// Whether the server had accepted the use of its nonce before this one.
+    pub(super) fn follows_accepted(&self) -> bool {
+        self.protection.as_ref().is_some_and(|protection| protection.follows_accepted)
+    }
+
+    /// Whether its user's name can be written in more than one way.
+    pub(super) fn has_spellings(&self) -> bool {
+        matches!(self.nonce.terms().login.name, Name::Extended(..))
     }
 
     /// It was not sent: nobody has seen the count.
@@ -308,8 +365,8 @@ impl SentDigest {
     pub(super) fn protection(&self) -> Option<Protection<'_>> {
         self.protection.as_ref().map(|protection| Protection {
             qop: protection.qop,
-            count: &protection.digits,
-            cnonce: protection.cnonce.text(),
+            count: protection.digits.as_bytes(),
+            cnonce: protection.cnonce.text().as_bytes(),
         })
     }
 }

@@ -55,7 +55,9 @@ impl Sharing {
 
     /// An answer was accepted.
     pub(super) fn accepted(&self, sent: &SentDigest) {
-        if sent.count().is_some_and(|count| count > 1) {
+        let Some(count) = sent.count() else { return };
+        sent.nonce.accepted(count);
+        if count > 1 {
             let mut state = self.state();
             state.reused = true;
             if state.reach == Reach::Request {
@@ -90,13 +92,53 @@ impl State {
         let Some(count) = sent.count() else { return false };
         let is_overtaken = count < sent.nonce.count();
         let is_second_use = count > 1 && !self.reused;
+        // The use before it was out, and it may have come first.
+        let may_overtake = count > 1 && !sent.follows_accepted();
         match self.reach {
-            Reach::All if is_overtaken => self.reach = Reach::Connection,
+            Reach::All if is_overtaken || may_overtake => self.reach = Reach::Connection,
             Reach::All | Reach::Connection if is_second_use && !is_overtaken => {
                 (self.reach, self.until_retry) = (Reach::Request, RETRY_AFTER);
             }
             Reach::All | Reach::Connection | Reach::Request => {}
         }
-        is_overtaken || is_second_use
+        is_overtaken || is_second_use || may_overtake
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::digest::tests::{authorize, carol};
+
+    const CHALLENGE: &str = "Digest realm=lab, nonce=first, qop=auth";
+
+    #[test]
+    fn a_refused_use_among_several_at_once_leaves_the_nonce_to_one_connection() {
+        // The server saw the last one first, and wants them in order.
+        for refused in [1, 2] {
+            let (session, sharing) = (carol(CHALLENGE), Sharing::default());
+            let sent = [(); 3].map(|()| authorize(&session));
+            sharing.accepted(&sent[0]);
+            assert!(sharing.refused(&sent[refused], false));
+            assert_eq!(sharing.reach(), Reach::Connection);
+        }
+    }
+
+    #[test]
+    fn a_use_that_may_have_overtaken_another_says_nothing_though_later_uses_were_accepted() {
+        let (session, sharing) = (carol(CHALLENGE), Sharing::default());
+        let sent = [(); 4].map(|()| authorize(&session));
+        sharing.accepted(&sent[0]);
+        sharing.accepted(&sent[1]);
+        assert!(sharing.refused(&sent[3], false));
+        assert_eq!(sharing.reach(), Reach::Connection);
+    }
+
+    #[test]
+    fn a_refused_second_use_on_its_own_leaves_the_nonce_to_one_request() {
+        let (session, sharing) = (carol(CHALLENGE), Sharing::default());
+        sharing.accepted(&authorize(&session));
+        assert!(sharing.refused(&authorize(&session), false));
+        assert_eq!(sharing.reach(), Reach::Request);
     }
 }

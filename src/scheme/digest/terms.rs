@@ -38,24 +38,22 @@ impl Terms {
     pub(super) fn field(&self, sent: &SentDigest, response: &Hex) -> Result<Authorization, SchemeError> {
         let challenge = &self.challenge;
         let quoted = |value| ParamValue::Quoted(value);
-        let mut params = vec![
-            self.login.name.param(),
-            ("realm", quoted(challenge.realm())),
-            ("nonce", quoted(sent.nonce.text())),
-            ("uri", quoted(sent.target.as_bytes())),
-            ("response", quoted(response.as_bytes())),
+        let token = |value| ParamValue::Token(value);
+        let protection = sent.protection.as_ref();
+        let params = [
+            Some(self.login.name.param(sent.spelling)),
+            Some(("realm", quoted(challenge.realm()))),
+            Some(("nonce", quoted(sent.nonce.text()))),
+            Some(("uri", quoted(sent.target.as_bytes()))),
+            Some(("response", quoted(response.as_bytes()))),
+            challenge.algorithm_as_sent().map(|name| ("algorithm", token(name))),
+            challenge.opaque().map(|opaque| ("opaque", quoted(opaque))),
+            protection.map(|protection| ("qop", token(protection.qop.name()))),
+            protection.map(|protection| ("nc", token(&protection.digits))),
+            protection.map(|protection| ("cnonce", quoted(protection.cnonce.text().as_bytes()))),
+            challenge.wants_user_hash().then_some(("userhash", token("true"))),
         ];
-        params.extend(challenge.algorithm_as_sent().map(|name| ("algorithm", ParamValue::Token(name))));
-        params.extend(challenge.opaque().map(|opaque| ("opaque", quoted(opaque))));
-        if let Some(protection) = &sent.protection {
-            params.push(("qop", ParamValue::Token(protection.qop.name())));
-            params.push(("nc", ParamValue::Token(&protection.digits)));
-            params.push(("cnonce", quoted(protection.cnonce.text().as_bytes())));
-        }
-        if challenge.wants_user_hash() {
-            params.push(("userhash", ParamValue::Token("true")));
-        }
-        Authorization::params(NAME, params)
+        Authorization::params(NAME, params.into_iter().flatten())
             .map_err(|_| SchemeError::new(NAME, "the answer has characters that cannot be sent"))
     }
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::NAME;
-use super::algorithm::Hex;
+use super::algorithm::{Hex, Key};
 use super::challenge::DigestChallenge;
 use super::policy::DigestCharset;
 use super::response;
+use super::spelling::Spelling;
 use crate::authorization::ParamValue;
 use crate::credentials::Credentials;
 use crate::scheme::SchemeError;
@@ -19,18 +20,21 @@ pub(super) enum Name {
     /// `username="…"`, in the charset of the hash. Other than ASCII goes as it is, as in Chromium,
     /// Firefox and curl: who names no charset does not know `username*` either.
     Plain(Vec<u8>),
-    /// `username*=UTF-8''…` (RFC 8187).
-    Extended(String),
+    /// `username*=UTF-8''…` (RFC 8187), or the name itself where the server does not read that.
+    Extended(String, Vec<u8>),
     /// `username="…"` with a hash, and `userhash=true`.
     Hashed(Hex),
 }
 
 impl Name {
     /// The parameter's name and value.
-    pub(super) fn param(&self) -> (&'static str, ParamValue<'_>) {
+    pub(super) fn param(&self, spelling: Spelling) -> (&'static str, ParamValue<'_>) {
         match self {
             Self::Plain(octets) => ("username", ParamValue::Quoted(octets)),
-            Self::Extended(text) => ("username*", ParamValue::Token(text)),
+            Self::Extended(text, octets) => match spelling {
+                Spelling::Extended => ("username*", ParamValue::Token(text)),
+                Spelling::Raw => ("username", ParamValue::Quoted(octets)),
+            },
             Self::Hashed(hex) => ("username", ParamValue::Quoted(hex.as_bytes())),
         }
     }
@@ -40,7 +44,7 @@ impl Name {
 pub(super) struct Login {
     pub(super) name: Name,
     /// `H(username:realm:password)`, the password's equal in this realm.
-    pub(super) key: Arc<Hex>,
+    pub(super) key: Arc<Key>,
 }
 
 /// For a challenge, in its charset or that of the policy.
@@ -73,7 +77,7 @@ pub(super) fn log_in(
     } else if username.is_ascii() || !challenge.is_utf8() {
         Name::Plain(name_octets.to_vec())
     } else {
-        Name::Extended(extended(username))
+        Name::Extended(extended(username), name_octets.to_vec())
     };
     let key = response::key(challenge.algorithm().hash(), name_octets, challenge.realm(), password_octets);
     Ok(Login { name, key: Arc::new(key) })
@@ -107,14 +111,14 @@ mod tests {
     use super::*;
     use crate::challenge::Challenges;
 
-    fn name(challenge: &str, charset: DigestCharset, username: &str) -> Result<(Name, Hex), SchemeError> {
+    fn name(challenge: &str, charset: DigestCharset, username: &str) -> Result<(Name, Key), SchemeError> {
         let challenges = Challenges::from_value(challenge.as_bytes());
         let challenge = DigestChallenge::parse(challenges.iter().next().expect("one"))?;
         let login = log_in(&Credentials::password(username, "pass-wörd"), &challenge, charset)?;
         Ok((login.name, (*login.key).clone()))
     }
 
-    fn key(username: &[u8], password: &[u8]) -> Hex {
+    fn key(username: &[u8], password: &[u8]) -> Key {
         response::key(Hash::Md5, username, b"r", password)
     }
 
@@ -146,7 +150,8 @@ mod tests {
     #[test]
     fn a_server_that_names_utf8_gets_an_extended_name() {
         for charset in [DigestCharset::Utf8, DigestCharset::Latin1] {
-            let (Name::Extended(text), hash) = name(UTF8, charset, "J\u{e4}s\u{f8}n Doe'*%").expect("good")
+            let (Name::Extended(text, _), hash) =
+                name(UTF8, charset, "J\u{e4}s\u{f8}n Doe'*%").expect("good")
             else {
                 panic!("not extended")
             };

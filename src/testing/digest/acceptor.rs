@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Method};
 
 use super::super::judge::{Judge, Judgement, Presentation};
-use super::nonces::{Nonces, Unfit};
+use super::nonces::{Nonces, Session, Unfit};
 use super::oddity::DigestOddity;
 use super::presented::{Name, Params};
 use crate::credentials::Secret;
-use crate::scheme::digest::algorithm::Hex;
+use crate::scheme::digest::algorithm::Key;
 use crate::scheme::digest::response::{self, Protection, Qop};
 use crate::scheme::digest::{Algorithm, BodyDigest};
 
 /// The accepting side of Digest, for all connections of a server.
 ///
 /// It verifies the response, the target, what must be echoed and which values are quoted. A count
-/// is taken once, in any order, as far as 128 counts back. Nonces age and wear out, which
+/// is taken once, in any order, as far as 1,024 counts back. Nonces age and wear out, which
 /// `stale=true` tells.
 ///
 /// ```
@@ -39,6 +39,7 @@ pub struct DigestAcceptor {
     accounts: Vec<(String, Secret)>,
     algorithms: Vec<Algorithm>,
     qop: &'static str,
+    reads_utf8: bool,
     hashes_names: bool,
     oddities: Vec<DigestOddity>,
     nonces: Mutex<Nonces>,
@@ -74,12 +75,14 @@ impl<'a> PresentedDigest<'a> {
 
 /// What came of a request with credentials.
 #[derive(Debug)]
-#[allow(clippy::exhaustive_enums, reason = "complete by definition: yes, not now, no")]
+#[allow(clippy::exhaustive_enums, reason = "complete by definition: yes, not now, no, what?")]
 pub enum DigestVerdict {
     /// The user is who it says it is.
     Accepted(Box<AcceptedDigest>),
     /// The response is right, but the nonce is too old: `challenges(true, …)` tells.
     Stale,
+    /// There is no user's name that can be read.
+    Unreadable,
     /// It proves nothing.
     Refused {
         /// The reason, for people; not for the client.
@@ -91,7 +94,7 @@ pub enum DigestVerdict {
 pub struct AcceptedDigest {
     user: String,
     algorithm: Algorithm,
-    key: Hex,
+    key: Key,
     params: Params,
     next_nonce: Option<String>,
     oddities: Vec<DigestOddity>,
@@ -108,6 +111,7 @@ impl DigestAcceptor {
             accounts: Vec::new(),
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             qop: "auth",
+            reads_utf8: false,
             hashes_names: false,
             oddities: Vec::new(),
             nonces: Mutex::new(Nonces::new()),
@@ -135,10 +139,17 @@ impl DigestAcceptor {
         self
     }
 
+    /// Asks for names in UTF-8.
+    #[must_use]
+    pub fn utf8(mut self) -> Self {
+        self.reads_utf8 = true;
+        self
+    }
+
     /// Asks for hashed names in UTF-8.
     #[must_use]
     pub fn hash_names(mut self) -> Self {
-        self.hashes_names = true;
+        (self.reads_utf8, self.hashes_names) = (true, true);
         self
     }
 
@@ -174,8 +185,11 @@ impl DigestAcceptor {
         if stale && self.tells_stale() {
             rest += ", stale=true";
         }
+        if self.reads_utf8 {
+            rest += ", charset=UTF-8";
+        }
         if self.hashes_names {
-            rest += ", charset=UTF-8, userhash=true";
+            rest += ", userhash=true";
         }
         let unknown = self.is(DigestOddity::UnknownAlgorithmFirst).then(|| "SHA3-512".to_owned());
         let names = unknown.into_iter().chain(self.algorithms.iter().map(|algorithm| self.spell(*algorithm)));
@@ -191,12 +205,16 @@ impl DigestAcceptor {
             Err(Failure::Nonce(Unfit::Repeated)) => {
                 DigestVerdict::Refused { why: "the count was used before" }
             }
+            Err(Failure::NoName) => DigestVerdict::Unreadable,
             Err(Failure::Other(why)) => DigestVerdict::Refused { why },
         }
     }
 
     fn verify(&self, request: &PresentedDigest<'_>, now: Instant) -> Result<AcceptedDigest, Failure> {
         let params = Params::parse(request.field).map_err(Failure::Other)?;
+        if params.is_name_extended && self.is(DigestOddity::NoExtendedNames) {
+            return Err(Failure::NoName);
+        }
         let algorithm = self.algorithm(&params)?;
         let echoes = [
             (params.realm == self.realm.as_bytes(), "another realm"),
@@ -210,6 +228,9 @@ impl DigestAcceptor {
 
         let mut nonces = self.nonces();
         let session = match &params.protection {
+            Some(presented) if algorithm.is_session() && self.is(DigestOddity::NoSessions) => {
+                Some(Session { nonce: params.nonce.clone(), cnonce: presented.cnonce.clone() })
+            }
             Some(presented) if algorithm.is_session() => {
                 Some(nonces.session(&params.nonce, &presented.cnonce))
             }
@@ -267,7 +288,7 @@ impl DigestAcceptor {
     }
 
     /// Who it may be, and the keys of each: in UTF-8 and, where that differs, in ISO-8859-1.
-    fn keys(&self, name: &Name, algorithm: Algorithm) -> Vec<(String, Hex)> {
+    fn keys(&self, name: &Name, algorithm: Algorithm) -> Vec<(String, Key)> {
         let (hash, realm) = (algorithm.hash(), self.realm.as_bytes());
         let mut keys = Vec::new();
         for (user, password) in &self.accounts {
@@ -306,7 +327,8 @@ impl DigestAcceptor {
     }
 
     fn tells_stale(&self) -> bool {
-        !self.is(DigestOddity::NeverStale) && !self.is(DigestOddity::OneNonce)
+        let silent = [DigestOddity::NeverStale, DigestOddity::NoSecondChallenge, DigestOddity::OneNonce];
+        !silent.iter().any(|oddity| self.is(*oddity))
     }
 
     fn is(&self, oddity: DigestOddity) -> bool {
@@ -337,23 +359,29 @@ impl Judge for DigestAcceptor {
         let (now, target) = (Instant::now(), presentation.target.to_string());
         let presented = PresentedDigest::new(presentation.method, &target, presentation.field)
             .with_content(presentation.content);
+        let refused = |why: &str| match self.is(DigestOddity::NoSecondChallenge) {
+            true => Judgement::Refused { why: why.to_owned(), challenges: Some(Vec::new()) },
+            false => Judgement::refused(why),
+        };
         match DigestAcceptor::judge(self, &presented, now) {
             DigestVerdict::Accepted(accepted) => {
                 // Without the page's content, which its proof covers with auth-int alone.
                 Judgement::Accepted { user: accepted.user().to_owned(), info: accepted.info(b"") }
             }
-            DigestVerdict::Stale if !self.tells_stale() => Judgement::refused(TOO_OLD),
+            DigestVerdict::Unreadable => Judgement::Unreadable,
+            DigestVerdict::Stale if !self.tells_stale() => refused(TOO_OLD),
             DigestVerdict::Stale => Judgement::Refused {
                 why: TOO_OLD.to_owned(),
                 challenges: Some(DigestAcceptor::challenges(self, true, now)),
             },
-            DigestVerdict::Refused { why } => Judgement::refused(why),
+            DigestVerdict::Refused { why } => refused(why),
         }
     }
 }
 
 enum Failure {
     Nonce(Unfit),
+    NoName,
     Other(&'static str),
 }
 
@@ -410,8 +438,8 @@ impl Params {
     fn protection(&self) -> Option<Protection<'_>> {
         self.protection.as_ref().map(|presented| Protection {
             qop: presented.qop,
-            count: &presented.digits,
-            cnonce: &presented.cnonce,
+            count: presented.digits.as_bytes(),
+            cnonce: presented.cnonce.as_bytes(),
         })
     }
 }

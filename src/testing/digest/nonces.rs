@@ -1,6 +1,6 @@
 //! The nonces that were issued: their age, their uses, and the counts that came with them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,27 +111,29 @@ impl Nonces {
     }
 }
 
-/// The highest count, and which of those beneath it were used.
+/// The counts that were used, as far back as they are remembered.
 #[derive(Default)]
 pub(super) struct Window {
     highest: u32,
-    /// Bit `n` is the count `highest - n`.
-    used: u128,
+    used: BTreeSet<u32>,
 }
 
 impl Window {
+    /// How far back. A client's requests overtake each other, some of them by hundreds on a busy machine.
+    const LENGTH: u32 = 1024;
+
     /// Takes a count once, in whatever order they come.
     pub(super) fn take(&mut self, count: u32) -> Result<(), Unfit> {
-        if count > self.highest {
-            self.used = self.used.checked_shl(count - self.highest).unwrap_or(0) | 1;
-            self.highest = count;
-            return Ok(());
+        if self.highest.saturating_sub(count) >= Self::LENGTH {
+            return Err(Unfit::Stale);
         }
-        let bit = 1_u128.checked_shl(self.highest - count).ok_or(Unfit::Stale)?;
-        if count == 0 || self.used & bit != 0 {
+        if count == 0 || !self.used.insert(count) {
             return Err(Unfit::Repeated);
         }
-        self.used |= bit;
+        self.highest = self.highest.max(count);
+        while self.used.first().is_some_and(|first| self.highest - first >= Self::LENGTH) {
+            self.used.pop_first();
+        }
         Ok(())
     }
 }

@@ -18,6 +18,13 @@ pub enum DigestOddity {
     QuotesReversed,
     /// Each success brings the next nonce.
     NextNonce,
+    /// With an algorithm that ends in `-sess`, the key is made of the nonces that come with each request: no session
+    /// goes on with a `nextnonce`. WEBrick does this.
+    NoSessions,
+    /// Names beyond ASCII are read in `username` only: a request with `username*` gets a `400`. CherryPy does this.
+    NoExtendedNames,
+    /// A login that is refused, for whatever reason, gets no challenge. px does this.
+    NoSecondChallenge,
     /// A nonce that is too old is refused without `stale=true`.
     NeverStale,
     /// The server has one nonce, which each challenge replaces, and one `opaque` with it. Counts are not

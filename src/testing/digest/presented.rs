@@ -8,6 +8,8 @@ use crate::scheme::digest::response::Qop;
 /// The parameters of `Authorization: Digest` (RFC 7616, section 3.4).
 pub(super) struct Params {
     pub(super) name: Name,
+    /// It came as `username*`.
+    pub(super) is_name_extended: bool,
     pub(super) realm: Vec<u8>,
     pub(super) nonce: String,
     pub(super) target: String,
@@ -49,6 +51,7 @@ impl Params {
         let must = |value: Option<String>, why| value.ok_or(why);
         Ok(Self {
             name: Name::parse(params)?,
+            is_name_extended: params.param("username*").is_some(),
             realm: params.param("realm").ok_or("there is no realm")?.to_vec(),
             nonce: must(text("nonce"), "there is no nonce")?,
             target: must(text("uri"), "there is no uri")?,

@@ -363,7 +363,7 @@ impl Shared {
                 match self.digest.judge(&PresentedDigest::new(&method, target, &field), Instant::now()) {
                     DigestVerdict::Accepted(_) => Ok(is_unchanged),
                     DigestVerdict::Stale => Err(self.digest.challenges(true, Instant::now())),
-                    DigestVerdict::Refused { .. } => Ok(false),
+                    DigestVerdict::Refused { .. } | DigestVerdict::Unreadable => Ok(false),
                 }
             }
             Wants::Negotiate | Wants::Ntlm => {

@@ -33,7 +33,9 @@ async fn a_server_that_falls_silent_at_a_login_sees_two_of_16_tasks() {
             let answer = asks.begin(server.uri("/"));
             tasks.spawn(async move { answer.await.expect("no panic").expect("a response") });
         }
-        server.until(|seen| seen.attempts.len() == 1 && seen.bare == 16).await;
+        // Digest's asks for another challenge before, which is surely the latest.
+        let bare = 16 + usize::from(wants == Wants::Digest);
+        server.until(|seen| seen.attempts.len() == 1 && seen.bare == bare).await;
         pass(seconds(6)).await;
         server.until(|seen| seen.attempts.len() == 2).await;
         pass(seconds(30)).await;

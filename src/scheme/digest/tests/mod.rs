@@ -27,7 +27,7 @@ fn challenge(value: &str) -> DigestChallenge {
         .expect("Digest")
 }
 
-fn carol(value: &str) -> DigestSession {
+pub(super) fn carol(value: &str) -> DigestSession {
     let carol = Credentials::password("carol", "carol-pw");
     DigestSession::new(carol, DigestPolicy::new(), &challenge(value)).expect("she can log in")
 }
@@ -36,7 +36,7 @@ fn get(target: &str) -> DigestRequest<'_> {
     DigestRequest::new(&Method::GET, target, false)
 }
 
-fn authorize(session: &DigestSession) -> SentDigest {
+pub(super) fn authorize(session: &DigestSession) -> SentDigest {
     let (_, sent) = session.authorize(&get("/"), ClientNonce::verbatim("c")).expect("an answer");
     sent
 }

@@ -149,7 +149,7 @@ fn a_proof_to_an_answer_of_rfc_2069_has_no_count_in_it() {
     let hash = super::super::algorithm::Hash::Md5;
     let (key, request) = (hash.of(&[b"carol", b"lab", b"carol-pw"]), hash.of(&[b"", b"/"]));
     let proof = hash.of(&[key.as_bytes(), b"n", request.as_bytes()]);
-    let value = format!("rspauth=\"{}\", qop=auth", *proof);
+    let value = format!("rspauth=\"{}\", qop=auth", &*proof);
     assert_eq!(verify(&(session, sent), &value, Required), Ok(ServerProof::Verified));
 }
 

@@ -57,6 +57,31 @@ fn answers_the_example_of_rfc_7616_with_a_hashed_name() {
 }
 
 #[test]
+fn names_beyond_latin_1_come_out_as_computed_elsewhere() {
+    let vectors = vectors();
+    let names: Vec<_> =
+        vectors.sections().into_iter().filter(|section| section.starts_with("name-")).collect();
+    assert_eq!(names.len(), 5);
+    for section in names {
+        for algorithm in ["md5", "sha-256", "sha-512-256"] {
+            let value = |name: &str| vectors.text(&format!("{section}.{algorithm}-{name}")).to_owned();
+            let in_utf8 = format!(", qop=auth, algorithm={algorithm}, charset=UTF-8");
+            let hashed = format!("{in_utf8}, userhash=true");
+            let text = answer(section, &hashed, &get("/doe.json"));
+            assert!(text.contains(&format!("username=\"{}\",", value("userhash"))), "{text}");
+            assert!(text.ends_with(", userhash=true") && !text.contains("username*"), "{text}");
+            assert_eq!(response(section, &hashed, &get("/doe.json")), value("response"));
+
+            let text = answer(section, &in_utf8, &get("/doe.json"));
+            let extended = vectors.text(&format!("{section}.username-star"));
+            assert!(text.contains(&format!("username*={extended},")), "{text}");
+            assert!(!text.contains("userhash") && !text.contains("username="), "{text}");
+            assert_eq!(response(section, &in_utf8, &get("/doe.json")), value("response"));
+        }
+    }
+}
+
+#[test]
 fn answers_the_example_of_rfc_2617() {
     let expected = vectors().text("rfc2617-3.5.response").to_owned();
     assert_eq!(response("rfc2617-3.5", ", qop=\"auth,auth-int\"", &get("/dir/index.html")), expected);

@@ -73,6 +73,7 @@ impl Client {
             match judge(acceptor, &value) {
                 Judgement::Continued { challenge } => asked = Some(challenge),
                 Judgement::Refused { challenges, .. } => asked = challenges.map(|all| all[0].clone()),
+                Judgement::Unreadable => panic!("it can be read"),
                 Judgement::Accepted { info, .. } => {
                     let info = info.map(|value| AuthenticationInfo::from_value(value.as_bytes()));
                     let info = info.transpose().expect("well-formed");

@@ -1,0 +1,226 @@
+//! Logins among other requests, each of which may be challenged.
+
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::handshake::logins::{Acting, Logins, WireRequest};
+use crate::mechanism::{MechanismError, Moments};
+use crate::scheme::Digest;
+
+fn digest() -> AuthenticatorBuilder {
+    using([Arc::new(Digest::default())])
+}
+
+fn challenge(nonce: &str) -> Response<()> {
+    unauthorized(&[&format!("Digest realm=a, nonce={nonce}, qop=auth")])
+}
+
+#[test]
+fn a_bound_of_two_legs_leaves_none_to_ask_for_another_challenge() {
+    let authenticator = digest().max_legs(2).build();
+    let [mut first, mut second] = [(); 2].map(|()| Connection::new(&authenticator).by_get());
+    first.begin().bare();
+    second.begin().bare();
+    let mut said = first.receive(&challenge("first"));
+    if let Said::Wait(_) = said {
+        let _waits = second.receive(&challenge("second"));
+        said = first.proceed();
+        if let Said::Send(None, _) = said {
+            said = first.receive(&challenge("third"));
+        }
+    }
+    assert!(matches!(said, Said::Send(Some(_), _)), "{said:?}");
+}
+
+#[test]
+fn a_post_to_a_public_path_is_not_executed_without_its_body() {
+    let authenticator = digest().build();
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().bare();
+    connection.receive(&challenge("n1")).leg();
+    connection.receive(&ok()).login();
+    // The second use is refused: it is learnt that a nonce is for one request.
+    connection.begin().leg();
+    connection.receive(&challenge("n2")).leg();
+    connection.receive(&ok());
+    let mut post = Connection::new(&authenticator).asking_for("/public").with_body();
+    let said = post.begin();
+    assert!(
+        !matches!(said, Said::Send(None, BodyUse::Withheld)),
+        "an empty POST is executed first: {said:?}"
+    );
+}
+
+/// How often a wrong password is sent, where a stranger's request is challenged while each login is out.
+fn attempts_beside_strangers(closes: bool) -> u32 {
+    let authenticator = digest().build();
+    let last = |response: Response<()>| if closes { closing(response) } else { response };
+    let (mut attempts, mut number) = (0, 0);
+    let mut next = || {
+        number += 1;
+        challenge(&format!("n{number}"))
+    };
+    // Requests of one user, one after the other.
+    for _ in 0..4 {
+        let mut connection = Connection::new(&authenticator).by_get().acting_as(mistaken());
+        let mut said = connection.begin();
+        for _ in 0..60 {
+            said = match said {
+                Said::Send(None, _) => connection.receive(&last(next())),
+                Said::Send(Some(_), _) => {
+                    attempts += 1;
+                    let mut stranger = Connection::new(&authenticator).acting_as(Identity::None);
+                    stranger.begin().bare();
+                    stranger.receive(&last(next())).refusal();
+                    connection.receive(&last(next()))
+                }
+                Said::Renew(_) => {
+                    connection.renew(&authenticator);
+                    connection.begin()
+                }
+                Said::Wait(_) => connection.proceed(),
+                Said::Deliver(_) => break,
+                Said::Fail(error) => panic!("{error}"),
+            };
+        }
+    }
+    attempts
+}
+
+#[test]
+fn a_wrong_password_is_tried_three_times_at_the_most_whoever_is_challenged_meanwhile() {
+    for closes in [false, true] {
+        let attempts = attempts_beside_strangers(closes);
+        assert!(attempts <= 3, "closing: {closes}, {attempts}");
+    }
+}
+
+/// The handshakes of a connection to the origin only.
+struct Alone(Logins);
+
+impl Alone {
+    fn new(authenticator: &Authenticator) -> Self {
+        let origin = Handshake::new(authenticator.clone(), Challenger::Origin, mail(), None);
+        Self(Logins::new(origin, None))
+    }
+
+    fn drive(
+        &mut self,
+        moments: &dyn Moments,
+        act: impl FnOnce(&mut Logins, WireRequest<'_>) -> Action,
+    ) -> Action {
+        let target = Uri::from_static("/");
+        let on_the_wire = RequestContext::new(&Method::GET, &target, false, moments);
+        act(&mut self.0, WireRequest { on_the_wire, beyond_proxy: None })
+    }
+
+    fn begin(&mut self, acting: Acting) -> Action {
+        self.drive(&FixedMoment(now()), |logins, request| logins.begin(acting, request))
+    }
+
+    fn receive(&mut self, response: &Response<()>, moments: &dyn Moments) -> Action {
+        self.drive(moments, |logins, request| logins.receive(ResponseHead::of(response), request))
+    }
+}
+
+fn acting() -> Acting {
+    Acting::new(Identity::Credentials(carol()), Identity::None)
+}
+
+#[test]
+fn a_request_that_asks_anew_after_a_wait_does_so_on_its_next_connection() {
+    let (authenticator, moments) = (digest().build(), FixedMoment(now()));
+    let [mut first, mut second] = [(); 2].map(|()| Alone::new(&authenticator));
+    for alone in [&mut first, &mut second] {
+        assert!(matches!(alone.begin(acting()), Action::Send { authorization: None, .. }));
+    }
+    let own = closing(challenge("first"));
+    assert!(matches!(first.receive(&own, &moments), Action::Wait(_)), "the second is out");
+    assert!(matches!(second.receive(&closing(challenge("second")), &moments), Action::Wait(_)));
+    let head = ResponseHead::of(&own);
+    let said = first.drive(&moments, |logins, request| logins.resume(Answer::Turn, Some(head), request));
+    assert!(matches!(said, Action::Renew(_)), "{said:?}");
+    let said = Alone::new(&authenticator).begin(first.0.acting().clone());
+    assert!(matches!(said, Action::Send { authorization: None, .. }), "it waits for itself: {said:?}");
+}
+
+/// This moment, and whether whoever drives the handshake can wake it.
+struct Clock {
+    instant: Instant,
+    has_timer: bool,
+}
+
+impl Moments for Clock {
+    fn instant(&self) -> Instant {
+        self.instant
+    }
+
+    fn moment(&self) -> Result<Moment, MechanismError> {
+        FixedMoment(now()).moment()
+    }
+
+    fn has_timer(&self) -> bool {
+        self.has_timer
+    }
+}
+
+#[test]
+fn without_a_timer_nobody_waits_for_a_leg_that_may_not_end() {
+    let authenticator = digest().build();
+    let [mut slow, mut other] = [(); 2].map(|()| Alone::new(&authenticator));
+    for alone in [&mut slow, &mut other] {
+        assert!(matches!(alone.begin(acting()), Action::Send { authorization: None, .. }));
+    }
+    let without_timer = Clock { instant: Instant::now(), has_timer: false };
+    let said = other.receive(&challenge("first"), &without_timer);
+    assert!(matches!(said, Action::Send { .. }), "{said:?}");
+}
+
+#[test]
+fn a_login_that_waited_for_others_does_not_go_once_its_credentials_are_refused() {
+    let authenticator = digest().build();
+    let clock = |seconds| Clock { instant: Instant::now() + Duration::from_secs(seconds), has_timer: true };
+    let [mut first, mut second] = [(); 2].map(|()| Alone::new(&authenticator));
+    for alone in [&mut first, &mut second] {
+        assert!(matches!(alone.begin(acting()), Action::Send { authorization: None, .. }));
+    }
+    let [own, others] = ["first", "second"].map(challenge);
+    assert!(matches!(first.receive(&own, &clock(0)), Action::Wait(_)), "the second is out");
+    assert!(matches!(second.receive(&others, &clock(0)), Action::Wait(_)), "the first is to try");
+    let resume = |alone: &mut Alone, response: &Response<()>, clock: &Clock| {
+        let head = Some(ResponseHead::of(response));
+        alone.drive(clock, |logins, request| logins.resume(Answer::Turn, head, request))
+    };
+    assert!(matches!(resume(&mut first, &own, &clock(0)), Action::Send { authorization: None, .. }));
+    assert!(matches!(first.receive(&challenge("third"), &clock(0)), Action::Send { .. }));
+    assert_eq!(first.0.authorizations().count(), 1);
+
+    // There is no answer, so that the second may try. It waits for the leg that is out, and that is a refusal.
+    let said = resume(&mut second, &others, &clock(6));
+    assert!(matches!(said, Action::Wait(_)), "{said:?}");
+    let refused = unauthorized(&["Basic realm=a"]);
+    assert!(matches!(first.receive(&refused, &clock(6)), Action::Deliver(Some(_))));
+    let said = resume(&mut second, &others, &clock(6));
+    assert!(matches!(said, Action::Deliver(Some(_))), "{said:?}");
+}
+
+#[test]
+fn a_request_that_was_not_challenged_asks_with_its_body() {
+    let authenticator = digest().build();
+    let [mut first, mut second] = [(); 2].map(|()| Connection::new(&authenticator));
+    first.begin().bare();
+    second.begin().bare();
+    // Neither is known to be the latest, and both end with their connections.
+    first.receive(&closing(challenge("first"))).turn();
+    second.receive(&closing(challenge("second"))).turn();
+    drop((first, second));
+    let mut post = Connection::new(&authenticator).asking_for("/public").with_body();
+    let mut said = post.begin();
+    for _ in 0..3 {
+        if let Said::Wait(_) = said {
+            said = post.proceed();
+        }
+    }
+    said.bare();
+    post.receive(&status(403)).plain();
+}
