@@ -195,7 +195,8 @@ impl ClientBuilder {
     }
 
     /// What a client shares among its clones, over connections that `transport` makes.
-    pub(super) fn dispatcher<T, L: Leaf>(self, transport: T) -> Dispatcher<T, L> {
+    pub(super) fn dispatcher<T, L: Leaf>(mut self, transport: T) -> Dispatcher<T, L> {
+        self.environment.may_restart = self.max_restarts > 0;
         Dispatcher {
             transport,
             settings: Settings {

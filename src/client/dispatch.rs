@@ -91,24 +91,24 @@ where
         B::Error: Into<BoxError>,
     {
         let named = userinfo::take(&mut request);
-        let identity = Identity::of(&mut request, Challenger::Origin, &self.settings.authenticator);
+        let mut identity = Identity::of(&mut request, Challenger::Origin, &self.settings.authenticator);
+        let head = self.head_of(&mut request);
         let uri = std::mem::take(request.uri_mut());
         async move {
             named.map_err(|error| self.error(&uri, ErrorKind::Request(error.into())))?;
             let via = self.transport.via(&self.settings.authenticator, &uri, &mut request);
             let via = via.map_err(|kind| self.error(&uri, kind))?;
             let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };
+            if let Some(head) = head {
+                Box::pin(self.log_in_ahead(*head, wanted)).await?;
+            }
             let mut lease = match self.pool.checkout_idle(wanted).map_err(|kind| self.error(&uri, kind))? {
                 Some(lease) => lease,
                 None => Box::pin(self.lease(wanted, false)).await?,
             };
-            let host = lease.host();
-            *request.uri_mut() = host.target_of(&uri);
-            let header = request.headers_mut().entry(header::HOST);
-            header.or_insert_with(|| host.header.clone());
-            // A tunnel has had its login.
-            let at_proxy = via.as_ref().filter(|_| host.is_forwarded()).map(|via| via.1.clone());
-            let at_proxy = at_proxy.unwrap_or(Identity::None);
+            // The same, in the copy that all connections of the host share.
+            identity.clone_from(&lease.host().key.identity);
+            let at_proxy = address(&mut request, lease.host(), &uri, via.as_deref());
             let mut sending = pin!(Sending::new(lease.channel(), request, identity, at_proxy));
             let result = sending.as_mut().await;
             match settle(lease, sending.take_channel(), result) {
@@ -119,7 +119,7 @@ where
     }
 
     /// Sends a request on other connections, as long as there are grounds for it.
-    async fn send_again<B>(
+    pub(super) async fn send_again<B>(
         &self,
         uri: &Uri,
         via: Option<&(Origin, Identity)>,
@@ -152,7 +152,7 @@ where
     }
 
     /// A connection from the pool, or a new one.
-    async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, Error> {
+    pub(super) async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, Error> {
         let leased = self.idle_or_new(wanted, fresh).await;
         leased.map_err(|kind| self.error(wanted.uri, kind))
     }
@@ -193,7 +193,7 @@ where
         }
     }
 
-    fn error(&self, uri: &Uri, kind: ErrorKind) -> Error {
+    pub(super) fn error(&self, uri: &Uri, kind: ErrorKind) -> Error {
         self.named(uri, Error::new(kind))
     }
 
@@ -204,8 +204,22 @@ where
     }
 }
 
+/// Gives a request the target and the `Host` by which it goes to this host. Tells who it acts as at the
+/// proxy; a tunnel has had its login.
+pub(super) fn address<B>(
+    request: &mut Request<B>,
+    host: &Host,
+    uri: &Uri,
+    via: Option<&(Origin, Identity)>,
+) -> Identity {
+    *request.uri_mut() = host.target_of(uri);
+    let header = request.headers_mut().entry(header::HOST);
+    header.or_insert_with(|| host.header.clone());
+    via.filter(|_| host.is_forwarded()).map_or(Identity::None, |via| via.1.clone())
+}
+
 /// The response with its connection, or why there is none; then the connection's place is free.
-fn settle<L: Leaf + Send + 'static, R: Body, B>(
+pub(super) fn settle<L: Leaf + Send + 'static, R: Body, B>(
     lease: Lease<'_, L>,
     channel: Option<Channel<L>>,
     result: Result<Response<R>, Box<Failure<B>>>,

@@ -1,9 +1,11 @@
 //! Everything about many connections: connectors, the pool, timers, threads.
 
+mod ahead;
 mod blocking;
 mod builder;
 mod dispatch;
 pub mod hyper;
+mod interim;
 mod lane;
 pub mod legacy;
 mod log_out;
@@ -18,6 +20,7 @@ mod runtime;
 pub mod tunnel;
 mod userinfo;
 
+pub use ahead::AuthenticateFirst;
 pub use blocking::BlockingSteps;
 pub use log_out::LogOut;
 pub use runtime::TokioTimer;

@@ -59,6 +59,17 @@ impl BodyUse {
     }
 }
 
+/// How a leg that carries the body may fare, as far as that is known before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outlook {
+    /// No challenge is to be expected.
+    Clear,
+    /// It carries no login, and nobody knows whether it needs one.
+    Unknown,
+    /// The login that it carries may have become too old.
+    Doubtful,
+}
+
 /// Credentials wanted.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -115,7 +126,7 @@ pub enum Renewal {
     Spoiled,
     /// The body of an answer that is not the last one is too long, or too slow, to be read to its end.
     LongAnswer,
-    /// The challenge came while the request's body was still being sent.
+    /// The challenge came before all of the request's body was sent.
     UnfinishedUpload,
     /// The connection is by HTTP/2, and HTTP/1.1 is needed: for a login that is the connection's, or
     /// because the server says so (`HTTP_1_1_REQUIRED`).

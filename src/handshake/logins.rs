@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use crate::authorization::Authorization;
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
-use crate::handshake::action::{Action, Answer, BodyUse, ResponseHead};
+use crate::handshake::action::{Action, Answer, BodyUse, Outlook, ResponseHead};
 use crate::handshake::demand::{Demands, Opening};
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Outcome, ProxyOutcome};
@@ -176,6 +176,20 @@ impl Logins {
     pub(crate) fn lose_connection(&mut self, now: Instant) -> bool {
         let at_proxy = self.proxy.as_mut().is_some_and(|proxy| proxy.lose_connection(now));
         self.origin.lose_connection(now) | at_proxy
+    }
+
+    /// How the next leg may fare, if it carries the body.
+    pub(crate) fn outlook(&self) -> Outlook {
+        let at_proxy = self.proxy.as_deref().map_or(Outlook::Clear, Handshake::outlook);
+        self.origin.outlook().max(at_proxy)
+    }
+
+    /// The leg that is out was answered by somebody who has looked at no login.
+    pub(crate) fn withdraw(&mut self, now: Instant) {
+        self.origin.withdraw(now);
+        if let Some(proxy) = &mut self.proxy {
+            proxy.withdraw(now);
+        }
     }
 
     /// The next leg has been sent.

@@ -28,6 +28,8 @@ pub struct OriginMemory {
     ties_connections: AtomicBool,
     /// HTTP/1.1 alone will do.
     needs_http1: AtomicBool,
+    /// It was of no use to have a body wait for `100 Continue`.
+    never_says_continue: AtomicBool,
     /// Targets that turned out to ask for nothing when a request spoke first, the latest last.
     ask_for_nothing: Mutex<VecDeque<u64>>,
     legs: Arc<Legs>,
@@ -92,6 +94,16 @@ impl OriginMemory {
 
     pub(crate) fn need_http1(&self) {
         self.needs_http1.store(true, Relaxed);
+    }
+
+    /// Whether a body may wait for `100 Continue`.
+    pub(crate) fn may_say_continue(&self) -> bool {
+        !self.never_says_continue.load(Relaxed)
+    }
+
+    /// It was not said in time, the server does not know of it (HTTP/1.0), or it has refused to.
+    pub(crate) fn note_never_says_continue(&self) {
+        self.never_says_continue.store(true, Relaxed);
     }
 
     pub(crate) fn ties_connections(&self) -> bool {

@@ -152,6 +152,7 @@ mod turn;
 mod verdicts;
 mod version;
 
+pub(crate) use action::Outlook;
 pub use action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
 pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;

@@ -12,10 +12,13 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::scheme::Content;
 use crate::service::error::BoxError;
+use crate::service::expectation::Expectation;
 use crate::service::head::DeclaredLength;
 
 /// The body of one leg: nothing, or the caller's body, whose frames are kept while they are sent
-/// so that they can be sent again.
+/// so that they can be sent again. It may wait until the server has said that it wants it.
+///
+/// Small, since hyper has room for 32 requests in each connection.
 pub struct LegBody<B>(Kind<B>);
 
 enum Kind<B> {
@@ -30,6 +33,14 @@ impl<B> LegBody<B> {
 
     pub(super) fn teed(tee: &Arc<Tee<B>>) -> Self {
         Self(Kind::Teed(Reader { id: tee.next_reader(), next: 0, tee: Arc::clone(tee) }))
+    }
+
+    /// The same, which waits for this. Where there is no body, nothing waits.
+    pub(super) fn waiting_for(self, expectation: Expectation) -> Self {
+        if let Kind::Teed(reader) = &self.0 {
+            reader.tee.lock().waits_for = Some(expectation);
+        }
+        self
     }
 }
 
@@ -83,6 +94,8 @@ pub(crate) struct Tee<B> {
 struct TeeState<B> {
     /// The leg that may read; an older one is cut off, and its connection with it.
     reader: u32,
+    /// What this leg waits for before it reads.
+    waits_for: Option<Expectation>,
     /// Who reads and waits for the next frame: cut off, it is to be told.
     waiting: Option<Waker>,
     kept: Vec<Kept>,
@@ -133,6 +146,7 @@ impl<B> Tee<B> {
     fn next_reader(&self) -> u32 {
         let mut state = self.lock();
         state.reader = state.reader.wrapping_add(1);
+        state.waits_for = None;
         let (reader, waiting) = (state.reader, state.waiting.take());
         drop(state);
         if let Some(waker) = waiting {
@@ -182,6 +196,7 @@ impl<B: Body> Tee<B> {
     pub(super) fn new(body: B, limit: u64, length: DeclaredLength) -> Self {
         let mut state = TeeState {
             reader: 0,
+            waits_for: None,
             waiting: None,
             kept: Vec::new(),
             octets: 0,
@@ -210,13 +225,59 @@ impl<B: Body> Tee<B> {
         state.kept.shrink_to(MOST_SPARE_FRAMES);
         state.ahead.clear();
         state.rest.set(None);
-        state.waiting = None;
+        (state.waits_for, state.waiting) = (None, None);
         Some(tee)
     }
 }
 
 /// For how many frames room is kept from one request to the next.
 const MOST_SPARE_FRAMES: usize = 8;
+
+impl<B> Tee<B>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    /// How long the body is, where that is known.
+    pub(super) fn length(&self) -> Option<u64> {
+        self.lock().length
+    }
+
+    /// Whether all of the body can be kept to be sent again, since it is short or in memory anyway. Reads
+    /// ahead as far as it takes to know, and as what is there at once goes.
+    pub(super) fn is_at_hand(&self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.lock();
+        if state.length.is_some_and(|length| length <= state.limit) {
+            return true;
+        }
+        while state.progress == Progress::Streaming && !state.rest_is_read() {
+            let so_far = state.octets + state.ahead_octets();
+            let is_long = state.length.is_some_and(|length| length > state.limit);
+            // More than one piece, and too much of it.
+            if so_far > state.limit || is_long && so_far > 0 {
+                return false;
+            }
+            let Some(rest) = state.rest.as_mut().as_pin_mut() else { break };
+            let Poll::Ready(frame) = poll_whole_frame(rest, cx) else { return false };
+            let Some(frame) = frame else {
+                state.rest.set(None);
+                break;
+            };
+            // A failure of its own is not worth waiting with.
+            let is_last = frame.as_ref().map_or(true, Frame::is_trailers);
+            state.ahead.push_back(frame);
+            if is_last {
+                break;
+            }
+        }
+        let pieces = state.kept.len() + state.ahead.len();
+        match state.progress {
+            Progress::Streaming => pieces <= 1 || state.octets + state.ahead_octets() <= state.limit,
+            Progress::Ended | Progress::Failed => true,
+            Progress::Overflowed => false,
+        }
+    }
+}
 
 impl<B> TeeState<B>
 where
@@ -322,6 +383,12 @@ impl<B: Body> TeeState<B> {
         self.ahead.is_empty() && (*self.rest).as_ref().is_none_or(Body::is_end_stream)
     }
 
+    /// Whether all octets were read, given to a leg or not.
+    fn rest_is_read(&self) -> bool {
+        let at_length = self.length.is_some_and(|length| length <= self.octets + self.ahead_octets());
+        at_length || (*self.rest).as_ref().is_none_or(Body::is_end_stream)
+    }
+
     /// How much has been given to no leg yet.
     fn to_come(&self) -> SizeHint {
         if self.progress == Progress::Ended {
@@ -336,6 +403,11 @@ impl<B: Body> TeeState<B> {
             // It goes in chunks, which trailers may follow, whatever is known by now.
             None => SizeHint::new(),
         }
+    }
+
+    fn ahead_octets(&self) -> u64 {
+        let frames = self.ahead.iter().filter_map(|frame| frame.as_ref().ok()?.data_ref());
+        frames.map(|data| data.len() as u64).sum()
     }
 }
 
@@ -355,6 +427,12 @@ where
         let mut state = self.tee.lock();
         if state.reader != self.id {
             return Poll::Ready(Some(Err("the request is being sent again elsewhere".into())));
+        }
+        if let Some(expectation) = &state.waits_for {
+            if let Err(error) = ready!(expectation.poll(cx)) {
+                return Poll::Ready(Some(Err(error)));
+            }
+            state.waits_for = None;
         }
         if let Some(kept) = state.kept.get(self.next as usize) {
             self.next += 1;
@@ -424,6 +502,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+    use crate::service::expectation::Held;
 
     /// A body of these frames, each asked for once.
     struct Frames(VecDeque<Result<Frame<Bytes>, &'static str>>);
@@ -638,6 +717,97 @@ mod tests {
             cut_off(&tee);
             assert_eq!(woken.0.load(SeqCst), 1);
             assert!(matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(Some(Err(_)))));
+        }
+    }
+
+    /// Whether all of it can be kept, as far as that shows at once.
+    fn is_at_hand<B: Body<Error: Into<BoxError>>>(tee: &Tee<B>) -> bool {
+        tee.is_at_hand(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn what_was_read_ahead_goes_first_and_is_kept_like_the_rest() {
+        for (texts, limit, is_short) in [(&["one", "two"][..], 8, true), (&["one", "two", "three"], 5, false)]
+        {
+            let tee = Arc::new(Tee::new(frames(texts), limit, DeclaredLength::Undeclared));
+            assert_eq!((is_at_hand(&tee), is_at_hand(&tee)), (is_short, is_short), "{texts:?}");
+            assert_eq!(tee.progress(), Progress::Streaming, "no leg was given anything");
+            let mut leg = LegBody::teed(&tee);
+            assert_eq!(leg.size_hint().exact(), None, "it goes in chunks as it would have");
+            for text in texts {
+                assert_eq!(next(&mut leg), Some(Ok((*text).into())));
+            }
+            assert_eq!(next(&mut leg), None);
+            let progress = if is_short { Progress::Ended } else { Progress::Overflowed };
+            assert_eq!(tee.progress(), progress, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_body_is_at_hand_in_one_piece_and_not_in_two() {
+        for (texts, is_whole) in [(&["123456789"][..], true), (&["12345", "6789"], false)] {
+            let tee = Arc::new(Tee::new(frames(texts), 4, DeclaredLength::Octets(9)));
+            assert_eq!(is_at_hand(&tee), is_whole);
+            let mut leg = LegBody::teed(&tee);
+            assert_eq!(leg.size_hint().exact(), Some(9));
+            for text in texts {
+                assert_eq!(next(&mut leg), Some(Ok((*text).into())));
+            }
+            assert_eq!(tee.progress() == Progress::Ended, is_whole);
+        }
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_gathered_first() {
+        let tee = Arc::new(Tee::new(frames(&["one", "two", "three"]), 64, DeclaredLength::Undeclared));
+        assert!(is_at_hand(&tee), "it has read them all");
+        assert!(tee.poll_gather(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!(tee.progress(), Progress::Ended);
+        let mut leg = LegBody::teed(&tee);
+        for text in ["one", "two", "three"] {
+            assert_eq!(next(&mut leg), Some(Ok(text.into())));
+        }
+        assert_eq!(next(&mut leg), None);
+    }
+
+    #[test]
+    fn trailers_and_failures_that_were_read_ahead_come_in_their_place() {
+        let tee = Arc::new(Tee::new(with_trailers(&["12345"]), 8, DeclaredLength::Chunked));
+        assert!(is_at_hand(&tee));
+        let mut leg = LegBody::teed(&tee);
+        assert!(any(&mut leg).expect("data").is_data() && !leg.is_end_stream());
+        assert!(any(&mut leg).expect("trailers").is_trailers() && leg.is_end_stream());
+        assert_eq!(tee.progress(), Progress::Ended);
+
+        let failing = Frames([Err("the file vanished")].into());
+        let tee = Arc::new(Tee::new(failing, 8, DeclaredLength::Undeclared));
+        assert!(is_at_hand(&tee), "there is nothing to wait for");
+        assert!(next(&mut LegBody::teed(&tee)).expect("an error").is_err());
+        assert_eq!(tee.progress(), Progress::Failed);
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_that_is_not_there_is_not_at_hand() {
+        assert!(!is_at_hand(&Tee::new(Stalled, 64, DeclaredLength::Undeclared)));
+    }
+
+    #[test]
+    fn a_waiting_body_is_not_read_and_is_told_when_the_wait_ends() {
+        for goes in [true, false] {
+            let tee = Arc::new(Tee::new(frames(&["one"]), 8, DeclaredLength::Undeclared));
+            let (expectation, woken) = (Expectation::new(), Arc::new(Woken::default()));
+            let held = Held::new(expectation.clone());
+            let mut leg = LegBody::teed(&tee).waiting_for(expectation.clone());
+            let waker = Waker::from(Arc::clone(&woken));
+            assert!(Pin::new(&mut leg).poll_frame(&mut Context::from_waker(&waker)).is_pending());
+            assert!(held.is_waiting());
+            if goes {
+                assert!(expectation.fulfil() && !expectation.fulfil());
+            }
+            drop(held);
+            assert_eq!(woken.0.load(SeqCst), 1);
+            assert_eq!(next(&mut leg).expect("a frame").is_ok(), goes);
+            assert_eq!(next(&mut LegBody::teed(&tee)), Some(Ok("one".into())), "another leg has it all");
         }
     }
 

@@ -10,6 +10,7 @@ use crate::channel_bindings::ChannelBindings;
 use crate::handshake::{Authenticator, Handshake, Logins, Protocol};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::environment::Environment;
+use crate::service::expectation::Held;
 use crate::service::head::SavedHead;
 
 /// What a connection is to: requests in origin form do not say.
@@ -86,6 +87,8 @@ pub(crate) struct ChannelState {
     pub(crate) id: u64,
     /// An earlier request was answered over it: a failure may be its idle time's.
     pub(crate) used: bool,
+    /// The body of the request under way waits for the server's word.
+    pub(super) held: Option<Held>,
     /// The service has said that it is ready, and nothing was sent since.
     pub(crate) ready: bool,
     /// It was answered by HTTP/1.0. hyper then sends by that version, too.
@@ -98,6 +101,12 @@ impl ChannelState {
     #[inline]
     pub(super) fn goes_by(&self, status: StatusCode) -> bool {
         self.logins.goes_by(status) && self.environment.observer.is_none()
+    }
+
+    /// Whether the request under way was answered, or is to be, without its body: which is announced,
+    /// so that the connection can carry nothing else.
+    pub(super) fn holds_body_back(&self) -> bool {
+        self.held.as_ref().is_some_and(Held::is_waiting)
     }
 
     /// A response came by this version.
@@ -154,6 +163,7 @@ impl<S> Channel<S> {
             id: environment.next_connection(),
             environment,
             used: false,
+            held: None,
             ready: false,
             is_old: false,
         };
@@ -170,6 +180,7 @@ impl<S> Channel<S> {
             environment: Arc::clone(&self.state.environment),
             id: self.state.id,
             used: self.state.used,
+            held: None,
             ready: false,
             is_old: false,
         };
@@ -179,6 +190,6 @@ impl<S> Channel<S> {
     /// Whether another request can be sent once the response has ended.
     #[cfg(feature = "client")]
     pub(crate) fn is_reusable(&self) -> bool {
-        self.state.logins.is_reusable()
+        !self.state.holds_body_back() && self.state.logins.is_reusable()
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use http::request::Parts;
-use http::{Method, Request, Response, Uri};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
@@ -21,6 +21,7 @@ use crate::service::channel::Channel;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind, OldPeer};
+use crate::service::expectation::{self, Expectation, Held, PATIENCE};
 use crate::service::failure::{Failure, Judged, Loss, Retry};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
@@ -79,6 +80,10 @@ struct Talk<S, B, R> {
     /// How the leg that is out, or was the last, treated the body.
     sent: BodyUse,
     legs: u32,
+    /// How long the body of the leg that is out waits for the server's word.
+    patience: Option<BoxFuture<()>>,
+    /// The caller did not ask for that.
+    expectation_is_ours: bool,
     /// The head as the caller made it, until the first leg takes it.
     parts: Option<Parts>,
     /// A challenge in hand.
@@ -157,7 +162,11 @@ where
                 },
                 StageProj::Responding { leg } => {
                     let line = &mut this.talk.out.channel_mut().service;
-                    line.poll_response(leg, cx).map(|result| this.talk.answered(result.map_err(Into::into)))
+                    let result = line.poll_response(leg, cx).map_err(Into::into);
+                    if result.is_pending() {
+                        this.talk.poll_patience(cx);
+                    }
+                    result.map(|result| this.talk.answered(result))
                 }
                 StageProj::Answered { result } => {
                     Poll::Ready(this.talk.answered(result.take().expect("it goes to the next stage at once")))
@@ -228,8 +237,21 @@ where
     fn new(out: Out<S, B>, method: Method, uri: Uri, sent: BodyUse, parts: Option<Parts>) -> Self {
         let beyond_proxy = out.channel().state.logins.has_proxy().then(|| origin_form(&uri));
         let (response, deadlines, sent_tokens) = (None, Deadlines::default(), Vec::new());
-        let (next, legs) = (sent, 0);
-        Self { out, method, uri, beyond_proxy, next, sent, legs, parts, response, deadlines, sent_tokens }
+        Self {
+            out,
+            method,
+            uri,
+            beyond_proxy,
+            next: sent,
+            sent,
+            legs: 0,
+            patience: None,
+            expectation_is_ours: false,
+            parts,
+            response,
+            deadlines,
+            sent_tokens,
+        }
     }
 
     /// Decides what the first leg carries.
@@ -258,9 +280,21 @@ where
         self.legs += 1;
         self.report(&response);
         self.deadlines.leg_ends();
+        self.patience = None;
         let state = &mut self.out.channel_mut().state;
         state.note_version(response.version());
-        let logins = &mut state.logins;
+        if !state.holds_body_back() {
+            state.held = None;
+        }
+        if response.version() == Version::HTTP_10 {
+            state.logins.origin().memory().note_never_says_continue();
+        }
+        if response.status() == StatusCode::EXPECTATION_FAILED && self.expectation_is_ours {
+            if let Some(failure) = self.expectation_failed() {
+                return Next::Fail(failure);
+            }
+        }
+        let logins = &mut self.out.channel_mut().state.logins;
         logins.learn_channel_bindings(|| response.extensions().get().cloned());
         self.response = Some(response);
         let action = self.with_logins(|logins, head, request| {
@@ -323,8 +357,11 @@ where
         let Some(response) = self.response.take() else { return Next::Leg };
         if self.sent == BodyUse::Carried {
             match self.out.payload.replay() {
-                Replay::Here => {}
-                Replay::Elsewhere => return Next::Fail(self.renewal(Renewal::UnfinishedUpload)),
+                // Else the leg's head has announced a body that does not come: nothing can follow it.
+                Replay::Here if !self.out.channel().state.holds_body_back() => {}
+                Replay::Here | Replay::Elsewhere => {
+                    return Next::Fail(self.renewal(Renewal::UnfinishedUpload));
+                }
                 Replay::Never | Replay::Failed => return Next::Fail(self.not_replayable(None)),
             }
         }
@@ -394,7 +431,7 @@ where
 
     /// Awaits the connection and puts the leg on it.
     fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Leg, BoxError>> {
-        let (channel, payload) = self.out.both_mut();
+        let channel = self.out.channel_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
         let environment = &channel.state.environment;
         let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
@@ -406,19 +443,19 @@ where
             }
             parts.headers.insert(challenger.authorization_field(), value);
         }
+        (self.patience, self.expectation_is_ours) = (None, false);
         let body = match self.sent {
             BodyUse::Withheld => {
                 withhold_body(&parts.method, &mut parts.headers);
                 LegBody::empty()
             }
-            BodyUse::Carried => {
-                let length = declared_length(&parts.headers);
-                payload.leg(&mut channel.service, environment.limits.replay, length)
-            }
+            BodyUse::Carried => self.carried(&mut parts, cx),
         };
+        let (channel, payload) = self.out.both_mut();
         if !channel.state.takes(&parts.headers, &body) {
             return Poll::Ready(Err(OldPeer.into()));
         }
+        let environment = &channel.state.environment;
         let expects_challenge = channel.state.logins.expects_challenge();
         if expects_challenge {
             keep_open(&mut parts.headers);
@@ -434,6 +471,66 @@ where
         Poll::Ready(Ok(channel.service.send(request)))
     }
 
+    /// The body of a leg that carries it. It waits for the server's word where it may be sent in vain, or
+    /// its caller has said so.
+    fn carried(&mut self, parts: &mut Parts, cx: &mut Context<'_>) -> LegBody<B> {
+        let (channel, payload) = self.out.both_mut();
+        if payload.is_empty() {
+            return LegBody::empty();
+        }
+        let Channel { service: line, state } = channel;
+        let (length, limit) = (declared_length(&parts.headers), state.environment.limits.replay);
+        let can_wait = line.tells_of_continue()
+            && parts.version != Version::HTTP_10
+            && state.environment.may_restart
+            && state.logins.origin().memory().may_say_continue();
+        let is_asked = expectation::is_expected(&parts.headers);
+        let waits =
+            can_wait && (is_asked || payload.is_to_wait(state.logins.outlook(), line, limit, length, cx));
+        let body = payload.leg(line, limit, length);
+        if !waits {
+            return body;
+        }
+        // Without a timer it might wait forever.
+        let Some(patience) = state.environment.sleep(PATIENCE) else { return body };
+        let expectation = Expectation::new();
+        if !line.fulfil_by_continue(&mut parts.extensions, expectation.clone()) {
+            return body;
+        }
+        expectation::expect(&mut parts.headers);
+        state.held = Some(Held::new(expectation.clone()));
+        (self.patience, self.expectation_is_ours) = (Some(patience), !is_asked);
+        body.waiting_for(expectation)
+    }
+
+    /// Lets a body go that has waited for long enough.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) {
+        let Some(patience) = &mut self.patience else { return };
+        if patience.as_mut().poll(cx).is_pending() {
+            return;
+        }
+        self.patience = None;
+        let state = &mut self.out.channel_mut().state;
+        if state.held.take().is_some_and(|held| held.fulfil()) {
+            state.logins.origin().memory().note_never_says_continue();
+        }
+    }
+
+    /// The server does not want to be asked whether it wants the body, and has looked at nothing else. The
+    /// request is sent again without that, where it can be.
+    fn expectation_failed(&mut self) -> Option<Box<Failure<B>>> {
+        let channel = self.out.channel_mut();
+        channel.state.logins.origin().memory().note_never_says_continue();
+        let now = channel.state.environment.instant();
+        match self.out.payload.replay() {
+            Replay::Here | Replay::Elsewhere => {
+                self.out.channel_mut().state.logins.withdraw(now);
+                Some(self.renewal(Renewal::UnfinishedUpload))
+            }
+            Replay::Never | Replay::Failed => None,
+        }
+    }
+
     fn deliver(&mut self, outcome: Option<Box<Outcome>>) -> Next<R, B> {
         let mut response = self.response.take().expect("only a response is delivered");
         if let Some(outcome) = outcome {
@@ -447,8 +544,10 @@ where
 
     /// The connection failed, perhaps before it took the request.
     fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
+        self.patience = None;
         let has_body = !self.out.payload.is_empty();
-        let loss = Loss { error, not_called, sent: self.sent, legs: self.legs, has_body };
+        let held = !not_called && self.out.channel().state.holds_body_back();
+        let loss = Loss { error, not_called, sent: self.sent, held, legs: self.legs, has_body };
         let Judged { retry, kind, acted_on } = loss.judge(&mut self.out.channel_mut().state);
         let mut failure = match retry {
             Some(grounds) => self.elsewhere(grounds, kind),
@@ -526,7 +625,8 @@ where
                 path => format!("{} {path}", self.method),
             },
             authorization,
-            body_withheld: self.sent == BodyUse::Withheld && !self.out.payload.is_empty(),
+            body_withheld: !self.out.payload.is_empty()
+                && (self.sent == BodyUse::Withheld || state.holds_body_back()),
             status: response.status(),
             challenges,
         });

@@ -13,7 +13,7 @@ use crate::mechanism::{MechanismError, Moment, Moments, StepJob, Stepped};
 /// A future on the heap, for what happens once per connection rather than per request.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Timers of some runtime. Without one there are no timeouts.
+/// Timers of some runtime. Without one there are no timeouts, and no body waits for the server's word.
 pub trait Timer: Send + Sync {
     /// Resolves after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<()>;
@@ -46,7 +46,8 @@ pub trait Blocking: Send + Sync {
 pub struct Limits {
     /// How many octets of a body that comes in pieces are kept for sending it again. What comes in one
     /// piece, such as `Full`, `String` or reqwest's JSON, is in memory anyway: it is kept at any size.
-    /// Default: 64 KiB.
+    /// A body that is not kept [waits](crate::client::hyper::Client#large-uploads) for the server's word
+    /// where it may be challenged. Default: 64 KiB.
     pub replay: u64,
     /// How many octets of a challenge's body are read to keep the connection. Default: 64 KiB.
     pub drain: u64,
@@ -115,6 +116,9 @@ pub(crate) struct Environment {
     pub(crate) timer: Option<Arc<dyn Timer>>,
     pub(crate) blocking: Option<Arc<dyn Blocking>>,
     pub(crate) observer: Option<Arc<dyn super::observe::Observer>>,
+    /// Whether a request may begin again on another connection, as one has to whose body has waited and
+    /// that is challenged.
+    pub(crate) may_restart: bool,
     pub(crate) limits: Limits,
 }
 

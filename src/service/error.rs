@@ -50,7 +50,9 @@ pub enum ErrorKind {
     NewConnectionNeeded(Renewal),
     /// The request has to be sent again, and more of its body has gone than is kept for that (in
     /// octets): the server demands authentication, or the connection was lost. What the server wants
-    /// is remembered: the same request made anew keeps its body back until it is wanted.
+    /// is remembered: the same request, if it is made again, keeps its body back until it is wanted. A login
+    /// ahead of it, by [`authenticate`](crate::Client::authenticate) or
+    /// [`AuthenticateFirst`](crate::client::AuthenticateFirst), avoids the error.
     BodyNotReplayable {
         /// How many octets were kept at the most.
         kept: u64,
@@ -182,7 +184,7 @@ impl fmt::Display for Error {
                     "the body of an answer in the middle of the handshake is too long or too slow to be read \
                      to its end"
                 }
-                Renewal::UnfinishedUpload => "the challenge came while the body was still being sent",
+                Renewal::UnfinishedUpload => "the challenge came before all of the body was sent",
                 Renewal::Spoiled => "an earlier handshake on the connection failed",
                 Renewal::Http1Needed => "HTTP/1.1 is needed, and the connection is by HTTP/2",
             }),
@@ -194,7 +196,8 @@ impl fmt::Display for Error {
             ErrorKind::BodyNotReplayable { kept, lost: None } => write!(
                 f,
                 "the server demands authentication, but the request's body has gone and more than {kept} \
-                 octets of it; the same request made anew will keep it back"
+                 octets of it; the same request made anew will keep it back, and so does one that was logged \
+                 in ahead (Client::authenticate, or AuthenticateFirst in its extensions)"
             ),
             ErrorKind::Credentials(_) => f.write_str("the credentials could not be looked up"),
             ErrorKind::Timeout(what, after) => write!(f, "no answer within {after:?} while {what}"),

@@ -48,6 +48,8 @@ pub(super) struct Loss {
     pub(super) not_called: bool,
     /// How the leg that was out treated the body.
     pub(super) sent: BodyUse,
+    /// It has said that the body is to come, and waited for the server's word.
+    pub(super) held: bool,
     /// How many legs were answered before.
     pub(super) legs: u32,
     pub(super) has_body: bool,
@@ -87,7 +89,7 @@ impl Loss {
         let unsent = self.not_called || self.error.is::<Unsent>();
         let in_handshake = self.legs > 0 && state.logins.is_bound_under_way();
         let expects_challenge = in_handshake && state.logins.expects_challenge();
-        let unseen = unsent || expects_challenge || self.sent == BodyUse::Withheld;
+        let unseen = unsent || expects_challenge || self.sent == BodyUse::Withheld || self.held;
         let safe = unseen || is_idempotent(state.saved.method());
         let carries_body = !unseen && self.has_body;
         if unsent {
@@ -98,12 +100,17 @@ impl Loss {
         let is_new = !state.used && self.legs == 0;
         let can_be_dropped = safe || *state.saved.method() == Method::CONNECT;
         let by_hint = !unsent && is_new && can_be_dropped && state.logins.drop_hints();
+        // Some servers hang up where they are asked whether they want the body.
+        let by_expectation = self.held && !unsent && is_new && !on_trial;
+        if by_expectation {
+            state.logins.origin().memory().note_never_says_continue();
+        }
         let retry = match () {
             // On another connection it would take as long again.
             () if is_given_up => None,
             // The login would come as far as this again.
             () if in_handshake && self.error.is::<OldPeer>() => None,
-            () if by_hint => Some(Retry::Renew),
+            () if by_hint || by_expectation => Some(Retry::Renew),
             // Some servers hang up on a wrong password: unproven, it is sent once more at the most. So is a
             // body.
             () if in_handshake && safe && !on_trial && !carries_body => Some(Retry::Renew),

@@ -126,7 +126,7 @@ impl SavedHead {
 /// Takes from the head what speaks of a body that this leg does not carry, and says so: hyper
 /// sends no length for an empty body by itself, and would send the caller's. `CONNECT` has no
 /// content to declare the length of (RFC 9110, section 9.3.6).
-pub(super) fn withhold_body(method: &Method, headers: &mut HeaderMap) {
+pub(crate) fn withhold_body(method: &Method, headers: &mut HeaderMap) {
     const OF_THE_BODY: [HeaderName; 4] =
         [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TRAILER, header::EXPECT];
     for name in OF_THE_BODY {

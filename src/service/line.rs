@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use crate::service::body::{LegBody, Tee};
 use crate::service::error::BoxError;
+use crate::service::expectation::Expectation;
 
 /// A connection that takes one leg after another: any tower service, or one that keeps the leg
 /// that is out to itself, so that nobody need hold on to both.
@@ -34,6 +35,17 @@ pub(crate) trait Line<B> {
         leg: Pin<&mut Self::Leg>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Self::Received>, Self::Error>>;
+
+    /// Whether it is hyper over HTTP/1.1, which tells of `100 Continue`, so that a body can wait for it.
+    fn tells_of_continue(&self) -> bool {
+        false
+    }
+
+    /// Has `100 Continue` in answer to the leg with these extensions fulfil the expectation. Tells whether
+    /// it will.
+    fn fulfil_by_continue(&self, _: &mut Extensions, _: Expectation) -> bool {
+        false
+    }
 
     /// What an earlier request's body went through, to be used again.
     fn take_tee(&mut self) -> Option<Arc<Tee<B>>> {

@@ -55,6 +55,7 @@
 //! use hyper::client::conn::http1::{self, SendRequest};
 //! use hyper_util::rt::TokioIo;
 //! use legwork::service::{AuthenticateLayer, BoxError, ConnectionInfo, LegBody, MakeAuthenticate};
+//! # #[cfg(feature = "testing")]
 //! use legwork::testing::{Offer, Server};
 //! use legwork::{Authenticator, Credentials};
 //! use tokio::net::TcpStream;
@@ -86,6 +87,9 @@
 //!     Ok(Connection(sender))
 //! }
 //!
+//! # #[cfg(not(feature = "testing"))]
+//! # fn main() {}
+//! # #[cfg(feature = "testing")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), BoxError> {
 //! let server = Server::builder().user("carol", "carol-pw").offer(Offer::Ntlm).start().await?;
@@ -135,6 +139,7 @@ mod conversation;
 mod deadlines;
 mod environment;
 mod error;
+mod expectation;
 mod failure;
 mod head;
 mod layer;
@@ -165,7 +170,9 @@ pub(crate) use {
     channel::Channel,
     environment::Environment,
     error::{CONNECTING, Route},
+    expectation::Expectation,
     failure::{Failure, Retry},
+    head::withhold_body,
     line::Line,
     payload::Payload,
     pending::Pending,

@@ -30,7 +30,8 @@ pub struct LegReport {
     pub request: String,
     /// What the request carried for the origin and the proxy.
     pub authorization: Vec<TokenReport>,
-    /// Whether the request's body was kept back.
+    /// Whether the request's body was kept back: the leg went without it, or was answered while the body
+    /// waited for the server's word.
     pub body_withheld: bool,
     /// The response's status.
     pub status: StatusCode,

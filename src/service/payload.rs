@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use http::{Method, Uri};
 use http_body::Body;
 
+use crate::handshake::Outlook;
 use crate::mechanism::Moments;
 use crate::scheme::{Content, RequestContext};
 use crate::service::body::{LegBody, Progress, Tee};
@@ -20,6 +21,10 @@ pub(crate) enum Payload<B> {
     Untouched(B),
     Teed(Arc<Tee<B>>),
 }
+
+/// How much of a body reaches the server together with the head, in octets: TCP sends ten segments
+/// before it hears anything (RFC 6928). To wait with so little costs a round trip and spares nothing.
+const FIRST_FLIGHT: u64 = 16 * 1024;
 
 /// Whether a body can be sent once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,29 @@ impl<B: Body> Payload<B> {
     /// The body of a leg that carries it.
     pub(super) fn leg<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> LegBody<B> {
         self.tee(line, limit, length).map_or_else(LegBody::empty, LegBody::teed)
+    }
+
+    /// Whether a leg with this outlook is to wait before it sends the body. A body that cannot be sent
+    /// again waits wherever it may be sent in vain; one that can, where that costs more than the wait.
+    pub(super) fn is_to_wait<L: Line<B>>(
+        &mut self,
+        outlook: Outlook,
+        line: &mut L,
+        limit: u64,
+        length: DeclaredLength,
+        cx: &mut Context<'_>,
+    ) -> bool
+    where
+        B::Error: Into<BoxError>,
+    {
+        if outlook == Outlook::Clear {
+            return false;
+        }
+        let Some(tee) = self.tee(line, limit, length) else { return false };
+        match (outlook, tee.length()) {
+            (Outlook::Doubtful, Some(length)) => length > FIRST_FLIGHT,
+            _ => !tee.is_at_hand(cx),
+        }
     }
 
     /// Reads the body to its end, as far as it is kept, so that it is known before it is sent.

@@ -218,3 +218,31 @@ async fn users_who_log_out_leave_no_connection_and_no_task() {
 async fn a_client_that_is_dropped_leaves_no_connection_and_no_task() {
     six_hundred_users_leave_nothing(false).await;
 }
+
+#[tokio::test]
+async fn a_login_ahead_spares_the_request_its_own() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_legacy(authenticator(&server));
+    let login = without_hanging(client.authenticate(server.uri("/"))).await.expect("an answer");
+    assert_eq!(login.expect("a login").scheme, "NTLM");
+    assert!(client.authenticate(server.uri("/")).await.expect("an answer").is_none());
+    let response = without_hanging(client.get(server.uri("/"))).await.expect("a response");
+    assert_eq!(response.status(), 200);
+    text(response).await;
+    let report = server.report();
+    assert_eq!(statuses(&report), [401, 401, 200, 200, 200], "{report}");
+    let methods: Vec<_> = report.legs().map(|leg| leg.method.as_str()).collect();
+    assert_eq!(methods, ["HEAD", "HEAD", "HEAD", "HEAD", "GET"], "{report}");
+    assert_eq!(report.connections().len(), 1, "{report}");
+}
+
+#[tokio::test]
+async fn a_login_ahead_that_is_refused_is_an_error() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let wrong = Credentials::password(USER, "wrong-pw");
+    let client = over_legacy(builder().credentials(server.origin(), wrong));
+    let error = without_hanging(client.authenticate(server.uri("/"))).await.expect_err("a refusal");
+    assert!(error.is_refused(), "{error}");
+    assert_eq!(error.origin(), Some(&server.origin()));
+    assert_eq!(server.report().attempts(), 1);
+}

@@ -8,6 +8,7 @@ use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
+use crate::client::ahead::without_body;
 use crate::client::dispatch::Dispatcher;
 use crate::client::hyper::connect::Connect;
 use crate::client::hyper::connection::Connection;
@@ -40,6 +41,25 @@ use crate::service::{BoxError, Error};
 /// It is read as curl reads it: user and password are percent-encoded UTF-8 (`LAB%5Ccarol`), the first colon
 /// ends the user, and a user without a password has an empty one. What is not UTF-8, or has control
 /// characters, is an [`ErrorKind::Request`](crate::service::ErrorKind::Request), and nothing is sent.
+///
+/// # Large uploads
+///
+/// A body that cannot be sent again, since more of it comes in pieces than is
+/// [kept](crate::service::Limits::replay), waits if its request may be challenged: at an origin
+/// that is new to the client, or where Digest's nonce may have become too old. The request then says
+/// `Expect: 100-continue`, and the body goes when the server says so, or after a second. A challenge is
+/// answered on a new connection, so that the body goes over the wire once; any other answer is delivered,
+/// and the body is not sent. With a Digest nonce in doubt, what is in memory waits too if it has more than
+/// 16 KiB: less than that arrives together with the head.
+///
+/// A server that let a body wait in vain is remembered and not waited for again, as is one that speaks
+/// HTTP/1.0, answers `417` (the request is then repeated), or closes the connection in response. There is no waiting if
+/// [`max_restarts`](crate::client::hyper::ClientBuilder::max_restarts) is 0, or if the caller has hyper tell of interim
+/// responses (`hyper::ext::on_informational`). A caller's own `Expect: 100-continue` has the body wait just
+/// so, except on a connection that is logged in already.
+///
+/// Over HTTP/2 hyper tells nothing of interim responses: log in [ahead](Self::authenticate), or put
+/// [`AuthenticateFirst`](crate::client::AuthenticateFirst) in the request's extensions.
 pub struct Client<C, B> {
     shared: Arc<Dispatcher<Ways<C>, Connection<B>>>,
 }
@@ -132,9 +152,7 @@ where
     where
         B: Default,
     {
-        let mut request = Request::new(B::default());
-        *request.uri_mut() = uri;
-        self.request(request)
+        self.request(without_body(Method::GET, uri))
     }
 
     /// Logs in at the origin of `uri` ahead of the first real request, by a `HEAD`: so that a
@@ -155,11 +173,7 @@ where
     where
         B: Default,
     {
-        let mut request = Request::new(B::default());
-        *request.method_mut() = Method::HEAD;
-        *request.uri_mut() = uri.clone();
-        let mut response = self.request(request).await?;
-        self.shared.login(&uri, response.extensions_mut().remove())
+        Arc::clone(&self.shared).authenticate(uri).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -13,8 +13,9 @@ use hyper::client::conn::http1::{self, SendRequest};
 use pin_project_lite::pin_project;
 
 use crate::client::hyper::to_proxy::Requests;
+use crate::client::interim;
 use crate::client::pool::Leaf;
-use crate::service::{BoxError, LegBody, Line, Tee, Unsent};
+use crate::service::{BoxError, Expectation, LegBody, Line, Tee, Unsent};
 
 /// hyper's response future cannot be named; it lives in this cell, made once per connection and
 /// refilled for each leg.
@@ -27,6 +28,9 @@ pub(super) trait Cell<B>: Send {
     ) -> Poll<Result<Response<Incoming>, BoxError>>;
     fn is_ready(&self) -> bool;
     fn is_closed(&self) -> bool;
+
+    /// Whether it is HTTP/1.1: over HTTP/2 hyper tells of no interim response.
+    fn tells_of_continue(&self) -> bool;
 
     fn streams(&self) -> usize {
         1
@@ -91,6 +95,10 @@ where
 
     fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    fn tells_of_continue(&self) -> bool {
+        true
     }
 }
 
@@ -176,6 +184,14 @@ impl<B> Line<B> for Connection<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, BoxError>> {
         self.cell.as_mut().poll_response(cx)
+    }
+
+    fn tells_of_continue(&self) -> bool {
+        self.cell.tells_of_continue()
+    }
+
+    fn fulfil_by_continue(&self, extensions: &mut Extensions, expectation: Expectation) -> bool {
+        interim::fulfil_by_continue(extensions, expectation)
     }
 
     fn take_tee(&mut self) -> Option<Arc<Tee<B>>> {

@@ -207,6 +207,10 @@ where
         self.sender.is_closed() || self.common.is_retired()
     }
 
+    fn tells_of_continue(&self) -> bool {
+        false
+    }
+
     fn streams(&self) -> usize {
         self.common.streams.load(Relaxed)
     }

@@ -17,11 +17,12 @@
 //! use http_body_util::{BodyExt, Full};
 //! use legwork::{Authenticator, Client, Credentials};
 //!
+//! # #[cfg(feature = "rustls")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let exchange = "https://mail.example".parse()?;
 //! let authenticator =
 //!     Authenticator::builder().credentials(exchange, Credentials::password("LAB\\carol", "carol-pw")).build();
-//! let client = Client::builder(authenticator).build_http::<Full<Bytes>>();
+//! let client = Client::builder(authenticator).build_https::<Full<Bytes>>()?;
 //! let response = client.get("https://mail.example/ews".parse()?).await?;
 //! println!("{}: {:?}", response.status(), response.into_body().collect().await?.to_bytes());
 //! # Ok(())

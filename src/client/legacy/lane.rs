@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, Uri};
+use http::{Extensions, Request, Response, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -13,10 +13,11 @@ use hyper_util::client::legacy::connect::Connection;
 
 use crate::client::dispatch::{Reach, Settings};
 use crate::client::hyper::connect::{Connect, extra};
+use crate::client::interim;
 use crate::client::lane::{Gone, absolute};
 use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::pool::{Host, Leaf};
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, Line, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, Line, Unsent};
 
 /// Makes lanes.
 pub(super) struct Lanes<C> {
@@ -104,6 +105,14 @@ where
             true => Unsent::new(error).into(),
             false => error.into(),
         })
+    }
+
+    fn tells_of_continue(&self) -> bool {
+        true
+    }
+
+    fn fulfil_by_continue(&self, extensions: &mut Extensions, expectation: Expectation) -> bool {
+        interim::fulfil_by_continue(extensions, expectation)
     }
 }
 

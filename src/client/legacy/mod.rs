@@ -19,8 +19,9 @@
 //! let authenticator = Authenticator::builder()
 //!     .credentials("http://wiki.example".parse()?, Credentials::password("LAB\\carol", "carol-pw"))
 //!     .build();
-//! let client = Client::builder(authenticator).build_legacy(settings, HttpConnector::new());
-//! let response = client.request(http::Request::get("http://wiki.example/").body(Empty::<&[u8]>::new())?).await?;
+//! let client =
+//!     Client::builder(authenticator).build_legacy::<_, Empty<&[u8]>>(settings, HttpConnector::new());
+//! let response = client.get("http://wiki.example/".parse()?).await?;
 //! # let _ = response;
 //! # Ok(())
 //! # }
@@ -44,18 +45,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Method, Request, Response, Uri};
 use http_body::Body;
 use hyper_util::client::legacy;
 use tower_service::Service;
 
+use crate::client::ahead::without_body;
 use crate::client::builder::ClientBuilder;
 use crate::client::dispatch::Dispatcher;
 use crate::client::hyper::connect::Connect;
 use crate::client::legacy::lane::{Lane, Lanes};
 use crate::client::log_out::LogOut;
 use crate::client::response_body::ResponseBody;
-use crate::handshake::Authenticator;
+use crate::handshake::{Authenticator, Login};
 use crate::service::{BoxError, BoxFuture, Error};
 
 /// A client over hyper-util's legacy client. A clone shares the connections.
@@ -93,6 +95,40 @@ where
     /// if a connection has to be made, and panics if a login begins on one that is there.
     pub fn request(&self, request: Request<B>) -> ResponseFuture {
         ResponseFuture(Box::pin(Arc::clone(&self.shared).send(request)))
+    }
+
+    /// A `GET` of `uri` without a body.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    ///
+    /// # Panics
+    ///
+    /// As [`request`](Self::request).
+    pub fn get(&self, uri: Uri) -> ResponseFuture
+    where
+        B: Default,
+    {
+        self.request(without_body(Method::GET, uri))
+    }
+
+    /// Logs in at the origin of `uri` ahead of the first real request, as
+    /// [`authenticate`](crate::Client::authenticate) of the hyper client does.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Refused`](crate::service::ErrorKind::Refused) if the challenge stands; else as
+    /// [`request`](Self::request).
+    ///
+    /// # Panics
+    ///
+    /// As [`request`](Self::request).
+    pub async fn authenticate(&self, uri: Uri) -> Result<Option<Login>, Error>
+    where
+        B: Default,
+    {
+        Arc::clone(&self.shared).authenticate(uri).await
     }
 }
 

@@ -5,6 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Body, Url};
 use zeroize::Zeroizing;
 
+use crate::client::AuthenticateFirst;
 use crate::client::reqwest::Client;
 use crate::client::reqwest::lane::strip_userinfo;
 use crate::client::userinfo::{self, InvalidUserinfo};
@@ -20,6 +21,7 @@ pub struct RequestBuilder {
     client: Client,
     request: reqwest::RequestBuilder,
     acting_as: Option<ActingAs>,
+    authenticates_first: bool,
 }
 
 pub(super) enum ActingAs {
@@ -58,7 +60,7 @@ fn has_backslash(url: &str) -> bool {
 
 impl RequestBuilder {
     pub(super) fn new(client: Client, request: reqwest::RequestBuilder, own: Option<ActingAs>) -> Self {
-        Self { client, request, acting_as: own }
+        Self { client, request, acting_as: own, authenticates_first: false }
     }
 
     /// Whatever reqwest's builder can do: `.with(|request| request.json(&value))`.
@@ -103,6 +105,14 @@ impl RequestBuilder {
         self
     }
 
+    /// Logs in by a `HEAD` of the same URL before the request is sent: for a large streamed body, which
+    /// otherwise fails at an origin that is new to the client, or whose Digest nonce has become too old.
+    /// [`AuthenticateFirst`] says more.
+    pub fn authenticate_first(mut self) -> Self {
+        self.authenticates_first = true;
+        self
+    }
+
     /// Sends it.
     ///
     /// # Errors
@@ -115,12 +125,19 @@ impl RequestBuilder {
     pub async fn send(self) -> Result<reqwest::Response, Error> {
         let unfit = |error: reqwest::Error| ErrorKind::Request(error.into());
         let request = self.request.build().map_err(unfit)?;
-        let Some(acting_as) = self.acting_as else { return self.client.execute(request).await };
+        if self.acting_as.is_none() && !self.authenticates_first {
+            return self.client.execute(request).await;
+        }
         let mut request = http::Request::try_from(request).map_err(unfit)?;
-        match acting_as {
-            ActingAs::Credentials(credentials) => drop(request.extensions_mut().insert(credentials)),
-            ActingAs::Nobody => drop(request.extensions_mut().insert(Anonymous)),
-            ActingAs::Unreadable(error) => return Err(ErrorKind::Request(error.into()).into()),
+        let extensions = request.extensions_mut();
+        match self.acting_as {
+            Some(ActingAs::Credentials(credentials)) => drop(extensions.insert(credentials)),
+            Some(ActingAs::Nobody) => drop(extensions.insert(Anonymous)),
+            Some(ActingAs::Unreadable(error)) => return Err(ErrorKind::Request(error.into()).into()),
+            None => {}
+        }
+        if self.authenticates_first {
+            extensions.insert(AuthenticateFirst);
         }
         self.client.execute(reqwest::Request::try_from(request).map_err(unfit)?).await
     }

@@ -14,8 +14,8 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
-use crate::handshake::action::{Action, Answer, BodyUse, Renewal, ResponseHead};
-use crate::handshake::authenticator::Authenticator;
+use crate::handshake::action::{Action, Answer, BodyUse, Outlook, Renewal, ResponseHead};
+use crate::handshake::authenticator::{Authenticator, LookUp};
 use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
@@ -302,6 +302,34 @@ impl Handshake {
                 false
             }
         }
+    }
+
+    /// How the leg may fare that is decided, if it carries the body.
+    pub(crate) fn outlook(&self) -> Outlook {
+        match &self.state {
+            State::Sent(run) if run.exchange.may_be_out_of_date() => Outlook::Doubtful,
+            State::Idle | State::Unsettled(_) if self.may_be_asked_to_log_in() => Outlook::Unknown,
+            _ => Outlook::Clear,
+        }
+    }
+
+    /// Whether the request could answer a challenge, and none was heard of so far. One that has spoken
+    /// first in vain has heard that there is none.
+    fn may_be_asked_to_log_in(&self) -> bool {
+        self.demand == Demand::Unknown
+            && match &self.request.identity {
+                Identity::Credentials(_) => true,
+                Identity::Provider(provider) => {
+                    let found = self.authenticator.look_up(*provider, self.challenger, &self.origin);
+                    !matches!(found, LookUp::Nothing)
+                }
+                Identity::None | Identity::CallersOwn(_) => false,
+            }
+    }
+
+    /// What is known of the challenger, for all connections to it.
+    pub(crate) fn memory(&self) -> &OriginMemory {
+        &self.memory
     }
 
     /// Whether it tries credentials of which others may wait to hear.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Method, Version};
 use http_body_util::BodyExt;
+use legwork::client::AuthenticateFirst;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Anonymous;
 use legwork::handshake::{HttpVersion, Why};
@@ -102,7 +103,7 @@ async fn requests_at_the_same_time_share_one_connection() {
         assert_eq!(versions, [Version::HTTP_2; 256], "{scheme}");
         let report = https.report();
         assert_eq!(report.connections().len(), 1, "{scheme}");
-        // The acceptor of Digest takes counts of a nonce as far as 128 back.
+        // The acceptor of Digest takes counts of a nonce as far as 1,024 back.
         assert!(report.refused() == 0 || scheme == "Digest", "{scheme}: {report}");
         assert_eq!(settled(&client).await, 1, "{scheme}");
         assert_eq!(client.connections(), (1, 1));
@@ -562,4 +563,33 @@ async fn users_that_are_logged_out_all_the_time_are_served_as_themselves() {
     assert_eq!(client.connections(), (0, 0));
     let report = https.report();
     assert!(report.connections().iter().all(|connection| users(connection).len() <= 1), "{report}");
+}
+
+/// hyper tells nothing of interim responses over HTTP/2: a streamed body goes at once, unless a `HEAD` goes
+/// ahead of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_logs_in_ahead_of_an_upload_if_that_is_asked_for() {
+    let digest = || Offer::judged("Digest", DigestAcceptor::new("the lab").user(USER, PASSWORD));
+    for asked in [true, false] {
+        let https = serving(server([digest()])).await;
+        let client: Client<HttpsConnector, Upload> =
+            Client::builder(https.authenticator().build()).http2().build_with_tls(trusting([ECDSA]));
+        let mut put = Request::put(https.uri("/upload")).body(Upload::of(16, 64 << 10)).expect("a request");
+        if asked {
+            put.extensions_mut().insert(AuthenticateFirst);
+        }
+        let answer = without_hanging(client.request(put)).await;
+        let report = https.report();
+        assert!(report.legs().all(|leg| !leg.headers.contains_key("expect")), "{report}");
+        if asked {
+            let response = answer.expect("a response");
+            assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
+            let methods: Vec<_> = report.legs().map(|leg| leg.method.as_str()).collect();
+            assert_eq!(methods, ["HEAD", "HEAD", "PUT"], "{report}");
+            assert_eq!(report.body_octets(), 1 << 20, "{report}");
+        } else {
+            let error = answer.expect_err("too late");
+            assert!(matches!(error.kind(), ErrorKind::BodyNotReplayable { .. }), "{error:?}");
+        }
+    }
 }
