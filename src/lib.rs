@@ -66,7 +66,9 @@
 //! | `rustls` | yes | https for `Client`, trusting what the operating system trusts, or your `ClientConfig` |
 //! | `native-tls` | | https for `Client` by the system's TLS; on Linux OpenSSL (`libssl-dev` and `pkg-config` to build) |
 //! | `http2` | | HTTP/2 for `Client` (`ClientBuilder::http2`) |
-//! | `reqwest` | | a client over reqwest (`client::reqwest`) |
+//! | `reqwest` | | a client over reqwest (`client::reqwest`), with TLS if the program's own reqwest has it |
+//! | `reqwest-rustls`, `reqwest-native-tls` | | TLS for it, and logins that are tied to TLS; with the first, a plain `reqwest::Client::new()` wants a crypto provider |
+//! | `form`, `json`, `multipart`, `query` | | reqwest's features of the same names, for its requests |
 //! | `sspi` | yes | on Windows, Negotiate and NTLM by the system (`mechanism::sspi`), for the logged-on user too; on other systems nothing at all |
 //! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |
 //! | `saslprep` | | names and passwords outside ASCII in SCRAM |
@@ -94,6 +96,6 @@ pub use credentials::Credentials;
 pub use handshake::{Authenticator, Outcome};
 pub use protection_space::Origin;
 
-#[cfg(all(doctest, unix))] // its Kerberos is GSS-API's
+#[cfg(all(doctest, unix, feature = "gssapi", feature = "json", feature = "reqwest-rustls"))] // what it shows
 #[doc = include_str!("../README.md")]
 struct Readme;

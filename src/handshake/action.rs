@@ -120,6 +120,8 @@ pub enum Renewal {
     /// The server answers a first message with a bare challenge, on a connection that has seen a
     /// handshake before.
     NotTaken,
+    /// The client beneath has sent a leg over another connection.
+    Astray,
     /// The connection belongs to another identity.
     OtherIdentity,
     /// An earlier handshake on the connection failed.

@@ -178,6 +178,7 @@ impl fmt::Display for Error {
                     "the server closes the connection in the middle of the handshake, which needs one that \
                      stays open (is a proxy in between, or keep-alive off?)"
                 }
+                Renewal::Astray => "the client beneath sent a part of the login over another connection",
                 Renewal::NotTaken => "the server takes up no further handshake on the connection",
                 Renewal::OtherIdentity => "the connection belongs to another identity",
                 Renewal::LongAnswer => {
@@ -306,6 +307,33 @@ impl std::error::Error for NotConnected {
         Some(&*self.source)
     }
 }
+
+/// The inner service's word that a leg, part of a login of the whole connection or sent by virtue of one, was
+/// answered over another connection: the answer says nothing about the login.
+#[cfg(feature = "reqwest")]
+#[derive(Debug)]
+pub(crate) struct Astray {
+    /// The answer is no challenge.
+    pub(crate) was_served: bool,
+    /// The client beneath has followed a redirect there.
+    pub(crate) is_redirected: bool,
+}
+
+#[cfg(feature = "reqwest")]
+impl fmt::Display for Astray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.is_redirected {
+            true => {
+                "the client beneath followed a redirect away from the connection that is logged in: build it with \
+                 redirect(Policy::none()), and have redirects followed above the login by follow_redirects"
+            }
+            false => "the client beneath sent a part of the login over another connection",
+        })
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl std::error::Error for Astray {}
 
 /// The inner service's word that by HTTP/2 the server has ended the request, and not the connection.
 ///

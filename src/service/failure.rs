@@ -5,6 +5,8 @@ use http::Method;
 use crate::handshake::{BodyUse, Renewal};
 use crate::mechanism::Moments;
 use crate::service::channel::ChannelState;
+#[cfg(feature = "reqwest")]
+use crate::service::error::Astray;
 use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, OldPeer, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
 use crate::service::pending::Pending;
@@ -75,6 +77,18 @@ impl Loss {
                 return Judged { retry: None, kind, acted_on: false };
             }
             Err(error) => self.error = error,
+        }
+        #[cfg(feature = "reqwest")]
+        if let Some(astray) = self.error.downcast_ref::<Astray>() {
+            // No challenge was pending where it went: nobody has verified anything.
+            state.logins.not_sent();
+            let acted_on = astray.was_served && self.sent == BodyUse::Carried;
+            let is_safe = !acted_on || is_idempotent(state.saved.method());
+            let (retry, kind) = match astray.is_redirected {
+                true => (None, ErrorKind::Connection(self.error)),
+                false => (is_safe.then_some(Retry::Renew), ErrorKind::NewConnectionNeeded(Renewal::Astray)),
+            };
+            return Judged { retry, kind, acted_on };
         }
         let reset = self.error.downcast_ref::<StreamReset>();
         if let Some(StreamReset::Http1Required(_)) = reset {

@@ -162,6 +162,8 @@ pub use layer::{AuthenticateLayer, LayerBuilder};
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};
 
+#[cfg(feature = "reqwest")]
+pub(crate) use error::Astray;
 #[cfg(any(feature = "client", feature = "testing"))]
 pub(crate) use head::origin_form;
 #[cfg(feature = "client")]

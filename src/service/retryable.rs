@@ -46,7 +46,7 @@ impl Error {
     /// | Kind | Retryable |
     /// |---|---|
     /// | [`Connect`](ErrorKind::Connect) | Yes. Not if a proxy has answered with a status that another try will not change: any but 408, 429 and 5xx, a refused login above all. |
-    /// | [`Timeout`](ErrorKind::Timeout) | Yes: they end before the last leg, which is the request itself. |
+    /// | [`Timeout`](ErrorKind::Timeout) | Yes: they end before the last leg, which is the request itself. No for the timeout of a whole exchange over reqwest, which may end in that leg. |
     /// | [`NewConnectionNeeded`](ErrorKind::NewConnectionNeeded), [`ConnectionGone`](ErrorKind::ConnectionGone) | Yes, on another connection: a client takes one, the layer's own has come to its end. |
     /// | [`Connection`](ErrorKind::Connection) | Only where [`Unsent`] lies behind it. Else the server may have acted on the request, so this is up to whoever knows that it is idempotent; a timeout of the client beneath is such a case. |
     /// | [`Handshake`](ErrorKind::Handshake) | Only where the mechanism took too long, as with a KDC that is overloaded. Never where the server failed to prove who it is. |

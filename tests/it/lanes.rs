@@ -1,24 +1,27 @@
 //! The client over reqwest: what reqwest's users have, with every leg on its connection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, header};
 use legwork::Client as AnyClient;
-use legwork::Credentials;
-use legwork::client::reqwest::Client;
+use legwork::client::proxy::{Proxies, Proxy};
+use legwork::client::redirect::Redirects;
+use legwork::client::reqwest::{BuildError, Client};
 use legwork::handshake::{Outcome, Why};
 use legwork::service::{Error, ErrorKind};
-use legwork::testing::{Close, Gate, Offer, Quirk, Server, When};
+use legwork::testing::{Close, Gate, Offer, Quirk, RefusalBody, Server, When};
+use legwork::{Authenticator, Credentials};
 use reqwest::Body;
 use reqwest::cookie::{CookieStore, Jar};
+use reqwest::redirect::Policy;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use crate::support::{
-    USER, Upload, alice, all_are_served, authenticator, bob, builder, by, lenient, over_reqwest,
-    schemes_of_origins, server, server_of_three, settings, statuses, statuses_on, tiring, url, users, whole,
-    without_hanging,
+    USER, Upload, alice, all_are_served, authenticator, bob, builder, by, over_reqwest, schemes_of_origins,
+    server, server_of_three, settings, statuses, statuses_on, tiring, url, users, whole, without_hanging,
 };
 
 /// A `GET` whose answer is a 200, and its text.
@@ -168,6 +171,22 @@ async fn a_lane_whose_connection_is_closed_makes_room_for_another() {
 }
 
 #[tokio::test]
+async fn a_lane_whose_connection_is_to_be_closed_is_not_kept() {
+    let server = server([Offer::Ntlm])
+        .quirk_when(When::leg(4).connections(..=1), Quirk::Close(Close::Announced))
+        .start()
+        .await
+        .expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    for connections in [(1, 1), (0, 0), (1, 1)] {
+        fetch(&client, &server, "/").await;
+        assert_eq!(client.connections(), connections);
+    }
+    let report = server.report();
+    assert_eq!(statuses(&report), [401, 401, 200, 200, 401, 200], "{report}");
+}
+
+#[tokio::test]
 async fn a_connection_that_ends_with_a_leg_is_replaced() {
     for close in [Close::Announced, Close::Unannounced] {
         for leg in [1, 2] {
@@ -213,9 +232,9 @@ async fn what_cannot_be_reached_is_reqwests_error() {
     assert!(matches!(error.kind(), ErrorKind::Request(_)), "{error:?}");
 }
 
-/// A leg that took too long is not sent again on another connection, where it would take as long.
+/// What took too long is not sent again on another connection, where it would take as long.
 #[tokio::test]
-async fn reqwests_timeout_is_a_legs_and_ends_the_request() {
+async fn a_timeout_ends_the_request() {
     for method in [Method::GET, Method::POST] {
         for (leg, logs_in_before) in [(2, false), (4, true)] {
             let gate = Gate::closed();
@@ -228,16 +247,119 @@ async fn reqwests_timeout_is_a_legs_and_ends_the_request() {
             if logs_in_before {
                 fetch(&client, &server, "/").await;
             }
-            let request =
-                client.request(method.clone(), url(&server, "/")).timeout(Duration::from_millis(200));
-            let error = without_hanging(request.send()).await.expect_err("it is late");
-            let ErrorKind::Connection(cause) = error.kind() else { panic!("{error:?}") };
-            let timed_out = cause.downcast_ref::<reqwest::Error>().expect("reqwest's").is_timeout();
-            assert!(timed_out, "{}", whole(&error));
-            assert!(error.is_timeout() && !error.is_retryable(), "{error:?}");
+            let request = client.request(method.clone(), url(&server, "/")).timeout(SHORT);
+            is_timeout(&without_hanging(request.send()).await.expect_err("it is late"), &server);
             assert_eq!(server.report().connections().len(), 1, "{method} {leg}: {}", server.report());
         }
     }
+}
+
+const SHORT: Duration = Duration::from_millis(200);
+
+fn is_timeout(error: &Error, server: &Server) {
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_, SHORT)), "{error:?}");
+    assert!(error.is_timeout() && !error.is_retryable() && !error.is_connect(), "{error:?}");
+    assert_eq!(error.origin(), Some(&server.origin()));
+}
+
+#[tokio::test]
+async fn a_timeout_is_the_whole_exchanges() {
+    // Each challenge takes less than that, both together take more.
+    let late = Quirk::RefusalBody(RefusalBody::Late(Duration::from_millis(150)));
+    let server = server([Offer::Ntlm]).quirk(late).start().await.expect("a server");
+    for follows in [false, true] {
+        let mut client = over_reqwest(authenticator(&server));
+        if follows {
+            client = client.follow_redirects(Redirects::default());
+        }
+        let request = client.get(url(&server, "/")).timeout(SHORT);
+        is_timeout(&without_hanging(request.send()).await.expect_err("it is late"), &server);
+        let request = client.get(url(&server, "/")).timeout(Duration::from_secs(60));
+        assert_eq!(without_hanging(request.send()).await.expect("in time").status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_timeout_includes_the_wait_for_a_connection() {
+    let gate = Gate::closed();
+    let server = server([]).quirk(Quirk::HeldBy(gate.clone())).start().await.expect("a server");
+    let client = AnyClient::builder(authenticator(&server).build()).max_per_origin(1);
+    let client = client.build_reqwest(settings).expect("settings that fit");
+    let first = tokio::spawn(client.get(url(&server, "/")).send());
+    without_hanging(gate.held(1)).await;
+    let second = client.get(url(&server, "/")).timeout(SHORT).send();
+    is_timeout(&without_hanging(second).await.expect_err("it is late"), &server);
+    assert_eq!(server.report().legs().count(), 1);
+    gate.open();
+    assert_eq!(first.await.expect("no panic").expect("a response").status(), 200);
+    // One that is further away than can be told is none.
+    let endless = client.get(url(&server, "/")).timeout(Duration::MAX).send();
+    assert_eq!(without_hanging(endless).await.expect("a response").status(), 200);
+}
+
+#[tokio::test]
+async fn what_reqwest_would_panic_at_is_an_error() {
+    let client = || AnyClient::builder(builder().build());
+    let error = client().build_reqwest(|| reqwest::Client::builder().tls_backend_rustls());
+    let error = error.expect_err("there is no crypto provider");
+    assert!(matches!(error, BuildError::Panic(_)) && error.to_string().contains("provider"), "{error:?}");
+    let error = client().build_reqwest(|| settings().user_agent("\n")).expect_err("no user agent");
+    assert!(matches!(error, BuildError::Settings(_)), "{error:?}");
+
+    // Settings that fit at first.
+    let server = server([]).start().await.expect("a server");
+    let calls = AtomicUsize::new(0);
+    let make = move || match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => settings(),
+        _ => reqwest::Client::builder().tls_backend_rustls(),
+    };
+    let error = by(builder(), make).get(url(&server, "/")).send().await.expect_err("no lane");
+    let ErrorKind::Request(cause) = error.kind() else { panic!("{error:?}") };
+    assert!(cause.is::<BuildError>(), "{}", whole(&error));
+}
+
+#[tokio::test]
+async fn a_lane_goes_through_no_proxy_of_reqwests() {
+    let (server, proxy) = (server([Offer::Ntlm]), server([]));
+    let server = server.start().await.expect("a server");
+    let proxy = proxy.start().await.expect("a proxy");
+    let through = proxy.origin().to_string();
+    let settings_through = {
+        let through = through.clone();
+        move || settings().proxy(reqwest::Proxy::all(&through).expect("a proxy"))
+    };
+    let client = by(authenticator(&server), settings_through);
+    fetch(&client, &server, "/").await;
+    assert_eq!((statuses(&server.report()), proxy.report().legs().count()), (vec![401, 401, 200], 0));
+
+    let proxies = Proxies::all(through.parse::<Proxy>().expect("a proxy"));
+    let client = AnyClient::builder(builder().build()).proxies(proxies).build_reqwest(settings);
+    assert!(matches!(client, Err(BuildError::Proxies)), "{client:?}");
+}
+
+#[tokio::test]
+async fn requests_are_made_as_with_reqwest() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    let post = || client.post(url(&server, "/"));
+    let pairs = [("a", "1"), ("b", "x y")];
+    let part = reqwest::multipart::Form::new().text("a", "1");
+    for (request, kind, octets) in [
+        (post().json(&pairs), "application/json", r#"[["a","1"],["b","x y"]]"#.len()),
+        (post().form(&pairs), "application/x-www-form-urlencoded", "a=1&b=x+y".len()),
+        (post().multipart(part), "multipart/form-data; boundary=", 0),
+        (post().header("content-type", "text/plain").body("twelve bytes"), "text/plain", 12),
+    ] {
+        let text = request.send().await.expect("a response").text().await.expect("a text");
+        let report = server.report();
+        let leg = report.legs().last().expect("a leg");
+        assert!(leg.headers["content-type"].to_str().expect("a text").starts_with(kind), "{report}");
+        assert!(octets == 0 || text.ends_with(&format!("{octets} octets\n")), "{text}");
+        assert!(leg.body_octets > 0 && leg.body_octets >= octets as u64, "{report}");
+    }
+    client.get(url(&server, "/find?c")).query(&pairs).send().await.expect("a response");
+    assert_eq!(server.report().legs().last().expect("a leg").target, "/find?c&a=1&b=x+y");
+    assert_eq!(server.report().connections().len(), 1);
 }
 
 #[tokio::test]
@@ -274,30 +396,141 @@ async fn settings_hold_in_every_lane_and_redirects_are_not_followed() {
     }
 }
 
+/// A client over one that was built elsewhere, whose pool is its own.
+fn over_another(authenticator: Authenticator) -> Client {
+    let built = settings().redirect(Policy::none()).build().expect("settings that fit");
+    AnyClient::builder(authenticator).max_restarts(8).build_over_reqwest(built).expect("no proxies")
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn over_a_client_built_elsewhere_a_leg_that_went_astray_is_noticed() {
+async fn over_a_client_built_elsewhere_no_leg_that_went_astray_is_taken_for_a_verdict() {
     let server = Arc::new(tiring().start().await.expect("a server"));
-    let built = settings().build().expect("settings that fit");
-    // A leg that went astray is a lost login.
-    let authenticator = authenticator(&server).lockout_bounds(lenient()).build();
-    let builder = AnyClient::builder(authenticator).max_restarts(8);
-    let client = builder.build_over_reqwest(built);
+    let client = over_another(authenticator(&server).build());
     for _ in 0..4 {
-        fetch(&client, &server, "/").await;
+        let mut set = JoinSet::new();
+        for _ in 0..8 {
+            let (client, server) = (client.clone(), Arc::clone(&server));
+            set.spawn(async move { fetch(&client, &server, "/").await });
+        }
+        without_hanging(set.join_all()).await;
     }
+    let report = server.report();
+    assert_eq!(report.refused(), 0, "no wrong password is counted: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_client_built_elsewhere_no_connection_serves_two_users() {
+    let server = Arc::new(server_of_three([Offer::Ntlm]).start().await.expect("a server"));
+    let built = settings().build().expect("settings that fit");
+    let client = AnyClient::builder(authenticator(&server).build())
+        .build_over_reqwest(built.clone())
+        .expect("no proxies");
     let mut set = JoinSet::new();
-    for _ in 0..8 {
-        let (client, server) = (client.clone(), Arc::clone(&server));
+    for task in 0..24 {
+        let (client, built, server) = (client.clone(), built.clone(), Arc::clone(&server));
         set.spawn(async move {
-            match client.get(url(&server, "/")).send().await {
-                Ok(response) => assert_eq!(response.status(), 200),
-                Err(error) => assert!(matches!(error.kind(), ErrorKind::NewConnectionNeeded(_)), "{error:?}"),
+            for _ in 0..5 {
+                let request = client.get(url(&server, "/"));
+                let (request, name) = match task % 4 {
+                    0 => (request.credentials(alice()), "alice"),
+                    1 => (request.credentials(bob()), "bob"),
+                    2 => (request, USER),
+                    _ => {
+                        let bare = built.get(url(&server, "/")).send().await.expect("a response");
+                        assert_eq!(bare.status(), 401, "the client's own requests are nobody's");
+                        continue;
+                    }
+                };
+                let text = request.send().await.expect("a response").text().await.expect("a text");
+                assert!(text.starts_with(name), "{name}: {text}");
             }
         });
     }
     without_hanging(set.join_all()).await;
-    let error = client.get(url(&server, "/")).credentials(alice()).send().await.expect_err("another user");
-    assert!(whole(&error).contains("the authenticator's own user's"), "{}", whole(&error));
+    let report = server.report();
+    assert_eq!(report.refused(), 0, "{report}");
+    assert!(report.connections().iter().all(|connection| users(connection).len() <= 1), "{report}");
+}
+
+#[tokio::test]
+async fn over_a_client_built_elsewhere_a_lane_has_a_connection_of_its_own() {
+    for (offer, expected) in schemes_of_origins() {
+        let server = server([offer.clone()]).start().await.expect("a server");
+        let client = over_another(authenticator(&server).dangerous_secrets_over_plain_http(true).build());
+        for target in ["/", "/?a=b%20c#d"] {
+            let response = client.get(url(&server, target)).send().await.expect("a response");
+            assert_eq!(response.status(), 200);
+            assert!(response.url().username().is_empty(), "{}", response.url());
+            assert_eq!(response.remote_addr(), Some(server.address()));
+            response.text().await.expect("a text");
+        }
+        let report = server.report();
+        assert_eq!(report.refused(), 0, "{offer:?}: {report}");
+        if expected.len() < 4 {
+            assert_eq!(report.connections().len(), 1, "{offer:?}: {report}");
+        }
+        for leg in report.legs() {
+            assert!(leg.target.starts_with('/'), "{report}");
+            assert_eq!(leg.headers["host"], server.address().to_string(), "{report}");
+        }
+    }
+}
+
+/// The second request's leg goes over a connection that has seen no login.
+#[tokio::test]
+async fn over_a_client_built_elsewhere_a_bare_leg_that_went_astray_is_no_verdict() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_another(authenticator(&server).build());
+    for method in [Method::GET, Method::POST, Method::GET] {
+        let request = client.request(method, url(&server, "/")).body("twelve bytes");
+        let response = without_hanging(request.send()).await.expect("a response");
+        assert_eq!(response.status(), 200, "{:?}", response.extensions().get::<Outcome>());
+        response.text().await.expect("a text");
+        server.close_idle();
+        server.wait_for(|report| report.open() == 0).await;
+    }
+    assert_eq!(server.report().refused(), 0, "{}", server.report());
+}
+
+/// Its connection was closed, and the next login begins on another one.
+#[tokio::test]
+async fn over_a_client_built_elsewhere_a_login_may_begin_on_another_connection() {
+    let server = tiring().start().await.expect("a server");
+    let client = over_another(authenticator(&server).build());
+    for method in [Method::GET, Method::POST, Method::GET] {
+        let request = client.request(method, url(&server, "/")).body("twelve bytes");
+        assert_eq!(without_hanging(request.send()).await.expect("a response").status(), 200);
+        server.close_idle();
+        server.wait_for(|report| report.open() == 0).await;
+    }
+    let report = server.report();
+    let legs: Vec<_> = report.connections().iter().map(statuses_on).collect();
+    assert_eq!(legs, [vec![401], vec![401, 200], vec![401, 200], vec![401, 200]], "{report}");
+    assert_eq!((report.misplaced(), report.refused()), (0, 0), "{report}");
+
+    let open = crate::support::server([]).start().await.expect("a server");
+    for _ in 0..2 {
+        let own = client.post(url(&open, "/")).header("authorization", "Negotiate AAAA");
+        assert_eq!(without_hanging(own.send()).await.expect("a response").status(), 200);
+        open.close_idle();
+        open.wait_for(|report| report.open() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn over_a_client_built_elsewhere_a_redirect_beneath_the_login_is_an_error_that_says_so() {
+    let other = server([]).start().await.expect("a server");
+    let to = HeaderValue::from_str(&url(&other, "/page")).expect("a value");
+    let to = Quirk::Field(header::LOCATION, to);
+    let server = server([Offer::Ntlm]).quirk_when(When::path("/status/302"), to).start().await;
+    let server = server.expect("a server");
+    let built = settings().build().expect("settings that fit");
+    let client =
+        AnyClient::builder(authenticator(&server).build()).build_over_reqwest(built).expect("no proxies");
+    let error = client.get(url(&server, "/status/302")).send().await.expect_err("it led away");
+    assert!(whole(&error).contains("follow_redirects") && !error.is_retryable(), "{}", whole(&error));
+    assert!(!format!("{} {error:?}", whole(&error)).contains("lane-"), "{error:?}");
+    assert!(other.report().legs().all(|leg| leg.authorization.is_none()));
 }
 
 #[tokio::test]

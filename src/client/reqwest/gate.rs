@@ -6,32 +6,67 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::client::lane::Gone;
 use crate::service::BoxError;
 
-/// How long a second connection is held off before it is refused. A pool gets its connection back
-/// from another task, a moment after the response's end; who asks sooner waits for whichever comes
-/// first, and must not lose the connection for that.
+/// How long a second connection is held off within a login before it is refused. A pool gets its connection
+/// back from another task, a moment after a response's end; who asks sooner waits for whichever comes first, and
+/// must not lose the connection for that.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// The same where no login is under way, after the response's end: to lose the connection costs no more than
+/// another login. On a runtime with one thread that other task has had its turn after a few of ours, and there is
+/// nothing to wait for.
+const REST: Duration = Duration::from_millis(10);
+const TURNS: u32 = 16;
+
 /// Lets one connection through.
-#[derive(Clone, Debug)]
-pub(super) struct Gate;
+#[derive(Clone, Debug, Default)]
+pub(super) struct Gate {
+    rest: Rest,
+}
+
+impl Gate {
+    /// What is to be told of the connection.
+    pub(super) fn rest(&self) -> Rest {
+        self.rest.clone()
+    }
+}
 
 impl<S> Layer<S> for Gate {
     type Service = Gated<S>;
 
     fn layer(&self, connector: S) -> Gated<S> {
-        Gated { connector: Arc::new(Mutex::new(Some(connector))) }
+        Gated { connector: Arc::new(Mutex::new(Some(connector))), rest: self.rest.clone() }
+    }
+}
+
+/// Since when there has been nothing to be read on the connection. Where that is some time ago, it is back in the
+/// pool, if it has not been closed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest(Arc<Mutex<Option<Instant>>>);
+
+impl Rest {
+    pub(super) fn begin(&self) {
+        *self.since() = Some(Instant::now());
+    }
+
+    pub(super) fn end(&self) {
+        *self.since() = None;
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -40,11 +75,12 @@ impl<S> Layer<S> for Gate {
 #[derive(Debug)]
 pub(super) struct Gated<S> {
     connector: Arc<Mutex<Option<S>>>,
+    rest: Rest,
 }
 
 impl<S> Clone for Gated<S> {
     fn clone(&self) -> Self {
-        Self { connector: Arc::clone(&self.connector) }
+        Self { connector: Arc::clone(&self.connector), rest: self.rest.clone() }
     }
 }
 
@@ -64,9 +100,20 @@ where
     fn call(&mut self, target: T) -> Self::Future {
         match self.connector.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(connector) => GateFuture::Waiting { connector, target: Some(target) },
-            None => GateFuture::Refusing { patience: tokio::time::sleep(PATIENCE) },
+            None => match *self.rest.since() {
+                Some(_) if is_single_threaded() => GateFuture::Returning { turns: 0 },
+                Some(since) => match REST.checked_sub(since.elapsed()) {
+                    Some(left) => GateFuture::Refusing { patience: sleep(left) },
+                    None => GateFuture::Returning { turns: TURNS },
+                },
+                None => GateFuture::Refusing { patience: sleep(PATIENCE) },
+            },
         }
     }
+}
+
+fn is_single_threaded() -> bool {
+    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 pin_project! {
@@ -76,7 +123,9 @@ pin_project! {
         /// The connector is to become ready.
         Waiting { connector: S, target: Option<T> },
         Connecting { #[pin] connecting: F },
+        /// The pool may get the connection back yet: until then, or when others have had their turns.
         Refusing { #[pin] patience: Sleep },
+        Returning { turns: u32 },
     }
 }
 
@@ -99,8 +148,70 @@ where
                     ready!(patience.poll(cx));
                     return Poll::Ready(Err(Gone.into()));
                 }
+                GateProj::Returning { turns } => {
+                    if *turns >= TURNS {
+                        return Poll::Ready(Err(Gone.into()));
+                    }
+                    *turns += 1;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             };
             self.set(Self::Connecting { connecting });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::poll_fn;
+
+    use tower::service_fn;
+
+    use super::*;
+
+    type Asking = Pin<Box<dyn Future<Output = Result<(), BoxError>>>>;
+
+    /// Asks for a second connection, when the first one has rested since then.
+    async fn second(since: Option<Instant>) -> Asking {
+        let gate = Gate::default();
+        let mut gated = gate.layer(service_fn(async |()| Ok::<_, Infallible>(())));
+        gated.call(()).await.expect("the first connection");
+        *gate.rest().since() = since;
+        Box::pin(gated.call(()))
+    }
+
+    /// How often it has to be polled.
+    async fn polls(mut asking: Asking) -> u32 {
+        let mut polls = 0;
+        let error = poll_fn(|cx| {
+            polls += 1;
+            asking.as_mut().poll(cx)
+        });
+        let error = error.await.expect_err("there is no second connection");
+        assert!(Gone::is_behind(&*error), "{error:?}");
+        polls
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_rests_is_gone_when_all_others_have_had_their_turns() {
+        assert_eq!(polls(second(Some(Instant::now())).await).await, TURNS + 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn with_several_threads_it_is_gone_when_it_has_rested_for_long() {
+        assert_eq!(polls(second(Instant::now().checked_sub(REST)).await).await, 1);
+        // And may be on its way back before.
+        let asking = second(Some(Instant::now() + REST)).await;
+        assert!(polls(asking).await > 1);
+    }
+
+    /// As between the legs of a login.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_has_a_response_on_it_does_not_rest() {
+        let before = tokio::time::Instant::now();
+        polls(second(None).await).await;
+        assert!(before.elapsed() >= PATIENCE);
     }
 }

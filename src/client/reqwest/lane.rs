@@ -1,22 +1,24 @@
 //! One connection by reqwest: a client of its own, which can have no other.
 
-use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
-use http::{HeaderValue, Request, Response, header};
+use http::{Request, Response};
 use http_body::Body as _;
-use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{Body, ResponseBuilderExt, Url};
+use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::client::dispatch::{Reach, Settings};
 use crate::client::lane::Gone;
 use crate::client::pool::{Host, Leaf};
-use crate::client::reqwest::gate::Gate;
+use crate::client::reqwest::build::build;
+use crate::client::reqwest::gate::{Gate, Rest};
+use crate::client::reqwest::named::Named;
+use crate::handshake::{HttpVersion, ResponseHead};
+use crate::mechanism::Binding;
+use crate::protection_space::Challenger;
 use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, Line, NotConnected, Unsent};
 
 /// Makes lanes.
@@ -32,13 +34,19 @@ impl Reach<Lane> for Lanes {
     async fn reach(&self, settings: &Settings, host: &Host) -> Result<(Lane, ConnectionInfo), ErrorKind> {
         let (client, way) = match self {
             Self::Apart(make) => {
-                let client = one_connection(make()).build();
-                (client.map_err(|error| ErrorKind::Request(error.into()))?, Way::Apart)
+                let gate = Gate::default();
+                let way = Way::Apart(gate.rest());
+                let client = build(|| one_connection(make(), gate));
+                (client.map_err(|error| ErrorKind::Request(error.into()))?, way)
             }
-            Self::Shared(_) if host.key.identity != settings.authenticator.identity() => {
-                return Err(ErrorKind::Request(OneUserAlone.into()));
+            Self::Shared(client) => {
+                let (authenticator, origin) = (&settings.authenticator, &host.origin);
+                let ties_connections = authenticator.version(origin) == HttpVersion::Http1
+                    || authenticator.memory(Challenger::Origin, origin).binding()
+                        == Some(Binding::Connection);
+                let named = Named::new(origin.is_secure(), ties_connections);
+                (client.clone(), Way::Shared(named.map_err(|error| ErrorKind::Entropy(error.into()))?))
             }
-            Self::Shared(client) => (client.clone(), Way::Shared { by: None, carries: false }),
         };
         let mut info = ConnectionInfo::new(host.origin.clone());
         if host.origin.is_secure() {
@@ -48,13 +56,14 @@ impl Reach<Lane> for Lanes {
     }
 }
 
-/// Whatever else the caller has set: one connection, HTTP/1.1, challenges that may be folded, and
-/// nothing that would send a leg again or elsewhere.
-fn one_connection(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+/// Whatever else the caller has set: one connection to the origin itself, HTTP/1.1, challenges that may be
+/// folded, and nothing that would send a leg again or elsewhere.
+fn one_connection(builder: reqwest::ClientBuilder, gate: Gate) -> reqwest::ClientBuilder {
+    #[cfg(any(feature = "reqwest-rustls", feature = "reqwest-native-tls"))]
     let builder = builder.tls_info(true);
     builder
-        .connector_layer(Gate)
+        .connector_layer(gate)
+        .no_proxy()
         .http1_only()
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .pool_max_idle_per_host(1)
@@ -68,14 +77,15 @@ fn one_connection(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
 #[derive(Clone)]
 pub(super) struct Original {
     pub(super) url: Url,
-    pub(super) timeout: Option<Duration>,
+    /// When the whole exchange has to be over.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Original {
     /// reqwest would make Basic of a user in the URL.
-    pub(super) fn new(mut url: Url, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(mut url: Url, deadline: Option<Instant>) -> Self {
         strip_userinfo(&mut url);
-        Self { url, timeout }
+        Self { url, deadline }
     }
 }
 
@@ -98,14 +108,10 @@ pub(super) struct Lane {
 
 /// How legs come to be on one connection.
 enum Way {
-    /// The client has no other.
-    Apart,
-    /// They are seen to be: by its address on this side.
-    Shared {
-        by: Option<SocketAddr>,
-        /// The leg that is out is part of a login of the whole connection.
-        carries: bool,
-    },
+    /// The client has no other. It is told when that rests.
+    Apart(Rest),
+    /// The client has others, but none by the lane's name.
+    Shared(Named),
 }
 
 impl Leaf for Lane {
@@ -117,6 +123,12 @@ impl Leaf for Lane {
 
     fn is_closed(&self) -> bool {
         self.is_gone
+    }
+
+    fn rest(&mut self) {
+        if let Way::Apart(rest) = &self.way {
+            rest.begin();
+        }
     }
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -133,17 +145,21 @@ impl Line<Body> for Lane {
     type Error = BoxError;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        if let Way::Shared(named) = &mut self.way {
+            ready!(named.poll_ready(cx));
+        }
         Leaf::poll_ready(self, cx)
     }
 
     fn send(&mut self, request: Request<LegBody<Body>>) -> Leg {
         let (mut parts, body) = request.into_parts();
-        let Original { url, timeout } = parts.extensions.remove().expect("what the request was made of");
-        if let Way::Shared { carries, .. } = &mut self.way {
-            *carries = parts.headers.get(header::AUTHORIZATION).is_some_and(is_bound);
+        let Original { mut url, deadline } = parts.extensions.remove().expect("what the request was made of");
+        if let Way::Shared(named) = &mut self.way {
+            named.send(&mut url, &parts.headers);
         }
         let mut leg = reqwest::Request::new(parts.method, url);
-        *leg.timeout_mut() = timeout;
+        // What is left for the response's content, too.
+        *leg.timeout_mut() = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         *leg.version_mut() = parts.version;
         *leg.headers_mut() = parts.headers;
         if !body.is_end_stream() {
@@ -163,68 +179,47 @@ impl Line<Body> for Lane {
                 self.is_gone = true;
                 Err(Unsent::new(error).into())
             }
-            Err(error) if error.is_connect() => Err(NotConnected::new(error).into()),
-            Err(error) => Err(error.into()),
+            Err(mut error) => {
+                if let Some(url) = error.url_mut() {
+                    strip_userinfo(url);
+                }
+                Err(if error.is_connect() { NotConnected::new(error).into() } else { error.into() })
+            }
         })
     }
 }
 
 impl Lane {
     fn answered(&mut self, response: reqwest::Response) -> Result<Response<Body>, BoxError> {
-        let told = Response::builder().url(response.url().clone()).body(());
+        let mut url = response.url().clone();
+        strip_userinfo(&mut url);
         let mut response = Response::from(response);
-        // reqwest makes its own response of this one again, and looks for the URL there.
-        if let Ok(told) = told {
-            response.extensions_mut().extend(told.into_parts().0.extensions);
-        }
         if !self.has_told {
             self.has_told = true;
             tell_bindings(&mut response);
         }
-        if let Way::Shared { by, carries } = &mut self.way {
-            let now = response.extensions().get().map(HttpInfo::local_addr);
-            if *carries && by.is_some() && now != *by {
-                self.is_gone = true;
-                return Err(Astray.into());
+        // Nobody tells when it is closed in fact.
+        self.is_gone |= !ResponseHead::of(&response).is_persistent(Challenger::Origin);
+        match &mut self.way {
+            Way::Apart(rest) => rest.end(),
+            Way::Shared(named) => {
+                if let Err(astray) = named.answered(&response, &url) {
+                    self.is_gone = true;
+                    return Err(astray.into());
+                }
+                self.is_gone |= named.is_spent();
             }
-            *by = now;
+        }
+        // reqwest makes its own response of this one again, and looks for the URL there.
+        if let Ok(told) = Response::builder().url(url).body(()) {
+            response.extensions_mut().extend(told.into_parts().0.extensions);
         }
         Ok(response)
     }
 }
 
-/// Whether a field's value is part of a login of the whole connection.
-fn is_bound(value: &HeaderValue) -> bool {
-    let scheme = value.as_bytes().split(|octet| *octet == b' ').next().unwrap_or_default();
-    [&b"NTLM"[..], b"Negotiate"].iter().any(|bound| bound.eq_ignore_ascii_case(scheme))
-}
-
-/// A client that was built elsewhere may have put a leg on another connection.
-#[derive(Debug)]
-struct Astray;
-
-impl fmt::Display for Astray {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the client beneath sent a leg of the handshake over another connection")
-    }
-}
-
-impl std::error::Error for Astray {}
-
-/// Users cannot be kept apart on a client that was built elsewhere.
-#[derive(Debug)]
-struct OneUserAlone;
-
-impl fmt::Display for OneUserAlone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("over a client that was built elsewhere, all requests are the authenticator's own user's")
-    }
-}
-
-impl std::error::Error for OneUserAlone {}
-
 /// The channel bindings of the connection by which a response came, where it had TLS.
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[cfg(any(feature = "reqwest-rustls", feature = "reqwest-native-tls"))]
 fn tell_bindings(response: &mut Response<Body>) {
     use crate::channel_bindings::ChannelBindings;
 
@@ -237,5 +232,5 @@ fn tell_bindings(response: &mut Response<Body>) {
     }
 }
 
-#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+#[cfg(not(any(feature = "reqwest-rustls", feature = "reqwest-native-tls")))]
 fn tell_bindings(_: &mut Response<Body>) {}

@@ -13,7 +13,7 @@
 //! let authenticator = Authenticator::builder()
 //!     .credentials("http://wiki.example".parse()?, Credentials::password("LAB\\carol", "carol-pw"))
 //!     .build();
-//! # #[cfg(feature = "rustls")] {
+//! # #[cfg(feature = "reqwest-rustls")] {
 //! let tls = legwork::client::reqwest::platform_tls()?;
 //! let client = Client::builder(authenticator)
 //!     .build_reqwest(move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone()))?;
@@ -36,17 +36,23 @@
 //! - Title case and more than 100 fields are set in the closure (`http1_title_case_headers`,
 //!   `http1_max_headers`). Folded response fields are always unfolded, since some servers fold long
 //!   challenges.
-//! - reqwest's `timeout` is one leg's; [`Limits`](crate::service::Limits) bounds the handshake.
+//! - A [`timeout`](RequestBuilder::timeout) of a request is the whole exchange's; one that is set in the
+//!   closure is one leg's. [`Limits`](crate::service::Limits) bounds the handshake.
+//! - No body waits for `100 Continue`, of which reqwest tells nothing: a large streamed one to an origin
+//!   that is new to the client takes [`authenticate_first`](RequestBuilder::authenticate_first), or
+//!   [`authenticate`](Client::authenticate) ahead of it.
 //! - A connection that is [upgraded](::reqwest::Response::upgrade) leaves the pool, and counts no
 //!   more.
 //! - `Authorization` among the `default_headers` would be sent with legs that carry none.
-//! - A proxy of reqwest's takes the login that reqwest can make there, which is Basic.
+//! - No proxy, neither the system's nor one that is set in the closure (`no_proxy()` is the lane's): a
+//!   login through a proxy that nobody knows of goes wrong, and reqwest can make none at a proxy but Basic.
+//!   The [hyper client](crate::Client) goes through [`proxies`](ClientBuilder::proxies).
 //! - Userinfo in a URL, which reqwest sends as Basic to whoever is there, is the request's
 //!   [`credentials`](RequestBuilder::credentials), [as in all clients](crate::Client#userinfo-in-a-uri). In a request that reqwest's own builder has made it is an
 //!   `Authorization` already, and passes untouched.
 //! - Over https, NTLM and Negotiate take a leg more on a new connection to an origin that is known:
 //!   the certificate is told with the first response, and they are tied to it. That takes
-//!   legwork's feature `rustls` or `native-tls`, whichever TLS reqwest uses.
+//!   legwork's feature `reqwest-rustls` or `reqwest-native-tls`, whichever TLS reqwest uses.
 //!
 //! # reqwest-middleware
 //!
@@ -54,8 +60,10 @@
 //! over the connection. As the *last* middleware, in place of that client, this one works: it
 //! ignores what is next and sends by [`execute`](Client::execute).
 
+mod build;
 mod gate;
 mod lane;
+mod named;
 mod request;
 
 use std::fmt;
@@ -63,21 +71,26 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http::{Method, Response};
 use reqwest::{Body, IntoUrl, Url};
+use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::dispatch::Dispatcher;
 use crate::client::log_out::LogOut;
 use crate::client::redirect::{Redirects, follow};
+use crate::client::reqwest::build::build;
 use crate::client::reqwest::lane::{Lane, Lanes, Original};
 use crate::client::reqwest::request::split_userinfo;
 use crate::client::response_body::ResponseBody;
+use crate::client::runtime::in_runtime;
 use crate::handshake::{Authenticator, Login};
 use crate::service::{BoxFuture, Error, ErrorKind};
 
+pub use build::BuildError;
 pub use request::RequestBuilder;
 
 /// A client over reqwest that logs in.
@@ -106,32 +119,65 @@ pub fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
 
 impl ClientBuilder {
     /// A client over reqwest. `make` gives the settings of each connection, anew each time.
-    /// [`connect_timeout`](Self::connect_timeout) and [`proxies`](Self::proxies) have no part in
-    /// it: reqwest has its own.
+    /// [`connect_timeout`](Self::connect_timeout) has no part in it: reqwest has its own.
     ///
     /// # Errors
     ///
-    /// [`reqwest::Error`] if no client can be built of these settings.
-    pub fn build_reqwest<F>(self, make: F) -> Result<Client, reqwest::Error>
+    /// [`BuildError`] if no client can be built of these settings: also where reqwest would panic for want
+    /// of a crypto provider (the panic hook is called all the same), and if there are
+    /// [`proxies`](Self::proxies), through which reqwest cannot go with a login.
+    pub fn build_reqwest<F>(self, make: F) -> Result<Client, BuildError>
     where
         F: Fn() -> reqwest::ClientBuilder + Send + Sync + 'static,
     {
-        let template = make().build()?;
+        if self.proxies.is_some() {
+            return Err(BuildError::Proxies);
+        }
+        let template = build(&make)?;
         let shared = Arc::new(self.dispatcher(Lanes::Apart(Box::new(make))));
         Ok(Client { shared, template, redirects: None })
     }
 
-    /// A client over a reqwest client that was built elsewhere, as well as that can be done: it puts
-    /// each leg on whatever connection it likes. Where a leg of a handshake turns out to have gone
-    /// over another connection (by its local address), the handshake begins anew, so often as
-    /// [`max_restarts`](Self::max_restarts) says; with many requests at once, some fail. For the lockout
-    /// guard such a login is a lost one: several in a row, and the credentials rest. All requests
-    /// are the authenticator's own user's: others would come to use their connections. Its redirects
-    /// happen beneath the login, and challenges that are folded over several lines are errors unless it
-    /// unfolds them. Prefer [`build_reqwest`](Self::build_reqwest).
-    pub fn build_over_reqwest(self, client: reqwest::Client) -> Client {
+    /// A client over a reqwest client that was built elsewhere, as well as that can be done: it puts each
+    /// leg on whatever connection it likes. Prefer [`build_reqwest`](Self::build_reqwest).
+    ///
+    /// Logins by NTLM and Negotiate have connections of their own in its pool. Nothing else goes over
+    /// them: no other login's legs, and none of the requests that the program sends with that client itself.
+    /// The local address shows whether a leg that continues or needs the login used the same connection as
+    /// the leg before. If it did not, its response is dropped, and the login starts again on a new
+    /// connection, at most [`max_restarts`](Self::max_restarts) times. No password is doubted for that.
+    /// Where the server had no challenge for such a leg and may have acted on it, it is sent again only if its
+    /// method is idempotent; else there is an error.
+    ///
+    /// What a client that was built elsewhere should have, since it cannot be seen or changed from here:
+    ///
+    /// - `redirect(Policy::none())`. Its redirects happen beneath the login, with the login's fields. One
+    ///   that leads away from a connection that is logged in is an error:
+    ///   [`follow_redirects`](Client::follow_redirects) belongs above the login.
+    /// - `no_proxy()`. reqwest goes through the system's proxies unless it is told not to. A proxy of its own
+    ///   takes no login but Basic, is not known to this client, and for `http` may hand the connection of one
+    ///   login to others.
+    /// - `tls_info(true)`, for logins that are tied to TLS.
+    /// - `http1_only()`, if it has HTTP/2, in which NTLM and Negotiate do not work.
+    /// - `http1_allow_obsolete_multiline_headers_in_responses(true)`, for challenges that are folded over
+    ///   several lines: without it they are errors.
+    /// - TCP. Over a unix socket nobody tells which leg went where, and a login by NTLM or Negotiate is an error.
+    /// - A `pool_idle_timeout`, which it has by default: nothing else closes connections that are no longer used.
+    ///
+    /// The connections of their own come from a name that takes the user's place in the URI that reqwest is
+    /// given: `http://lane-0123456789abcdef@wiki.example/`. By HTTP/1.1 it reaches no server. A proxy of
+    /// reqwest's sees it in `http` requests once such a login has begun, and some, such as squid, then tell it
+    /// the server as a user's name, by Basic.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::Proxies`] if there are [`proxies`](Self::proxies): that client has its own, or none.
+    pub fn build_over_reqwest(self, client: reqwest::Client) -> Result<Client, BuildError> {
+        if self.proxies.is_some() {
+            return Err(BuildError::Proxies);
+        }
         let shared = Arc::new(self.dispatcher(Lanes::Shared(client.clone())));
-        Client { shared, template: client, redirects: None }
+        Ok(Client { shared, template: client, redirects: None })
     }
 }
 
@@ -200,7 +246,8 @@ impl Client {
     /// Outside of a runtime it resolves to [`ErrorKind::NoRuntime`] if a connection has to be made, and
     /// panics if a login begins on one that is there, or where reqwest does.
     pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
-        let (first, timeout) = (request.url().clone(), request.timeout().copied());
+        let url = request.url().clone();
+        let limit = request.timeout().copied().and_then(Limit::new);
         let mut request = match http::Request::try_from(request) {
             Ok(request) => request,
             Err(error) => {
@@ -209,17 +256,28 @@ impl Client {
             }
         };
         let shared = Arc::clone(&self.shared);
-        ResponseFuture(match self.redirects {
+        let deadline = limit.as_ref().map(|limit| limit.deadline);
+        let limit = limit.map(|limit| (limit, request.uri().clone()));
+        let exchange: BoxFuture<_> = match self.redirects {
             None => {
-                request.extensions_mut().insert(Original::new(first, timeout));
+                request.extensions_mut().insert(Original::new(url, deadline));
                 Box::pin(shared.send(request))
             }
             Some(redirects) => {
-                request.extensions_mut().insert(Original::new(first.clone(), timeout));
+                request.extensions_mut().insert(Original::new(url.clone(), deadline));
                 let origins = Origins { shared, is_redirected: false };
-                Box::pin(follow(origins, request, redirects, move |body| again(body, &first)))
+                Box::pin(follow(origins, request, redirects, move |body| again(body, &url)))
             }
-        })
+        };
+        let Some((limit, uri)) = limit else { return ResponseFuture(exchange) };
+        let shared = Arc::clone(&self.shared);
+        ResponseFuture(Box::pin(async move {
+            match limit.keep(exchange).await {
+                Some(result) => result,
+                // Nobody knows how far the server has come.
+                None => Err(shared.error(&uri, limit.exceeded()).after(true)),
+            }
+        }))
     }
 
     /// Logs in at the origin of `url` ahead of the first real request, by a `HEAD`: so that a
@@ -250,8 +308,9 @@ impl Client {
     /// Call this when a [provider](crate::credentials::CredentialsProvider) names another user than
     /// before. To spare the other users or origins there is [`log_out`](Self::log_out).
     ///
-    /// Over a client that was [built elsewhere](ClientBuilder::build_over_reqwest) neither this nor
-    /// `log_out` has an effect on the connections: they are not this client's to close.
+    /// Over a client that was [built elsewhere](ClientBuilder::build_over_reqwest) this and `log_out` cannot
+    /// close connections. Those that are logged in are not used again, and end with that client's
+    /// `pool_idle_timeout`.
     pub fn close_idle(&self) {
         self.shared.close_idle();
     }
@@ -308,6 +367,33 @@ impl Service<reqwest::Request> for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("authenticator", self.authenticator()).finish_non_exhaustive()
+    }
+}
+
+/// How long a whole exchange may take, and when it has to be over.
+struct Limit {
+    timeout: Duration,
+    deadline: Instant,
+}
+
+impl Limit {
+    /// `None` if it is further away than can be told.
+    fn new(timeout: Duration) -> Option<Self> {
+        Some(Self { timeout, deadline: Instant::now().checked_add(timeout)? })
+    }
+
+    /// What came of an exchange, if it was in time. Its legs have the same deadline in reqwest.
+    async fn keep<T>(&self, exchange: impl Future<Output = Result<T, Error>>) -> Option<Result<T, Error>> {
+        if let Err(no_runtime) = in_runtime() {
+            return Some(Err(no_runtime.into()));
+        }
+        let result = timeout_at(self.deadline, exchange).await.ok()?;
+        let is_late = |error: &Error| error.is_timeout() && Instant::now() >= self.deadline;
+        Some(result).filter(|result| !result.as_ref().is_err_and(is_late))
+    }
+
+    fn exceeded(&self) -> ErrorKind {
+        ErrorKind::Timeout("sending the request, logging in included", self.timeout)
     }
 }
 

@@ -14,8 +14,26 @@ use crate::service::{Error, ErrorKind};
 
 /// A request in the making.
 ///
-/// What reqwest's own builder has beyond this, such as `json` and `multipart`, is there by
-/// [`with`](Self::with).
+/// What reqwest's own builder has beyond this is there by [`with`](Self::with). [`json`](Self::json),
+/// [`form`](Self::form), [`query`](Self::query) and [`multipart`](Self::multipart) take the feature of the same
+/// name, as they do in reqwest.
+///
+/// Who logs in is said by [`credentials`](Self::credentials): there is no `basic_auth` and no `bearer_auth`,
+/// which send a secret to whoever is there, and over plain http.
+///
+/// ```no_run
+/// # #[cfg(feature = "json")]
+/// # async fn example(client: legwork::client::reqwest::Client) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::collections::HashMap;
+///
+/// let order = HashMap::from([("article", "desk"), ("color", "white")]);
+/// let response = client.post("https://shop.example/orders").json(&order).send().await?;
+/// // Without the feature, where the program's own reqwest has it:
+/// let response = client.post("https://shop.example/orders").with(|it| it.json(&order)).send().await?;
+/// # let _ = response;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a request that is not sent does nothing"]
 pub struct RequestBuilder {
     client: Client,
@@ -63,7 +81,7 @@ impl RequestBuilder {
         Self { client, request, acting_as: own, authenticates_first: false }
     }
 
-    /// Whatever reqwest's builder can do: `.with(|request| request.json(&value))`.
+    /// Whatever reqwest's builder can do: `.with(|request| request.version(Version::HTTP_10))`.
     pub fn with(mut self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
         self.request = change(self.request);
         self
@@ -88,7 +106,39 @@ impl RequestBuilder {
         self.with(|request| request.body(body))
     }
 
-    /// How long each leg may take, with its response's content.
+    /// Sets the content to `value` as JSON.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn json<T: serde::Serialize + ?Sized>(self, value: &T) -> Self {
+        self.with(|request| request.json(value))
+    }
+
+    /// Sets the content to the fields of a form, urlencoded.
+    #[cfg(feature = "form")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "form")))]
+    pub fn form<T: serde::Serialize + ?Sized>(self, fields: &T) -> Self {
+        self.with(|request| request.form(fields))
+    }
+
+    /// Adds pairs to the URL's query.
+    #[cfg(feature = "query")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "query")))]
+    pub fn query<T: serde::Serialize + ?Sized>(self, pairs: &T) -> Self {
+        self.with(|request| request.query(pairs))
+    }
+
+    /// Sets the content to `form`, in several parts.
+    #[cfg(feature = "multipart")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
+    pub fn multipart(self, form: reqwest::multipart::Form) -> Self {
+        self.with(|request| request.multipart(form))
+    }
+
+    /// Sets how long the whole exchange may take: waiting for a connection, each leg of a login, redirects,
+    /// and the response's content.
+    ///
+    /// Past it, [`send`](Self::send) fails by [`ErrorKind::Timeout`], and reading the content by reqwest's own
+    /// error.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|request| request.timeout(timeout))
     }

@@ -9,13 +9,15 @@ fn client(https: &Https, tls: impl Fn() -> reqwest::ClientBuilder + Send + Sync 
     Client::builder(https.authenticator().build()).build_reqwest(tls).expect("settings that fit")
 }
 
-async fn is_bound(https: &Https, client: &ReqwestClient, certificate: Certificate) {
-    for (body, legs) in [("", vec![401, 401, 200]), ("twelve bytes", vec![401, 401, 200])] {
+const LEGS: &[u16] = &[401, 401, 200];
+
+async fn is_bound(https: &Https, client: &ReqwestClient, certificate: Certificate, first: &[u16]) {
+    for (body, legs) in [("", first), ("twelve bytes", LEGS)] {
         let before = https.report().legs().count();
         let response = without_hanging(client.post(https.uri("/").to_string()).body(body).send()).await;
         let text = response.expect("a response").text().await.expect("a text");
         assert!(text.ends_with(&format!("{} octets\n", body.len())), "{text}");
-        assert_eq!(statuses(&https.report())[before..], legs, "{}", https.report());
+        assert_eq!(&statuses(&https.report())[before..], legs, "{}", https.report());
         // A connection to an origin that is known: its bindings are not.
         client.close_idle();
     }
@@ -33,9 +35,20 @@ async fn logins_by_reqwest_over_rustls_are_bound_to_the_certificate() {
             let tls = tls.clone();
             let client =
                 client(&https, move || reqwest::Client::builder().tls_backend_preconfigured(tls.clone()));
-            is_bound(&https, &client, certificate).await;
+            is_bound(&https, &client, certificate, LEGS).await;
         }
     }
+}
+
+#[tokio::test]
+async fn logins_over_a_client_built_elsewhere_are_bound_to_the_certificate() {
+    let https = Https::start(requiring(Offer::Ntlm, RSA.bindings()), RSA).await;
+    let built = reqwest::Client::builder().tls_backend_preconfigured(trusting(CERTIFICATES)).tls_info(true);
+    let built = built.http1_only().build().expect("settings that fit");
+    let client =
+        Client::builder(https.authenticator().build()).build_over_reqwest(built).expect("no proxies");
+    // The first leg shows that logins are tied to connections here, and the lane gets one to itself.
+    is_bound(&https, &client, RSA, &[401, 401, 401, 200]).await;
 }
 
 /// The bindings are not known before the first response: it is a leg without the body.
@@ -60,12 +73,12 @@ async fn what_answers_the_leg_that_asks_for_the_bindings_costs_no_request() {
     }
 }
 
-#[cfg(feature = "native-tls")]
+#[cfg(feature = "reqwest-native-tls")]
 #[tokio::test]
 async fn logins_by_reqwest_over_the_systems_tls_are_bound_to_the_certificate() {
     let https = Https::start(requiring(Offer::Ntlm, RSA.bindings()), RSA).await;
     let client = client(&https, || {
         reqwest::Client::builder().tls_backend_native().tls_danger_accept_invalid_certs(true)
     });
-    is_bound(&https, &client, RSA).await;
+    is_bound(&https, &client, RSA, LEGS).await;
 }
