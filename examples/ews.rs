@@ -15,10 +15,19 @@ use legwork::service::BoxError;
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
 
+use crate::chain::chain;
 use crate::diagram::{Diagram, Legs, count};
+use crate::output::{complain, print};
+use crate::password::password;
 
-#[path = "login/diagram.rs"]
+#[path = "shared/chain.rs"]
+mod chain;
+#[path = "shared/diagram.rs"]
 mod diagram;
+#[path = "shared/output.rs"]
+mod output;
+#[path = "shared/password.rs"]
+mod password;
 
 const GET_FOLDER: &str = r#"<?xml version="1.0" encoding="utf-8"?>
 <soap:Envelope xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"
@@ -53,13 +62,14 @@ struct Account {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let Some(option) = arguments.iter().find(|argument| argument.starts_with('-')) {
+        complain(format_args!("{option} is not known: there are a URL and a user, or neither"));
+        return ExitCode::from(2);
+    }
     match run(&arguments).await {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => print(format_args!("{text}\n")),
         Err(error) => {
-            eprintln!("{error}");
+            complain(chain(&*error));
             ExitCode::FAILURE
         }
     }
@@ -75,10 +85,7 @@ async fn run(arguments: &[String]) -> Result<String, BoxError> {
             read_inbox(Account { url: server.uri("/EWS/Exchange.asmx"), user, password }).await
         }
         [url, user] => {
-            let password = match std::env::var("EWS_PASSWORD") {
-                Ok(password) => password,
-                Err(_) => rpassword::prompt_password(format!("Password of {user}: "))?,
-            };
+            let password = password(user, "EWS_PASSWORD")?;
             read_inbox(Account { url: url.parse()?, user: user.clone(), password }).await
         }
         _ => Err("a URL and a user, or neither".into()),

@@ -5,8 +5,20 @@
 //! there is.
 
 #[cfg(unix)]
-#[path = "login/diagram.rs"]
+#[path = "shared/chain.rs"]
+mod chain;
+#[cfg(unix)]
+#[path = "shared/diagram.rs"]
 mod diagram;
+#[cfg(unix)]
+#[path = "shared/output.rs"]
+mod output;
+#[cfg(unix)]
+#[path = "shared/password.rs"]
+mod password;
+#[cfg(unix)]
+#[path = "shared/trust.rs"]
+mod trust;
 
 #[cfg(not(unix))]
 fn main() {
@@ -18,20 +30,21 @@ fn main() {
 async fn main() -> std::process::ExitCode {
     use std::process::ExitCode;
 
+    use crate::chain::chain;
+    use crate::output::{complain, print};
+
     match kerberos::Arguments::parse(std::env::args().skip(1)) {
         Ok(Some(arguments)) => match kerberos::run(arguments).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("\nNot logged in: {error}");
+            Ok(text) => print(text),
+            Err((text, error)) => {
+                print(text);
+                complain(format_args!("\nNot logged in: {}", chain(&*error)));
                 ExitCode::FAILURE
             }
         },
-        Ok(None) => {
-            print!("{}", kerberos::HELP);
-            ExitCode::SUCCESS
-        }
+        Ok(None) => print(kerberos::HELP),
         Err(misuse) => {
-            eprintln!("{misuse}\n\n{}", kerberos::HELP);
+            complain(format_args!("{misuse}\n\n{}", kerberos::HELP));
             ExitCode::from(2)
         }
     }
@@ -39,8 +52,7 @@ async fn main() -> std::process::ExitCode {
 
 #[cfg(unix)]
 mod kerberos {
-    use std::error::Error;
-    use std::sync::Arc;
+    use std::fmt::Write;
 
     use bytes::Bytes;
     use http::Uri;
@@ -50,12 +62,12 @@ mod kerberos {
     use legwork::mechanism::gssapi::Gssapi;
     use legwork::mechanism::{Delegation, MutualAuthentication};
     use legwork::scheme::Negotiate;
+    use legwork::service::BoxError;
     use legwork::{Authenticator, Client, Credentials, Origin};
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-    use rustls::{ClientConfig, RootCertStore};
 
     use crate::diagram::{Diagram, Legs, count};
+    use crate::password::password;
+    use crate::trust::trusting;
 
     pub(crate) const HELP: &str = "\
 Logs in by Kerberos and draws the conversation.
@@ -65,7 +77,7 @@ Logs in by Kerberos and draws the conversation.
 Without --user or --keytab it is whoever has run kinit (klist shows it).
 
     --user NAME        user or user@REALM; the password is in the environment variable
-                       LEGWORK_PASSWORD, or is asked for
+                       LEGWORK_PASSWORD, or is asked for, or is the first line of stdin
     --keytab NAME      log in by a keytab, such as FILE:/etc/service.keytab
     --principal NAME   as this principal, of those in the ticket caches or the keytab
     --target NAME      the service principal name, such as HTTP/web01.corp.example
@@ -97,7 +109,7 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
             let mut arguments = Self::default();
             while let Some(word) = words.next() {
                 let place = match word.as_str() {
-                    "--help" => return Ok(None),
+                    "--help" | "-h" => return Ok(None),
                     "--delegate" => {
                         arguments.delegate = true;
                         continue;
@@ -117,23 +129,22 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
                     "--library" => &mut arguments.library,
                     "--ca" => &mut arguments.ca,
                     url if !url.starts_with('-') => {
+                        if !arguments.url.is_empty() {
+                            return Err("there is more than one URL".to_owned());
+                        }
                         arguments.url = word;
                         continue;
                     }
-                    _ => return Err(format!("{word} is not understood")),
+                    _ => return Err(format!("{word} is not known")),
                 };
                 *place = Some(words.next().ok_or_else(|| format!("{word} wants a value"))?);
             }
             Ok((!arguments.url.is_empty()).then_some(arguments))
         }
 
-        fn credentials(&self) -> std::io::Result<Credentials> {
+        fn credentials(&self) -> Result<Credentials, String> {
             if let Some(user) = &self.user {
-                let password = match std::env::var("LEGWORK_PASSWORD") {
-                    Ok(password) => password,
-                    Err(_) => rpassword::prompt_password(format!("Password of {user}: "))?,
-                };
-                return Ok(Credentials::password(user, password));
+                return Ok(Credentials::password(user, password(user, "LEGWORK_PASSWORD")?));
             }
             let mut ambient = Ambient::new().stable();
             if let Some(keytab) = &self.keytab {
@@ -155,21 +166,18 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
                 false => Negotiate::kerberos(kerberos),
             }
         }
+    }
 
-        fn tls(&self) -> Result<Option<ClientConfig>, Box<dyn Error + Send + Sync>> {
-            let Some(file) = &self.ca else { return Ok(None) };
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(file)? {
-                roots.add(certificate?)?;
-            }
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let config =
-                ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-            Ok(Some(config.with_root_certificates(roots).with_no_client_auth()))
+    /// What is to be printed, and why there was no login, if there was none.
+    pub(crate) async fn run(arguments: Arguments) -> Result<String, (String, BoxError)> {
+        let mut text = String::new();
+        match log_in(arguments, &mut text).await {
+            Ok(()) => Ok(text),
+            Err(error) => Err((text, error)),
         }
     }
 
-    pub(crate) async fn run(arguments: Arguments) -> Result<(), Box<dyn Error + Send + Sync>> {
+    async fn log_in(arguments: Arguments, text: &mut String) -> Result<(), BoxError> {
         let uri: Uri = arguments.url.parse()?;
         let origin = Origin::from_uri(&uri)?;
         let mut authenticator = Authenticator::builder()
@@ -189,19 +197,21 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
         let target = authenticator.target_name(&origin);
         let legs = Legs::default();
         let builder = Client::builder(authenticator).observer(legs.clone());
-        let client = match arguments.tls()? {
-            Some(config) => builder.build_with_tls::<Full<Bytes>>(config),
+        let client = match &arguments.ca {
+            Some(file) => builder.build_with_tls::<Full<Bytes>>(trusting(file)?),
             None => builder.build_https()?,
         };
 
-        println!("{target} at {uri}\n");
+        // Without a userinfo, which may have a password.
+        writeln!(text, "{target} at {origin}{}\n", uri.path())?;
         let response = client.get(uri).await;
         let legs = legs.take();
-        print!("{}", Diagram(&legs));
+        write!(text, "{}", Diagram(&legs))?;
         let response = response?;
         let status = response.status();
         match response.extensions().get() {
-            Some(Outcome::LoggedIn(login)) => println!(
+            Some(Outcome::LoggedIn(login)) => writeln!(
+                text,
                 "\nLogged in as {} by {} ({}), {}: {}, {status}.",
                 login.principal.as_deref().unwrap_or("somebody"),
                 login.scheme,
@@ -212,9 +222,9 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
                     "the server has not proven who it is"
                 },
                 count(legs.len(), "leg"),
-            ),
+            )?,
             Some(Outcome::Refused(refusal)) => return Err(refusal.to_string().into()),
-            _ => println!("\nNo login was asked for: {status}."),
+            _ => writeln!(text, "\nNo login was asked for: {status}.")?,
         }
         response.into_body().collect().await?;
         Ok(())

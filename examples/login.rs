@@ -11,29 +11,35 @@ use std::time::Instant;
 
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
-use legwork::client::hyper::{ClientBuilder, HttpsConnector};
+use legwork::client::hyper::HttpsConnector;
 use legwork::client::proxy::Proxies;
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Scheme, Scram};
 use legwork::service::LegReport;
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinSet;
 
 use crate::advice::Failure;
 use crate::arguments::{Arguments, SchemeName};
 use crate::diagram::{Diagram, Legs};
+use crate::output::{complain, print};
 use crate::upload::Upload;
 
 #[path = "login/advice.rs"]
 mod advice;
 #[path = "login/arguments.rs"]
 mod arguments;
-#[path = "login/diagram.rs"]
+#[path = "shared/chain.rs"]
+mod chain;
+#[path = "shared/diagram.rs"]
 mod diagram;
+#[path = "shared/output.rs"]
+mod output;
+#[path = "shared/password.rs"]
+mod password;
+#[path = "shared/trust.rs"]
+mod trust;
 #[path = "login/upload.rs"]
 mod upload;
 
@@ -43,23 +49,17 @@ type LoginClient = Client<HttpsConnector, Upload>;
 async fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{}", arguments::HELP);
-            return ExitCode::SUCCESS;
-        }
+        Ok(None) => return print(arguments::HELP),
         Err(misuse) => {
-            eprintln!("{misuse} (--help lists what there is)");
+            complain(format_args!("{misuse} (--help lists what there is)"));
             return ExitCode::from(2);
         }
     };
     match run(arguments).await {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => print(text),
         Err((text, failure)) => {
-            print!("{text}");
-            eprintln!("\n{failure}");
+            print(text);
+            complain(format_args!("\n{failure}"));
             ExitCode::FAILURE
         }
     }
@@ -82,7 +82,9 @@ async fn run(arguments: Arguments) -> Result<String, (String, Failure)> {
     let result = converse(&client, &uri, &arguments).await;
     let seconds = begun.elapsed().as_secs_f64();
     let legs = legs.take();
-    let text = format!("{} at {uri}\n\n{}", arguments.user_name(), Diagram(&legs));
+    // Without a userinfo, which may have a password.
+    let origin = Origin::from_uri(&uri).map_err(|_| no_text(Failure::NotAUrl))?;
+    let text = format!("{} at {origin}{}\n\n{}", arguments.user_name(), uri.path(), Diagram(&legs));
     match result {
         Ok(tally) => Ok(format!("{text}\n{}\n", tally.sentence(&legs, seconds))),
         Err(failure) => Err((text, failure)),
@@ -117,8 +119,8 @@ fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, F
         Some(proxy) => builder.proxies(Proxies::all(proxy.parse().map_err(Failure::Proxy)?)),
     };
     match &arguments.ca {
-        Some(file) => with_authority(builder, file).map_err(Failure::Authority),
-        None => builder.build_https().map_err(|error| Failure::Authority(error.into())),
+        Some(file) => Ok(builder.build_with_tls(trust::trusting(file).map_err(Failure::Tls)?)),
+        None => builder.build_https().map_err(|error| Failure::Tls(error.into())),
     }
 }
 
@@ -130,23 +132,6 @@ fn the_scheme(name: SchemeName) -> Arc<dyn Scheme> {
         SchemeName::Scram => Arc::new(Scram::new()),
         SchemeName::Basic => Arc::new(Basic::default()),
     }
-}
-
-/// A client that trusts the certificate authorities in a PEM file and no others.
-fn with_authority(
-    builder: ClientBuilder,
-    file: &str,
-) -> Result<LoginClient, Box<dyn std::error::Error + Send + Sync>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file)? {
-        roots.add(certificate?)?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(builder.build_with_tls(config))
 }
 
 /// Sends all requests.

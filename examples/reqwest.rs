@@ -4,6 +4,7 @@
 //! your user and `https` in place of it.
 
 use std::fmt::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use legwork::client::redirect::Redirects;
@@ -15,10 +16,27 @@ use legwork::{Authenticator, Client, Credentials};
 use reqwest::cookie::Jar;
 use serde_json::json;
 
+use crate::chain::chain;
+use crate::output::{complain, print};
+
+#[path = "shared/chain.rs"]
+mod chain;
+#[path = "shared/output.rs"]
+mod output;
+
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    print!("{}", run().await?);
-    Ok(())
+async fn main() -> ExitCode {
+    if let Some(argument) = std::env::args().nth(1) {
+        complain(format_args!("{argument} is not known: there are no arguments"));
+        return ExitCode::from(2);
+    }
+    match run().await {
+        Ok(text) => print(text),
+        Err(error) => {
+            complain(chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// What is to be printed.
@@ -53,7 +71,7 @@ async fn run() -> Result<String, BoxError> {
     writeln!(text, "{}: {}", page.status(), page.text().await?.trim_end())?;
 
     let order = json!({ "article": "desk", "number": 2 });
-    let request = client.post(server.uri("/orders").to_string()).with(|request| request.json(&order));
+    let request = client.post(server.uri("/orders").to_string()).json(&order);
     let answer = request.send().await?.error_for_status()?;
     writeln!(text, "{}: {}", answer.status(), answer.text().await?.trim_end())?;
     Ok(text)

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::io::{self, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -120,19 +119,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .filter(|seconds| *seconds > 0)
         .ok_or_else(|| format!("{text} is not a number of seconds from 1 on"))?;
     Ok(Duration::from_secs(seconds.into()))
-}
-
-/// The password of a user.
-pub(crate) fn password(user: &str) -> io::Result<String> {
-    if let Ok(password) = std::env::var("FORWARD_PROXY_PASSWORD") {
-        return Ok(password);
-    }
-    if io::stdin().is_terminal() {
-        return rpassword::prompt_password(format!("Password of {user}: "));
-    }
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 #[cfg(test)]

@@ -12,34 +12,42 @@ use legwork::{Authenticator, Credentials};
 use tokio::net::TcpListener;
 
 use crate::arguments::Arguments;
+use crate::chain::chain;
+use crate::output::{complain, print};
+use crate::password::password;
 use crate::proxy::{Counts, ForwardProxy, Limits, Upstream};
 use crate::signals::Signals;
 
 mod arguments;
+#[path = "../shared/chain.rs"]
+mod chain;
 mod files;
+#[path = "../shared/output.rs"]
+mod output;
+#[path = "../shared/password.rs"]
+mod password;
 mod proxy;
 mod signals;
 #[cfg(test)]
 mod tests;
 mod tls;
+#[path = "../shared/trust.rs"]
+mod trust;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(Some(arguments)) => arguments,
-        Ok(None) => {
-            print!("{}", arguments::HELP);
-            return ExitCode::SUCCESS;
-        }
+        Ok(None) => return print(arguments::HELP),
         Err(misuse) => {
-            eprintln!("{misuse} (--help lists what there is)");
+            complain(format_args!("{misuse} (--help lists what there is)"));
             return ExitCode::from(2);
         }
     };
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            complain(error);
             ExitCode::FAILURE
         }
     }
@@ -47,18 +55,17 @@ async fn main() -> ExitCode {
 
 async fn run(mut arguments: Arguments) -> Result<(), String> {
     keep_to_the_files(&mut arguments.limits);
-    let authenticator = authenticator(&arguments)
-        .map_err(|error| format!("The password could not be read: {error}. Try FORWARD_PROXY_PASSWORD."))?;
+    let authenticator = authenticator(&arguments)?;
     let mut upstream = Upstream::new(arguments.upstream, authenticator);
     if upstream.is_secure() {
         let tls = tls::trusting(arguments.ca.as_deref());
-        upstream = upstream.tls(tls.map_err(|error| format!("There is nobody to trust: {error}."))?);
+        upstream = upstream.tls(tls.map_err(|error| format!("TLS cannot be set up: {}.", chain(&*error)))?);
     }
     let proxy = ForwardProxy::new(upstream, arguments.limits);
-    let cannot_listen = |error| format!("There is no listening on {}: {error}.", arguments.listen);
+    let cannot_listen = |error| format!("Cannot listen on {}: {}.", arguments.listen, chain(&error));
     let listener = TcpListener::bind(arguments.listen).await.map_err(cannot_listen)?;
     let address = listener.local_addr().map_err(cannot_listen)?;
-    let no_signals = |error: io::Error| format!("There are no signals to stop by: {error}.");
+    let no_signals = |error: io::Error| format!("Cannot wait for signals: {}.", chain(&error));
     let (mut first, mut again) = (Signals::new().map_err(no_signals)?, Signals::new().map_err(no_signals)?);
 
     // Nobody may want to read it.
@@ -73,7 +80,7 @@ async fn run(mut arguments: Arguments) -> Result<(), String> {
         () = show(&counts) => {}
     }
     tell(&counts);
-    let _ = writeln!(io::stderr(), "{counts}");
+    complain(&*counts);
     Ok(())
 }
 
@@ -82,20 +89,20 @@ fn keep_to_the_files(limits: &mut Limits) {
     let Some(files) = files::limit() else { return };
     let allowed = (files.saturating_sub(files::OWN) / 2).max(1);
     if allowed < limits.connections {
-        eprintln!(
+        complain(format_args!(
             "{allowed} connections at a time, since there may be {files} open files: ulimit -n {} for {}",
             2 * limits.connections + files::OWN,
             limits.connections
-        );
+        ));
         limits.connections = allowed;
     }
 }
 
-fn authenticator(arguments: &Arguments) -> io::Result<Authenticator> {
+fn authenticator(arguments: &Arguments) -> Result<Authenticator, String> {
     let builder = Authenticator::builder().dangerous_secrets_to_plain_http_proxies(arguments.insecure_basic);
     let upstream = arguments.upstream.clone();
     if let Some(user) = &arguments.user {
-        let credentials = Credentials::password(user, arguments::password(user)?);
+        let credentials = Credentials::password(user, password(user, "FORWARD_PROXY_PASSWORD")?);
         return Ok(builder.proxy_credentials(upstream, credentials).build());
     }
     if arguments.ticket {

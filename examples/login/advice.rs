@@ -7,6 +7,8 @@ use legwork::client::proxy::{InvalidProxy, InvalidProxyVariable};
 use legwork::handshake::{HandshakeError, Refusal, Renewal, Tried, Why};
 use legwork::service::{BoxError, Error, ErrorKind};
 
+use crate::chain::{causes, chain};
+
 /// What went wrong. Displayed, it is a sentence or two for the user.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -15,10 +17,10 @@ pub(crate) enum Failure {
     Environment(InvalidProxyVariable),
     /// The embedded server did not start.
     Embedded(io::Error),
-    /// The password could not be read.
-    Password(io::Error),
-    /// The certificate authorities could not be read.
-    Authority(BoxError),
+    /// There is no password, for this reason.
+    Password(String),
+    /// TLS cannot be set up: the certificate authorities cannot be read, as a rule.
+    Tls(BoxError),
     /// The file to upload could not be read.
     File(io::Error),
     /// The server's challenge stands.
@@ -44,18 +46,12 @@ impl fmt::Display for Failure {
             Self::NotAUrl => f.write_str(
                 "That is no http or https URL. Write it in full, such as https://mail.example/ews/.",
             ),
-            Self::Proxy(error) => write!(f, "--proxy: {error}."),
+            Self::Proxy(error) => write!(f, "--proxy: {}.", chain(error)),
             Self::Environment(error) => write!(f, "The variable {}: {}.", error.name(), error.reason()),
-            Self::Embedded(error) => write!(f, "The embedded server did not start: {error}."),
-            Self::Password(error) => {
-                write!(f, "The password could not be read: {error}. Try the variable LEGWORK_PASSWORD.")
-            }
-            Self::Authority(error) => write!(
-                f,
-                "The certificate authorities could not be read: {}. --ca wants a PEM file.",
-                chain(&**error)
-            ),
-            Self::File(error) => write!(f, "The file to upload could not be read: {error}."),
+            Self::Embedded(error) => write!(f, "The embedded server did not start: {}.", chain(error)),
+            Self::Password(why) => f.write_str(why),
+            Self::Tls(error) => write!(f, "TLS cannot be set up: {}.", chain(&**error)),
+            Self::File(error) => write!(f, "The file to upload could not be read: {}.", chain(error)),
             Self::Refused(refusal) => f.write_str(&refused(refusal)),
             Self::NoResponse(error) => f.write_str(&no_response(error)),
             Self::Response(error) => write!(f, "The response broke off: {}.", chain(error)),
@@ -165,27 +161,4 @@ fn no_connection(error: &BoxError) -> String {
         }
         _ => format!("The connection failed: {text}."),
     }
-}
-
-/// An error with what lies behind it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    for error in causes(error) {
-        let part = error.to_string();
-        // Some errors repeat what lies behind them.
-        if !parts.last().is_some_and(|last| last.contains(&part)) {
-            parts.push(part);
-        }
-    }
-    parts.join(": ")
-}
-
-/// The error and what lies behind it; an `io::Error` hides its own from `source`.
-fn causes<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| {
-        let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        hidden.map(|error| error as &(dyn std::error::Error + 'static)).or_else(|| error.source())
-    })
 }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::{self, IsTerminal};
+use crate::password::password;
 
 pub(crate) const EMBEDDED_USER: &str = "LAB\\carol";
 pub(crate) const EMBEDDED_PASSWORD: &str = "carol-pw";
@@ -91,9 +91,13 @@ impl Arguments {
     }
 
     /// Name and password, if there is a user.
-    pub(crate) fn user(&self) -> io::Result<Option<(String, String)>> {
+    ///
+    /// # Errors
+    ///
+    /// If there is no password.
+    pub(crate) fn user(&self) -> Result<Option<(String, String)>, String> {
         match (&self.name, &self.url) {
-            (Some(name), _) => Ok(Some((name.clone(), password(name)?))),
+            (Some(name), _) => Ok(Some((name.clone(), password(name, "LEGWORK_PASSWORD")?))),
             (None, None) => Ok(Some((EMBEDDED_USER.to_owned(), EMBEDDED_PASSWORD.to_owned()))),
             (None, Some(_)) => Ok(None),
         }
@@ -118,16 +122,4 @@ fn number(text: &str) -> Result<usize, String> {
         Ok(number) if number > 0 => Ok(number),
         _ => Err(format!("{text} is not a number from 1 on")),
     }
-}
-
-fn password(user: &str) -> io::Result<String> {
-    if let Ok(password) = std::env::var("LEGWORK_PASSWORD") {
-        return Ok(password);
-    }
-    if io::stdin().is_terminal() {
-        return rpassword::prompt_password(format!("Password of {user}: "));
-    }
-    let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }

@@ -36,7 +36,8 @@ impl Plain {
             .proxies(Proxies::all(Proxy::new(upstream.origin)))
             .max_per_origin(limits.connections)
             .max_total(limits.connections)
-            .max_idle_per_origin(8)
+            // A connection that is closed is a login that has to be made again.
+            .max_idle_per_origin(limits.connections)
             .connect_timeout(limits.tunnel_timeout)
             .build_with_tls(upstream.tls);
         Self { client, is_known: AtomicBool::new(false), counts }

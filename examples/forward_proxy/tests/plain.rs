@@ -234,3 +234,25 @@ async fn an_upstream_that_cannot_be_reached_is_a_502() {
         assert!(answer.contains("onnection refused"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn there_is_a_login_for_each_connection_at_a_time_and_no_more() {
+    let upstream = upstream(Offer::Ntlm).page("a page").start().await.expect("a server");
+    let proxy = Arc::new(Running::in_front_of(&upstream).await);
+    let mut tasks = JoinSet::new();
+    for _ in 0..64 {
+        let proxy = Arc::clone(&proxy);
+        tasks.spawn(async move {
+            for _ in 0..32 {
+                let answer = proxy.answer(&get("/")).await;
+                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("no panic");
+    }
+    let report = upstream.report();
+    assert!((1..=64).contains(&report.handshakes()), "{}", report.handshakes());
+    assert_eq!(report.connections().len(), report.open(), "none was closed");
+}
