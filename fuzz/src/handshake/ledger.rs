@@ -46,10 +46,15 @@ pub(super) type Target = (&'static str, &'static str);
 pub(super) struct Ledger {
     challenger: Challenger,
     pub(super) guarded: bool,
+    /// A scheme was declared, so that a login is expected.
+    declared: bool,
     pub(super) clock: Clock,
     records: HashMap<Credentials, Record>,
     /// What is under way on each connection.
     logins: [Option<Login>; LANES],
+    /// Whose turn a connection may hold while it waits for others' legs, or was given up in that, and since when:
+    /// nothing of it is on the wire.
+    held: [Option<(Credentials, Duration)>; LANES],
     /// Which connections are logged in.
     logged_in: [bool; LANES],
     /// The realms for which Basic may be sent without being asked.
@@ -101,6 +106,10 @@ struct Record {
     /// What was refused was accepted later, so one backend may be sick.
     is_sick: bool,
     digests_sent: usize,
+    /// Digest was refused among others' challenges: that may have counted, or not.
+    is_doubted: bool,
+    /// How often they were sent once more in each space before they were accepted, since another challenge came.
+    superseded: HashMap<Option<Space>, u32>,
 }
 
 /// How many refusals and lost logins there were, forgotten ones as well.
@@ -190,9 +199,11 @@ impl Ledger {
         Self {
             challenger,
             guarded,
+            declared,
             clock: Clock::new(),
             records: HashMap::new(),
             logins: [const { None }; LANES],
+            held: [const { None }; LANES],
             logged_in: [false; LANES],
             basic: declared.then_some(None).into_iter().collect(),
             lifted: 0,
@@ -201,9 +212,20 @@ impl Ledger {
         }
     }
 
+    /// A connection begins, in the place of the one before.
+    pub(super) fn connect(&mut self, at: usize) {
+        self.held[at] = None;
+    }
+
     /// A leg goes out.
     pub(super) fn send(&mut self, at: usize, request: &Request, token: Option<&Token>) {
         self.settle(at, &Event::Send(token));
+        self.take_turn(at, request, token);
+        self.held[at] = None;
+    }
+
+    /// What the leg is to the turn of its credentials.
+    fn take_turn(&mut self, at: usize, request: &Request, token: Option<&Token>) {
         let Some(credentials) = request.password() else { return };
         let Some(token) = token else {
             if self.logged_in[at] {
@@ -248,7 +270,8 @@ impl Ledger {
         let others = others.filter(|other| other.credentials == *credentials);
         let beside = others.clone().filter(|other| other.window == login.window).count();
         if beside == 0 {
-            record.window_since = now;
+            let held = self.held.iter().flatten().filter(|(held, _)| held == credentials);
+            record.window_since = held.map(|(_, since)| *since).min().unwrap_or(now);
         }
         if self.guarded {
             record.has_its_turn(&login, beside, now);
@@ -334,6 +357,13 @@ impl Ledger {
             {
                 Reading::PerhapsElsewhere
             }
+            // Twice in a space over all requests, of what was never accepted: another challenge may have come.
+            "Digest"
+                if !record.is_accepted(login.space.as_ref())
+                    && record.superseded.get(&login.space).is_none_or(|often| *often < 2) =>
+            {
+                Reading::PerhapsSuperseded
+            }
             // Twice for one request, and of what was accepted before.
             "Digest"
                 if record.is_accepted(login.space.as_ref())
@@ -395,10 +425,18 @@ impl Ledger {
             }
             _ => false,
         };
+        let is_undecided = match event {
+            Event::Deliver(Some(Outcome::Refused(refusal))) => {
+                refusal.tried.iter().any(|tried| matches!(tried.why, Why::Undecided(_)))
+            }
+            _ => false,
+        };
         let now = self.clock.passed;
         let record = self.records.get_mut(&login.credentials).expect("it has begun");
         let is_accepted = record.is_accepted(login.space.as_ref());
         let refused = End::Refused(record.strength(sent.target, is_accepted));
+        record.is_doubted |= login.reading == Some(Reading::PerhapsSuperseded)
+            && !matches!(event, Event::Send(_) | Event::Wait | Event::Renew);
         match (login.reading, event) {
             (Some(Reading::Stale | Reading::LastWord), Event::Send(Some(_))) if goes_on => {
                 self.logins[at] = Some(login);
@@ -423,15 +461,20 @@ impl Ledger {
                 record.accept(&login, true);
             }
             (Some(Reading::Refused | Reading::LastWord), _) => record.count(&login, refused, now),
-            (Some(Reading::PerhapsSuperseded), Event::Send(Some(_)) | Event::Wait) => {
+            (Some(Reading::PerhapsSuperseded), Event::Send(_) | Event::Wait | Event::Renew) => {
+                if !is_accepted {
+                    *record.superseded.entry(login.space.clone()).or_default() += 1;
+                }
                 if record.is_open {
                     record.shut();
                 }
-                login.sent = None;
+                (login.sent, login.reading) = (None, None);
                 login.superseded += 1;
                 self.logins[at] = Some(login).filter(|_| goes_on);
             }
             (Some(Reading::PerhapsSuperseded), _) if is_pause => {}
+            (Some(Reading::PerhapsSuperseded), _) if is_undecided => record.count(&login, End::Lost, now),
+            (Some(Reading::PerhapsSuperseded), _) if !is_accepted => {}
             (Some(Reading::PerhapsSuperseded), _) => record.count(&login, refused, now),
             // A final token that does not hold is no answer of the server's, whatever the status says.
             (Some(Reading::Nothing), Event::Fail(HandshakeError::FinalToken(_))) => {
@@ -473,14 +516,25 @@ impl Ledger {
         }
     }
 
-    /// A request waits: for somebody.
-    pub(super) fn wait(&mut self, at: usize, request: &Request) {
+    /// Whether a scheme was declared, or Digest has challenged.
+    pub(super) fn expects_challenges(&self) -> bool {
+        self.declared || self.digest_challenges > 0
+    }
+
+    /// A request waits: for somebody, who may be about to try, or for a moment only.
+    pub(super) fn wait(&mut self, at: usize, request: &Request, is_short: bool, is_beside_others: bool) {
         self.settle(at, &Event::Wait);
+        if is_short {
+            let since = self.clock.passed;
+            let own = request.password().map(|credentials| (credentials.clone(), since));
+            self.held[at] = self.held[at].take().filter(|(held, _)| Some(held) == request.password()).or(own);
+            return;
+        }
         assert!(self.guarded, "there is nobody to wait for");
         let credentials = request.password().expect("nobody is locked out of anything else");
         let others = self.logins.iter().flatten();
         assert!(
-            others.into_iter().any(|login| login.credentials == *credentials),
+            is_beside_others || others.into_iter().any(|login| login.credentials == *credentials),
             "{credentials:?}: nobody tries them"
         );
     }
@@ -495,7 +549,7 @@ impl Ledger {
         let Some(record) = request.password().and_then(|credentials| self.records.get(credentials)) else {
             return;
         };
-        if record.is_unclear || request.lifted != self.lifted {
+        if record.is_unclear || record.is_doubted || request.lifted != self.lifted {
             // What is lifted now stood when the request began.
             return;
         }
@@ -566,6 +620,9 @@ impl Record {
     /// Checks that one more could go beside those of its group that are out. The time that the others wait for
     /// the first runs since it began, or since its proof was sent: the wire does not tell which.
     fn has_its_turn(&self, login: &Login, beside: usize, now: Duration) {
+        if self.is_doubted {
+            return;
+        }
         // Each space has its own.
         if login.window.is_none() || self.is_unsure || self.spaces.len() > 1 {
             return;
@@ -586,6 +643,9 @@ impl Record {
         others: impl Iterator<Item = &'a Login>,
         now: Duration,
     ) {
+        if self.is_doubted {
+            return;
+        }
         let is_one_space = self.spaces.len() == 1;
         if is_one_space && login.spoke_first {
             assert!(!self.listens, "{:?}: refused, and yet it speaks first", login.credentials);
