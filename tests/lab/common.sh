@@ -49,9 +49,13 @@ listening() {
 start() {
   local part=$1 port=$2 pid tries
   shift 2
-  setsid "$@" >"$STATE/$part/stdout.log" 2>&1 </dev/null &
+  # It notes itself: whatever ends this script, there is no daemon without its note.
+  {
+    pid=$BASHPID
+    echo "$pid $(start_time "$pid")" >"$STATE/$part/daemon"
+    exec setsid "$@"
+  } >"$STATE/$part/stdout.log" 2>&1 </dev/null &
   pid=$!
-  echo "$pid $(start_time $pid)" >"$STATE/$part/daemon"
   for ((tries = 0; tries < 500; tries++)); do
     if listening "$port"; then return; fi
     if ! start_time $pid >/dev/null; then break; fi
