@@ -92,6 +92,7 @@ impl Case {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn every_scheme_logs_in_over_hyper() {
     for site in sites() {
         for case in cases() {
@@ -105,6 +106,7 @@ async fn every_scheme_logs_in_over_hyper() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn every_scheme_logs_in_over_reqwest() {
     for site in sites() {
         for case in cases() {
@@ -122,6 +124,7 @@ async fn every_scheme_logs_in_over_reqwest() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn every_scheme_logs_in_over_the_legacy_client() {
     for site in sites() {
         for case in cases() {

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::support::*;
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn the_second_request_rides_the_connection_without_a_header() {
     for site in sites() {
         for (scheme, authenticator) in site.by_each_scheme(site.carol()) {
@@ -33,6 +34,7 @@ async fn the_second_request_rides_the_connection_without_a_header() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn sixty_four_tasks_at_once_all_get_in() {
     for site in sites() {
         let mark = format!("crowd-{}", site.scheme);
@@ -59,6 +61,7 @@ async fn sixty_four_tasks_at_once_all_get_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn two_users_at_once_never_share_a_connection() {
     for site in sites() {
         let authenticator = site.authenticator(site.carol()).build();
@@ -131,6 +134,7 @@ pub(crate) async fn ten_requests<C: Connect>(client: Client<C, Body>, uri: Uri, 
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn survives_apaches_limit_of_a_hundred_requests_a_connection() {
     for site in sites() {
         for (scheme, authenticator) in site.by_each_scheme(site.carol()) {

@@ -4,38 +4,16 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use md5::{Digest, Md5};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::bodies::hex;
+use crate::executable::executable;
 use crate::squid::Log;
 use crate::support::*;
-
-/// The example's executable, built from the sources of these tests.
-fn executable() -> &'static Path {
-    static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
-    EXECUTABLE.get_or_init(build)
-}
-
-fn build() -> PathBuf {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--example", "forward_proxy"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // As these tests were built: then there is most often nothing to build.
-    cargo.args(cfg!(feature = "native-tls").then_some("--all-features"));
-    cargo.args((!cfg!(debug_assertions)).then_some("--release"));
-    // What cargo tells these tests of their package would have crates built anew.
-    for (name, _) in std::env::vars() {
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            cargo.env_remove(name);
-        }
-    }
-    assert!(cargo.status().expect("cargo runs").success(), "the example is not built");
-    let tests = std::env::current_exe().expect("a path");
-    tests.parent().and_then(Path::parent).expect("the profile's folder").join("examples/forward_proxy")
-}
 
 /// Where to, and who is logged in there.
 type Upstream = (&'static str, &'static str);
@@ -55,7 +33,7 @@ struct ForwardProxy {
 
 impl ForwardProxy {
     fn start(site: &Site, upstream: &str) -> Self {
-        let mut command = Command::new(executable());
+        let mut command = Command::new(executable("forward_proxy"));
         command.args(["--listen", "127.0.0.1:0", "--ca", site.value("CA_BUNDLE"), site.value(upstream)]);
         if upstream == KERBEROS.0 {
             command.arg("--ticket").env("KRB5CCNAME", site.value("CCACHE"));
@@ -210,6 +188,7 @@ async fn behind_squid(host: &str, upstreams: &[Upstream], programs: impl Fn(&Pro
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn curl_uploads_and_downloads() {
     behind_squid("curl.lab.test", &[NTLM, NEGOTIATE, BY_TLS, KERBEROS], |programs| {
         let curl = || {
@@ -232,6 +211,7 @@ async fn curl_uploads_and_downloads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn git_clones() {
     behind_squid("git.lab.test", &[NTLM, NEGOTIATE], |programs| {
         let mut git = programs.command("git");
@@ -243,6 +223,7 @@ async fn git_clones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn cargo_fetches() {
     behind_squid("cargo.lab.test", &[NTLM, NEGOTIATE], |programs| {
         let index = programs.uri(&format!("/files/registry-{}/", programs.site.scheme));
@@ -265,6 +246,7 @@ async fn cargo_fetches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn pip_downloads() {
     behind_squid("pip.lab.test", &[NTLM, NEGOTIATE], |programs| {
         let mut pip = programs.command("/usr/bin/python3");

@@ -37,6 +37,7 @@ async fn refusal(client: &LabClient, site: &Site) -> Refusal {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn every_scheme_passes_on_one_connection_and_the_second_request_goes_by_it() {
     for site in through(20) {
         for way in ways() {
@@ -58,6 +59,7 @@ async fn every_scheme_passes_on_one_connection_and_the_second_request_goes_by_it
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_is_tried_once_by_sixteen_requests() {
     for site in through(21) {
         for way in ways().into_iter().filter(|way| !way.name.starts_with("Kerberos")) {
@@ -82,6 +84,7 @@ async fn a_wrong_password_is_tried_once_by_sixteen_requests() {
 
 /// squid ties the client's connection to Apache's, and says so (`Proxy-Support`).
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn squid_and_apache_each_get_a_login_on_one_connection() {
     for site in through(22) {
         for way in ways().into_iter().filter(Way::has_all_schemes) {
@@ -103,6 +106,7 @@ async fn squid_and_apache_each_get_a_login_on_one_connection() {
 
 /// Apache compares the target that a login by Digest covers with the one that it gets from squid.
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn digest_at_both_covers_what_each_of_them_sees() {
     for site in through(23) {
         for way in ways().into_iter().filter(|way| way.user == "user" && way.has_all_schemes()) {
@@ -120,6 +124,7 @@ async fn digest_at_both_covers_what_each_of_them_sees() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn of_256_tasks_as_two_users_each_connection_is_one_users() {
     for site in through(24).into_iter().filter(|site| site.scheme == "http") {
         let way = ways().into_iter().find(|way| way.name == "NTLM").expect("a way");

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::support::*;
 
-fn site() -> Option<Site> {
+fn site() -> Site {
     crate::support::site("APACHE_H2")
 }
 
@@ -27,8 +27,9 @@ fn all_at_once(site: &Site, client: &LabClient, path: &str, requests: usize) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn basic_and_digest_log_in_by_http_2_on_one_connection() {
-    let Some(site) = site() else { return };
+    let site = site();
     for path in ["/basic/", "/digest/"] {
         let client = client(&site, site.user());
         // Apache takes 100 streams at a time; what is beyond them would have another connection.
@@ -42,8 +43,9 @@ async fn basic_and_digest_log_in_by_http_2_on_one_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn ntlm_and_negotiate_move_to_http_1_1_and_stay_there() {
-    let Some(site) = site() else { return };
+    let site = site();
     for (scheme, authenticator) in site.by_each_scheme(site.carol()) {
         let authenticator: Authenticator = authenticator.build();
         let client = site.build(Client::builder(authenticator.clone()).http2());
@@ -66,8 +68,9 @@ async fn ntlm_and_negotiate_move_to_http_1_1_and_stay_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_body_by_http_2_arrives_whole() {
-    let Some(site) = site() else { return };
+    let site = site();
     let client = client(&site, site.user());
     let request = post(site.uri("/basic/upload"), full(vec![b'u'; 1 << 20]));
     assert_eq!(Page::get(&client, site.uri("/basic/")).await.status, 200);

@@ -26,16 +26,19 @@ async fn logs_in(scheme: &str, paths: &[&str]) {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn ntlm_logs_in_at_apache() {
     logs_in("NTLM", &["/ntlm/"]).await;
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn ntlm_inside_negotiate_logs_in_at_apache() {
     logs_in("Negotiate", &["/ntlm/"]).await;
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn logs_in_where_kerberos_and_basic_are_offered_too() {
     for scheme in ["Negotiate", "NTLM"] {
         logs_in(scheme, &["/mixed/", "/all/"]).await;
@@ -43,6 +46,7 @@ async fn logs_in_where_kerberos_and_basic_are_offered_too() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn reads_every_challenge_of_one_line_with_commas() {
     for site in sites() {
         for (scheme, authenticator) in site.by_each_scheme(site.carol()) {
@@ -63,6 +67,7 @@ async fn reads_every_challenge_of_one_line_with_commas() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn a_password_beyond_ascii_logs_in() {
     for site in sites() {
         for (scheme, authenticator) in site.by_each_scheme(site.dave()) {
@@ -73,6 +78,7 @@ async fn a_password_beyond_ascii_logs_in() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn a_user_name_without_a_domain_logs_in() {
     for site in sites() {
         let carol = site.carol();
@@ -84,6 +90,7 @@ async fn a_user_name_without_a_domain_logs_in() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn basic_logs_in_with_a_password_beyond_ascii() {
     for site in sites() {
         let jaeger = site.authenticator(site.jaeger());

@@ -13,6 +13,11 @@ mod digest;
 #[cfg(unix)]
 mod digest_strict;
 #[cfg(unix)]
+mod environment;
+#[cfg(unix)]
+#[path = "../examples/executable.rs"]
+mod executable;
+#[cfg(unix)]
 mod forward_proxy;
 mod forwarding;
 mod http2;

@@ -6,6 +6,7 @@ use legwork::service::ErrorKind;
 use crate::support::*;
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_is_refused_and_tried_once() {
     for site in sites() {
         for path in ["/ntlm/", "/all/"] {
@@ -28,6 +29,7 @@ async fn a_wrong_password_is_refused_and_tried_once() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_is_refused_by_raw_ntlm_too() {
     for site in sites() {
         let mark = format!("wrong-ntlm-{}", site.scheme);
@@ -39,6 +41,7 @@ async fn a_wrong_password_is_refused_by_raw_ntlm_too() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn the_right_password_gets_in_after_a_wrong_one() {
     for site in sites() {
         let client = site.client(site.not_carol());
@@ -51,6 +54,7 @@ async fn the_right_password_gets_in_after_a_wrong_one() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn basic_is_not_sent_over_plain_http_unless_asked_for() {
     for site in sites().into_iter().filter(|site| site.scheme == "http") {
         let uri = site.uri("/basic/?plain-basic");
@@ -65,6 +69,7 @@ async fn basic_is_not_sent_over_plain_http_unless_asked_for() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn gives_up_with_a_reason_where_each_leg_closes() {
     for site in sites() {
         for (scheme, authenticator) in site.by_each_scheme(site.carol()) {
@@ -83,6 +88,7 @@ async fn gives_up_with_a_reason_where_each_leg_closes() {
 }
 
 #[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn gives_up_with_a_reason_where_the_server_forgets_the_first_leg() {
     for site in sites() {
         let mark = format!("unbound-{}", site.scheme);

@@ -212,9 +212,9 @@ pub(crate) fn through_proxy(site: &Site, proxy: Origin, at_proxy: AuthenticatorB
 }
 
 /// Apache by a name of each test's own, which only squid knows.
-pub(crate) fn through(name: usize) -> Vec<Site> {
+pub(crate) fn through(name: usize) -> [Site; 2] {
     let name = format!("through-{name}.lab.test");
-    sites().into_iter().map(|site| site.at_host(&name)).collect()
+    sites().map(|site| site.at_host(&name))
 }
 
 /// squid's own account of what went to a site, by tunnels or by plain http.
@@ -276,10 +276,12 @@ pub(crate) struct Leg {
     pub(crate) user: String,
     /// squid's own port towards the origin; none where it did not go there.
     pub(crate) out: Option<u16>,
+    /// What the client says of itself, up to the first blank.
+    pub(crate) agent: String,
 }
 
 impl Leg {
-    /// `port=49152 CONNECT through-1.lab.test:18443 200 user=LAB%5Ccarol out=49153`
+    /// `port=49152 CONNECT through-1.lab.test:18443 200 user=LAB%5Ccarol out=49153 agent=legwork/0.1.0`
     fn parse(line: &str) -> Self {
         let mut fields = line.split(' ');
         let mut field = |prefix: &str| {
@@ -291,7 +293,9 @@ impl Leg {
         let target = field("").to_owned();
         let status = field("").parse().expect("a status");
         let user = field("user=").replace("%5C", "\\");
-        Self { port, target, status, user, out: field("out=").parse().ok() }
+        let out = field("out=").parse().ok();
+        let agent = field("agent=").to_owned();
+        Self { port, target, status, user, out, agent }
     }
 
     /// Where to: a tunnel's target, or what an absolute URI has before its path.

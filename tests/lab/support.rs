@@ -1,8 +1,7 @@
 //! The lab as a test sees it: addresses, users, clients, and the server's own account of what came.
 
 use std::collections::HashMap;
-use std::io::Write;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -32,19 +31,15 @@ struct Lab {
 }
 
 impl Lab {
-    /// The running lab, or `None` with one line for the whole run that says what was skipped.
-    fn running() -> Option<&'static Self> {
-        static LAB: OnceLock<Option<Lab>> = OnceLock::new();
-        LAB.get_or_init(Self::read).as_ref()
+    /// The running lab.
+    fn running() -> &'static Self {
+        static LAB: LazyLock<Lab> = LazyLock::new(Lab::read);
+        &LAB
     }
 
-    fn read() -> Option<Self> {
-        let Ok(path) = std::env::var("LEGWORK_LAB") else {
-            // Past the print macros, whose output the test harness keeps to itself.
-            let line = "skipped: the conversations with real servers (start them with tests/run)";
-            writeln!(std::io::stderr(), "{line}").expect("stderr is open");
-            return None;
-        };
+    fn read() -> Self {
+        let path =
+            std::env::var("LEGWORK_LAB").expect("LEGWORK_LAB is set: start these tests with tests/run");
         let text = std::fs::read_to_string(&path)
             .unwrap_or_else(|error| panic!("LEGWORK_LAB={path} cannot be read ({error}): is the lab up?"));
         let pairs = text.lines().filter_map(|line| line.split_once('='));
@@ -56,7 +51,7 @@ impl Lab {
             values["KRB5_CONFIG"]
         );
         let log = values.get("APACHE_ACCESS_LOG").and_then(|log| std::fs::metadata(log).ok());
-        Some(Self { values, log_began: log.map_or(0, |log| log.len() as usize) })
+        Self { values, log_began: log.map_or(0, |log| log.len() as usize) }
     }
 
     /// One of the lab's values, such as `APACHE_HTTP` or `NTLM_USER`.
@@ -74,16 +69,16 @@ pub(crate) struct Site {
     address: String,
 }
 
-/// Apache over http and over https; nothing where the lab is not running.
-pub(crate) fn sites() -> Vec<Site> {
-    ["APACHE_HTTP", "APACHE_HTTPS"].into_iter().filter_map(site).collect()
+/// Apache over http and over https.
+pub(crate) fn sites() -> [Site; 2] {
+    ["APACHE_HTTP", "APACHE_HTTPS"].map(site)
 }
 
 /// The server of this name among the lab's values.
-pub(crate) fn site(key: &str) -> Option<Site> {
-    let lab = Lab::running()?;
+pub(crate) fn site(key: &str) -> Site {
+    let lab = Lab::running();
     let address = lab.value(key).to_owned();
-    Some(Site { lab, scheme: if address.starts_with("https:") { "https" } else { "http" }, address })
+    Site { lab, scheme: if address.starts_with("https:") { "https" } else { "http" }, address }
 }
 
 impl Site {

@@ -146,8 +146,9 @@ async fn changed_under_connections(site: &Site, name: &str, way: Way, make: Make
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_changed_password_is_tried_twice_where_thirty_two_connections_close_together() {
-    let Some(site) = site("WINBIND_HTTP") else { return };
+    let site = site("WINBIND_HTTP");
     let _turn = AT_WINBIND.lock().await;
     let mut runs: Vec<_> = CLIENTS.iter().map(|(name, make)| (*name, NTLM, *make)).collect();
     runs.push(("negotiate", NEGOTIATE, AnyClient::hyper));
@@ -162,8 +163,9 @@ async fn a_changed_password_is_tried_twice_where_thirty_two_connections_close_to
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_changed_password_is_tried_twice_where_a_wrong_one_is_answered_by_403() {
-    let Some(site) = site("EXPRESS_HTTP") else { return };
+    let site = site("EXPRESS_HTTP");
     changed_under_connections(&site, "closed-express", NTLM, AnyClient::hyper).await;
 }
 
@@ -235,8 +237,9 @@ async fn set_digest_password(site: &Site, name: &str, password: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_changed_password_is_tried_no_more_often_by_digest() {
-    let Some(site) = site("APACHE_HTTP") else { return };
+    let site = site("APACHE_HTTP");
     let way = Way { scheme: "Digest", path: "/digest/" };
     // Of those under way each may find its count overtaken, which tells nothing: then it takes two more.
     for (is_quiet, most) in [(true, 2), (false, TASKS + 2)] {
@@ -260,24 +263,27 @@ async fn a_changed_password_is_tried_no_more_often_by_digest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_changed_password_is_tried_twice_after_a_quiet_time_where_every_request_is_a_login() {
-    let (Some(open), Some(closing)) = (site("WINBIND_HTTP"), site("WINBIND_CLOSING")) else { return };
+    let (open, closing) = (site("WINBIND_HTTP"), site("WINBIND_CLOSING"));
     let _turn = AT_WINBIND.lock().await;
     changed_under_logins(&open, "quiet-basic", BASIC, true).await;
     changed_under_logins(&closing, "quiet-ntlm", NTLM, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_password_that_changes_amid_logins_is_tried_by_those_under_way_and_once_more() {
-    let (Some(open), Some(closing)) = (site("WINBIND_HTTP"), site("WINBIND_CLOSING")) else { return };
+    let (open, closing) = (site("WINBIND_HTTP"), site("WINBIND_CLOSING"));
     let _turn = AT_WINBIND.lock().await;
     changed_under_logins(&open, "amid-basic", BASIC, false).await;
     changed_under_logins(&closing, "amid-ntlm", NTLM, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_reaches_the_directory_once() {
-    let Some(site) = site("WINBIND_HTTP") else { return };
+    let site = site("WINBIND_HTTP");
     let _turn = AT_WINBIND.lock().await;
     for way in [NTLM, NEGOTIATE, BASIC] {
         for (name, make) in CLIENTS {
@@ -319,8 +325,9 @@ impl Drop for Still {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_password_that_gets_no_answer_is_sent_twice_and_then_rests() {
-    let Some(site) = site("WINBIND_HTTP") else { return };
+    let site = site("WINBIND_HTTP");
     let _turn = AT_WINBIND.lock().await;
     // By Basic, since NTLM's first message would not be answered either.
     for password in ["wrong", "right"] {
@@ -363,8 +370,9 @@ async fn a_password_that_gets_no_answer_is_sent_twice_and_then_rests() {
 
 // What the directory does to those tests if nobody counts.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_locks_the_account_without_the_guard() {
-    let Some(site) = site("WINBIND_HTTP") else { return };
+    let site = site("WINBIND_HTTP");
     let user = User::new(&site, "unguarded").await;
     let unguarded = NTLM.authenticator(&site, user.with("wrong"), LONG).lockout_guard(false);
     AnyClient::hyper(unguarded).crowd(8, 1, &site.uri("/ntlm/")).await;
@@ -372,8 +380,9 @@ async fn a_wrong_password_locks_the_account_without_the_guard() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_that_is_answered_by_403_is_tried_once_and_told_as_refused() {
-    let Some(site) = site("EXPRESS_HTTP") else { return };
+    let site = site("EXPRESS_HTTP");
     for (name, make) in CLIENTS {
         let (user, path) = (
             User::new(&site, &format!("forbidden-{name}")).await,
@@ -410,8 +419,9 @@ const AT_PROXIES: [(&str, &str, &str); 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_that_a_proxy_answers_by_401_is_tried_once_and_the_proxy_is_named() {
-    let Some(site) = site("APACHE_HTTP") else { return };
+    let site = site("APACHE_HTTP");
     for (proxy, scheme, attempt) in AT_PROXIES {
         let way = Way { scheme, path: "/basic/" };
         let at: Proxy = site.value(proxy).parse().expect("a proxy");
@@ -450,8 +460,9 @@ async fn a_wrong_password_that_a_proxy_answers_by_401_is_tried_once_and_the_prox
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
 async fn a_wrong_password_that_a_proxy_answers_by_401_to_connect_is_tried_once_and_the_proxy_is_named() {
-    let Some(site) = site("APACHE_HTTPS") else { return };
+    let site = site("APACHE_HTTPS");
     for (proxy, scheme, attempt) in AT_PROXIES {
         let at: legwork::Origin = site.value(proxy).parse().expect("an origin");
         let name = of_this_run(&format!("tunnel-wrong-{proxy}-{scheme}").to_lowercase()) + ".lab.test";
