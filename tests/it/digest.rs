@@ -453,6 +453,32 @@ async fn a_400_that_closes_or_is_the_applications_is_the_answer_after_one_more_l
     assert_eq!(statuses(&server.report()), [401, 400, 400, 400]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_is_challenged_at_once_asks_for_one_more_challenge() {
+    let gate = Gate::closed();
+    let builder = Server::builder().offer(Offer::judged("Digest", acceptor()));
+    let server = builder.quirk_when(When::leg(1), Quirk::HeldBy(gate.clone())).start().await;
+    let server = server.expect("a server");
+    let client = client_by(authenticator(&server));
+    let mut tasks = JoinSet::new();
+    for _ in 0..64 {
+        let (client, page) = (client.clone(), || get(&server, "/"));
+        let pages = [page(), page()];
+        tasks.spawn(async move {
+            for page in pages {
+                fetch(&client, page).await;
+            }
+        });
+    }
+    without_hanging(gate.held(64)).await;
+    gate.open();
+    without_hanging(tasks.join_all()).await;
+    let mut legs = statuses(&server.report());
+    legs.sort_unstable();
+    // Which of 64 challenges is the latest is known to the server only.
+    assert_eq!(legs, [[200].repeat(128), [401].repeat(65)].concat());
+}
+
 /// The caller gives up while the raw name is on its way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_given_up_between_the_two_names_bars_nobody() {

@@ -159,7 +159,9 @@ async fn sixty_four_tasks_at_once_share_one_nonce() {
         }
         let log = site.log(&mark, 641).await;
         let challenged = log.iter().filter(|line| line.status == 401).count();
-        assert!(challenged <= 64, "{challenged}: those at most that began before the first was through");
+        // Those that began before the first was through; and that one asks again, where others may have been
+        // challenged after it.
+        assert!(challenged <= 64 + 1, "{challenged}");
     }
 }
 

@@ -118,12 +118,13 @@ impl Handshake {
             return self.next_candidate(request);
         }
         let space = self.space_of(&candidate);
-        self.give_back_turn(request);
         if candidate.scheme.is_voided_by_challenges() {
             if let Some(known) = self.memory.known(candidate.scheme.name(), candidate.realm.as_ref()) {
                 self.hear(&candidate, &known.latest, &credentials);
             }
         }
+        // After that: whoever takes the turn now answers this challenge, and need not ask for one.
+        self.give_back_turn(request);
         let speaks_first = candidate.challenge.is_none();
         let why = match self.ask(&space, &credentials, &*candidate.scheme, speaks_first, request) {
             Pass::Go(trial) => return self.go(candidate, credentials, trial, request),
