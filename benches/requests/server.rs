@@ -21,7 +21,7 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\n\
 /// NTLM's object identifier (DER).
 const NTLM: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a];
 
-const DIGEST: &str =
+pub(crate) const DIGEST: &str =
     "Digest realm=\"the lab\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", qop=\"auth\", algorithm=MD5";
 
 /// How many nonces there were.

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_auth::{PasswordClient, PasswordParams};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use hyper_util::client::legacy;
@@ -17,11 +18,12 @@ use legwork::service::{AuthenticateLayer, ConnectionInfo, LegBody};
 use legwork::{Client, Credentials, Origin};
 use rustls::ClientConfig;
 use tokio::task::JoinSet;
+use tower::util::MapRequest;
 use tower::{Layer, Service, ServiceBuilder};
 
 use crate::connection::{BareLogin, LayerLogin, connect};
 use crate::messages::Messages;
-use crate::server::{Manner, PASSWORD, Server, USER};
+use crate::server::{DIGEST, Manner, PASSWORD, Server, USER};
 use crate::template::Template;
 
 /// One row of the tables.
@@ -39,6 +41,8 @@ pub(crate) enum Subject {
     TwoOrigins,
     /// Our client by Digest.
     Digest,
+    /// A connection of hyper's by Digest, as one writes it by hand with the crate http-auth.
+    HandDigest,
     /// hyper-util's legacy client.
     HyperLegacy,
     /// Our client over it, logged in.
@@ -62,13 +66,14 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Bare,
         Self::Layer,
         Self::Client,
         Self::ClientOpen,
         Self::TwoOrigins,
         Self::Digest,
+        Self::HandDigest,
         Self::HyperLegacy,
         Self::Legacy,
         Self::PlainReqwest,
@@ -90,6 +95,7 @@ impl Subject {
             Self::ClientOpen => "client-open",
             Self::TwoOrigins => "two-origins",
             Self::Digest => "digest",
+            Self::HandDigest => "hand-digest",
             Self::HyperLegacy => "hyper-legacy",
             Self::Legacy => "legacy",
             Self::PlainReqwest => "plain-reqwest",
@@ -108,7 +114,7 @@ impl Subject {
     pub(crate) fn reference(self) -> Self {
         match self {
             Self::Bare | Self::Layer | Self::Client | Self::ClientOpen | Self::Digest => Self::Bare,
-            Self::TwoOrigins => Self::Bare,
+            Self::TwoOrigins | Self::HandDigest => Self::Bare,
             Self::HyperLegacy | Self::Legacy => Self::HyperLegacy,
             Self::PlainReqwest | Self::Reqwest => Self::PlainReqwest,
             Self::BareLogin | Self::LayerLogin | Self::NtlmLogin => Self::BareLogin,
@@ -122,7 +128,7 @@ impl Subject {
             Self::Bare | Self::ClientOpen | Self::HyperLegacy | Self::PlainReqwest => Manner::Open,
             Self::TypeOne | Self::TypeThree => Manner::Open,
             Self::Layer | Self::Client | Self::TwoOrigins | Self::Legacy | Self::Reqwest => Manner::Ntlm,
-            Self::Digest => Manner::Digest,
+            Self::Digest | Self::HandDigest => Manner::Digest,
             Self::BareLogin => Manner::CannedOnce,
             Self::LayerLogin | Self::NtlmLogin => Manner::NtlmOnce,
             Self::NegotiateLogin => Manner::NegotiateOnce,
@@ -159,6 +165,14 @@ impl Subject {
                 let layer = AuthenticateLayer::new(authenticator, ConnectionInfo::new(origin));
                 let logins = (0..tasks).map(|_| LayerLogin { address, layer: layer.clone() }).collect();
                 prepared(logins, Template::of_a_connection(address, method)).await
+            }
+            Self::HandDigest => {
+                let mut connections = Vec::new();
+                for _ in 0..tasks {
+                    let connection = connect::<Full<Bytes>>(address).await;
+                    connections.push(MapRequest::new(connection, hand_digest()));
+                }
+                prepared(connections, Template::of_a_connection(address, method)).await
             }
             Self::TwoOrigins => {
                 let addresses = [address, server.address(Manner::NtlmToo)];
@@ -216,6 +230,24 @@ fn connector() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     connector
+}
+
+/// Answers the server's challenge in each request.
+fn hand_digest() -> impl FnMut(Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    let mut digest = PasswordClient::try_from(DIGEST).expect("a challenge");
+    move |mut request| {
+        let target = request.uri().path_and_query().expect("a target").as_str();
+        let answer = digest.respond(&PasswordParams {
+            username: USER,
+            password: PASSWORD,
+            uri: target,
+            method: request.method().as_str(),
+            body: None,
+        });
+        let answer = HeaderValue::try_from(answer.expect("an answer")).expect("a field value");
+        request.headers_mut().insert(header::AUTHORIZATION, answer);
+        request
+    }
 }
 
 fn reqwest_settings() -> reqwest::ClientBuilder {
