@@ -4,9 +4,10 @@
 use http::HeaderMap;
 use http::header::{AsHeaderName, HeaderValue};
 
+use super::error::{ChallengeError, ChallengeErrorKind};
+use super::limits::MAX_OCTETS;
 use super::params::Params;
 use super::parser;
-use super::{ChallengeError, ChallengeErrorKind, Challenges};
 
 /// What a server adds to its answer once the credentials are verified: a list of parameters, whose
 /// meaning belongs to the scheme.
@@ -51,7 +52,7 @@ impl AuthenticationInfo {
 
     fn from_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, ChallengeError> {
         let mut params = Params::default();
-        let mut room = Challenges::MAX_OCTETS;
+        let mut room = MAX_OCTETS;
         for (line, value) in lines.into_iter().enumerate() {
             let error = |(kind, offset)| ChallengeError::new(kind, None, line, offset);
             let Some(rest) = room.checked_sub(value.len()) else {
@@ -105,7 +106,7 @@ mod tests {
         let many: String = (0..40).map(|i| format!("p{i}=v, ")).collect();
         let error = AuthenticationInfo::from_value(many.as_bytes()).expect_err("a limit");
         assert_eq!(error.kind(), ChallengeErrorKind::TooManyParams);
-        let long = "a".repeat(Challenges::MAX_OCTETS + 1);
+        let long = "a".repeat(MAX_OCTETS + 1);
         let error = AuthenticationInfo::from_value(long.as_bytes()).expect_err("a limit");
         assert_eq!(error.kind(), ChallengeErrorKind::TooManyOctets);
     }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str;
 
-use super::{ChallengeErrorKind, Challenges};
+use super::error::ChallengeErrorKind;
+use super::limits::MAX_PARAMS;
 
 /// Parameters in the order received, their names unique in any case.
 #[derive(Clone, Default)]
@@ -22,7 +23,7 @@ impl Params {
         if self.find(&param.name).is_some() {
             return Err(ChallengeErrorKind::DuplicateParam);
         }
-        if self.0.len() == Challenges::MAX_PARAMS {
+        if self.0.len() == MAX_PARAMS {
             return Err(ChallengeErrorKind::TooManyParams);
         }
         self.0.push(param);

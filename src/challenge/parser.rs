@@ -5,12 +5,41 @@ use std::mem;
 use std::ops::ControlFlow;
 use std::str;
 
+use http::HeaderMap;
+use http::header::{AsHeaderName, HeaderValue};
+
+use super::challenges::{Body, Challenge, Challenges};
+use super::error::{ChallengeError, ChallengeErrorKind};
+use super::limits::{MAX_CHALLENGES, MAX_OCTETS};
 use super::params::{Param, Params};
-use super::{Body, Challenge, ChallengeError, ChallengeErrorKind, Challenges};
+
+impl Challenges {
+    /// Reads every line of `field`, `WWW-Authenticate` or `Proxy-Authenticate`, in order.
+    ///
+    /// Never fails: see [`errors`](Self::errors).
+    pub fn parse(headers: &HeaderMap, field: impl AsHeaderName) -> Self {
+        Self::from_lines(headers.get_all(field).iter().map(HeaderValue::as_bytes))
+    }
+
+    /// Reads a single field value; errors call it line 0.
+    pub fn from_value(value: &[u8]) -> Self {
+        Self::from_lines([value])
+    }
+
+    pub(super) fn from_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut parser = Parser::default();
+        for (line, value) in lines.into_iter().enumerate() {
+            if parser.line(line, value).is_break() {
+                break;
+            }
+        }
+        parser.finish()
+    }
+}
 
 /// Reads field lines one after another.
 #[derive(Default)]
-pub(super) struct Parser {
+struct Parser {
     read: Challenges,
     octets: usize,
     line: usize,
@@ -34,9 +63,9 @@ pub(super) type Fault = (ChallengeErrorKind, usize);
 
 impl Parser {
     /// Reads one line; breaks when a limit is reached.
-    pub(super) fn line(&mut self, line: usize, value: &[u8]) -> ControlFlow<()> {
+    fn line(&mut self, line: usize, value: &[u8]) -> ControlFlow<()> {
         self.line = line;
-        let room = Challenges::MAX_OCTETS - self.octets;
+        let room = MAX_OCTETS - self.octets;
         if value.len() > room {
             self.error(None, (ChallengeErrorKind::TooManyOctets, room));
             return ControlFlow::Break(());
@@ -50,7 +79,7 @@ impl Parser {
     }
 
     /// What was read.
-    pub(super) fn finish(self) -> Challenges {
+    fn finish(self) -> Challenges {
         self.read
     }
 
@@ -61,7 +90,7 @@ impl Parser {
             return ControlFlow::Continue(());
         }
         self.close();
-        if self.read.challenges.len() + self.read.errors.len() == Challenges::MAX_CHALLENGES {
+        if self.read.challenges.len() + self.read.errors.len() == MAX_CHALLENGES {
             self.error(None, (ChallengeErrorKind::TooManyChallenges, element.at));
             return ControlFlow::Break(());
         }

@@ -12,7 +12,8 @@ use std::time::Instant;
 use http::Method;
 
 use crate::credentials::Credentials;
-use crate::handshake::turn::{Queue, Turn, WaitsFor};
+use crate::handshake::queue::Queue;
+use crate::handshake::turn::{Change, Turn};
 use crate::handshake::verdicts::{
     Asking, Evidence, LockoutBounds, Pause, Permission, Target, Trial, Verdict, Verdicts,
 };
@@ -67,8 +68,9 @@ impl Guard {
                 let id = state.turns;
                 state.waiting.entry(asking.credentials.clone()).or_default().join(id);
                 drop(state);
-                let turn = VerdictTurn { guard: self.clone(), credentials: asking.credentials.clone(), id };
-                Pass::Wait(Turn::new(WaitsFor::Verdict(turn), until))
+                let verdict =
+                    OthersVerdict { guard: self.clone(), credentials: asking.credentials.clone(), id };
+                Pass::Wait(Turn::new(verdict, until))
             }
             Permission::Listen => Pass::Listen,
             Permission::Refused => Pass::Refused,
@@ -242,21 +244,21 @@ impl fmt::Debug for OnTrial {
     }
 }
 
-/// Waits until something has changed for credentials that somebody else is trying.
-pub(super) struct VerdictTurn {
+/// Something has changed for credentials that somebody else is trying.
+struct OthersVerdict {
     guard: Guard,
     credentials: Credentials,
     id: u64,
 }
 
-impl VerdictTurn {
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+impl Change for OthersVerdict {
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.guard.lock();
         state.waiting.get_mut(&self.credentials).map_or(Poll::Ready(()), |queue| queue.poll(self.id, cx))
     }
 }
 
-impl Drop for VerdictTurn {
+impl Drop for OthersVerdict {
     fn drop(&mut self) {
         let mut state = self.guard.lock();
         let Some(queue) = state.waiting.get_mut(&self.credentials) else { return };

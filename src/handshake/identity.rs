@@ -5,12 +5,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderValue, Request};
+use http::HeaderValue;
 
-use crate::credentials::{Anonymous, Credentials, ProxyCredentials};
-use crate::handshake::authenticator::Authenticator;
+use crate::credentials::Credentials;
 use crate::mechanism::Delegation;
-use crate::protection_space::{Challenger, Origin};
+use crate::protection_space::Origin;
 
 /// Who a request acts as. Fixed before a connection is chosen.
 #[derive(Clone)]
@@ -25,29 +24,6 @@ pub enum Identity {
     Provider(ProviderId),
     /// The caller set `Authorization` (or `Proxy-Authorization`) and the request passes untouched.
     CallersOwn(HeaderValue),
-}
-
-impl Identity {
-    /// Who a request acts as: the caller's own field, else the [`Credentials`] in its extensions,
-    /// which are taken out, else whoever the authenticator's provider names.
-    pub fn of<B>(request: &mut Request<B>, challenger: Challenger, authenticator: &Authenticator) -> Self {
-        if let Some(value) = request.headers().get(challenger.authorization_field()) {
-            return Self::CallersOwn(value.clone());
-        }
-        let extensions = request.extensions_mut();
-        if extensions.is_empty() {
-            return authenticator.identity();
-        }
-        let own = match challenger {
-            Challenger::Origin => extensions.remove::<Credentials>(),
-            Challenger::Proxy => extensions.remove::<ProxyCredentials>().map(|proxy| proxy.0),
-        };
-        match own {
-            Some(credentials) => Self::Credentials(credentials),
-            None if challenger == Challenger::Origin && extensions.get::<Anonymous>().is_some() => Self::None,
-            None => authenticator.identity(),
-        }
-    }
 }
 
 /// Names one provider.

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::handshake::turn::{Queue, Turn, WaitsFor};
+use crate::handshake::queue::Queue;
+use crate::handshake::turn::{Change, Turn};
 
 /// How long a login waits for others' legs.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -114,7 +115,7 @@ impl Legs {
         let number = state.turns;
         state.waiting.join(number);
         drop(state);
-        Turn::new(WaitsFor::Quiet(QuietTurn { legs: Arc::clone(self), number }), Some(until))
+        Turn::new(Quiet { legs: Arc::clone(self), number }, Some(until))
     }
 
     /// Whether any leg is out.
@@ -205,19 +206,19 @@ impl Drop for Leg {
     }
 }
 
-/// Waits until no leg is out.
-pub(super) struct QuietTurn {
+/// No leg is out.
+struct Quiet {
     legs: Arc<Legs>,
     number: u64,
 }
 
-impl QuietTurn {
-    pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
+impl Change for Quiet {
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         self.legs.lock().waiting.poll(self.number, cx)
     }
 }
 
-impl Drop for QuietTurn {
+impl Drop for Quiet {
     fn drop(&mut self) {
         let waker = self.legs.lock().waiting.leave(self.number);
         drop(waker);

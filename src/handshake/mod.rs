@@ -132,6 +132,7 @@
 
 mod action;
 mod authenticator;
+mod caller;
 mod declared;
 mod demand;
 mod error;
@@ -143,6 +144,7 @@ mod logins;
 mod memory;
 mod outcome;
 mod progress;
+mod queue;
 mod run;
 mod select;
 mod state;

@@ -28,9 +28,9 @@ use crate::service::head::{
 };
 use crate::service::line::Line;
 use crate::service::observe::{self, LegReport, TokenReport};
+use crate::service::out::Out;
 use crate::service::payload::{Payload, Replay};
 use crate::service::pending::Pending;
-use crate::service::sending::Out;
 
 pin_project! {
     /// Sends a request leg by leg until there is a response to deliver.

@@ -4,10 +4,6 @@ use std::time::Duration;
 
 use crate::handshake::{HandshakeError, Refusal, Renewal};
 use crate::protection_space::{InvalidOrigin, Origin};
-#[cfg(feature = "client")]
-use crate::service::causes::causes;
-#[cfg(feature = "client")]
-use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 
 /// Any error, as inner services and bodies return them.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,7 +19,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
-    route: Option<Arc<Route>>,
+    pub(super) route: Option<Arc<Route>>,
     /// A server may have acted on the request before this came of it.
     pub(super) acted_on: bool,
 }
@@ -118,32 +114,6 @@ impl Error {
     /// The origin that the request was for. `None` if its URI names none.
     pub fn origin(&self) -> Option<&Origin> {
         self.route.as_ref().map(|route| &route.origin)
-    }
-
-    /// The proxy between this side and the origin, where the client knows of one: it was given to the
-    /// client, or opens the tunnels of a [`Tunnel`](crate::client::tunnel::Tunnel) and failed to.
-    pub fn proxy(&self) -> Option<&Origin> {
-        let of_route = self.route.as_ref().and_then(|route| route.proxy.as_ref());
-        #[cfg(feature = "client")]
-        let of_route = of_route.or_else(|| self.tunnel_error().map(TunnelError::proxy));
-        of_route
-    }
-
-    /// Whether it is about the connection to the proxy, and not about what is behind it.
-    fn is_at_proxy(&self) -> bool {
-        let (ErrorKind::Connect(_) | ErrorKind::Connection(_)) = self.kind else { return false };
-        #[cfg(feature = "client")]
-        if let Some(error) = self.tunnel_error() {
-            return matches!(error.kind(), TunnelErrorKind::Unreachable(_));
-        }
-        // Requests to http origins are sent to the proxy itself.
-        self.proxy().is_some() && self.origin().is_some_and(|origin| !origin.is_secure())
-    }
-
-    /// What a proxy said instead of opening a tunnel, as far below as that may be.
-    #[cfg(feature = "client")]
-    pub(super) fn tunnel_error(&self) -> Option<&TunnelError> {
-        causes(self).find_map(|cause| cause.downcast_ref())
     }
 }
 

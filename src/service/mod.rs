@@ -146,10 +146,12 @@ mod layer;
 mod line;
 mod make;
 mod observe;
+mod out;
 mod payload;
 mod pending;
 mod retryable;
 mod sending;
+mod through_proxy;
 #[cfg(feature = "client")]
 pub(crate) mod tunnel;
 

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::connection::Answering;
+use super::activity::Answering;
 use super::quirk::RefusalBody;
 
 /// How much of a large body goes into a frame.

@@ -1,10 +1,8 @@
-//! Driving one connection, and knowing whether it is busy.
+//! Driving one connection.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hyper::body::Incoming;
 #[cfg(feature = "http2")]
@@ -18,73 +16,15 @@ use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
+use super::activity::Activity;
 use super::body::AnswerBody;
-use super::server::{Command, Shared};
+use super::open::Open;
 use super::session::Session;
+use super::shared::Command;
 use super::wire::{Trickle, Wire};
 use crate::service::BoxError;
-
-/// Whether a connection has requests to answer, and whether it is to end after that.
-#[derive(Debug, Default)]
-pub(super) struct Activity {
-    busy: AtomicUsize,
-    ends: AtomicBool,
-    ended: Notify,
-}
-
-impl Activity {
-    /// Begins an answer.
-    pub(super) fn answering(self: &Arc<Self>) -> Answering {
-        self.busy.fetch_add(1, Ordering::SeqCst);
-        Answering(self.clone())
-    }
-
-    fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::SeqCst) > 0
-    }
-}
-
-/// An answer under way, from the request's head to the end of the response's content.
-#[derive(Debug)]
-pub(super) struct Answering(Arc<Activity>);
-
-impl Answering {
-    /// The connection is closed behind the answer. The head is long written by then, so nothing
-    /// in it says so.
-    pub(super) fn ends_the_connection(&self) {
-        self.0.ends.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::SeqCst);
-        if self.0.ends.load(Ordering::SeqCst) {
-            self.0.ended.notify_one();
-        }
-    }
-}
-
-/// A connection in the report, which says that it is closed when this is dropped.
-pub(super) struct Open {
-    pub(super) shared: Arc<Shared>,
-    pub(super) number: usize,
-}
-
-impl Open {
-    pub(super) fn new(shared: Arc<Shared>, peer: Option<SocketAddr>) -> Self {
-        let number = shared.recorder.opened(peer);
-        Self { shared, number }
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.shared.recorder.closed(self.number);
-    }
-}
 
 /// Serves a connection until either side ends it.
 pub(super) async fn drive<IO>(io: IO, open: Open, commands: watch::Receiver<Command>)

@@ -42,6 +42,7 @@
 //! ```
 
 pub(crate) mod acceptor;
+mod activity;
 mod answer;
 mod body;
 mod connection;
@@ -52,12 +53,14 @@ mod guard;
 mod judge;
 mod ntlm;
 mod offer;
+mod open;
 mod page;
 mod quirk;
 mod report;
 mod scram;
 mod server;
 mod session;
+mod shared;
 pub(crate) mod spnego;
 #[cfg(test)]
 mod tests;

@@ -10,15 +10,16 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::watch;
 
+use super::activity::Activity;
 use super::answer::{Answer, announce, challenges, refusal, sent_challenges, served, with_token};
 use super::body::AnswerBody;
-use super::connection::{Activity, Open};
 use super::guard::{Decision, Guard, Hearing, Rules};
 use super::judge::Presentation;
+use super::open::Open;
 use super::page::Page;
 use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
-use super::server::{Command, Shared};
+use super::shared::{Command, Shared};
 use super::token::Presented;
 use super::tunnel::Tunnel;
 use super::upgraded::{echo, leave_to};

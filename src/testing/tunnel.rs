@@ -8,8 +8,8 @@ use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::connection::Open;
-use super::server::Command;
+use super::open::Open;
+use super::shared::Command;
 use super::upgraded::leave_to;
 
 /// A connection to where a `CONNECT` wants to.

@@ -8,8 +8,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{copy, split};
 use tokio::sync::watch;
 
-use super::connection::Open;
-use super::server::Command;
+use super::open::Open;
+use super::shared::Command;
 
 /// Leaves a connection to `work` once the client has its answer. Until the end, it counts as open.
 pub(super) fn leave_to<F>(

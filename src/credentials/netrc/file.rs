@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::credentials::netrc::{Netrc, NetrcError};
+use crate::credentials::netrc::error::NetrcError;
+
+/// How many octets a file may have.
+pub(super) const MAX_OCTETS: usize = 256 * 1024;
 
 /// Where to look.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,8 +39,8 @@ pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Found {
 pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, NetrcError> {
     let file = File::open(path).map_err(NetrcError::unreadable)?;
     // Room for all, so that no copy is left behind by growing.
-    let mut text = Zeroizing::new(Vec::with_capacity(Netrc::MAX_OCTETS + 64));
-    let limit = Netrc::MAX_OCTETS as u64 + 1;
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_OCTETS + 64));
+    let limit = MAX_OCTETS as u64 + 1;
     file.take(limit).read_to_end(&mut text).map_err(NetrcError::unreadable)?;
     Ok(text)
 }

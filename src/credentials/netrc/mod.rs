@@ -89,7 +89,7 @@ enum DefaultEntry {
 
 impl Netrc {
     /// How many octets a file may have.
-    pub const MAX_OCTETS: usize = 256 * 1024;
+    pub const MAX_OCTETS: usize = file::MAX_OCTETS;
 
     /// Reads the text of a file.
     ///

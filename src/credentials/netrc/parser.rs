@@ -7,7 +7,8 @@ use std::str::{self, Chars};
 use zeroize::Zeroizing;
 
 use crate::credentials::Credentials;
-use crate::credentials::netrc::{Netrc, NetrcError, NetrcErrorKind};
+use crate::credentials::netrc::error::{NetrcError, NetrcErrorKind};
+use crate::credentials::netrc::file::MAX_OCTETS;
 use crate::protection_space::Origin;
 
 /// What is in a file.
@@ -104,7 +105,7 @@ impl Protocol {
 
 /// Reads a whole file.
 pub(super) fn parse(octets: &[u8]) -> Result<Entries, NetrcError> {
-    if octets.len() > Netrc::MAX_OCTETS {
+    if octets.len() > MAX_OCTETS {
         return Err(NetrcError::too_large());
     }
     let text = str::from_utf8(octets).map_err(|error| {
@@ -515,8 +516,8 @@ mod tests {
         }
         let error = parse(b"machine h\nlogin \xff").err().expect("not UTF-8");
         assert_eq!(error.to_string(), "not UTF-8, in line 2");
-        assert!(parse(&vec![b' '; Netrc::MAX_OCTETS]).is_ok());
-        assert!(parse(&vec![b' '; Netrc::MAX_OCTETS + 1]).is_err());
+        assert!(parse(&vec![b' '; MAX_OCTETS]).is_ok());
+        assert!(parse(&vec![b' '; MAX_OCTETS + 1]).is_err());
     }
 
     #[test]

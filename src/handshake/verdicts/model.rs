@@ -6,8 +6,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use super::Evidence::{LetThrough, Nothing, Proven, Refused, RefusedWeakly, Undecided};
+use super::account::{Account, Space};
 use super::*;
 use crate::protection_space::Challenger;
 

@@ -3,8 +3,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::account::{Account, Space};
 use super::slots::Slots;
-use super::{Account, Space};
 use crate::credentials::Credentials;
 use crate::protection_space::{Challenger, Origin, ProtectionSpace};
 

@@ -10,9 +10,40 @@ use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::gssapi::{Canonicalization, Gssapi};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{
-    Binding, Delegation, ErrorKind, Established, Expects, Initiate, MechanismError, MessageIntegrity,
-    MutualAuthentication, Proves, SecurityContext, Step, describe, explain_krb_error,
+    Binding, Delegation, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError,
+    MessageIntegrity, Moment, MutualAuthentication, Proves, SecurityContext, Step, describe,
+    explain_krb_error,
 };
+
+impl Mechanism for Gssapi {
+    fn name(&self) -> &'static str {
+        if self.mechanism == Oid::SPNEGO { "SPNEGO" } else { "Kerberos" }
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        self.mechanism.0
+    }
+
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        Box::new(Start::new(self.clone(), arguments, moment.now))
+    }
+
+    fn may_block(&self) -> bool {
+        true
+    }
+
+    fn authenticates_peer(&self) -> bool {
+        true
+    }
+
+    fn asks_kdc(&self) -> bool {
+        true
+    }
+
+    fn takes_ambient_credentials(&self) -> bool {
+        true
+    }
+}
 
 /// Before the first token.
 pub(super) struct Start {

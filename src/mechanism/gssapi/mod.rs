@@ -74,7 +74,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::mechanism::gssapi::credentials::Tickets;
 use crate::mechanism::gssapi::library::{Library, Oid};
-use crate::mechanism::{Initiate, Mechanism, MechanismError, Moment, SecurityContext};
+use crate::mechanism::{Mechanism, MechanismError};
 
 #[cfg(doc)]
 use crate::mechanism::ErrorKind;
@@ -171,35 +171,5 @@ impl fmt::Debug for Gssapi {
             .field("canonicalization", &self.canonicalization)
             .field("path", &self.system.path)
             .finish_non_exhaustive()
-    }
-}
-
-impl Mechanism for Gssapi {
-    fn name(&self) -> &'static str {
-        if self.mechanism == Oid::SPNEGO { "SPNEGO" } else { "Kerberos" }
-    }
-
-    fn oid(&self) -> &'static [u8] {
-        self.mechanism.0
-    }
-
-    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(context::Start::new(self.clone(), arguments, moment.now))
-    }
-
-    fn may_block(&self) -> bool {
-        true
-    }
-
-    fn authenticates_peer(&self) -> bool {
-        true
-    }
-
-    fn asks_kdc(&self) -> bool {
-        true
-    }
-
-    fn takes_ambient_credentials(&self) -> bool {
-        true
     }
 }

@@ -22,9 +22,24 @@ use crate::mechanism::ntlm::names::{Account, check_length, utf16};
 use crate::mechanism::ntlm::negotiate::negotiate_message;
 use crate::mechanism::ntlm::wire::VERSION;
 use crate::mechanism::{
-    Binding, ErrorKind, Established, Expects, Initiate, MechanismError, Moment, MutualAuthentication, Proves,
-    SecurityContext, Step,
+    Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment,
+    MutualAuthentication, Proves, SecurityContext, Step,
 };
+
+impl Mechanism for Ntlm {
+    fn name(&self) -> &'static str {
+        "NTLM"
+    }
+
+    /// 1.3.6.1.4.1.311.2.2.10.
+    fn oid(&self) -> &'static [u8] {
+        &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a]
+    }
+
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        Box::new(Begin::new(self.clone(), arguments, moment))
+    }
+}
 
 /// Nothing sent yet.
 pub(super) struct Begin {

@@ -65,11 +65,9 @@ mod tests;
 pub(crate) mod vectors;
 pub(crate) mod wire;
 
-use self::context::Begin;
 use self::wire::SIGNATURE;
-use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext};
 
-/// NTLM as a [`Mechanism`]: version 2 answers, message integrity, no server authentication.
+/// NTLM as a [`Mechanism`](crate::mechanism::Mechanism): version 2 answers, message integrity, no server authentication.
 #[derive(Clone, Debug, Default)]
 pub struct Ntlm {
     workstation: String,
@@ -87,21 +85,6 @@ impl Ntlm {
     pub fn workstation(mut self, name: impl Into<String>) -> Self {
         self.workstation = name.into();
         self
-    }
-}
-
-impl Mechanism for Ntlm {
-    fn name(&self) -> &'static str {
-        "NTLM"
-    }
-
-    /// 1.3.6.1.4.1.311.2.2.10.
-    fn oid(&self) -> &'static [u8] {
-        &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a]
-    }
-
-    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(Begin::new(self.clone(), arguments, moment))
     }
 }
 

@@ -9,13 +9,49 @@ use windows_sys::Win32::Security::Authentication::Identity::{
 };
 
 use crate::credentials::Credentials;
+use crate::mechanism::spnego::oid;
 use crate::mechanism::sspi::Sspi;
 use crate::mechanism::sspi::library::{Bindings, Context, Initiated, Package, Setup, Text};
 use crate::mechanism::sspi::status::{self, Attempt};
 use crate::mechanism::{
-    Binding, Delegation, ErrorKind, Established, Expects, Initiate, MechanismError, MessageIntegrity,
-    MutualAuthentication, Proves, SecurityContext, Step, describe, explain_krb_error,
+    Binding, Delegation, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError,
+    MessageIntegrity, Moment, MutualAuthentication, Proves, SecurityContext, Step, describe,
+    explain_krb_error,
 };
+
+impl Mechanism for Sspi {
+    fn name(&self) -> &'static str {
+        match self.package {
+            Package::Negotiate => "SPNEGO",
+            Package::Kerberos => "Kerberos",
+            Package::Ntlm => "NTLM",
+        }
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        match self.package {
+            Package::Negotiate => oid::SPNEGO,
+            Package::Kerberos => oid::KERBEROS,
+            Package::Ntlm => oid::NTLM,
+        }
+    }
+
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        Box::new(Start::new(self.clone(), arguments, moment.now))
+    }
+
+    fn may_block(&self) -> bool {
+        true
+    }
+
+    fn authenticates_peer(&self) -> bool {
+        self.package != Package::Ntlm
+    }
+
+    fn takes_ambient_credentials(&self) -> bool {
+        true
+    }
+}
 
 /// Before the first token.
 pub(super) struct Start {

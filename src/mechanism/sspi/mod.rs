@@ -66,10 +66,8 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::mechanism::spnego::oid;
 use crate::mechanism::sspi::credentials::Kept;
 use crate::mechanism::sspi::library::Package;
-use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext};
 
 /// A mechanism of Windows' own.
 ///
@@ -106,39 +104,5 @@ impl Sspi {
 impl fmt::Debug for Sspi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sspi").field("package", &self.package).finish_non_exhaustive()
-    }
-}
-
-impl Mechanism for Sspi {
-    fn name(&self) -> &'static str {
-        match self.package {
-            Package::Negotiate => "SPNEGO",
-            Package::Kerberos => "Kerberos",
-            Package::Ntlm => "NTLM",
-        }
-    }
-
-    fn oid(&self) -> &'static [u8] {
-        match self.package {
-            Package::Negotiate => oid::SPNEGO,
-            Package::Kerberos => oid::KERBEROS,
-            Package::Ntlm => oid::NTLM,
-        }
-    }
-
-    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(context::Start::new(self.clone(), arguments, moment.now))
-    }
-
-    fn may_block(&self) -> bool {
-        true
-    }
-
-    fn authenticates_peer(&self) -> bool {
-        self.package != Package::Ntlm
-    }
-
-    fn takes_ambient_credentials(&self) -> bool {
-        true
     }
 }

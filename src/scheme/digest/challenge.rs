@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::NAME;
 use super::algorithm::Algorithm;
 use super::body::BodyHasher;
+use super::name::NAME;
 use super::policy::{DigestPolicy, LegacyDigest};
 use super::response::Qop;
 use super::space::DigestSpace;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
-use super::NAME;
-use super::body::BodyDigest;
+use super::body::{BodyDigest, BodyHasher};
 use super::challenge::DigestChallenge;
+use super::name::NAME;
 use super::response::{self, Protection, Qop};
-use super::session::SentDigest;
+use super::sent::SentDigest;
 use crate::challenge::{AuthenticationInfo, ChallengeError};
 use crate::mechanism::MutualAuthentication;
 use crate::protection_space::Challenger;
@@ -121,4 +121,14 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
     let fits = digits.len() <= 8 && digits.iter().all(u8::is_ascii_hexdigit);
     let digits = str::from_utf8(digits).ok().filter(|_| fits)?;
     u32::from_str_radix(digits, 16).ok()
+}
+
+impl SentDigest {
+    /// For the content of the response, if the server's proof covers it, as far as these fields
+    /// tell: a proof may also come in a trailer.
+    pub fn response_hasher(&self, challenger: Challenger, fields: &HeaderMap) -> Option<BodyHasher> {
+        let own = self.protection.as_ref().map(|protection| protection.qop);
+        let said = Info::parse(challenger, fields).ok().and_then(|info| info.qop().ok()?);
+        (own.is_some() && said.or(own) == Some(Qop::AuthInt)).then(|| BodyHasher::new(self.algorithm))
+    }
 }

@@ -64,7 +64,10 @@ impl<'a> DigestRequest<'a> {
     pub(super) fn check(&self) -> Result<(), SchemeError> {
         let fits = |octet: u8| octet > b' ' && octet != 0x7f;
         if self.target.is_empty() || !self.target.bytes().all(fits) {
-            return Err(SchemeError::new(super::NAME, "the request's target cannot stand on a request line"));
+            return Err(SchemeError::new(
+                super::name::NAME,
+                "the request's target cannot stand on a request line",
+            ));
         }
         Ok(())
     }

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use http::Uri;
 
-use super::NAME;
 use super::algorithm::Algorithm;
 use super::challenge::DigestChallenge;
 use super::info::ServerProof;
 use super::lifetime::Lifetime;
+use super::name::NAME;
 use super::nonce::{ClientNonce, Counts, Nonce};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
-use super::session::{self, DigestSession, SentDigest};
+use super::sent::SentDigest;
+use super::session::{self, DigestSession};
 use super::sharing::{Reach, Sharing};
 use super::spelling::{Spelling, Spellings};
 use crate::authorization::Authorization;

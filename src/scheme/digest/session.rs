@@ -7,18 +7,18 @@ use std::time::Instant;
 
 use http::HeaderMap;
 
-use super::NAME;
-use super::algorithm::{Algorithm, Hex, Key};
-use super::body::{BodyDigest, BodyHasher};
+use super::algorithm::Hex;
+use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::{Info, ServerProof};
+use super::name::NAME;
 use super::nonce::{ClientNonce, Counts, Nonce, Nonces, Renewal};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
-use super::response::{self, Protection, Qop};
+use super::response::{self, Qop};
+use super::sent::{SentDigest, SentProtection};
 use super::spelling::Spelling;
 use super::terms::Terms;
-use super::user::Name;
 use crate::authorization::Authorization;
 use crate::credentials::Credentials;
 use crate::mechanism::MutualAuthentication;
@@ -264,7 +264,7 @@ pub(super) fn authorize(
     let hash = sent.algorithm.hash();
     let request_hash = response::request_hash(hash, request.method.as_str(), &sent.target, body.as_deref());
     let response = response::response(hash, &sent.key, nonce.text(), sent.protection(), &request_hash);
-    Ok((nonce.terms().field(&sent, &response)?, sent))
+    Ok((sent.field(&response)?, sent))
 }
 
 /// Takes a count, which is all that has to happen one request after the other.
@@ -302,81 +302,4 @@ fn issue(
         target: request.target.as_ref().into(),
         spelling,
     })
-}
-
-/// What was sent with a request, to be held against its response.
-#[derive(Clone)]
-pub struct SentDigest {
-    pub(super) algorithm: Algorithm,
-    pub(super) key: Arc<Key>,
-    pub(super) nonce: Nonce,
-    pub(super) protection: Option<SentProtection>,
-    pub(super) target: Box<str>,
-    /// How the user's name was written, if it is beyond ASCII.
-    pub(super) spelling: Spelling,
-}
-
-#[derive(Clone)]
-pub(super) struct SentProtection {
-    pub(super) qop: Qop,
-    pub(super) count: u32,
-    /// The server had accepted the use before it.
-    follows_accepted: bool,
-    pub(super) digits: Hex,
-    pub(super) cnonce: ClientNonce,
-}
-
-impl SentDigest {
-    /// How often the nonce had been used with this request; `None` as before RFC 2617.
-    pub fn count(&self) -> Option<u32> {
-        self.protection.as_ref().map(|protection| protection.count)
-    }
-
-    /// Whether the server had accepted the use of its nonce before this one.
-    pub(super) fn follows_accepted(&self) -> bool {
-        self.protection.as_ref().is_some_and(|protection| protection.follows_accepted)
-    }
-
-    /// Whether its user's name can be written in more than one way.
-    pub(super) fn has_spellings(&self) -> bool {
-        matches!(self.nonce.terms().login.name, Name::Extended(..))
-    }
-
-    /// It was not sent: nobody has seen the count.
-    pub(super) fn take_back(&self) {
-        if let Some(count) = self.count() {
-            self.nonce.take_back(count);
-        }
-    }
-
-    /// Whether it was an answer to this challenge's nonce.
-    pub(super) fn used_nonce_of(&self, challenge: &DigestChallenge) -> bool {
-        self.nonce.text() == challenge.nonce()
-    }
-
-    /// For the content of the response, if the server's proof covers it, as far as these fields
-    /// tell: a proof may also come in a trailer.
-    pub fn response_hasher(&self, challenger: Challenger, fields: &HeaderMap) -> Option<BodyHasher> {
-        let own = self.protection.as_ref().map(|protection| protection.qop);
-        let said = Info::parse(challenger, fields).ok().and_then(|info| info.qop().ok()?);
-        (own.is_some() && said.or(own) == Some(Qop::AuthInt)).then(|| BodyHasher::new(self.algorithm))
-    }
-
-    pub(super) fn protection(&self) -> Option<Protection<'_>> {
-        self.protection.as_ref().map(|protection| Protection {
-            qop: protection.qop,
-            count: protection.digits.as_bytes(),
-            cnonce: protection.cnonce.text().as_bytes(),
-        })
-    }
-}
-
-impl fmt::Debug for SentDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SentDigest")
-            .field("algorithm", &self.algorithm)
-            .field("target", &self.target)
-            .field("count", &self.count())
-            .finish_non_exhaustive()
-    }
 }

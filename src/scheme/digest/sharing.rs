@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::session::SentDigest;
+use super::sent::SentDigest;
 
 /// How far a server's nonces may be shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::NAME;
 use super::algorithm::{Hex, Key};
 use super::challenge::DigestChallenge;
+use super::name::NAME;
 use super::policy::DigestCharset;
 use super::response;
 use super::spelling::Spelling;

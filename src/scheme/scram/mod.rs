@@ -79,6 +79,7 @@ mod keys;
 mod login;
 mod memory;
 mod message;
+mod options;
 pub(crate) mod prepare;
 mod scheme;
 #[cfg(test)]
@@ -92,83 +93,4 @@ pub use self::keys::{KeyCache, ScramKeys, derive_keys};
 pub use self::login::{ClientFinal, ClientFirst, Derivation, Login};
 pub use self::memory::ScramMemory;
 pub use self::message::{ServerFinal, ServerFirst};
-
-/// How to log in by SCRAM: the hash function, how much work a server may ask for, and the keys of
-/// the last logins. Cheap to clone; clones share the keys.
-#[derive(Clone, Debug)]
-pub struct Scram {
-    hash: ScramHash,
-    min_iterations: u32,
-    max_iterations: u32,
-    cache: KeyCache,
-}
-
-impl Scram {
-    /// The least that a server may ask for (RFC 7677, section 4): what makes guessing the password
-    /// from a recorded login slow.
-    pub const MIN_ITERATIONS: u32 = 4096;
-
-    /// The most that a server may ask for, unless the caller allows more: under a second of work.
-    pub const MAX_ITERATIONS: u32 = 1_000_000;
-
-    /// SCRAM-SHA-256.
-    pub fn new() -> Self {
-        Self {
-            hash: ScramHash::default(),
-            min_iterations: Self::MIN_ITERATIONS,
-            max_iterations: Self::MAX_ITERATIONS,
-            cache: KeyCache::new(),
-        }
-    }
-
-    /// Another hash function, and with it another scheme.
-    #[must_use]
-    pub fn hash(mut self, hash: ScramHash) -> Self {
-        self.hash = hash;
-        self
-    }
-
-    /// The most iterations that a server may ask for.
-    #[must_use]
-    pub fn max_iterations(mut self, count: u32) -> Self {
-        self.max_iterations = count;
-        self
-    }
-
-    /// The fewest iterations that a server may ask for. Below
-    /// [`MIN_ITERATIONS`](Self::MIN_ITERATIONS), who records a login, or stands in for the server,
-    /// can try passwords faster than RFC 7677 allows for.
-    #[must_use]
-    pub fn dangerous_min_iterations(mut self, count: u32) -> Self {
-        self.min_iterations = count;
-        self
-    }
-
-    /// A cache that is shared with others.
-    #[must_use]
-    pub fn key_cache(mut self, cache: KeyCache) -> Self {
-        self.cache = cache;
-        self
-    }
-
-    /// The scheme's registered name.
-    pub fn scheme(&self) -> &'static str {
-        self.hash.scheme()
-    }
-
-    fn check_iterations(&self, count: u64) -> Result<u32, ScramError> {
-        if count < self.min_iterations.into() {
-            return Err(ScramError::TooFewIterations { count, min: self.min_iterations });
-        }
-        match u32::try_from(count) {
-            Ok(count) if count <= self.max_iterations => Ok(count),
-            _ => Err(ScramError::TooManyIterations { count, max: self.max_iterations }),
-        }
-    }
-}
-
-impl Default for Scram {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+pub use self::options::Scram;

@@ -7,6 +7,8 @@ mod memory;
 mod never_accepted;
 mod worn_out;
 
+use std::time::Duration;
+
 use super::*;
 use crate::protection_space::Challenger;
 

@@ -1,0 +1,2 @@
+/// The scheme's registered name.
+pub(super) const NAME: &str = "Digest";

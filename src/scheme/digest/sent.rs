@@ -1,0 +1,107 @@
+//! What was sent with a request.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::algorithm::{Algorithm, Hex, Key};
+use super::challenge::DigestChallenge;
+use super::name::NAME;
+use super::nonce::{ClientNonce, Nonce};
+use super::response::{Protection, Qop};
+use super::spelling::Spelling;
+use super::terms::Terms;
+use super::user::Name;
+use crate::authorization::{Authorization, ParamValue};
+use crate::scheme::SchemeError;
+
+/// What was sent with a request, to be held against its response.
+#[derive(Clone)]
+pub struct SentDigest {
+    pub(super) algorithm: Algorithm,
+    pub(super) key: Arc<Key>,
+    pub(super) nonce: Nonce,
+    pub(super) protection: Option<SentProtection>,
+    pub(super) target: Box<str>,
+    /// How the user's name was written, if it is beyond ASCII.
+    pub(super) spelling: Spelling,
+}
+
+#[derive(Clone)]
+pub(super) struct SentProtection {
+    pub(super) qop: Qop,
+    pub(super) count: u32,
+    /// The server had accepted the use before it.
+    pub(super) follows_accepted: bool,
+    pub(super) digits: Hex,
+    pub(super) cnonce: ClientNonce,
+}
+
+impl SentDigest {
+    /// How often the nonce had been used with this request; `None` as before RFC 2617.
+    pub fn count(&self) -> Option<u32> {
+        self.protection.as_ref().map(|protection| protection.count)
+    }
+
+    /// Whether the server had accepted the use of its nonce before this one.
+    pub(super) fn follows_accepted(&self) -> bool {
+        self.protection.as_ref().is_some_and(|protection| protection.follows_accepted)
+    }
+
+    /// Whether its user's name can be written in more than one way.
+    pub(super) fn has_spellings(&self) -> bool {
+        matches!(self.nonce.terms().login.name, Name::Extended(..))
+    }
+
+    /// It was not sent: nobody has seen the count.
+    pub(super) fn take_back(&self) {
+        if let Some(count) = self.count() {
+            self.nonce.take_back(count);
+        }
+    }
+
+    /// Whether it was an answer to this challenge's nonce.
+    pub(super) fn used_nonce_of(&self, challenge: &DigestChallenge) -> bool {
+        self.nonce.text() == challenge.nonce()
+    }
+
+    /// The field's value. Which parameters are quoted, and which are not, is what RFC 7616, section 3.4 says.
+    pub(super) fn field(&self, response: &Hex) -> Result<Authorization, SchemeError> {
+        let Terms { challenge, login } = &**self.nonce.terms();
+        let quoted = |value| ParamValue::Quoted(value);
+        let token = |value| ParamValue::Token(value);
+        let protection = self.protection.as_ref();
+        let params = [
+            Some(login.name.param(self.spelling)),
+            Some(("realm", quoted(challenge.realm()))),
+            Some(("nonce", quoted(self.nonce.text()))),
+            Some(("uri", quoted(self.target.as_bytes()))),
+            Some(("response", quoted(response.as_bytes()))),
+            challenge.algorithm_as_sent().map(|name| ("algorithm", token(name))),
+            challenge.opaque().map(|opaque| ("opaque", quoted(opaque))),
+            protection.map(|protection| ("qop", token(protection.qop.name()))),
+            protection.map(|protection| ("nc", token(&protection.digits))),
+            protection.map(|protection| ("cnonce", quoted(protection.cnonce.text().as_bytes()))),
+            challenge.wants_user_hash().then_some(("userhash", token("true"))),
+        ];
+        Authorization::params(NAME, params.into_iter().flatten())
+            .map_err(|_| SchemeError::new(NAME, "the answer has characters that cannot be sent"))
+    }
+
+    pub(super) fn protection(&self) -> Option<Protection<'_>> {
+        self.protection.as_ref().map(|protection| Protection {
+            qop: protection.qop,
+            count: protection.digits.as_bytes(),
+            cnonce: protection.cnonce.text().as_bytes(),
+        })
+    }
+}
+
+impl fmt::Debug for SentDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentDigest")
+            .field("algorithm", &self.algorithm)
+            .field("target", &self.target)
+            .field("count", &self.count())
+            .finish_non_exhaustive()
+    }
+}

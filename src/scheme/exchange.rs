@@ -1,0 +1,151 @@
+use http::HeaderMap;
+
+use crate::authorization::Authorization;
+use crate::challenge::Challenge;
+use crate::mechanism::{Binding, Expects, Proves, StepJob, Stepped};
+use crate::protection_space::Challenger;
+use crate::scheme::error::SchemeError;
+use crate::scheme::request::RequestContext;
+
+/// One login, challenge by challenge.
+pub trait Exchange: Send {
+    /// What `challenge` is in answer to what this exchange has sent. `is_accepted` says that the
+    /// credentials have been accepted in this space before.
+    fn continuation(&self, challenge: &Challenge, is_accepted: bool) -> Continuation;
+
+    /// Which challenge was answered with what was sent last, by its [order](Challenge::order). It may have
+    /// come to another request of the space. `None` if it was none, or if later challenges make none void
+    /// in this scheme.
+    fn answered(&self) -> Option<u64> {
+        None
+    }
+
+    /// Tells how to treat a refusal without a challenge that this exchange can answer. What was sent may have been of
+    /// an older state of the server: then nothing of that is used again.
+    fn unchallenged(&mut self, _is_accepted: bool) -> Continuation {
+        Continuation::Refuses
+    }
+
+    /// What was to be sent was not: nobody has seen it.
+    fn not_sent(&mut self) {}
+
+    /// Whether what was made last may be challenged only for its age: Digest's nonce may have become too
+    /// old. A large body then waits until the server has taken it.
+    fn may_be_out_of_date(&self) -> bool {
+        false
+    }
+
+    /// Answers a challenge, or speaks first where there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] if the challenge is malformed or the credentials cannot serve.
+    fn respond(
+        &mut self,
+        challenge: Option<&Challenge>,
+        request: RequestContext<'_>,
+    ) -> Result<Reply, SchemeError>;
+
+    /// The server has answered what was sent by `400 Bad Request`. Says the same to it in another way, where there
+    /// is one and the server may not have understood the first; nothing is known of the credentials by that.
+    fn rephrase(&mut self, _request: RequestContext<'_>) -> Option<Result<Reply, SchemeError>> {
+        None
+    }
+
+    /// Takes back the step that a [`Reply::Step`] asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] with the mechanism's error.
+    fn resume(&mut self, _stepped: Stepped) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new("a scheme without steps", "it was told to resume one"))
+    }
+
+    /// Answers what a [`Reply::Gather`] was said to, with [`content`](RequestContext::content) if there is any.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] if it cannot do without.
+    fn gathered(&mut self, _request: RequestContext<'_>) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new("a scheme that covers no content", "it was told of some"))
+    }
+
+    /// The server accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] if its final word is wrong, or missing where the mechanism needs it.
+    fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError>;
+}
+
+/// What a challenge is to an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Continuation {
+    /// It goes on with the exchange, and says nothing about the credentials.
+    GoesOn,
+    /// It may be answered once more, as another login: what was sent was of an older state of the
+    /// server than another request has seen since.
+    Superseded,
+    /// It refuses what was sent, but may be answered once more, as another login: what was sent was
+    /// made with what an earlier request has left behind.
+    Renews,
+    /// It stands for itself, and refuses what was sent.
+    Refuses,
+}
+
+/// A response that accepts a login.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Acceptance<'a> {
+    /// Who accepts it.
+    pub challenger: Challenger,
+    /// This scheme's final token, in the place of a challenge (RFC 4559, section 5).
+    pub challenge: Option<&'a Challenge>,
+    /// The response's fields, with `Authentication-Info` where the scheme has it.
+    pub fields: &'a HeaderMap,
+}
+
+impl<'a> Acceptance<'a> {
+    /// An acceptance with this final token and these fields.
+    pub fn new(challenger: Challenger, challenge: Option<&'a Challenge>, fields: &'a HeaderMap) -> Self {
+        Self { challenger, challenge, fields }
+    }
+}
+
+/// What an exchange wants done next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Send this.
+    Send {
+        /// The field value.
+        authorization: Authorization,
+        /// Whether the request's body can go with it.
+        expects: Expects,
+        /// What it was made with.
+        proves: Proves,
+    },
+    /// Run a mechanism's step and [`resume`](Exchange::resume).
+    Step(StepJob),
+    /// Keep the request's content as a whole, if that can be, and tell by [`gathered`](Exchange::gathered).
+    Gather,
+    /// The exchange is complete.
+    Done(Proof),
+    /// There is nothing to say before a challenge.
+    Listen,
+}
+
+/// What a completed exchange has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proof {
+    /// The mechanism behind the scheme, such as NTLM behind Negotiate.
+    pub mechanism: &'static str,
+    /// Who is logged in, as far as the mechanism tells.
+    pub principal: Option<String>,
+    /// Whether the server has proven who it is.
+    pub mutual: bool,
+    /// What the login is tied to.
+    pub binding: Binding,
+}
