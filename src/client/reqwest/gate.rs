@@ -101,10 +101,10 @@ where
         match self.connector.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(connector) => GateFuture::Waiting { connector, target: Some(target) },
             None => match *self.rest.since() {
-                Some(_) if is_single_threaded() => GateFuture::Returning { turns: 0 },
+                Some(_) if is_single_threaded() => GateFuture::Returning { turns: TURNS },
                 Some(since) => match REST.checked_sub(since.elapsed()) {
                     Some(left) => GateFuture::Refusing { patience: sleep(left) },
-                    None => GateFuture::Returning { turns: TURNS },
+                    None => GateFuture::Closed,
                 },
                 None => GateFuture::Refusing { patience: sleep(PATIENCE) },
             },
@@ -126,6 +126,8 @@ pin_project! {
         /// The pool may get the connection back yet: until then, or when others have had their turns.
         Refusing { #[pin] patience: Sleep },
         Returning { turns: u32 },
+        /// It has rested for so long that it would be back.
+        Closed,
     }
 }
 
@@ -146,13 +148,14 @@ where
                 GateProj::Connecting { connecting } => return connecting.poll(cx).map_err(Into::into),
                 GateProj::Refusing { patience } => {
                     ready!(patience.poll(cx));
+                    self.set(Self::Closed);
+                    continue;
+                }
+                GateProj::Returning { turns: 0 } | GateProj::Closed => {
                     return Poll::Ready(Err(Gone.into()));
                 }
                 GateProj::Returning { turns } => {
-                    if *turns >= TURNS {
-                        return Poll::Ready(Err(Gone.into()));
-                    }
-                    *turns += 1;
+                    *turns -= 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
