@@ -45,11 +45,9 @@ pub(super) fn credentials(userinfo: &str) -> Result<Credentials, InvalidUserinfo
 /// No host has an `@`, so the last one is where the userinfo ends.
 fn split(authority: &Authority) -> Option<(&str, &str)> {
     let text = authority.as_str();
-    // Hardly any has one, and this is quicker for what is so short.
-    if text.bytes().all(|octet| octet != b'@') {
-        return None;
-    }
-    text.rsplit_once('@')
+    // Octet by octet: quicker than a search, for what is so short and hardly ever has one.
+    let at = text.bytes().rposition(|octet| octet == b'@')?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 /// Neither a user nor a password.
