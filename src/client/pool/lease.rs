@@ -1,125 +1,34 @@
 //! Connections on loan.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::client::pool::host::{Generation, Host};
-use crate::client::pool::{Leaf, Pool};
+use crate::client::pool::leaf::Leaf;
+use crate::client::pool::pooled::{Home, Kind, Pooled};
 use crate::service::Channel;
-
-/// A connection that belongs to the pool: idle in it, leased, or held by a response's body. Made
-/// once per connection, it has one owner at a time; where the connection is shared, each lease is a
-/// branch of it.
-pub(in crate::client) struct Pooled<L> {
-    pool: Weak<Pool<L>>,
-    pub(super) host: Arc<Host>,
-    /// When the making of it began.
-    generation: Generation,
-    pub(super) kind: Kind,
-    /// Out while a request is on it. The lock is never taken; it lets a body that holds the
-    /// connection be `Sync`.
-    channel: Mutex<Option<Channel<L>>>,
-    /// Of a shared connection: what its branches have left, for further ones.
-    grafts: Mutex<Vec<Channel<L>>>,
-}
-
-/// How a connection is leased.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    /// To one request at a time.
-    Exclusive,
-    /// By branches. Told from others by its number.
-    Shared(u64),
-    /// It is a branch of the connection with this number.
-    Branch(u64),
-}
 
 /// A place in the pool's limits, without a connection in it. Dropped, it is free again.
 pub(in crate::client) struct Permit<'a, L: Leaf> {
-    pool: &'a Arc<Pool<L>>,
+    home: &'a dyn Home<L>,
+    /// The same, for as long as the connection is there.
+    of_connection: Weak<dyn Home<L>>,
     host: Option<Arc<Host>>,
     generation: Generation,
 }
 
 /// A connection checked out for one request. Dropped, it is closed and its place is free again.
 pub(in crate::client) struct Lease<'a, L: Leaf> {
-    pool: &'a Pool<L>,
+    home: &'a dyn Home<L>,
     connection: Option<Box<Pooled<L>>>,
 }
 
-impl<L> Pooled<L> {
-    fn channel(&mut self) -> &mut Option<Channel<L>> {
-        self.channel.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn generation(&self) -> Generation {
-        self.generation
-    }
-
-    /// Whether whoever uses it now is the last to do so.
-    #[inline]
-    pub(super) fn is_retired(&self) -> bool {
-        self.generation != self.host.generation()
-    }
-
-    pub(super) fn is_closed(&mut self) -> bool
-    where
-        L: Leaf,
-    {
-        self.channel().as_ref().is_none_or(|channel| channel.service.is_closed())
-    }
-
-    /// Whether it takes requests beside others.
-    pub(super) fn carries_many(&mut self) -> bool
-    where
-        L: Leaf,
-    {
-        self.takes_more_than(1)
-    }
-
-    /// Whether it takes a request beside so many others.
-    pub(super) fn takes_more_than(&mut self, others: usize) -> bool
-    where
-        L: Leaf,
-    {
-        let takes_more =
-            |channel: &Channel<L>| !channel.service.is_closed() && others < channel.service.streams();
-        self.channel().as_ref().is_some_and(takes_more)
-    }
-
-    /// A branch of a shared connection.
-    pub(super) fn branch(&mut self) -> Option<Box<Self>>
-    where
-        L: Leaf,
-    {
-        let Kind::Shared(number) = self.kind else { return None };
-        let grafts = self.grafts.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let channel = self.channel.get_mut().unwrap_or_else(PoisonError::into_inner).as_ref()?;
-        let channel = match grafts.pop() {
-            Some(channel) => channel,
-            None => channel.beside(channel.service.branch()?),
-        };
-        Some(Box::new(Self {
-            pool: self.pool.clone(),
-            host: Arc::clone(&self.host),
-            generation: self.generation,
-            kind: Kind::Branch(number),
-            channel: Mutex::new(Some(channel)),
-            grafts: Mutex::default(),
-        }))
-    }
-
-    /// Keeps what a branch has left.
-    pub(super) fn graft(&mut self, branch: &mut Self) {
-        if let (Some(left), Some(own)) = (branch.channel().take(), self.channel()) {
-            own.state.used = true;
-            self.grafts.get_mut().unwrap_or_else(PoisonError::into_inner).push(left);
-        }
-    }
-}
-
 impl<'a, L: Leaf> Permit<'a, L> {
-    pub(super) fn new(pool: &'a Arc<Pool<L>>, host: Arc<Host>, generation: Generation) -> Self {
-        Self { pool, host: Some(host), generation }
+    pub(super) fn new<H: Home<L> + 'static>(home: &'a Arc<H>, host: Arc<Host>, generation: Generation) -> Self
+    where
+        L: 'static,
+    {
+        let of_connection: Weak<H> = Arc::downgrade(home);
+        Self { home: &**home, of_connection, host: Some(host), generation }
     }
 
     pub(in crate::client) fn host(&self) -> &Host {
@@ -128,21 +37,15 @@ impl<'a, L: Leaf> Permit<'a, L> {
 
     /// The connection that was made on this permit.
     pub(in crate::client) fn connected(mut self, channel: Channel<L>) -> Lease<'a, L> {
-        let connection = Pooled {
-            pool: Arc::downgrade(self.pool),
-            host: self.host.take().expect("it is spent by value"),
-            generation: self.generation,
-            kind: Kind::Exclusive,
-            channel: Mutex::new(Some(channel)),
-            grafts: Mutex::default(),
-        };
-        self.pool.connected(Box::new(connection))
+        let host = self.host.take().expect("it is spent by value");
+        let connection = Pooled::new(self.of_connection.clone(), host, self.generation, channel);
+        Lease::new(self.home, self.home.connected(connection))
     }
 
     /// There is no connection to be had.
     pub(in crate::client) fn failed(mut self) {
         if let Some(host) = self.host.take() {
-            self.pool.failed(&host, self.generation);
+            self.home.failed(&host, self.generation);
         }
     }
 }
@@ -150,14 +53,14 @@ impl<'a, L: Leaf> Permit<'a, L> {
 impl<L: Leaf> Drop for Permit<'_, L> {
     fn drop(&mut self) {
         if let Some(host) = &self.host {
-            self.pool.give_up(host, self.generation);
+            self.home.give_up(host, self.generation);
         }
     }
 }
 
 impl<'a, L: Leaf> Lease<'a, L> {
-    pub(super) fn new(pool: &'a Pool<L>, connection: Box<Pooled<L>>) -> Self {
-        Self { pool, connection: Some(connection) }
+    pub(super) fn new(home: &'a dyn Home<L>, connection: Box<Pooled<L>>) -> Self {
+        Self { home, connection: Some(connection) }
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -200,9 +103,9 @@ impl<L: Leaf> Drop for Lease<'_, L> {
         match connection.kind {
             Kind::Branch(_) => {
                 *connection.channel() = None;
-                self.pool.put_back(connection);
+                self.home.put_back(connection);
             }
-            Kind::Exclusive | Kind::Shared(_) => self.pool.free(&connection.host),
+            Kind::Exclusive | Kind::Shared(_) => self.home.free(&connection.host),
         }
     }
 }
@@ -217,32 +120,32 @@ pub(in crate::client) trait Parked: Send + Sync {
 
 impl<L: Leaf + Send + 'static> Parked for Pooled<L> {
     fn release(mut self: Box<Self>) {
-        let Some(pool) = self.pool.upgrade() else { return };
+        let Some(home) = self.home() else { return };
         let Some(channel) = self.channel() else { return self.discard() };
         channel.service.rest();
         if channel.is_reusable() && channel.service.is_ready() {
             channel.state.ready = true;
-            pool.put_back(self);
+            home.put_back(self);
         } else if !channel.is_reusable() || channel.service.is_closed() || self.is_retired() {
-            drop(Lease::new(&pool, self));
+            drop(Lease::new(&*home, self));
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // The connection's own task has not yet seen the end: a moment, as a rule.
             runtime.spawn(async move {
-                let mut lease = Lease::new(&pool, self);
+                let mut lease = Lease::new(&*home, self);
                 let mut channel = lease.channel();
                 let ready = std::future::poll_fn(|cx| channel.service.poll_ready(cx));
-                if let Ok(Ok(())) = tokio::time::timeout(pool.limits.idle_timeout, ready).await {
-                    pool.put_back(lease.whole(channel));
+                if let Ok(Ok(())) = tokio::time::timeout(home.idle_timeout(), ready).await {
+                    home.put_back(lease.whole(channel));
                 }
             });
         } else {
-            drop(Lease::new(&pool, self));
+            drop(Lease::new(&*home, self));
         }
     }
 
     fn discard(self: Box<Self>) {
-        if let Some(pool) = self.pool.upgrade() {
-            drop(Lease::new(&pool, self));
+        if let Some(home) = self.home() {
+            drop(Lease::new(&*home, self));
         }
     }
 }

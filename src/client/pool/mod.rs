@@ -1,7 +1,11 @@
 //! Exclusive leases of connections, or of their branches, by origin and identity.
 
+mod branches;
 mod host;
+mod leaf;
 mod lease;
+mod limits;
+mod pooled;
 mod queue;
 mod shared;
 mod state;
@@ -10,10 +14,12 @@ mod tests;
 mod waiter;
 
 pub(super) use host::{Host, Wanted};
+pub(super) use leaf::Leaf;
 pub(super) use lease::{Lease, Parked, Permit};
+pub(super) use limits::PoolLimits;
 
 use std::hash::RandomState;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -22,66 +28,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::client::pool::host::Generation;
-use crate::client::pool::lease::Pooled;
+use crate::client::pool::pooled::{Home, Pooled};
 use crate::client::pool::state::{Served, State};
-use crate::client::pool::waiter::{Grant, Waiter, Waiting, wake};
-use crate::service::{BoxError, ErrorKind};
-
-/// How many connections there are, and for how long.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PoolLimits {
-    pub(super) per_origin: usize,
-    pub(super) total: usize,
-    pub(super) idle_per_origin: usize,
-    pub(super) idle_timeout: Duration,
-    /// How long a request waits for a place.
-    pub(super) wait_timeout: Duration,
-}
-
-impl Default for PoolLimits {
-    fn default() -> Self {
-        Self {
-            per_origin: 64,
-            total: 512,
-            idle_per_origin: 64,
-            idle_timeout: Duration::from_secs(90),
-            // As long as the handshake of the request before may take.
-            wait_timeout: Duration::from_secs(120),
-        }
-    }
-}
-
-/// What the pool has to know of a connection.
-pub(super) trait Leaf {
-    /// Whether it is told when the server closes it. Where it is not, that shows with the next
-    /// request.
-    const SEES_ITS_END: bool = true;
-
-    /// How many requests it carries at a time.
-    fn streams(&self) -> usize {
-        1
-    }
-
-    /// The same connection for requests at the same time, if it carries more than one.
-    fn branch(&self) -> Option<Self>
-    where
-        Self: Sized,
-    {
-        None
-    }
-
-    /// Whether another request can be sent now.
-    fn is_ready(&self) -> bool;
-
-    /// Whether no other request can ever be sent.
-    fn is_closed(&self) -> bool;
-
-    /// Its last response has been read to its end.
-    fn rest(&mut self) {}
-
-    /// Resolves when another request can be sent.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
-}
+use crate::client::pool::waiter::{Grant, Waiter, wake};
+use crate::service::ErrorKind;
 
 /// How often within the idle timeout idle connections are looked through.
 const SWEEPS_PER_TIMEOUT: u32 = 4;
@@ -124,6 +74,87 @@ impl<L: Leaf> Pool<L> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// There is something for one of those that wait: a connection or a place at this host.
+    fn serve_one(&self, mut state: MutexGuard<'_, State<L>>, host: &Host) {
+        let served = state.serve_one(Some(host), &self.limits);
+        let trimmed = state.trim(host, &self.limits);
+        // What had to go leaves a place for somebody.
+        let by_trimming = trimmed.as_ref().and_then(|_| state.serve_one(None, &self.limits));
+        self.wake_if_empty(&state);
+        drop(state);
+        drop(trimmed);
+        served.into_iter().chain(by_trimming).for_each(tell);
+    }
+
+    /// There may be something for several of those that wait.
+    fn serve_all(&self, mut state: MutexGuard<'_, State<L>>) {
+        let served = state.serve_all(&self.limits);
+        self.wake_if_empty(&state);
+        drop(state);
+        served.into_iter().for_each(tell);
+    }
+
+    /// A request that waits may have what others have not used since it last looked.
+    fn look_again(&self, waiter: &Waiter<L>) {
+        let served = self.lock().look_again(waiter, &self.limits);
+        served.into_iter().for_each(tell);
+    }
+
+    fn wake_if_empty(&self, state: &State<L>) {
+        if state.open == 0 {
+            self.empty.notify_waiters();
+        }
+    }
+
+    /// Uses up the connections to these hosts: those that are idle are closed at once, those that are
+    /// in use or being made when they come back.
+    pub(super) fn retire(&self, which: impl Fn(&Host) -> bool) {
+        let mut state = self.lock();
+        let closed = state.retire(which);
+        // Among those that wait may be some for a connection that they are not to have any more.
+        self.serve_all(state);
+        drop(closed);
+    }
+
+    /// Closes idle connections that have outlived the timeout, or that the server has closed.
+    fn sweep(&self) {
+        let mut state = self.lock();
+        state.sweep += 1;
+        let now = state.sweep;
+        let closed = state.take_idle(|idle| {
+            now - idle.since > u64::from(SWEEPS_PER_TIMEOUT) || idle.connection.is_closed()
+        });
+        state.forget_empty_hosts();
+        self.serve_all(state);
+        drop(closed);
+    }
+
+    /// Refuses new requests, closes what is idle, and waits for the rest.
+    pub(super) async fn shut_down(&self) {
+        let wakers: Vec<_> = {
+            let mut state = self.lock();
+            state.shut_down = true;
+            state.take_waiters().map(|waiter| waiter.give(Grant::ShutDown)).collect()
+        };
+        wakers.into_iter().for_each(wake);
+        self.retire(|_| true);
+        loop {
+            let emptied = self.empty.notified();
+            if self.lock().open == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    /// How many connections are open or being opened, and how many of them are idle.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.open, state.idle())
+    }
+}
+
+impl<L: Leaf + Send + 'static> Pool<L> {
     /// An idle connection, if there is one.
     pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, L>>, ErrorKind> {
         let mut state = self.lock();
@@ -196,15 +227,34 @@ impl<L: Leaf> Pool<L> {
 
     fn grant(self: &Arc<Self>, grant: Grant<L>, host: Arc<Host>) -> Result<Checkout<'_, L>, ErrorKind> {
         match grant {
-            Grant::Connection(connection) => Ok(Checkout::Lease(Lease::new(self, connection))),
+            Grant::Connection(connection) => Ok(Checkout::Lease(Lease::new(&**self, connection))),
             Grant::Place(since) => Ok(Checkout::Connect(Permit::new(self, host, since))),
             Grant::ShutDown => Err(ErrorKind::ShutDown),
         }
     }
 
+    /// Sweeps from now on, until the pool is dropped; anew where the runtime that did it has ended.
+    pub(super) fn keep_swept(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.sweeping.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        let interval = (self.limits.idle_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
+        let pool = Arc::downgrade(self);
+        state.sweeping = Some(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(pool) = pool.upgrade() else { return };
+                pool.sweep();
+            }
+        }));
+    }
+}
+
+impl<L: Leaf + Send + 'static> Home<L> for Pool<L> {
     /// A connection was made. Where it can be shared, others that wait for one need none of their
     /// own; else they may make it now.
-    fn connected(&self, mut connection: Box<Pooled<L>>) -> Lease<'_, L> {
+    fn connected(&self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         let mut state = self.lock();
         let host = Arc::clone(&connection.host);
         host.end_connecting(connection.generation());
@@ -212,10 +262,10 @@ impl<L: Leaf> Pool<L> {
         let had_to_wait = host.counts.one_by_one.swap(is_shared, Relaxed);
         let leased = if is_shared { state.share(connection) } else { connection };
         if !is_shared && !had_to_wait {
-            return Lease::new(self, leased);
+            return leased;
         }
         self.serve_all(state);
-        Lease::new(self, leased)
+        leased
     }
 
     /// A connection could not be made: others that wait for it try for themselves.
@@ -249,108 +299,64 @@ impl<L: Leaf> Pool<L> {
         self.serve_one(state, host);
     }
 
-    /// There is something for one of those that wait: a connection or a place at this host.
-    fn serve_one(&self, mut state: MutexGuard<'_, State<L>>, host: &Host) {
-        let served = state.serve_one(Some(host), &self.limits);
-        let trimmed = state.trim(host, &self.limits);
-        // What had to go leaves a place for somebody.
-        let by_trimming = trimmed.as_ref().and_then(|_| state.serve_one(None, &self.limits));
-        self.wake_if_empty(&state);
-        drop(state);
-        drop(trimmed);
-        served.into_iter().chain(by_trimming).for_each(tell);
+    fn idle_timeout(&self) -> Duration {
+        self.limits.idle_timeout
+    }
+}
+
+/// Resolves when the waiter is given something; dropped before, it leaves the queue.
+struct Waiting<'a, L: Leaf + Send + 'static> {
+    pool: &'a Arc<Pool<L>>,
+    waiter: Option<Arc<Waiter<L>>>,
+}
+
+impl<'a, L: Leaf + Send + 'static> Waiting<'a, L> {
+    fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
+        Self { pool, waiter: Some(waiter) }
     }
 
-    /// There may be something for several of those that wait.
-    fn serve_all(&self, mut state: MutexGuard<'_, State<L>>) {
-        let served = state.serve_all(&self.limits);
-        self.wake_if_empty(&state);
-        drop(state);
-        served.into_iter().for_each(tell);
-    }
-
-    /// A request that waits may have what others have not used since it last looked.
-    fn look_again(&self, waiter: &Waiter<L>) {
-        let served = self.lock().look_again(waiter, &self.limits);
-        served.into_iter().for_each(tell);
-    }
-
-    fn wake_if_empty(&self, state: &State<L>) {
-        if state.open == 0 {
-            self.empty.notify_waiters();
+    /// Takes the place of what has been idle since it last looked, though others might use that as it is.
+    fn look_again(&self) {
+        if let Some(waiter) = &self.waiter {
+            self.pool.look_again(waiter);
         }
     }
+}
 
-    /// Uses up the connections to these hosts: those that are idle are closed at once, those that are
-    /// in use or being made when they come back.
-    pub(super) fn retire(&self, which: impl Fn(&Host) -> bool) {
-        let mut state = self.lock();
-        let closed = state.retire(which);
-        // Among those that wait may be some for a connection that they are not to have any more.
-        self.serve_all(state);
-        drop(closed);
-    }
+impl<'a, L: Leaf + Send + 'static> Future for Waiting<'a, L> {
+    type Output = Result<Checkout<'a, L>, ErrorKind>;
 
-    /// Closes idle connections that have outlived the timeout, or that the server has closed.
-    fn sweep(&self) {
-        let mut state = self.lock();
-        state.sweep += 1;
-        let now = state.sweep;
-        let closed = state.take_idle(|idle| {
-            now - idle.since > u64::from(SWEEPS_PER_TIMEOUT) || idle.connection.is_closed()
-        });
-        state.forget_empty_hosts();
-        self.serve_all(state);
-        drop(closed);
-    }
-
-    /// Sweeps from now on, until the pool is dropped; anew where the runtime that did it has ended.
-    pub(super) fn keep_swept(self: &Arc<Self>)
-    where
-        L: Send + 'static,
-    {
-        let mut state = self.lock();
-        if state.sweeping.as_ref().is_some_and(|task| !task.is_finished()) {
-            return;
-        }
-        let interval = (self.limits.idle_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
-        let pool = Arc::downgrade(self);
-        state.sweeping = Some(tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(interval).await;
-                let Some(pool) = pool.upgrade() else { return };
-                pool.sweep();
-            }
-        }));
-    }
-
-    /// Refuses new requests, closes what is idle, and waits for the rest.
-    pub(super) async fn shut_down(&self) {
-        let wakers: Vec<_> = {
-            let mut state = self.lock();
-            state.shut_down = true;
-            state.take_waiters().map(|waiter| waiter.give(Grant::ShutDown)).collect()
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let waiter = self.waiter.as_ref().expect("not polled after it was ready");
+        let mut slot = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(grant) = slot.0.take() else {
+            slot.1 = Some(cx.waker().clone());
+            return Poll::Pending;
         };
-        wakers.into_iter().for_each(wake);
-        self.retire(|_| true);
-        loop {
-            let emptied = self.empty.notified();
-            if self.lock().open == 0 {
-                return;
-            }
-            emptied.await;
-        }
+        drop(slot);
+        let host = Arc::clone(&waiter.host);
+        self.waiter = None;
+        Poll::Ready(self.pool.grant(grant, host))
     }
+}
 
-    /// How many connections are open or being opened, and how many of them are idle.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.open, state.idle())
+impl<L: Leaf + Send + 'static> Drop for Waiting<'_, L> {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter.take() else { return };
+        self.pool.lock().leave(&waiter);
+        let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
+        match granted {
+            Some(Grant::Connection(connection)) => self.pool.put_back(connection),
+            Some(Grant::Place(since)) => self.pool.give_up(&waiter.host, since),
+            Some(Grant::ShutDown) | None => {}
+        }
     }
 }
 
 /// Waits, and looks every now and then whether others leave their connections idle.
-async fn look_again_and_again<'a, L: Leaf>(waiting: Waiting<'a, L>) -> Result<Checkout<'a, L>, ErrorKind> {
+async fn look_again_and_again<'a, L: Leaf + Send + 'static>(
+    waiting: Waiting<'a, L>,
+) -> Result<Checkout<'a, L>, ErrorKind> {
     let mut waiting = pin!(waiting);
     let mut pause = FIRST_LOOK;
     loop {

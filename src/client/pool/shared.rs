@@ -1,97 +1,21 @@
-//! Connections that carry many requests at a time: one lease is a branch of the connection, with an
-//! authentication of its own.
+//! Connections that carry many requests at a time.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-
-use crate::client::pool::Leaf;
-use crate::client::pool::host::Host;
-use crate::client::pool::lease::{Kind, Pooled};
-use crate::client::pool::state::{HostState, State};
+use crate::client::pool::leaf::Leaf;
+use crate::client::pool::pooled::Pooled;
 
 /// A connection while branches of it are leased. Without any it is idle, as others are.
 pub(super) struct Shared<L> {
-    connection: Box<Pooled<L>>,
-    leases: usize,
+    pub(super) connection: Box<Pooled<L>>,
+    pub(super) leases: usize,
 }
 
 impl<L: Leaf> Shared<L> {
-    fn lease(&mut self) -> Option<Box<Pooled<L>>> {
+    pub(super) fn lease(&mut self) -> Option<Box<Pooled<L>>> {
         if self.connection.is_retired() || !self.connection.takes_more_than(self.leases) {
             return None;
         }
         let branch = self.connection.branch()?;
         self.leases += 1;
         Some(branch)
-    }
-}
-
-impl<L: Leaf> HostState<L> {
-    /// Room on a connection that carries other requests.
-    pub(super) fn branch(&mut self) -> Option<Box<Pooled<L>>> {
-        self.shared.iter_mut().find_map(Shared::lease)
-    }
-
-    /// Takes an idle connection that can be shared.
-    pub(super) fn pop_shareable(&mut self) -> Option<Box<Pooled<L>>> {
-        let at = self.idle.iter().rposition(|idle| matches!(idle.connection.kind, Kind::Shared(_)))?;
-        self.host.counts.idle.fetch_sub(1, Relaxed);
-        Some(self.idle.remove(at).connection)
-    }
-}
-
-impl<L: Leaf> State<L> {
-    /// Shares a connection that was just made, for one request at first.
-    pub(super) fn share(&mut self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
-        self.shareable += 1;
-        connection.kind = Kind::Shared(self.shareable);
-        let Some(branch) = connection.branch() else { return connection };
-        let host = Arc::clone(&connection.host);
-        let known = self.of(&host).expect("a host is known while there are connections to it");
-        known.shared.push(Shared { connection, leases: 1 });
-        branch
-    }
-
-    /// What is leased of a connection that nobody uses: itself, or a branch.
-    pub(super) fn lease_out(&mut self, connection: Box<Pooled<L>>) -> Option<Box<Pooled<L>>> {
-        if let Kind::Exclusive = connection.kind {
-            return Some(connection);
-        }
-        let host = Arc::clone(&connection.host);
-        let mut shared = Shared { connection, leases: 0 };
-        let Some(branch) = shared.lease() else {
-            self.close(&host);
-            return None;
-        };
-        let known = self.of(&host).expect("a host is known while there are connections to it");
-        known.shared.push(shared);
-        Some(branch)
-    }
-
-    /// A branch of a connection to this host that is in use or idle.
-    pub(super) fn branch(&mut self, host: &Host) -> Option<Box<Pooled<L>>> {
-        loop {
-            let known = self.of(host)?;
-            if let Some(branch) = known.branch() {
-                return Some(branch);
-            }
-            let connection = known.pop_shareable()?;
-            if let Some(branch) = self.lease_out(connection) {
-                return Some(branch);
-            }
-        }
-    }
-
-    /// The connection that is free now that this lease of it has ended: itself, or what it was the
-    /// last branch of.
-    pub(super) fn end_lease(&mut self, mut ended: Box<Pooled<L>>) -> Option<Box<Pooled<L>>> {
-        let Kind::Branch(number) = ended.kind else { return Some(ended) };
-        let host = Arc::clone(&ended.host);
-        let shared = &mut self.of(&host)?.shared;
-        let is_it = |shared: &Shared<L>| matches!(shared.connection.kind, Kind::Shared(its) if its == number);
-        let at = shared.iter().position(is_it)?;
-        shared[at].connection.graft(&mut ended);
-        shared[at].leases -= 1;
-        (shared[at].leases == 0).then(|| shared.swap_remove(at).connection)
     }
 }

@@ -9,11 +9,12 @@ use std::task::Waker;
 use tokio::task::JoinHandle;
 
 use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, authority, hash};
-use crate::client::pool::lease::{Kind, Pooled};
+use crate::client::pool::leaf::Leaf;
+use crate::client::pool::limits::PoolLimits;
+use crate::client::pool::pooled::{Kind, Pooled};
 use crate::client::pool::queue::Queue;
 use crate::client::pool::shared::Shared;
 use crate::client::pool::waiter::{Due, Grant, Waiter};
-use crate::client::pool::{Leaf, PoolLimits};
 use crate::protection_space::{InvalidOrigin, Origin};
 
 /// How many hosts that nobody uses do not matter.

@@ -1,15 +1,11 @@
 //! Requests that wait for a connection.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use crate::client::pool::host::{Generation, Host};
-use crate::client::pool::lease::Pooled;
-use crate::client::pool::{Checkout, Leaf, Pool};
-use crate::service::ErrorKind;
+use crate::client::pool::pooled::Pooled;
 
 /// What a waiter is given.
 pub(super) enum Grant<L> {
@@ -30,7 +26,7 @@ pub(super) struct Waiter<L> {
     pub(super) due: Due,
     /// The turn at which it last looked what is idle.
     pub(super) looked: AtomicU64,
-    grant: Mutex<(Option<Grant<L>>, Option<Waker>)>,
+    pub(super) grant: Mutex<(Option<Grant<L>>, Option<Waker>)>,
 }
 
 /// From which turn on nobody who came later is served before a request: by then twice as many places have
@@ -61,54 +57,5 @@ impl<L> Waiter<L> {
 pub(super) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
-    }
-}
-
-/// Resolves when the waiter is given something; dropped before, it leaves the queue.
-pub(super) struct Waiting<'a, L: Leaf> {
-    pool: &'a Arc<Pool<L>>,
-    waiter: Option<Arc<Waiter<L>>>,
-}
-
-impl<'a, L: Leaf> Waiting<'a, L> {
-    pub(super) fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
-        Self { pool, waiter: Some(waiter) }
-    }
-
-    /// Takes the place of what has been idle since it last looked, though others might use that as it is.
-    pub(super) fn look_again(&self) {
-        if let Some(waiter) = &self.waiter {
-            self.pool.look_again(waiter);
-        }
-    }
-}
-
-impl<'a, L: Leaf> Future for Waiting<'a, L> {
-    type Output = Result<Checkout<'a, L>, ErrorKind>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waiter = self.waiter.as_ref().expect("not polled after it was ready");
-        let mut slot = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(grant) = slot.0.take() else {
-            slot.1 = Some(cx.waker().clone());
-            return Poll::Pending;
-        };
-        drop(slot);
-        let host = Arc::clone(&waiter.host);
-        self.waiter = None;
-        Poll::Ready(self.pool.grant(grant, host))
-    }
-}
-
-impl<L: Leaf> Drop for Waiting<'_, L> {
-    fn drop(&mut self) {
-        let Some(waiter) = self.waiter.take() else { return };
-        self.pool.lock().leave(&waiter);
-        let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
-        match granted {
-            Some(Grant::Connection(connection)) => self.pool.put_back(connection),
-            Some(Grant::Place(since)) => self.pool.give_up(&waiter.host, since),
-            Some(Grant::ShutDown) | None => {}
-        }
     }
 }

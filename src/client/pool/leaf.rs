@@ -1,0 +1,35 @@
+use std::task::{Context, Poll};
+
+use crate::service::BoxError;
+
+/// What the pool has to know of a connection.
+pub(in crate::client) trait Leaf {
+    /// Whether it is told when the server closes it. Where it is not, that shows with the next
+    /// request.
+    const SEES_ITS_END: bool = true;
+
+    /// How many requests it carries at a time.
+    fn streams(&self) -> usize {
+        1
+    }
+
+    /// The same connection for requests at the same time, if it carries more than one.
+    fn branch(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Whether another request can be sent now.
+    fn is_ready(&self) -> bool;
+
+    /// Whether no other request can ever be sent.
+    fn is_closed(&self) -> bool;
+
+    /// Its last response has been read to its end.
+    fn rest(&mut self) {}
+
+    /// Resolves when another request can be sent.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>>;
+}
