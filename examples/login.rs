@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
-use legwork::client::hyper::HttpsConnector;
+use legwork::client::connect::HttpsConnector;
 use legwork::client::proxy::Proxies;
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Scheme, Scram};

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use hyper::client::conn::http1;
 
+use crate::client::connection::http1::http1_settings;
 use crate::client::dispatch::{Dispatcher, Settings};
-use crate::client::hyper::connection::http1_settings;
+use crate::client::environment::environment;
 use crate::client::pool::{Leaf, Pool, PoolLimits};
 use crate::client::proxy::Proxies;
-use crate::client::runtime::environment;
 use crate::handshake::{Authenticator, HttpVersion};
 use crate::service::{Blocking, Environment, Limits, Observer, Timer};
 

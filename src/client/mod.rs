@@ -3,9 +3,11 @@
 mod ahead;
 mod blocking;
 mod builder;
+pub mod connect;
+mod connection;
 mod dispatch;
+mod environment;
 pub mod hyper;
-mod interim;
 mod lane;
 pub mod legacy;
 mod log_out;

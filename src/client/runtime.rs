@@ -1,21 +1,10 @@
-//! What a service gets from its surroundings where they are tokio's.
+//! tokio's runtime: whether it is there, and its clock.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 
-use crate::client::blocking::BlockingSteps;
-use crate::service::{BoxFuture, Environment, ErrorKind, Timer};
-
-/// Timers, and threads of its own.
-pub(super) fn environment() -> Environment {
-    Environment {
-        timer: Some(Arc::new(TokioTimer)),
-        blocking: Some(Arc::new(BlockingSteps::default())),
-        ..Environment::default()
-    }
-}
+use crate::service::{BoxFuture, ErrorKind, Timer};
 
 /// What connects and measures time is tokio's.
 ///

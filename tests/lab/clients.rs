@@ -7,7 +7,7 @@ use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use legwork::client::hyper::ChannelBound;
+use legwork::client::connect::ChannelBound;
 use legwork::handshake::AuthenticatorBuilder;
 use legwork::scheme::{Basic, Digest, NtlmScheme, Scheme};
 use legwork::{Client, Credentials, Outcome};

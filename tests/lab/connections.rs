@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use http::Uri;
 use legwork::Client;
-use legwork::client::hyper::Connect;
+use legwork::client::connect::Connect;
 use legwork::credentials::{Anonymous, Credentials};
 use tokio::task::JoinSet;
 

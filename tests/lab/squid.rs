@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::HttpConnector;
-use legwork::client::hyper::ChannelBound;
+use legwork::client::connect::ChannelBound;
 use legwork::client::tunnel::{Tunnel, TunnelError, TunnelErrorKind};
 use legwork::credentials::Credentials;
 use legwork::handshake::{AuthenticatorBuilder, Refusal};

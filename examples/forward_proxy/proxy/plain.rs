@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Incoming};
 use legwork::Client;
-use legwork::client::hyper::HttpsConnector;
+use legwork::client::connect::HttpsConnector;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Anonymous;
 use legwork::service::BoxError;

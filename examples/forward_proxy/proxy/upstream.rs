@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use legwork::client::hyper::{ChannelBound, HttpsConnector};
+use legwork::client::connect::{ChannelBound, HttpsConnector};
 use legwork::client::tunnel::{Tunnel, TunnelError};
 use legwork::{Authenticator, Origin};
 use rustls::crypto::ring;

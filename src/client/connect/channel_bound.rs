@@ -6,16 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor, Write};
+#[cfg(feature = "native-tls")]
+use hyper::rt::Write;
+use hyper::rt::{Read, ReadBufCursor};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::channel_bindings::ChannelBindings;
+use crate::client::connect::write::write_to;
 
 /// A connector by TLS whose connections tell their [`ChannelBindings`]: around a connector of your
 /// own, so that logins are tied to its connections as to those of
-/// [`build_https`](crate::client::hyper::ClientBuilder::build_https).
+/// [`build_https`](crate::client::ClientBuilder::build_https).
 ///
 /// The bindings are taken from the server's certificate once, when the connection is made, and go
 /// with it as an extra of its [`Connected`]. A certificate for which none are defined
@@ -28,7 +31,7 @@ use crate::channel_bindings::ChannelBindings;
 /// #     https: hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector>,
 /// # ) {
 /// use legwork::Client;
-/// use legwork::client::hyper::ChannelBound;
+/// use legwork::client::connect::ChannelBound;
 ///
 /// let client: Client<_, String> = Client::with_connector(authenticator, ChannelBound::new(https));
 /// # let _ = client;
@@ -130,31 +133,7 @@ impl<T: Read> Read for BoundStream<T> {
     }
 }
 
-impl<T: Write> Write for BoundStream<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(cx, octets)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write_vectored(cx, slices)
-    }
-}
+write_to!(BoundStream.stream);
 
 /// A stream by TLS that knows its server's certificate: hyper-rustls's and hyper-tls's
 /// `MaybeHttpsStream`. Not to be implemented elsewhere: a stream of your own gives

@@ -18,7 +18,7 @@ use crate::service::BoxError;
 /// A connector that knows the [`ChannelBindings`](crate::channel_bindings::ChannelBindings) of a
 /// connection gives them as an extra of its
 /// [`Connected`](hyper_util::client::legacy::connect::Connected).
-/// [`ChannelBound`](crate::client::hyper::ChannelBound) does so for hyper-rustls's.
+/// [`ChannelBound`](crate::client::connect::ChannelBound) does so for hyper-rustls's.
 pub trait Connect: sealed::Sealed + Clone + Send + Sync + 'static {
     /// The transport.
     type Io: Read + Write + Connection + Unpin + Send + 'static;
@@ -43,7 +43,7 @@ where
 }
 
 /// The bindings of a connection's TLS, if it tells them.
-pub(super) fn channel_bindings(io: &(impl Connection + 'static)) -> Option<ChannelBindings> {
+pub(in crate::client) fn channel_bindings(io: &(impl Connection + 'static)) -> Option<ChannelBindings> {
     // A bare TCP stream tells nothing but its addresses, and would allocate a table for them.
     let is_bare = (io as &dyn Any).is::<TokioIo<TcpStream>>();
     if is_bare { None } else { extra(io) }

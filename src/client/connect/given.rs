@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use http::Uri;
 use tower_service::Service;
 
-use crate::client::hyper::channel_bound::{ChannelBound, ServerCertificate};
-use crate::client::hyper::secure::{BoxTransport, Transport};
+use crate::client::connect::channel_bound::{ChannelBound, ServerCertificate};
+use crate::client::connect::secure::{BoxTransport, Transport};
 use crate::service::{BoxError, BoxFuture};
 
 /// A connector that has one connection to give.

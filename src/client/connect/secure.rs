@@ -8,7 +8,7 @@ use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
 
 /// Speaks TLS with an origin.
-pub(super) trait Secure: Send + Sync {
+pub(in crate::client) trait Secure: Send + Sync {
     /// By TLS with the host of `target`, over `transport`, for HTTP of this version at the most.
     fn secure(
         &self,
@@ -19,11 +19,11 @@ pub(super) trait Secure: Send + Sync {
 }
 
 /// What HTTP is spoken over.
-pub(super) trait Transport: Read + Write + Connection + Unpin + Send {}
+pub(in crate::client) trait Transport: Read + Write + Connection + Unpin + Send {}
 
 impl<T: Read + Write + Connection + Unpin + Send> Transport for T {}
 
-pub(super) type BoxTransport = Box<dyn Transport>;
+pub(in crate::client) type BoxTransport = Box<dyn Transport>;
 
 impl Connection for BoxTransport {
     fn connected(&self) -> Connected {

@@ -18,8 +18,8 @@ use hyper_util::rt::TokioExecutor;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
-use crate::client::hyper::connection::{Cell, Connection};
-use crate::client::hyper::secure::Transport;
+use crate::client::connect::secure::Transport;
+use crate::client::connection::leaf::{Cell, Connection};
 use crate::handshake::{HttpVersion, OriginMemory};
 use crate::service::{BoxError, LegBody, StreamReset, Unsent};
 
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const MOST_DOUBLINGS: u32 = 6;
 
 /// What the branches of a connection share.
-pub(super) struct Common {
+pub(in crate::client) struct Common {
     scheme: Scheme,
     authority: Authority,
     /// What is known of the origin, where a connection by HTTP/1.1 can be had instead.
@@ -54,7 +54,7 @@ pub(super) struct Common {
 
 impl Common {
     /// For a connection to the host of `target`.
-    pub(super) fn new(target: &Uri, memory: Option<Arc<OriginMemory>>) -> Self {
+    pub(in crate::client) fn new(target: &Uri, memory: Option<Arc<OriginMemory>>) -> Self {
         Self {
             scheme: target.scheme().cloned().unwrap_or(Scheme::HTTPS),
             authority: target.authority().cloned().expect("a target to connect to has a host"),
@@ -227,7 +227,7 @@ where
 }
 
 /// HTTP/2 on a transport that has agreed to it.
-pub(super) async fn connection<T, B>(io: T, common: Common) -> Result<Connection<B>, BoxError>
+pub(in crate::client) async fn connection<T, B>(io: T, common: Common) -> Result<Connection<B>, BoxError>
 where
     T: Transport + 'static,
     B: Body + Send + 'static,

@@ -6,7 +6,7 @@ use crate::service::Expectation;
 
 /// Has hyper fulfil the expectation when `100 Continue` comes. Tells whether it does: a caller who has
 /// hyper tell of interim responses keeps that, since there is one such callback for a request.
-pub(super) fn fulfil_by_continue(extensions: &mut Extensions, expectation: Expectation) -> bool {
+pub(in crate::client) fn fulfil_by_continue(extensions: &mut Extensions, expectation: Expectation) -> bool {
     // The callback's type cannot be named, nor asked for.
     let mut request = Request::new(());
     *request.extensions_mut() = extensions.clone();

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor};
 use pin_project_lite::pin_project;
 
-use crate::client::tunnel::stream::read_early;
+use crate::client::connect::early::read_early;
+use crate::client::connect::write::write_to;
 
 pin_project! {
     /// A transport to a proxy that lets hyper understand old ones.
@@ -60,7 +61,7 @@ enum Beginning {
 const MAX_HEAD: usize = 64 * 1024;
 
 impl Requests {
-    pub(super) fn begin(&self) {
+    pub(in crate::client) fn begin(&self) {
         self.0.store(true, Ordering::Release);
     }
 
@@ -88,6 +89,7 @@ impl<T: Read> Read for ToProxy<T> {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let mut this = self.project();
+        let mut has_ended = false;
         loop {
             if read_early(this.seen, &mut buffer) {
                 return Poll::Ready(Ok(()));
@@ -99,7 +101,7 @@ impl<T: Read> Read for ToProxy<T> {
                 }
                 Reading::Rest | Reading::Unseen => return this.io.poll_read(cx, buffer),
                 Reading::Head { octets, looked_at } => match beginning(octets, *looked_at) {
-                    Beginning::Unclear => (octets, looked_at),
+                    Beginning::Unclear if !has_ended => (octets, looked_at),
                     Beginning::Interim(end) => {
                         *this.seen = octets.drain(..end).collect();
                         *looked_at = 0;
@@ -109,7 +111,7 @@ impl<T: Read> Read for ToProxy<T> {
                         (*this.seen, *this.reading) = (renamed(octets, end), Reading::Rest);
                         continue;
                     }
-                    Beginning::Other => {
+                    Beginning::Unclear | Beginning::Other => {
                         (*this.seen, *this.reading) = (std::mem::take(octets).into(), Reading::Unseen);
                         continue;
                     }
@@ -120,9 +122,7 @@ impl<T: Read> Read for ToProxy<T> {
             ready!(this.io.as_mut().poll_read(cx, read.unfilled()))?;
             *looked_at = octets.len();
             octets.extend_from_slice(read.filled());
-            if read.filled().is_empty() {
-                (*this.seen, *this.reading) = (std::mem::take(octets).into(), Reading::Unseen);
-            }
+            has_ended = read.filled().is_empty();
         }
     }
 }
@@ -170,31 +170,7 @@ fn renamed(octets: &[u8], end_of_head: usize) -> Bytes {
     renamed.into()
 }
 
-impl<T: Write> Write for ToProxy<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write(cx, octets)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write_vectored(cx, slices)
-    }
-}
+write_to!(ToProxy.io);
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,24 @@ use std::sync::Arc;
 use hyper_util::client::legacy::connect::HttpConnector;
 
 use crate::client::builder::ClientBuilder;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use crate::client::connect::ChannelBound;
+use crate::client::connect::Connect;
+#[cfg(feature = "rustls")]
+use crate::client::connect::HttpsConnector;
+#[cfg(feature = "native-tls")]
+use crate::client::connect::NativeTlsConnector;
+#[cfg(feature = "native-tls")]
+use crate::client::connect::native::NativeTls;
+use crate::client::connect::secure::Secure;
+use crate::client::connect::tcp::http_connector;
+#[cfg(feature = "rustls")]
+use crate::client::connect::tls::{Rustls, platform_config};
 use crate::client::hyper::client::Client;
-use crate::client::hyper::connect::Connect;
 use crate::client::hyper::route::Ways;
-use crate::client::hyper::secure::Secure;
 use crate::handshake::Authenticator;
+#[cfg(feature = "rustls")]
+use crate::handshake::HttpVersion;
 
 impl<C, B> Client<C, B> {
     /// A client that logs in with `authenticator`.
@@ -43,7 +56,7 @@ impl ClientBuilder {
 
     /// A client over this connector, the same for what goes by any version of HTTP if there is one,
     /// and what speaks TLS in tunnels as they do.
-    pub(super) fn build_securing<C: Connect, B>(
+    fn build_securing<C: Connect, B>(
         mut self,
         connector: C,
         any: Option<C>,
@@ -60,10 +73,50 @@ impl ClientBuilder {
     }
 }
 
-/// hyper-util's connector without Nagle's delay, which costs a handshake 40 ms a leg.
-pub(in crate::client) fn http_connector(http_alone: bool) -> HttpConnector {
-    let mut http = HttpConnector::new();
-    http.set_nodelay(true);
-    http.enforce_http(http_alone);
-    http
+#[cfg(feature = "rustls")]
+impl ClientBuilder {
+    /// A client for `http` and `https`, which trusts what the operating system trusts.
+    ///
+    /// # Errors
+    ///
+    /// [`rustls::Error`] if the operating system's roots cannot be read.
+    pub fn build_https<B>(self) -> Result<Client<HttpsConnector, B>, rustls::Error> {
+        let config = platform_config()?;
+        Ok(self.build_with_tls(config))
+    }
+
+    /// A client for `http` and `https` with the caller's TLS settings: roots, client
+    /// certificates. Its ALPN protocols are set to what the client speaks.
+    pub fn build_with_tls<B>(self, config: rustls::ClientConfig) -> Client<HttpsConnector, B> {
+        let tls = Rustls::new(config, self.version);
+        let connector = |version| ChannelBound::new(tls.over(http_connector(false), version));
+        let (http1, any) = (connector(HttpVersion::Http1), connector(HttpVersion::Any));
+        self.build_securing(http1, Some(any), Some(Arc::new(tls)))
+    }
+}
+
+#[cfg(feature = "native-tls")]
+impl ClientBuilder {
+    /// A client for `http` and `https` by the system's TLS, with the system's settings.
+    ///
+    /// On Linux that is OpenSSL, which has to be installed with its headers to build this
+    /// (`libssl-dev` and `pkg-config` on Debian).
+    ///
+    /// # Errors
+    ///
+    /// [`native_tls::Error`] if the system's TLS cannot be set up.
+    pub fn build_native_tls<B>(self) -> Result<Client<NativeTlsConnector, B>, native_tls::Error> {
+        Ok(self.build_with_native_tls(native_tls::TlsConnector::new()?))
+    }
+
+    /// A client for `http` and `https` by the system's TLS, with the caller's settings: roots,
+    /// client certificates.
+    pub fn build_with_native_tls<B>(
+        self,
+        connector: native_tls::TlsConnector,
+    ) -> Client<NativeTlsConnector, B> {
+        let tls = NativeTls(connector);
+        let connector = ChannelBound::new(tls.over(http_connector(false)));
+        self.build_securing(connector, None, Some(Arc::new(tls)))
+    }
 }

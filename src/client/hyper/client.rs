@@ -9,9 +9,9 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::client::ahead::without_body;
+use crate::client::connect::Connect;
+use crate::client::connection::Connection;
 use crate::client::dispatch::Dispatcher;
-use crate::client::hyper::connect::Connect;
-use crate::client::hyper::connection::Connection;
 use crate::client::hyper::route::Ways;
 use crate::client::log_out::LogOut;
 use crate::client::response_body::ResponseBody;

@@ -3,10 +3,10 @@
 //! A request has its connection to itself until the response's body has been read: a multi-leg
 //! handshake can neither be interrupted nor continued elsewhere. Connections are kept by origin
 //! *and* identity, and a connection whose request was dropped half-way is closed. Connections by TLS
-//! tell their channel bindings; around a connector of your own, [`ChannelBound`] makes them.
+//! tell their channel bindings; around a connector of your own, [`ChannelBound`](crate::client::connect::ChannelBound) makes them.
 //!
 //! A connection that changes its protocol by a `101` (a WebSocket) leaves the pool: it is its
-//! caller's, by [`hyper::upgrade::on`]. Its place in the limits is free once
+//! caller's, by [`hyper::upgrade::on`](::hyper::upgrade::on). Its place in the limits is free once
 //! the response is dropped; who wants it to count for longer keeps the response.
 //!
 //! With the feature `http2` a builder may ask for HTTP/2 (`ClientBuilder::http2`): a connection then
@@ -29,35 +29,10 @@
 //! # }
 //! ```
 
-pub(super) mod builder;
-mod channel_bound;
+mod builder;
 mod client;
-pub(super) mod connect;
-pub(super) mod connection;
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-mod given;
-#[cfg(feature = "http2")]
-mod http2;
-#[cfg(feature = "native-tls")]
-mod native;
 mod route;
-mod secure;
-#[cfg(feature = "rustls")]
-pub(super) mod tls;
-pub(super) mod to_proxy;
 
 pub use crate::client::builder::ClientBuilder;
 pub use crate::client::response_body::ResponseBody;
-/// The native-tls whose `TlsConnector` [`ClientBuilder::build_with_native_tls`] takes.
-#[cfg(feature = "native-tls")]
-pub use ::native_tls;
-/// The rustls whose `ClientConfig` [`ClientBuilder::build_with_tls`] takes.
-#[cfg(feature = "rustls")]
-pub use ::rustls;
-pub use channel_bound::{BoundFuture, BoundStream, ChannelBound, ServerCertificate};
 pub use client::{Client, ClientFuture};
-pub use connect::Connect;
-#[cfg(feature = "native-tls")]
-pub use native::NativeTlsConnector;
-#[cfg(feature = "rustls")]
-pub use tls::HttpsConnector;

@@ -7,13 +7,13 @@ use http_body::Body;
 use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
 
-use crate::client::dispatch::{Reach, Settings};
-use crate::client::hyper::connect::{Connect, channel_bindings};
-use crate::client::hyper::connection::Connection;
+use crate::client::connect::connector::{Connect, channel_bindings};
+use crate::client::connect::secure::{Secure, Transport};
+use crate::client::connection::Connection;
 #[cfg(feature = "http2")]
-use crate::client::hyper::http2::{self, Common};
-use crate::client::hyper::secure::{Secure, Transport};
-use crate::client::hyper::to_proxy::ToProxy;
+use crate::client::connection::http2::{self, Common};
+use crate::client::connection::to_proxy::ToProxy;
+use crate::client::dispatch::{Reach, Settings};
 use crate::client::pool::Host;
 use crate::client::proxy::{Proxies, Proxy};
 use crate::client::tunnel::opening::{Opening, authority};

@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::Connection;
 
+use crate::client::connect::connector::{Connect, extra};
+use crate::client::connection::interim;
 use crate::client::dispatch::{Reach, Settings};
-use crate::client::hyper::connect::{Connect, extra};
-use crate::client::interim;
 use crate::client::lane::{Gone, absolute};
 use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::pool::{Host, Leaf};

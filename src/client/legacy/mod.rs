@@ -33,7 +33,7 @@
 //!
 //! It speaks HTTP/1.1: `http2_only` is not for these settings. A connector by TLS has to leave `h2` out
 //! of its ALPN protocols, and belongs in
-//! [`ChannelBound`](crate::client::hyper::ChannelBound), so that logins are tied to it. For a proxy,
+//! [`ChannelBound`](crate::client::connect::ChannelBound), so that logins are tied to it. For a proxy,
 //! a [`Tunnel`](crate::client::tunnel::Tunnel) goes into the connector.
 
 mod connector;
@@ -52,8 +52,8 @@ use tower_service::Service;
 
 use crate::client::ahead::without_body;
 use crate::client::builder::ClientBuilder;
+use crate::client::connect::Connect;
 use crate::client::dispatch::Dispatcher;
-use crate::client::hyper::connect::Connect;
 use crate::client::legacy::lane::{Lane, Lanes};
 use crate::client::log_out::LogOut;
 use crate::client::response_body::ResponseBody;

@@ -19,7 +19,7 @@ impl ConnectFields {
     }
 
     /// Adds them to a request that has nothing but what makes it a `CONNECT`.
-    pub(super) fn add_to(&self, request: &mut HeaderMap) {
+    pub(in crate::client) fn add_to(&self, request: &mut HeaderMap) {
         request.extend(self.0.clone());
         request.entry(header::USER_AGENT).or_insert(USER_AGENT);
     }

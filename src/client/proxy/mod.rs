@@ -107,6 +107,7 @@
 //! length, cannot be sent in HTTP/1.0. It uses another connection, or fails in the middle of a login that is
 //! tied to this one.
 
+mod connect_fields;
 mod error;
 mod exceptions;
 #[cfg(test)]
@@ -117,15 +118,15 @@ use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::fmt;
-use std::str::FromStr;
 
 use http::{HeaderMap, Uri};
 
 use crate::client::proxy::exceptions::Exceptions;
-use crate::client::tunnel::{ConnectFields, InvalidConnectField};
 use crate::credentials::Credentials;
 use crate::protection_space::Origin;
 
+pub(super) use connect_fields::ConnectFields;
+pub use connect_fields::InvalidConnectField;
 pub use error::{InvalidProxy, InvalidProxyVariable};
 
 /// An HTTP proxy, and who logs in there.
@@ -191,16 +192,6 @@ impl Proxy {
 
     pub(in crate::client) fn own_credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
-    }
-}
-
-impl FromStr for Proxy {
-    type Err = InvalidProxy;
-
-    /// Parses `http://host:port`, `https://user:password@host:port`, or `host:port` as `http`.
-    /// [What is read how](self#the-uri-of-a-proxy) is in the module's documentation.
-    fn from_str(text: &str) -> Result<Self, InvalidProxy> {
-        uri::parse(text)
     }
 }
 

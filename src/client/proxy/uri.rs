@@ -1,15 +1,28 @@
 //! The URI of a proxy as people write it, with characters in user and password that a URI has only
 //! percent-encoded.
 
+use std::str::FromStr;
+
 use http::Uri;
 
-use crate::client::proxy::{InvalidProxy, Proxy};
+use crate::client::proxy::Proxy;
+use crate::client::proxy::error::InvalidProxy;
 use crate::client::userinfo;
 use crate::protection_space::Origin;
 
+impl FromStr for Proxy {
+    type Err = InvalidProxy;
+
+    /// Parses `http://host:port`, `https://user:password@host:port`, or `host:port` as `http`.
+    /// [What is read how](crate::client::proxy#the-uri-of-a-proxy) is in the module's documentation.
+    fn from_str(text: &str) -> Result<Self, InvalidProxy> {
+        parse(text)
+    }
+}
+
 /// `[scheme://][user[:password]@]host[:port]`, and what follows behind a `/`, `?` or `#` is ignored.
 /// The table in the module's documentation has the rules.
-pub(super) fn parse(text: &str) -> Result<Proxy, InvalidProxy> {
+fn parse(text: &str) -> Result<Proxy, InvalidProxy> {
     if text.bytes().any(|octet| octet == b' ' || octet.is_ascii_control()) {
         return Err(InvalidProxy::Character);
     }

@@ -1,12 +1,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Body, Url};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use reqwest::{Body, IntoUrl, Url};
 use zeroize::Zeroizing;
 
 use crate::client::AuthenticateFirst;
-use crate::client::reqwest::Client;
+use crate::client::reqwest::client::Client;
 use crate::client::reqwest::lane::strip_userinfo;
 use crate::client::userinfo::{self, InvalidUserinfo};
 use crate::credentials::{Anonymous, Credentials};
@@ -42,7 +42,7 @@ pub struct RequestBuilder {
     authenticates_first: bool,
 }
 
-pub(super) enum ActingAs {
+enum ActingAs {
     Credentials(Credentials),
     Nobody,
     /// Somebody whom the URL names so that nobody can read it.
@@ -50,7 +50,7 @@ pub(super) enum ActingAs {
 }
 
 /// A URL without its userinfo, and who that is. `None` if there is none, or no URL.
-pub(super) fn split_userinfo(text: &str) -> Option<(Url, ActingAs)> {
+fn split_userinfo(text: &str) -> Option<(Url, ActingAs)> {
     let mut url = Url::parse(text).ok()?;
     if has_backslash(text) {
         // Taken for a slash, it would make a host of the user, and a path of the password.
@@ -76,8 +76,53 @@ fn has_backslash(url: &str) -> bool {
     authority.rsplit_once('@').is_some_and(|(userinfo, _)| userinfo.contains('\\'))
 }
 
+/// Begins requests.
+impl Client {
+    /// A `GET` of `url`.
+    pub fn get<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A `POST` to `url`.
+    pub fn post<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// A `PUT` to `url`.
+    pub fn put<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::PUT, url)
+    }
+
+    /// A `PATCH` to `url`.
+    pub fn patch<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A `DELETE` of `url`.
+    pub fn delete<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::DELETE, url)
+    }
+
+    /// A `HEAD` of `url`.
+    pub fn head<U: IntoUrl>(&self, url: U) -> RequestBuilder {
+        self.request(Method::HEAD, url)
+    }
+
+    /// A request to `url`. Userinfo in it, as in `https://carol:carol-pw@wiki.example/`, is this request's
+    /// [credentials](RequestBuilder::credentials).
+    pub fn request<U: IntoUrl>(&self, method: Method, url: U) -> RequestBuilder {
+        // reqwest would send them as Basic, unasked.
+        let with_userinfo = Some(url.as_str()).filter(|text| text.contains('@'));
+        let (request, own) = match with_userinfo.and_then(split_userinfo) {
+            Some((url, own)) => (self.template.request(method, url), Some(own)),
+            None => (self.template.request(method, url), None),
+        };
+        RequestBuilder::new(self.clone(), request, own)
+    }
+}
+
 impl RequestBuilder {
-    pub(super) fn new(client: Client, request: reqwest::RequestBuilder, own: Option<ActingAs>) -> Self {
+    fn new(client: Client, request: reqwest::RequestBuilder, own: Option<ActingAs>) -> Self {
         Self { client, request, acting_as: own, authenticates_first: false }
     }
 

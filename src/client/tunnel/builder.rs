@@ -6,14 +6,30 @@ use http::HeaderMap;
 use hyper::client::conn::http1;
 use hyper_util::client::legacy::connect::HttpConnector;
 
-use crate::client::hyper::Connect;
-use crate::client::hyper::builder::http_connector;
-use crate::client::hyper::connection::http1_settings;
-use crate::client::runtime::environment;
-use crate::client::tunnel::{ConnectFields, InvalidConnectField, Shared, Tunnel};
+use crate::client::connect::Connect;
+use crate::client::connect::tcp::http_connector;
+use crate::client::connection::http1::http1_settings;
+use crate::client::environment::environment;
+use crate::client::proxy::{ConnectFields, InvalidConnectField};
+use crate::client::tunnel::connector::{Shared, Tunnel};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
 use crate::service::{Blocking, Environment, Limits, Observer};
+
+impl Tunnel<()> {
+    /// Starts from the defaults: 30 s for a tunnel with all its legs, three connections anew where
+    /// the proxy closes them in the handshake, and [`Limits`](crate::service::Limits) for it.
+    pub fn builder(proxy: Origin, authenticator: Authenticator) -> TunnelBuilder {
+        TunnelBuilder::new(proxy, authenticator)
+    }
+}
+
+impl<C: Connect> Tunnel<C> {
+    /// Tunnels through `proxy`, which `connector` connects to.
+    pub fn new(connector: C, proxy: Origin, authenticator: Authenticator) -> Self {
+        TunnelBuilder::new(proxy, authenticator).build(connector)
+    }
+}
 
 /// Builds a [`Tunnel`].
 pub struct TunnelBuilder {

@@ -11,11 +11,11 @@ use hyper::client::conn::http1::{self, Parts};
 use hyper::ext::ReasonPhrase;
 use hyper::rt::{Read, Write};
 
-use crate::client::hyper::connect::{Connect, extra};
-use crate::client::hyper::connection::Connection;
-use crate::client::hyper::to_proxy::ToProxy;
+use crate::client::connect::connector::{Connect, extra};
+use crate::client::connection::Connection;
+use crate::client::connection::to_proxy::ToProxy;
+use crate::client::proxy::ConnectFields;
 use crate::client::retries::{Retries, RetryLimits};
-use crate::client::tunnel::ConnectFields;
 use crate::client::tunnel::stream::TunnelStream;
 use crate::handshake::{Acting, Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};

@@ -3,11 +3,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpInfo};
 use pin_project_lite::pin_project;
 
-use crate::client::hyper::connect::extra;
+use crate::client::connect::connector::extra;
+use crate::client::connect::early::{held, read_early};
+use crate::client::connect::write::write_to;
 
 pin_project! {
     /// A tunnel: the connection to the proxy, once the origin is at its end.
@@ -52,48 +54,7 @@ impl<T: Read> Read for TunnelStream<T> {
     }
 }
 
-/// Reads octets that were read from the transport before, if there are any.
-pub(in crate::client) fn read_early(early: &mut Bytes, buffer: &mut ReadBufCursor<'_>) -> bool {
-    if early.is_empty() {
-        return false;
-    }
-    let octets = early.len().min(buffer.remaining());
-    buffer.put_slice(&early.split_to(octets));
-    *early = held(std::mem::take(early));
-    true
-}
-
-/// None of the buffer that the proxy's answer was read into, once there are no octets in it: a tunnel
-/// may be open for long.
-fn held(early: Bytes) -> Bytes {
-    if early.is_empty() { Bytes::new() } else { early }
-}
-
-impl<T: Write> Write for TunnelStream<T> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write(cx, octets)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().io.poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.project().io.poll_write_vectored(cx, slices)
-    }
-}
+write_to!(TunnelStream.io);
 
 #[cfg(test)]
 mod tests {

@@ -18,7 +18,7 @@ use http::{Request, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::channel_bindings::{AbsentChannelBindings, ChannelBindings, ChannelBindingsUse};
-use legwork::client::hyper::{ChannelBound, HttpsConnector};
+use legwork::client::connect::{ChannelBound, HttpsConnector};
 use legwork::handshake::AuthenticatorBuilder;
 use legwork::testing::{Builder, Offer, Report, SentBindings, Server, Verdict};
 use legwork::{Client, Origin};

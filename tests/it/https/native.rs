@@ -3,7 +3,7 @@
 #[cfg(not(any(windows, target_vendor = "apple")))]
 use std::net::TcpStream;
 
-use legwork::client::hyper::NativeTlsConnector;
+use legwork::client::connect::NativeTlsConnector;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use native_tls::TlsConnector;

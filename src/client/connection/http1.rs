@@ -1,0 +1,104 @@
+//! A connection by HTTP/1.1.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, SendRequest};
+use pin_project_lite::pin_project;
+
+use crate::client::connection::leaf::{Cell, Connection};
+use crate::client::connection::to_proxy::Requests;
+use crate::service::{BoxError, LegBody, Unsent};
+
+pin_project! {
+    struct Sender<M, F, B> {
+        sender: SendRequest<LegBody<B>>,
+        send: M,
+        // The transport that is told of each, if it is one to a proxy.
+        requests: Option<Requests>,
+        #[pin]
+        response: Option<F>,
+    }
+}
+
+impl<M, F, B> Cell<B> for Sender<M, F, B>
+where
+    M: Fn(&mut SendRequest<LegBody<B>>, Request<LegBody<B>>) -> F + Send,
+    F: Future<Output = Result<Response<Incoming>, TrySendError<Request<LegBody<B>>>>> + Send,
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.project().sender.poll_ready(cx)
+    }
+
+    fn send(self: Pin<&mut Self>, request: Request<LegBody<B>>) {
+        let mut this = self.project();
+        if let Some(requests) = this.requests {
+            requests.begin();
+        }
+        let response = (this.send)(this.sender, request);
+        this.response.set(Some(response));
+    }
+
+    fn poll_response(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Incoming>, BoxError>> {
+        let Some(response) = self.project().response.as_pin_mut() else {
+            return Poll::Ready(Err("no leg is under way on the connection".into()));
+        };
+        // Answered, it stays until the next one takes its place: by then it holds nothing.
+        match ready!(response.poll(cx)) {
+            Ok(response) => Poll::Ready(Ok(response)),
+            Err(mut error) => Poll::Ready(Err(match error.take_message() {
+                Some(_) => Unsent::new(error.into_error()).into(),
+                None => error.into_error().into(),
+            })),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    fn tells_of_continue(&self) -> bool {
+        true
+    }
+}
+
+/// The default settings for HTTP/1: hyper's, but for folded challenges.
+pub(in crate::client) fn http1_settings() -> http1::Builder {
+    let mut http1 = http1::Builder::new();
+    http1.allow_obsolete_multiline_headers_in_responses(true);
+    http1
+}
+
+impl<B> Connection<B>
+where
+    B: Body + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    pub(in crate::client) fn new(sender: SendRequest<LegBody<B>>) -> Self {
+        Self::telling(sender, None)
+    }
+
+    /// To a proxy, by a transport that is told of each request.
+    pub(in crate::client) fn to_proxy(sender: SendRequest<LegBody<B>>, requests: Requests) -> Self {
+        Self::telling(sender, Some(requests))
+    }
+
+    fn telling(sender: SendRequest<LegBody<B>>, requests: Option<Requests>) -> Self {
+        let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
+        Self::of(Box::pin(Sender { sender, send, requests, response: None }))
+    }
+}
