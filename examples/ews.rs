@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use legwork::handshake::Outcome;
-use legwork::service::BoxError;
+use legwork::service::{BoxError, Environment};
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
 
@@ -96,7 +96,9 @@ async fn read_inbox(Account { url, user, password }: Account) -> Result<String, 
     let credentials = Credentials::password(user, password);
     let authenticator = Authenticator::builder().credentials(Origin::from_uri(&url)?, credentials).build();
     let legs = Legs::default();
-    let client = Client::builder(authenticator).observer(legs.clone()).build_https::<Full<Bytes>>()?;
+    let client = Client::builder(authenticator)
+        .environment(Environment::tokio().observer(legs.clone()))
+        .build_https::<Full<Bytes>>()?;
     let request = Request::post(url)
         .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
         .body(Full::from(GET_FOLDER))?;

@@ -62,7 +62,7 @@ mod kerberos {
     use legwork::mechanism::gssapi::Gssapi;
     use legwork::mechanism::{Delegation, MutualAuthentication};
     use legwork::scheme::Negotiate;
-    use legwork::service::BoxError;
+    use legwork::service::{BoxError, Environment};
     use legwork::{Authenticator, Client, Credentials, Origin};
 
     use crate::diagram::{Diagram, Legs, count};
@@ -196,7 +196,7 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
         let authenticator = authenticator.build();
         let target = authenticator.target_name(&origin);
         let legs = Legs::default();
-        let builder = Client::builder(authenticator).observer(legs.clone());
+        let builder = Client::builder(authenticator).environment(Environment::tokio().observer(legs.clone()));
         let client = match &arguments.ca {
             Some(file) => builder.build_with_tls::<Full<Bytes>>(trusting(file)?),
             None => builder.build_https()?,

@@ -11,11 +11,10 @@ use std::time::Instant;
 
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
-use legwork::client::connect::HttpsConnector;
 use legwork::client::proxy::Proxies;
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Scheme, Scram};
-use legwork::service::LegReport;
+use legwork::service::{Environment, LegReport};
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
 use tokio::task::JoinSet;
@@ -43,7 +42,7 @@ mod trust;
 #[path = "login/upload.rs"]
 mod upload;
 
-type LoginClient = Client<HttpsConnector, Upload>;
+type LoginClient = Client<Upload>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -112,7 +111,7 @@ fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, F
     if let Some(scheme) = arguments.scheme {
         authenticator = authenticator.schemes([the_scheme(scheme)]);
     }
-    let mut builder = Client::builder(authenticator.build()).observer(legs);
+    let mut builder = Client::builder(authenticator.build()).environment(Environment::tokio().observer(legs));
     builder = match arguments.proxy.as_deref() {
         None => builder,
         Some("env") => builder.proxies(Proxies::from_env().map_err(Failure::Environment)?),

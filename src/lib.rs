@@ -91,7 +91,7 @@ pub mod service;
 pub mod testing;
 
 #[cfg(feature = "client")]
-pub use client::hyper::Client;
+pub use client::Client;
 pub use credentials::Credentials;
 pub use handshake::{Authenticator, Outcome};
 pub use protection_space::Origin;

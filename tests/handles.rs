@@ -26,8 +26,7 @@ fn open() -> (u32, usize) {
 async fn log_in(server: &Arc<Server>, logins: usize) {
     let carol = Credentials::password("LAB\\carol", "carol-pw");
     let authenticator = Authenticator::builder().credentials(server.origin(), carol).build();
-    let client: Client<HttpConnector, Full<Bytes>> =
-        Client::builder(authenticator).max_idle_per_origin(0).build_http();
+    let client: Client<Full<Bytes>> = Client::builder(authenticator).max_idle_per_origin(0).build_http();
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let (client, server) = (client.clone(), Arc::clone(server));

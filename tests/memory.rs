@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::credentials::{CredentialsFuture, CredentialsProvider, CredentialsQuery};
 use legwork::handshake::{Authenticator, AuthenticatorBuilder};
 use legwork::{Client, Credentials};
@@ -42,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-type HttpClient = Client<HttpConnector, Full<Bytes>>;
+type HttpClient = Client<Full<Bytes>>;
 
 /// A server that answers each request with 401 and the challenge of this number, and counts logins.
 async fn challenging(

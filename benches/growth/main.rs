@@ -27,7 +27,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use legwork::client::hyper::ResponseBody;
+use legwork::client::ResponseBody;
 use legwork::{Authenticator, Client, Credentials};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
@@ -149,7 +149,7 @@ fn by_origins(runtime: &Runtime, server: &Server, scale: Scale) -> Line {
     line
 }
 
-type HttpClient = Client<BoxCloneSyncService<Uri, TokioIo<TcpStream>, BoxError>, Full<Bytes>>;
+type HttpClient = Client<Full<Bytes>>;
 
 /// Whatever the origin, its connections lead to this address.
 fn client(address: SocketAddr, connections: usize) -> HttpClient {

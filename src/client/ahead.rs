@@ -1,14 +1,13 @@
 //! Logging in ahead of a request, where its body cannot wait for the server's word.
 
 use std::pin::pin;
-use std::sync::Arc;
 
 use http::{Method, Request, Uri};
 use http_body::Body;
 
 use crate::client::dispatch::{Dispatcher, Reach, address, settle};
 use crate::client::pool::{Leaf, Wanted};
-use crate::handshake::{Acting, Login};
+use crate::handshake::Acting;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{BoxError, Error, Line, Payload, Pending, Sending, withhold_body};
@@ -45,23 +44,6 @@ where
     T: Reach<L>,
     L: Leaf + Send + 'static,
 {
-    /// Logs in at the origin of `uri` by a `HEAD`.
-    ///
-    /// # Errors
-    ///
-    /// If there is no answer, or the login is refused.
-    pub(super) async fn authenticate<B>(self: Arc<Self>, uri: Uri) -> Result<Option<Login>, Error>
-    where
-        T: 'static,
-        L: Line<B, Leg: Send, Received: Unpin + Send>,
-        B: Body + Default + Send,
-        B::Error: Into<BoxError>,
-    {
-        let request: Request<B> = without_body(Method::HEAD, uri.clone());
-        let mut response = Arc::clone(&self).send(request).await?;
-        self.login(&uri, response.extensions_mut().remove())
-    }
-
     /// The `HEAD` that is to go ahead of the request, if that was asked for and is useful.
     pub(super) fn head_of<B: Body>(&self, request: &mut Request<B>) -> Option<Box<Request<Payload<B>>>> {
         if request.extensions().is_empty() {

@@ -33,11 +33,10 @@ use crate::service::{Blocking, BoxFuture};
 /// use std::time::Duration;
 ///
 /// use legwork::client::BlockingSteps;
-/// use legwork::{Authenticator, Client};
+/// use legwork::service::Environment;
 ///
-/// let builder = Client::builder(Authenticator::builder().build())
-///     .blocking(BlockingSteps::new(32, Duration::from_secs(5)));
-/// # let _ = builder;
+/// let environment = Environment::tokio().blocking(BlockingSteps::new(32, Duration::from_secs(5)));
+/// # let _ = environment;
 /// ```
 #[derive(Clone)]
 pub struct BlockingSteps {

@@ -6,11 +6,10 @@ use hyper::client::conn::http1;
 
 use crate::client::connection::http1::http1_settings;
 use crate::client::dispatch::{Dispatcher, Settings};
-use crate::client::environment::environment;
 use crate::client::pool::{Leaf, Pool, PoolLimits};
 use crate::client::proxy::Proxies;
 use crate::handshake::{Authenticator, HttpVersion};
-use crate::service::{Blocking, Environment, Limits, Observer, Timer};
+use crate::service::Environment;
 
 /// Builds a client: [`Client`](crate::Client), or one of those beside it.
 pub struct ClientBuilder {
@@ -19,7 +18,6 @@ pub struct ClientBuilder {
     environment: Environment,
     pool: PoolLimits,
     connect_timeout: Duration,
-    max_restarts: u32,
     /// The highest that is spoken.
     pub(super) version: HttpVersion,
     pub(super) http1: http1::Builder,
@@ -30,10 +28,9 @@ impl ClientBuilder {
         Self {
             authenticator,
             proxies: None,
-            environment: environment(),
+            environment: Environment::tokio(),
             pool: PoolLimits::default(),
             connect_timeout: Duration::from_secs(30),
-            max_restarts: 3,
             version: HttpVersion::Http1,
             http1: http1_settings(),
         }
@@ -75,7 +72,7 @@ impl ClientBuilder {
     }
 
     /// Changes hyper's settings for HTTP/1, on all connections of the
-    /// [hyper client](crate::client::hyper): to origins, to proxies, and for `CONNECT`.
+    /// [hyper client](crate::Client): to origins, to proxies, and for `CONNECT`.
     ///
     /// There are devices that know `Authorization` only in this case, not in lower case, and servers that
     /// send more than the 100 fields that hyper accepts by default:
@@ -157,53 +154,31 @@ impl ClientBuilder {
         self
     }
 
-    /// Bounds on each handshake.
+    /// Sets the environment of handshakes: timers, [limits](crate::service::Limits), who is told of their legs, and
+    /// where steps run that may block. Default: [`Environment::tokio`].
+    ///
+    /// ```
+    /// # let authenticator = legwork::Authenticator::builder().build();
+    /// use legwork::Client;
+    /// use legwork::service::{Environment, Limits};
+    ///
+    /// let patient = Environment::tokio().limits(Limits::default().restarts(8));
+    /// let client = Client::builder(authenticator).environment(patient).build_http::<String>();
+    /// ```
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.environment.limits = limits;
-        self
-    }
-
-    /// The timers of handshakes, and the clock that credentials rest by. Default:
-    /// [`TokioTimer`](crate::client::TokioTimer).
-    #[must_use]
-    pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
-        self.environment.timer = Some(Arc::new(timer));
-        self
-    }
-
-    /// Where mechanism steps run that may block, such as those that wait for a KDC. Default:
-    /// [`BlockingSteps`](crate::client::BlockingSteps) of this client's own.
-    #[must_use]
-    pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
-        self.environment.blocking = Some(Arc::new(blocking));
-        self
-    }
-
-    /// How often one request's handshake may begin anew on another connection. Default: 3.
-    #[must_use]
-    pub fn max_restarts(mut self, restarts: u32) -> Self {
-        self.max_restarts = restarts;
-        self
-    }
-
-    /// Who is told of the legs of handshakes.
-    #[must_use]
-    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
-        self.environment.observer = Some(Arc::new(observer));
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
         self
     }
 
     /// What a client shares among its clones, over connections that `transport` makes.
-    pub(super) fn dispatcher<T, L: Leaf>(mut self, transport: T) -> Dispatcher<T, L> {
-        self.environment.may_restart = self.max_restarts > 0;
+    pub(super) fn dispatcher<T, L: Leaf>(self, transport: T) -> Dispatcher<T, L> {
         Dispatcher {
             transport,
             settings: Settings {
                 authenticator: self.authenticator,
                 environment: Arc::new(self.environment),
                 connect_timeout: self.connect_timeout,
-                max_restarts: self.max_restarts,
             },
             pool: Pool::new(self.pool, self.version == HttpVersion::Any),
         }

@@ -51,7 +51,6 @@ pub(super) struct Settings {
     pub(super) authenticator: Authenticator,
     pub(super) environment: Arc<Environment>,
     pub(super) connect_timeout: Duration,
-    pub(super) max_restarts: u32,
 }
 
 /// What the clones of a client share. `T` makes the connections `L`.
@@ -130,7 +129,7 @@ where
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
-        let limits = RetryLimits { unsent: MAX_UNSENT, restarts: self.settings.max_restarts };
+        let limits = RetryLimits { unsent: MAX_UNSENT, restarts: self.settings.environment.limits.restarts };
         let mut retries = Retries::within(limits);
         let mut acted_on = false;
         loop {

@@ -7,7 +7,7 @@ use crate::protection_space::Origin;
 /// Names whose connections a client's `log_out` closes.
 ///
 /// ```
-/// # fn example(client: legwork::Client<(), ()>, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
+/// # fn example(client: legwork::Client<()>, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
 /// use legwork::handshake::Identity;
 ///
 /// // Alice, wherever she is logged in.

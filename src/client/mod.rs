@@ -1,4 +1,36 @@
-//! Everything about many connections: connectors, the pool, timers, threads.
+//! Clients: a pool of exclusive leases over authenticated connections, and what belongs to it.
+//!
+//! [`Client`] sends its requests by hyper, or by hyper-util's [legacy client](legacy); over reqwest there is
+//! `client::reqwest`, with its requests and responses.
+//!
+//! A request has its connection to itself until the response's body has been read: a multi-leg
+//! handshake can neither be interrupted nor continued elsewhere. Connections are kept by origin
+//! *and* identity, and a connection whose request was dropped half-way is closed. Connections by TLS
+//! tell their channel bindings; around a connector of your own, [`ChannelBound`](connect::ChannelBound) makes them.
+//!
+//! A connection that changes its protocol by a `101` (a WebSocket) leaves the pool: it is its
+//! caller's, by [`hyper::upgrade::on`](::hyper::upgrade::on). Its place in the limits is free once
+//! the response is dropped; who wants it to count for longer keeps the response.
+//!
+//! With the feature `http2` a builder may ask for HTTP/2 (`ClientBuilder::http2`): a connection then
+//! carries many requests at a time, all of one identity, and nothing logs it in as a whole.
+//!
+//! ```no_run
+//! use bytes::Bytes;
+//! use http_body_util::{BodyExt, Full};
+//! use legwork::{Authenticator, Client, Credentials};
+//!
+//! # #[cfg(feature = "rustls")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let exchange = "https://mail.example".parse()?;
+//! let authenticator =
+//!     Authenticator::builder().credentials(exchange, Credentials::password("LAB\\carol", "carol-pw")).build();
+//! let client = Client::builder(authenticator).build_https::<Full<Bytes>>()?;
+//! let response = client.get("https://mail.example/ews".parse()?).await?;
+//! println!("{}: {:?}", response.status(), response.into_body().collect().await?.to_bytes());
+//! # Ok(())
+//! # }
+//! ```
 
 mod ahead;
 mod blocking;
@@ -7,7 +39,8 @@ pub mod connect;
 mod connection;
 mod dispatch;
 mod environment;
-pub mod hyper;
+mod handle;
+mod hyper;
 mod lane;
 pub mod legacy;
 mod log_out;
@@ -24,5 +57,8 @@ mod userinfo;
 
 pub use ahead::AuthenticateFirst;
 pub use blocking::BlockingSteps;
+pub use builder::ClientBuilder;
+pub use handle::{Client, ClientFuture, RequestBody};
 pub use log_out::LogOut;
+pub use response_body::ResponseBody;
 pub use runtime::TokioTimer;

@@ -482,7 +482,7 @@ where
         let (length, limit) = (declared_length(&parts.headers), state.environment.limits.replay);
         let can_wait = line.tells_of_continue()
             && parts.version != Version::HTTP_10
-            && state.environment.may_restart
+            && state.environment.limits.restarts > 0
             && state.logins.origin().memory().may_say_continue();
         let is_asked = expectation::is_expected(&parts.headers);
         let waits =

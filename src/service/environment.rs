@@ -1,4 +1,4 @@
-//! What a service needs from its surroundings: timers, threads for blocking work, randomness.
+//! What logins get from their surroundings: timers, threads for blocking work, randomness, bounds.
 
 use std::fmt;
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::mechanism::ErrorKind::Unavailable;
 use crate::mechanism::{MechanismError, Moment, Moments, StepJob, Stepped};
+use crate::service::observe::Observer;
 
 /// A future on the heap, for what happens once per connection rather than per request.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -46,7 +47,7 @@ pub trait Blocking: Send + Sync {
 pub struct Limits {
     /// How many octets of a body that comes in pieces are kept for sending it again. What comes in one
     /// piece, such as `Full`, `String` or reqwest's JSON, is in memory anyway: it is kept at any size.
-    /// A body that is not kept [waits](crate::client::hyper::Client#large-uploads) for the server's word
+    /// A body that is not kept [waits](crate::client::Client#large-uploads) for the server's word
     /// where it may be challenged. Default: 64 KiB.
     pub replay: u64,
     /// How many octets of a challenge's body are read to keep the connection. Default: 64 KiB.
@@ -59,6 +60,9 @@ pub struct Limits {
     /// How long a handshake may take up to its last leg, without the time in which it waits for
     /// another request that tries the same credentials. Default: 120 s.
     pub handshake_timeout: Duration,
+    /// How often a client's request, or a tunnel, may begin its handshake again on another connection. A
+    /// [layer](crate::service::AuthenticateLayer) has no other. Default: 3.
+    pub restarts: u32,
 }
 
 impl Limits {
@@ -96,6 +100,13 @@ impl Limits {
         self.handshake_timeout = timeout;
         self
     }
+
+    /// Sets how often a handshake may begin again on another connection.
+    #[must_use]
+    pub fn restarts(mut self, restarts: u32) -> Self {
+        self.restarts = restarts;
+        self
+    }
 }
 
 impl Default for Limits {
@@ -106,23 +117,70 @@ impl Default for Limits {
             drain_timeout: Duration::from_secs(5),
             leg_timeout: Duration::from_secs(30),
             handshake_timeout: Duration::from_secs(120),
+            restarts: 3,
         }
     }
 }
 
-#[derive(Default)]
-pub(crate) struct Environment {
-    pub(crate) connections: AtomicU64,
-    pub(crate) timer: Option<Arc<dyn Timer>>,
-    pub(crate) blocking: Option<Arc<dyn Blocking>>,
-    pub(crate) observer: Option<Arc<dyn super::observe::Observer>>,
-    /// Whether a request may begin again on another connection, as one has to whose body has waited and
-    /// that is challenged.
-    pub(crate) may_restart: bool,
+/// What logins get from their surroundings: timers, threads for steps that may block, an observer, and
+/// bounds.
+///
+/// Clients and tunnels start from `Environment::tokio`, a layer from nothing. One environment can be given to
+/// several of them; its observer then knows all of their connections by different numbers.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use legwork::service::{Environment, Limits};
+///
+/// let limits = Limits::default().leg_timeout(Duration::from_secs(10));
+/// let environment = Environment::new().limits(limits);
+/// # let _ = environment;
+/// ```
+#[derive(Clone, Default)]
+pub struct Environment {
+    connections: Arc<AtomicU64>,
+    pub(super) timer: Option<Arc<dyn Timer>>,
+    pub(super) blocking: Option<Arc<dyn Blocking>>,
+    pub(super) observer: Option<Arc<dyn Observer>>,
     pub(crate) limits: Limits,
 }
 
 impl Environment {
+    /// No timer: nothing times out, and a login whose server says nothing holds up others with the same
+    /// credentials until it is given up. No threads: steps that may block run where they are. No observer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the timers, and the clock that credentials rest by.
+    #[must_use]
+    pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
+        self.timer = Some(Arc::new(timer));
+        self
+    }
+
+    /// Sets where mechanism steps run that may block, such as those that wait for a KDC.
+    #[must_use]
+    pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
+        self.blocking = Some(Arc::new(blocking));
+        self
+    }
+
+    /// Sets who is told of the legs of handshakes.
+    #[must_use]
+    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets the bounds on each handshake.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// The number of a new connection, from 1.
     pub(super) fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1

@@ -6,33 +6,39 @@ use tower_layer::Layer;
 use crate::handshake::Authenticator;
 use crate::service::authenticate::Authenticate;
 use crate::service::channel::{Channel, ConnectionInfo};
-use crate::service::environment::{Blocking, Environment, Limits, Timer};
-use crate::service::observe::Observer;
+use crate::service::environment::Environment;
 
 /// Makes a connection authenticate itself. One layer serves connections to one origin; see
 /// [`MakeAuthenticate`](crate::service::MakeAuthenticate) for a maker of connections to many.
+///
+/// ```
+/// use legwork::Authenticator;
+/// use legwork::service::{AuthenticateLayer, ConnectionInfo, Environment, Limits};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let info = ConnectionInfo::new("https://mail.example".parse()?);
+/// let layer = AuthenticateLayer::new(Authenticator::builder().build(), info)
+///     .environment(Environment::new().limits(Limits::default().replay(1024 * 1024)));
+/// # let _ = layer; Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AuthenticateLayer {
-    authenticator: Authenticator,
-    environment: Arc<Environment>,
+    login: LogIn,
     info: ConnectionInfo,
 }
 
 impl AuthenticateLayer {
-    /// A layer without timers: nothing times out. A login whose server says nothing then holds up others
-    /// with the same credentials until it is given up.
+    /// A layer in an [environment](Self::environment) without timers: nothing times out.
     pub fn new(authenticator: Authenticator, info: ConnectionInfo) -> Self {
-        Self::builder().build(authenticator, info)
+        Self { login: LogIn::new(authenticator), info }
     }
 
-    /// For timers, limits, and threads for blocking steps.
-    pub fn builder() -> LayerBuilder {
-        LayerBuilder { environment: Environment::default() }
-    }
-
-    pub(super) fn authenticate<S>(&self, connection: S, info: &ConnectionInfo) -> Authenticate<S> {
-        let channel = Channel::new(connection, &self.authenticator, Arc::clone(&self.environment), info);
-        Authenticate::new(self.authenticator.clone(), channel, info)
+    /// Sets the timers, limits, observer, and threads for steps that may block.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.login.set_environment(environment);
+        self
     }
 }
 
@@ -40,7 +46,7 @@ impl<S> Layer<S> for AuthenticateLayer {
     type Service = Authenticate<S>;
 
     fn layer(&self, connection: S) -> Authenticate<S> {
-        self.authenticate(connection, &self.info)
+        self.login.on(connection, &self.info)
     }
 }
 
@@ -50,48 +56,28 @@ impl fmt::Debug for AuthenticateLayer {
     }
 }
 
-/// Builds an [`AuthenticateLayer`].
-pub struct LayerBuilder {
-    environment: Environment,
+/// How connections log in, whatever they are to.
+#[derive(Clone)]
+pub(super) struct LogIn {
+    authenticator: Authenticator,
+    environment: Arc<Environment>,
 }
 
-impl LayerBuilder {
-    /// Timers, without which nothing times out.
-    #[must_use]
-    pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
-        self.environment.timer = Some(Arc::new(timer));
-        self
+impl LogIn {
+    pub(super) fn new(authenticator: Authenticator) -> Self {
+        let mut login = Self { authenticator, environment: Arc::default() };
+        login.set_environment(Environment::new());
+        login
     }
 
-    /// Where mechanism steps run that may block.
-    #[must_use]
-    pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
-        self.environment.blocking = Some(Arc::new(blocking));
-        self
+    /// There is no other connection for a request to begin again on.
+    pub(super) fn set_environment(&mut self, mut environment: Environment) {
+        environment.limits.restarts = 0;
+        self.environment = Arc::new(environment);
     }
 
-    /// Who is told of the legs.
-    #[must_use]
-    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
-        self.environment.observer = Some(Arc::new(observer));
-        self
-    }
-
-    /// Bounds on each handshake.
-    #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.environment.limits = limits;
-        self
-    }
-
-    /// The layer.
-    pub fn build(self, authenticator: Authenticator, info: ConnectionInfo) -> AuthenticateLayer {
-        AuthenticateLayer { authenticator, environment: Arc::new(self.environment), info }
-    }
-}
-
-impl fmt::Debug for LayerBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LayerBuilder").field("environment", &self.environment).finish()
+    pub(super) fn on<S>(&self, connection: S, info: &ConnectionInfo) -> Authenticate<S> {
+        let channel = Channel::new(connection, &self.authenticator, Arc::clone(&self.environment), info);
+        Authenticate::new(self.authenticator.clone(), channel, info)
     }
 }

@@ -6,9 +6,11 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::handshake::Authenticator;
 use crate::service::authenticate::Authenticate;
 use crate::service::channel::ConnectionInfo;
-use crate::service::layer::AuthenticateLayer;
+use crate::service::environment::Environment;
+use crate::service::layer::LogIn;
 
 /// Makes connections that authenticate themselves, out of a maker of connections
 /// (tower's `MakeService`).
@@ -17,15 +19,24 @@ use crate::service::layer::AuthenticateLayer;
 /// origin, and the channel bindings where it has TLS. There is an example in the [module's
 /// documentation](crate::service#any-other-client).
 pub struct MakeAuthenticate<M, D> {
-    layer: AuthenticateLayer,
+    login: LogIn,
     make: M,
     describe: D,
 }
 
 impl<M, D> MakeAuthenticate<M, D> {
-    /// Wraps each connection of `make` as `layer` would, with the info that `describe` gives.
-    pub fn new(layer: AuthenticateLayer, make: M, describe: D) -> Self {
-        Self { layer, make, describe }
+    /// Wraps each connection of `make`, with the info that `describe` gives, as an
+    /// [`AuthenticateLayer`](crate::service::AuthenticateLayer) does.
+    pub fn new(authenticator: Authenticator, make: M, describe: D) -> Self {
+        Self { login: LogIn::new(authenticator), make, describe }
+    }
+
+    /// Sets the timers, limits, observer, and threads for steps that may block. Default: none, and nothing times
+    /// out.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.login.set_environment(environment);
+        self
     }
 }
 
@@ -45,13 +56,13 @@ where
 
     fn call(&mut self, target: T) -> Self::Future {
         let connecting = self.make.call(target.clone());
-        MakeFuture { connecting, target, layer: self.layer.clone(), describe: self.describe.clone() }
+        MakeFuture { connecting, target, login: self.login.clone(), describe: self.describe.clone() }
     }
 }
 
 impl<M, D> fmt::Debug for MakeAuthenticate<M, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MakeAuthenticate").field("layer", &self.layer).finish_non_exhaustive()
+        f.debug_struct("MakeAuthenticate").finish_non_exhaustive()
     }
 }
 
@@ -61,7 +72,7 @@ pin_project! {
         #[pin]
         connecting: F,
         target: T,
-        layer: AuthenticateLayer,
+        login: LogIn,
         describe: D,
     }
 }
@@ -77,7 +88,7 @@ where
         let this = self.project();
         let connection = ready!(this.connecting.poll(cx))?;
         let info = (this.describe)(this.target, &connection)?;
-        Poll::Ready(Ok(this.layer.authenticate(connection, &info)))
+        Poll::Ready(Ok(this.login.on(connection, &info)))
     }
 }
 

@@ -54,7 +54,7 @@
 //! use hyper::body::Incoming;
 //! use hyper::client::conn::http1::{self, SendRequest};
 //! use hyper_util::rt::TokioIo;
-//! use legwork::service::{AuthenticateLayer, BoxError, ConnectionInfo, LegBody, MakeAuthenticate};
+//! use legwork::service::{BoxError, ConnectionInfo, LegBody, MakeAuthenticate};
 //! # #[cfg(feature = "testing")]
 //! use legwork::testing::{Offer, Server};
 //! use legwork::{Authenticator, Credentials};
@@ -96,10 +96,9 @@
 //! let carol = Credentials::password("carol", "carol-pw");
 //! let authenticator = Authenticator::builder().credentials(server.origin(), carol).build();
 //!
-//! let layer = AuthenticateLayer::new(authenticator, ConnectionInfo::new(server.origin()));
 //! let origin = |address: &SocketAddr| format!("http://{address}").parse();
 //! let describe = |address: &SocketAddr, _: &Connection| Ok(ConnectionInfo::new(origin(address)?));
-//! let mut connector = MakeAuthenticate::new(layer, service_fn(connect), describe);
+//! let mut connector = MakeAuthenticate::new(authenticator, service_fn(connect), describe);
 //!
 //! let mut connection = connector.ready().await?.call(server.address()).await?;
 //! for _ in 0..2 {
@@ -158,9 +157,9 @@ pub(crate) mod tunnel;
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
-pub use environment::{Blocking, BoxFuture, Limits, SystemMoments, Timer};
+pub use environment::{Blocking, BoxFuture, Environment, Limits, SystemMoments, Timer};
 pub use error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
-pub use layer::{AuthenticateLayer, LayerBuilder};
+pub use layer::AuthenticateLayer;
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};
 
@@ -172,7 +171,6 @@ pub(crate) use head::origin_form;
 pub(crate) use {
     body::Tee,
     channel::Channel,
-    environment::Environment,
     error::{CONNECTING, Route},
     expectation::Expectation,
     failure::{Failure, Retry},

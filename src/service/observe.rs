@@ -22,7 +22,7 @@ pub trait Observer: Send + Sync {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LegReport {
-    /// Names the connection; counted from 1 within one client.
+    /// Names the connection; counted from 1 within one [`Environment`](crate::service::Environment).
     pub connection: u64,
     /// Which leg of the request on this connection, from 1.
     pub leg: u32,

@@ -24,7 +24,7 @@ use crate::support::*;
 
 const MEGABYTE: u64 = 1 << 20;
 
-type Uploader = Client<HttpConnector, Upload>;
+type Uploader = Client<Upload>;
 
 fn uploader(server: &Server) -> Uploader {
     Client::builder(authenticator(server).build()).build_http()
@@ -201,7 +201,7 @@ async fn a_401_in_the_middle_of_an_upload_moves_the_body_to_another_connection()
         .await
         .expect("a server");
     let authenticator = authenticator(&server).build();
-    let client: Client<HttpConnector, Slow> = Client::builder(authenticator).build_http();
+    let client: Client<Slow> = Client::builder(authenticator).build_http();
     let (body, more) = Slow::new(Upload::of(4, 1024));
     let post = Request::post(server.uri("/upload")).body(body).expect("a request");
     let answered = tokio::spawn(client.request(post));
@@ -230,7 +230,7 @@ async fn a_401_body_that_ends_late_is_waited_for() {
 async fn a_body_that_fails_is_the_callers_error() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
     let authenticator = authenticator(&server).build();
-    let client: Client<HttpConnector, Failing> = Client::builder(authenticator).build_http();
+    let client: Client<Failing> = Client::builder(authenticator).build_http();
     let post = Request::post(server.uri("/")).body(Failing).expect("a request");
     let error = without_hanging(client.request(post)).await.expect_err("the body's own error");
     assert!(whole(&error).contains("the file vanished"), "{}", whole(&error));

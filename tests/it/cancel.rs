@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use http_body_util::BodyExt;
 use legwork::Client;
-use legwork::service::{LegReport, Observer};
+use legwork::service::{Environment, LegReport, Observer};
 use legwork::testing::{Gate, Offer, Quirk, Server, When};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ async fn ten_thousand_requests_dropped_at_random_points_leave_nothing_behind() {
     let client = build(
         Client::builder(authenticator(&server).lockout_bounds(lenient()).build())
             .max_per_origin(PLACES)
-            .observer(Legs(legs.clone())),
+            .environment(Environment::tokio().observer(Legs(legs.clone()))),
     );
     let mut set = JoinSet::new();
     for task in 0..TASKS {

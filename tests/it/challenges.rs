@@ -12,7 +12,7 @@ use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use legwork::handshake::{AuthenticatorBuilder, Outcome, Refusal, Why};
 use legwork::protection_space::Challenger;
-use legwork::service::{AuthenticateLayer, ConnectionInfo, LegReport, Observer};
+use legwork::service::{AuthenticateLayer, ConnectionInfo, Environment, LegReport, Observer};
 use legwork::testing::{Judge, Judgement, Offer, Presentation, Quirk, Server};
 use legwork::{Client, Credentials};
 use tower::Layer;
@@ -167,7 +167,7 @@ async fn a_proxys_malformed_challenge_is_answered_for_what_it_passes_on_and_for_
         let open = builder().dangerous_secrets_to_plain_http_proxies(true);
         let authenticator = open.proxy_credentials(proxy.origin(), carol()).build();
         let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
-        let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, tunnel);
+        let client: Client<Full<Bytes>> = Client::with_connector(authenticator, tunnel);
         let response = without_hanging(client.request(get(&origin, "/"))).await.expect("a response");
         assert_eq!(response.status(), 200);
         assert_eq!(statuses(&proxy.report()), [407, 200, 407, 200], "{challenge}");
@@ -260,10 +260,13 @@ async fn an_observer_is_told_of_malformed_challenges() {
     let server = offering(MALFORMED[0]).await;
     let (by_client, by_layer) = (Legs::default(), Legs::default());
     let authenticator = right(&server, MALFORMED[0]).build();
-    let client: HttpClient = build(Client::builder(authenticator.clone()).observer(by_client.clone()));
+    let client: HttpClient = build(
+        Client::builder(authenticator.clone()).environment(Environment::tokio().observer(by_client.clone())),
+    );
     fetch(&client, get(&server, "/")).await;
     let info = ConnectionInfo::new(server.origin());
-    let layer = AuthenticateLayer::builder().observer(by_layer.clone()).build(authenticator, info);
+    let layer = AuthenticateLayer::new(authenticator, info)
+        .environment(Environment::new().observer(by_layer.clone()));
     let mut service = layer.layer(Leaf::connect(&server).await);
     // Somebody else, who is asked first.
     let response = send(&mut service, acting_as(origin_form("GET", "/", ""), Credentials::bearer_token("b")));

@@ -13,11 +13,11 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::ClientBuilder;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::handshake::{AuthenticatorBuilder, Outcome, Why};
 use legwork::protection_space::Challenger;
-use legwork::service::Limits;
+use legwork::service::{Environment, Limits};
 use legwork::testing::{DigestAcceptor, Gate, Offer, Quirk, Server, When};
 use legwork::{Client, Credentials};
 use tokio::sync::Notify;
@@ -96,9 +96,9 @@ const WAYS: [Way; 4] = [Way::Hyper, Way::Proxy, Way::Reqwest, Way::Legacy];
 /// A client that has an account at the server, or at the proxy that it is.
 #[derive(Clone)]
 enum Sends {
-    Hyper(Client<HttpConnector, Content>, String),
+    Hyper(Client<Content>, String),
     Reqwest(legwork::client::reqwest::Client, String),
-    Legacy(legwork::client::legacy::Client<HttpConnector, Content>, String),
+    Legacy(legwork::Client<Content>, String),
 }
 
 impl Way {
@@ -121,7 +121,8 @@ impl Way {
         let user = Credentials::password(USER, password);
         let authenticator = builder().credentials(server.origin(), user.clone());
         let authenticator = with(authenticator.proxy_credentials(server.origin(), user), server).build();
-        let builder: ClientBuilder = Client::builder(authenticator).limits(Limits::default().replay(KEPT));
+        let builder: ClientBuilder = Client::builder(authenticator)
+            .environment(Environment::tokio().limits(Limits::default().replay(KEPT)));
         let origin = server.origin().to_string();
         match self {
             Self::Hyper => Sends::Hyper(builder.build_http(), origin),

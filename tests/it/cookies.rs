@@ -175,9 +175,8 @@ async fn a_cookie_layer_beneath_the_login_sees_every_leg() {
         let jar = Arc::clone(&jar);
         async move { Ok::<_, BoxError>(cookies(Leaf::to(address).await, &jar, address)) }
     });
-    let layer = AuthenticateLayer::new(authenticator(address).build(), ConnectionInfo::new(origin(address)));
     let describe = |address: &SocketAddr, _: &Cookies<Leaf>| Ok(ConnectionInfo::new(origin(*address)));
-    let mut make = MakeAuthenticate::new(layer, connect, describe);
+    let mut make = MakeAuthenticate::new(authenticator(address).build(), connect, describe);
     for _ in 0..2 {
         let mut connection = make.ready().await.expect("ready").call(address).await.expect("a connection");
         assert_eq!((status(&mut connection).await, status(&mut connection).await), (200, 200));

@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::Client;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Outcome, Why};
 use legwork::mechanism::MutualAuthentication;
 use legwork::protection_space::Challenger;
 use legwork::scheme::digest::Algorithm;
-use legwork::service::{ErrorKind, Limits};
+use legwork::service::{Environment, ErrorKind, Limits};
 use legwork::testing::{
     Builder, Close, DigestAcceptor, DigestOddity, Gate, Judge, Judgement, Leg, Offer, Presentation, Quirk,
     Server, Verdict, When,
@@ -283,10 +282,13 @@ async fn content_is_covered_where_the_server_wants_that_and_nothing_else() {
 
     // It is kept where it is in memory, and cannot be covered where it cannot be kept.
     let server = serving(acceptor().qop("auth-int")).await;
-    let builder = || Client::builder(authenticator(&server).build()).limits(Limits::default().replay(1000));
+    let builder = || {
+        Client::builder(authenticator(&server).build())
+            .environment(Environment::tokio().limits(Limits::default().replay(1000)))
+    };
     let whole: &'static str = Box::leak("x".repeat(60_000).into_boxed_str());
     fetch(&build(builder()), request("POST", server.uri("/"), whole)).await;
-    let client: Client<HttpConnector, Upload> = builder().build_http();
+    let client: Client<Upload> = builder().build_http();
     let pieces = http::Request::post(server.uri("/")).body(Upload::of(60, 1000)).expect("a request");
     let response = client.request(pieces).await.expect("a response");
     assert_eq!(refusal(&response).tried[0].why, Why::ContentNotKept);
@@ -440,9 +442,9 @@ async fn a_400_that_closes_or_is_the_applications_is_the_answer_after_one_more_l
     // A body that is not kept is not sent again.
     let silent = naming().oddity(DigestOddity::NoProof);
     let server = Server::builder().offer(Offer::judged("Digest", silent)).start().await.expect("a server");
-    let builder =
-        Client::builder(builder_for(&server, jason()).build()).limits(Limits::default().replay(1000));
-    let client: Client<HttpConnector, Upload> = builder.build_http();
+    let builder = Client::builder(builder_for(&server, jason()).build())
+        .environment(Environment::tokio().limits(Limits::default().replay(1000)));
+    let client: Client<Upload> = builder.build_http();
     for (path, body) in [("/status/400", Upload::of(1, 10)), ("/", Upload::of(60, 1000))] {
         let post = http::Request::post(server.uri(path)).body(body).expect("a request");
         let response = client.request(post).await.expect("a response");
@@ -508,8 +510,9 @@ fn pieces(count: usize) -> Upload {
 async fn a_body_for_a_declared_origin_goes_over_the_wire_once() {
     let server = serving(acceptor()).await;
     let declared = authenticator(&server).declare(server.origin(), "Digest").expect("a known scheme");
-    let builder = Client::builder(declared.build()).limits(Limits::default().replay(1000));
-    let client: Client<HttpConnector, Upload> = builder.build_http();
+    let builder = Client::builder(declared.build())
+        .environment(Environment::tokio().limits(Limits::default().replay(1000)));
+    let client: Client<Upload> = builder.build_http();
     let post = || http::Request::post(server.uri("/")).body(pieces(60)).expect("a request");
     let mut tasks = JoinSet::new();
     for _ in 0..16 {

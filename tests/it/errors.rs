@@ -12,15 +12,13 @@ use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use legwork::client::TokioTimer;
-use legwork::client::connect::HttpsConnector;
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::ClientBuilder;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::redirect::FollowRedirects;
 use legwork::client::tunnel::{Tunnel, TunnelErrorKind};
 use legwork::handshake::{Authenticator, AuthenticatorBuilder};
 use legwork::protection_space::Challenger;
-use legwork::service::{AuthenticateLayer, ConnectionInfo, Error, ErrorKind, LegBody, Limits};
+use legwork::service::{AuthenticateLayer, ConnectionInfo, Environment, Error, ErrorKind, LegBody, Limits};
 use legwork::testing::{Close, Gate, Offer, Quirk, When};
 use legwork::{Client, Credentials, Origin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -39,9 +37,9 @@ const SHORT: Duration = Duration::from_millis(40);
 
 /// A client of each kind, for `http` and `https`.
 struct Clients {
-    hyper: Client<HttpsConnector, Full<Bytes>>,
+    hyper: Client<Full<Bytes>>,
     reqwest: legwork::client::reqwest::Client,
-    legacy: legwork::client::legacy::Client<hyper_rustls::HttpsConnector<HttpConnector>, Full<Bytes>>,
+    legacy: legwork::Client<Full<Bytes>>,
 }
 
 impl Clients {
@@ -119,13 +117,13 @@ async fn an_origin_that_cannot_be_reached_is_named() {
 /// By each way over which a client knows its proxy.
 async fn fail_through(proxy: &str, at: &str) -> Vec<(&'static str, Error)> {
     let uri: Uri = format!("{at}/page").parse().expect("a URI");
-    let hyper: Client<_, Full<Bytes>> = through(proxy).build_with_tls(trusting_nobody());
+    let hyper: Client<Full<Bytes>> = through(proxy).build_with_tls(trusting_nobody());
     let following = FollowRedirects::new(hyper.clone());
     let tunnel = || {
         let tunnel = Tunnel::builder(origin(proxy), builder().build()).build_http();
         hyper_rustls::HttpsConnector::from((tunnel, trusting_nobody()))
     };
-    let hyper_by_tunnel: Client<_, Full<Bytes>> = Client::with_connector(builder().build(), tunnel());
+    let hyper_by_tunnel: Client<Full<Bytes>> = Client::with_connector(builder().build(), tunnel());
     let settings = legacy::Client::builder(TokioExecutor::new());
     let legacy_by_tunnel = Client::builder(builder().build()).build_legacy(settings, tunnel());
     let request = || request("GET", uri.clone(), "");
@@ -204,8 +202,8 @@ async fn a_proxy_that_opens_no_tunnel_is_named_by_every_client() {
     let legacy = legacy::Client::builder(TokioExecutor::new());
     let request = || request("GET", Uri::from_static("https://site.example/"), "");
 
-    let own: Client<_, Full<Bytes>> = through(&proxy.origin().to_string()).build_with_tls(trusting_nobody());
-    let connectors: Client<_, Full<Bytes>> = Client::with_connector(builder().build(), https());
+    let own: Client<Full<Bytes>> = through(&proxy.origin().to_string()).build_with_tls(trusting_nobody());
+    let connectors: Client<Full<Bytes>> = Client::with_connector(builder().build(), https());
     let legacy = Client::builder(builder().build()).build_legacy(legacy, https());
     let errors = without_hanging(async {
         [own.request(request()).await, connectors.request(request()).await, legacy.request(request()).await]
@@ -226,10 +224,10 @@ async fn a_proxy_that_refuses_the_login_is_told_from_one_that_is_down() {
     let authenticator = || builder().proxy_credentials(proxy.origin(), wrong.clone()).build();
     let tunnel = Tunnel::builder(proxy.origin(), authenticator()).build_http();
     let https = hyper_rustls::HttpsConnector::from((tunnel, trusting_nobody()));
-    let connectors: Client<_, Full<Bytes>> = Client::with_connector(authenticator(), https);
+    let connectors: Client<Full<Bytes>> = Client::with_connector(authenticator(), https);
     let proxies = Proxies::all(Proxy::new(proxy.origin()));
     let own = Client::builder(authenticator()).proxies(proxies);
-    let own: Client<_, Full<Bytes>> = own.build_with_tls(trusting_nobody());
+    let own: Client<Full<Bytes>> = own.build_with_tls(trusting_nobody());
     let site = || Uri::from_static("https://site.example/");
     for answer in [connectors.get(site()).await, own.get(site()).await] {
         let error = answer.expect_err("refused");
@@ -265,16 +263,15 @@ async fn a_leg_that_is_never_answered_is_a_timeout() {
     let gate = Gate::closed();
     let held = Quirk::HeldBy(gate.clone());
     let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
+    let hasty = || Environment::tokio().limits(Limits::default().leg_timeout(SHORT));
     let builder = || {
         let authenticator = authenticator(&server).lockout_bounds(lenient()).build();
-        Client::builder(authenticator).limits(Limits::default().leg_timeout(SHORT))
+        Client::builder(authenticator).environment(hasty())
     };
     let legacy = legacy::Client::builder(TokioExecutor::new());
     let legacy = builder().build_legacy(legacy, HttpConnector::new());
-    let layer = AuthenticateLayer::builder()
-        .timer(TokioTimer)
-        .limits(Limits::default().leg_timeout(SHORT))
-        .build(authenticator(&server).build(), ConnectionInfo::new(server.origin()));
+    let info = ConnectionInfo::new(server.origin());
+    let layer = AuthenticateLayer::new(authenticator(&server).build(), info).environment(hasty());
     let mut connection = layer.layer(Leaf::connect(&server).await);
     let by_reqwest = builder().build_reqwest(settings).expect("settings that fit");
     let errors = without_hanging(async {
@@ -478,7 +475,7 @@ async fn no_user_or_password_in_a_uri_is_shown() {
             assert!(!shown.contains("secret") && !shown.contains("carol"), "{client}: {shown}");
         }
     }
-    let client: Client<_, Full<Bytes>> = through("http://carol:secret@127.0.0.1:1").build_http();
+    let client: Client<Full<Bytes>> = through("http://carol:secret@127.0.0.1:1").build_http();
     let error = client.get(Uri::from_static("http://bob:word@site.example/")).await.expect_err("no proxy");
     let shown = format!("{} {error:?}", whole(&error));
     assert!(["carol", "secret", "bob", "word"].iter().all(|part| !shown.contains(part)), "{shown}");

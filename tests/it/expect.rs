@@ -18,11 +18,11 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use legwork::client::AuthenticateFirst;
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::ClientBuilder;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use legwork::protection_space::Challenger;
-use legwork::service::{BoxError, BoxFuture, Error, ErrorKind, Timer};
+use legwork::service::{BoxError, BoxFuture, Environment, Error, ErrorKind, Limits, Timer};
 use legwork::testing::{
     DigestAcceptor, DigestVerdict, Judge, Judgement, Offer, Presentation, PresentedDigest, Quirk, Report,
     Server,
@@ -119,14 +119,14 @@ impl Sender {
     fn new(way: Way, builder: ClientBuilder) -> Self {
         async fn page<F>(answer: F) -> Answered
         where
-            F: Future<Output = Result<http::Response<legwork::client::hyper::ResponseBody>, Error>>,
+            F: Future<Output = Result<http::Response<legwork::client::ResponseBody>, Error>>,
         {
             let response = answer.await?;
             Ok((response.status().as_u16(), text(response).await))
         }
         match way {
             Way::Hyper => {
-                let client: Client<HttpConnector, Content> = builder.build_http();
+                let client: Client<Content> = builder.build_http();
                 let other = client.clone();
                 Self {
                     send: Box::new(move |request| Box::pin(page(client.request(request)))),
@@ -148,7 +148,10 @@ impl Sender {
     /// A client of carol's at this origin.
     fn of(way: Way, origin: Origin, clock: &Clock) -> Self {
         let authenticator = builder().credentials(origin, carol()).dangerous_secrets_over_plain_http(true);
-        Self::new(way, Client::builder(authenticator.build()).timer(clock.clone()))
+        Self::new(
+            way,
+            Client::builder(authenticator.build()).environment(Environment::tokio().timer(clock.clone())),
+        )
     }
 
     fn send(&self, request: Request<Content>) -> BoxFuture<Answered> {
@@ -509,7 +512,10 @@ async fn bodies_that_are_at_hand_do_not_wait() {
         ] {
             let (stage, clock) = (Stage::set().await, Clock::stopped());
             let authenticator = if is_login { all(&stage.origin) } else { none(&stage.origin) }.build();
-            let client = Sender::new(way, Client::builder(authenticator).timer(clock.clone()));
+            let client = Sender::new(
+                way,
+                Client::builder(authenticator).environment(Environment::tokio().timer(clock.clone())),
+            );
             let sent = tokio::spawn(client.send(put(stage.uri("/"), body)));
             let mut peer = stage.connection().await;
             assert!(!waits(&peer.head().await), "{way:?}, {octets}");
@@ -527,7 +533,11 @@ async fn a_client_that_may_not_begin_again_does_not_wait() {
     for way in WAYS {
         let (stage, clock) = (Stage::set().await, Clock::stopped());
         let authenticator = builder().credentials(stage.origin.clone(), carol()).build();
-        let client = Sender::new(way, Client::builder(authenticator).timer(clock.clone()).max_restarts(0));
+        let client = Sender::new(
+            way,
+            Client::builder(authenticator)
+                .environment(Environment::tokio().timer(clock.clone()).limits(Limits::default().restarts(0))),
+        );
         let sent = tokio::spawn(client.send(put(stage.uri("/"), streamed(100, 1000))));
         let mut peer = stage.connection().await;
         assert!(!waits(&peer.head().await), "{way:?}");
@@ -544,7 +554,10 @@ async fn a_callers_own_expectation_holds_back_the_body() {
         for refusal in [None, Some(413), Some(417)] {
             let (stage, clock) = (Stage::set().await, Clock::stopped());
             let authenticator = builder().build();
-            let client = Sender::new(way, Client::builder(authenticator).timer(clock.clone()));
+            let client = Sender::new(
+                way,
+                Client::builder(authenticator).environment(Environment::tokio().timer(clock.clone())),
+            );
             let mut request = put(stage.uri("/"), streamed(10, 10));
             request.headers_mut().insert("expect", "100-continue".parse().expect("a value"));
             let sent = tokio::spawn(client.send(request));
@@ -597,7 +610,9 @@ async fn an_upload_through_an_unknown_proxy_goes_once() {
             .dangerous_secrets_to_plain_http_proxies(true)
             .build();
         let proxies = Proxies::all(Proxy::new(proxy.origin()));
-        let builder = Client::builder(authenticator).timer(Clock::stopped()).proxies(proxies);
+        let builder = Client::builder(authenticator)
+            .environment(Environment::tokio().timer(Clock::stopped()))
+            .proxies(proxies);
         let client = Sender::new(Way::Hyper, builder);
         let uri = Uri::from_static("http://origin.example/upload");
         let (status, _) = client.send(put(uri, streamed(16, 64 << 10))).await.expect("no error");
@@ -616,7 +631,9 @@ async fn an_upload_through_a_tunnel_goes_once() {
         let authenticator = authenticator(&server).build();
         let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
         let clock = Clock::stopped();
-        let client: Client<_, Content> = Client::builder(authenticator).timer(clock.clone()).build(tunnel);
+        let client: Client<Content> = Client::builder(authenticator)
+            .environment(Environment::tokio().timer(clock.clone()))
+            .build(tunnel);
         let upload = put(server.uri("/upload"), streamed(16, 64 << 10));
         let response = without_hanging(client.request(upload)).await.expect("no error");
         assert_eq!(response.status(), 200);

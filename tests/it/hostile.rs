@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::WWW_AUTHENTICATE;
 use legwork::Client;
 use legwork::handshake::{HandshakeError, Renewal};
-use legwork::service::{Error, ErrorKind, Limits};
+use legwork::service::{Environment, Error, ErrorKind, Limits};
 use legwork::testing::{Close, Fault, Gate, Offer, Quirk, RefusalBody, When};
 
 use crate::support::*;
@@ -177,7 +177,9 @@ async fn a_401_body_that_never_ends_is_given_up_in_time() {
         .await
         .expect("a server");
     let limits = Limits::default().drain_timeout(Duration::from_millis(100));
-    let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+    let client = build(
+        Client::builder(authenticator(&server).build()).environment(Environment::tokio().limits(limits)),
+    );
     without_hanging(fetch(&client, get(&server, "/"))).await;
     let report = server.report();
     assert_eq!(statuses_on(&report.connections()[0]), [401], "{report}");
@@ -209,7 +211,9 @@ async fn a_trickled_head_of_a_leg_is_given_up_in_time() {
         .await
         .expect("a server");
     let limits = Limits::default().leg_timeout(Duration::from_millis(100));
-    let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+    let client = build(
+        Client::builder(authenticator(&server).build()).environment(Environment::tokio().limits(limits)),
+    );
     let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
     assert!(matches!(error.kind(), ErrorKind::Timeout(..)), "{error:?}");
     assert_eq!(client.connections(), (0, 0));

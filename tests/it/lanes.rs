@@ -10,7 +10,7 @@ use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::redirect::Redirects;
 use legwork::client::reqwest::{BuildError, Client};
 use legwork::handshake::{Outcome, Why};
-use legwork::service::{Error, ErrorKind};
+use legwork::service::{Environment, Error, ErrorKind, Limits};
 use legwork::testing::{Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::{Authenticator, Credentials};
 use reqwest::Body;
@@ -399,7 +399,8 @@ async fn settings_hold_in_every_lane_and_redirects_are_not_followed() {
 /// A client over one that was built elsewhere, whose pool is its own.
 fn over_another(authenticator: Authenticator) -> Client {
     let built = settings().redirect(Policy::none()).build().expect("settings that fit");
-    AnyClient::builder(authenticator).max_restarts(8).build_over_reqwest(built).expect("no proxies")
+    let environment = Environment::tokio().limits(Limits::default().restarts(8));
+    AnyClient::builder(authenticator).environment(environment).build_over_reqwest(built).expect("no proxies")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,8 +12,8 @@ use legwork::client::TokioTimer;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{Authenticator, Outcome, Renewal};
 use legwork::service::{
-    Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, Error, ErrorKind, LegBody, Limits,
-    MakeAuthenticate, NotConnected,
+    Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, Environment, Error, ErrorKind, LegBody,
+    Limits, MakeAuthenticate, NotConnected,
 };
 use legwork::testing::{AuthenticateMessage, Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::{Credentials, Origin};
@@ -59,11 +59,10 @@ async fn the_layer_logs_in_over_one_connection() {
 #[tokio::test]
 async fn a_maker_makes_connections_that_log_in() {
     let server = server([Offer::Ntlm]).start().await.expect("a server");
-    let nowhere = "http://nowhere.example".parse().expect("an origin");
-    let layer = AuthenticateLayer::new(authenticator(&server).build(), ConnectionInfo::new(nowhere));
+    let authenticator = authenticator(&server).build();
     let connect = tower::service_fn(|()| async { Ok::<_, ErrorKind>(Leaf::connect(&server).await) });
     let describe = |(): &(), _: &Leaf| Ok(ConnectionInfo::new(server.origin()));
-    let mut make = MakeAuthenticate::new(layer, connect, describe);
+    let mut make = MakeAuthenticate::new(authenticator, connect, describe);
     for _ in 0..2 {
         let mut service = make.ready().await.expect("ready").call(()).await.expect("a connection");
         let response = send(&mut service, origin_form("GET", "/", "")).await.expect("a response");
@@ -356,10 +355,8 @@ async fn a_timer_bounds_the_legs_and_none_does_not() {
     let held = Quirk::HeldBy(gate.clone());
     let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
     let short = Limits::default().leg_timeout(Duration::from_millis(30));
-    let layer = AuthenticateLayer::builder()
-        .timer(TokioTimer)
-        .limits(short)
-        .build(authenticator(&server).build(), ConnectionInfo::new(server.origin()));
+    let layer = AuthenticateLayer::new(authenticator(&server).build(), ConnectionInfo::new(server.origin()))
+        .environment(Environment::new().timer(TokioTimer).limits(short));
     let mut service = layer.layer(Leaf::connect(&server).await);
     let error = without_hanging(send(&mut service, origin_form("GET", "/", ""))).await.expect_err("slow");
     assert!(matches!(error.kind(), ErrorKind::Timeout(..)), "{error:?}");

@@ -8,7 +8,6 @@ use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use legwork::client::legacy::Client as LegacyClient;
 use legwork::handshake::AuthenticatorBuilder;
 use legwork::testing::{Close, Gate, Offer, Quirk, Server, When};
 use legwork::{Client, Credentials};
@@ -16,7 +15,7 @@ use tower::ServiceExt;
 
 use crate::support::*;
 
-type OverLegacy = LegacyClient<HttpConnector, Full<Bytes>>;
+type OverLegacy = Client<Full<Bytes>>;
 
 fn over_legacy(authenticator: AuthenticatorBuilder) -> OverLegacy {
     let mut settings = legacy::Client::builder(TokioExecutor::new());

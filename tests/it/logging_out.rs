@@ -11,8 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use legwork::client::hyper::ClientBuilder;
-use legwork::client::legacy::Client as LegacyClient;
+use legwork::client::ClientBuilder;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::redirect::FollowRedirects;
 use legwork::client::reqwest::Client as ReqwestClient;
@@ -40,7 +39,10 @@ trait Any: Clone + Send + Sync + 'static {
 }
 
 type Content = UnsyncBoxBody<Bytes, BoxError>;
-type OverLegacy = LegacyClient<HttpConnector, Full<Bytes>>;
+
+/// The same client over other connections.
+#[derive(Clone)]
+struct OverLegacy(HttpClient);
 
 impl Any for HttpClient {
     fn build(builder: ClientBuilder) -> Self {
@@ -70,27 +72,26 @@ impl Any for HttpClient {
 
 impl Any for OverLegacy {
     fn build(builder: ClientBuilder) -> Self {
-        builder.build_legacy(legacy::Client::builder(TokioExecutor::new()), HttpConnector::new())
+        Self(builder.build_legacy(legacy::Client::builder(TokioExecutor::new()), HttpConnector::new()))
     }
 
     fn send(
         &self,
         request: Request<Full<Bytes>>,
     ) -> impl Future<Output = Result<Response<Content>, Error>> + Send + 'static {
-        let response = self.request(request);
-        async { Ok(response.await?.map(|body| body.map_err(Into::into).boxed_unsync())) }
+        Any::send(&self.0, request)
     }
 
     fn close_idle(&self) {
-        self.close_idle();
+        self.0.close_idle();
     }
 
     fn log_out(&self, who: impl Into<LogOut>) {
-        self.log_out(who);
+        self.0.log_out(who);
     }
 
     fn connections(&self) -> (usize, usize) {
-        self.connections()
+        self.0.connections()
     }
 }
 

@@ -82,7 +82,7 @@ async fn through_tunnel(proxy: &Origin) -> Result<String, Error> {
         .dangerous_secrets_to_plain_http_proxies(true)
         .build();
     let tunnel = Tunnel::builder(proxy.clone(), authenticator.clone()).build_http();
-    let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, tunnel);
+    let client: Client<Full<Bytes>> = Client::with_connector(authenticator, tunnel);
     Ok(text(without_hanging(client.request(get(&origin, "/"))).await?).await)
 }
 
@@ -151,7 +151,7 @@ async fn content_of_unknown_length_arrives_whole_or_is_an_error() {
         let server = builder.quirk(proxy_support()).quirk(says).start().await.expect("a server");
         let proxies = Proxies::all(Proxy::new(old(&server).await).credentials(alice()));
         let authenticator = builder_for_old_proxies().build();
-        let client: Client<_, Upload> = Client::builder(authenticator).proxies(proxies).build_http();
+        let client: Client<Upload> = Client::builder(authenticator).proxies(proxies).build_http();
         for _ in 0..3 {
             match without_hanging(client.request(upload(Uri::from_static("http://site.example/")))).await {
                 Ok(response) => assert!(text(response).await.ends_with("12 octets\n"), "{}", server.report()),
@@ -164,7 +164,7 @@ async fn content_of_unknown_length_arrives_whole_or_is_an_error() {
     let server = server_of_three([]).quirk(says).start().await.expect("a server");
     let origin = old(&server).await;
     let uri: Uri = format!("{origin}/").parse().expect("a URI");
-    let hyper: Client<_, Upload> = Client::builder(builder().build()).build_http();
+    let hyper: Client<Upload> = Client::builder(builder().build()).build_http();
     let settings = legacy::Client::builder(TokioExecutor::new());
     let legacy = Client::builder(builder().build()).build_legacy(settings, HttpConnector::new());
     for _ in 0..3 {

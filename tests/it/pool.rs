@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use legwork::Client;
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::ClientBuilder;
 use legwork::credentials::Anonymous;
 use legwork::service::ErrorKind;
 use legwork::testing::{Gate, Offer, Quirk, Server, When};
@@ -345,7 +345,7 @@ async fn a_future_dropped_between_legs_discards_its_connection() {
 #[tokio::test]
 async fn the_connection_of_an_unfinished_upload_is_never_used_again() {
     let server = server([Offer::Ntlm]).quirk(Quirk::EarlyRefusal).start().await.expect("a server");
-    let client: Client<_, Unfinished> = builder(&server).build_http();
+    let client: Client<Unfinished> = builder(&server).build_http();
     for _ in 0..2 {
         let mut post = http::Request::post(server.uri("/")).body(Unfinished).expect("a request");
         post.extensions_mut().insert(Anonymous);

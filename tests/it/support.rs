@@ -14,9 +14,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::WithTrailers;
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::connect::HttpConnector;
-use legwork::client::hyper::{ClientBuilder, ResponseBody};
 use legwork::client::reqwest as reqwest_client;
+use legwork::client::{ClientBuilder, ResponseBody};
 use legwork::handshake::{AuthenticatorBuilder, LockoutBounds, Login, Outcome, Refusal};
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::protection_space::Challenger;
@@ -31,7 +30,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::JoinSet;
 
-pub(crate) type HttpClient = Client<HttpConnector, Full<Bytes>>;
+pub(crate) type HttpClient = Client<Full<Bytes>>;
 
 pub(crate) const USER: &str = "LAB\\carol";
 pub(crate) const PASSWORD: &str = "carol-pw";
@@ -244,7 +243,7 @@ pub(crate) async fn without_hanging<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Waits until none of the client's connections is under way, and tells how many are idle.
-pub(crate) async fn settled<C, B>(client: &legwork::Client<C, B>) -> usize {
+pub(crate) async fn settled<B>(client: &legwork::Client<B>) -> usize {
     without_hanging(async {
         loop {
             match client.connections() {

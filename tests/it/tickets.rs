@@ -11,6 +11,7 @@ use legwork::mechanism::{
     Binding, Established, Expects, Initiate, Mechanism, MechanismError, Moment, Proves, SecurityContext, Step,
 };
 use legwork::scheme::Negotiate;
+use legwork::service::Environment;
 use legwork::testing::{Accept, Acceptor, Offer, Server};
 use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
@@ -41,7 +42,10 @@ impl Tickets {
 
     fn client(&self, server: &Server, steps: BlockingSteps) -> HttpClient {
         let scheme = Arc::new(Negotiate::new(self.clone())) as _;
-        build(Client::builder(authenticator(server).schemes([scheme]).build()).blocking(steps))
+        build(
+            Client::builder(authenticator(server).schemes([scheme]).build())
+                .environment(Environment::tokio().blocking(steps)),
+        )
     }
 }
 

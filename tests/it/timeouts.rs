@@ -6,7 +6,7 @@ use http::Uri;
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use legwork::Client;
-use legwork::service::{ErrorKind, Limits};
+use legwork::service::{Environment, ErrorKind, Limits};
 use legwork::testing::{Gate, Offer, Quirk, When};
 use tokio::net::TcpStream;
 
@@ -27,7 +27,9 @@ async fn a_leg_without_an_answer_times_out() {
     let held = Quirk::HeldBy(gate.clone());
     let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
     let limits = Limits::default().leg_timeout(SHORT);
-    let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+    let client = build(
+        Client::builder(authenticator(&server).build()).environment(Environment::tokio().limits(limits)),
+    );
     let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
     assert_eq!(part(&error), "waiting for a leg's response");
     assert_eq!(client.connections(), (0, 0));
@@ -44,7 +46,9 @@ async fn a_slow_page_behind_a_login_of_its_own_does_not_time_out() {
         let held = Quirk::HeldBy(gate.clone());
         let server = server([Offer::Ntlm]).quirk_when(When::leg(3), held).start().await.expect("a server");
         let limits = Limits::default().leg_timeout(SHORT).handshake_timeout(SHORT);
-        let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+        let client = build(
+            Client::builder(authenticator(&server).build()).environment(Environment::tokio().limits(limits)),
+        );
         let slow = tokio::spawn(client.request(request("POST", server.uri("/"), body)));
         without_hanging(gate.held(1)).await;
         tokio::time::sleep(SHORT * 3).await;
@@ -63,7 +67,9 @@ async fn a_handshake_times_out_as_a_whole() {
         .await
         .expect("a server");
     let limits = Limits::default().handshake_timeout(SHORT);
-    let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+    let client = build(
+        Client::builder(authenticator(&server).build()).environment(Environment::tokio().limits(limits)),
+    );
     let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("too slow");
     assert_eq!(part(&error), "authenticating");
     assert_eq!(client.connections(), (0, 0));
@@ -76,7 +82,7 @@ async fn the_wait_for_anothers_trial_does_not_count_towards_the_handshake() {
     let authenticator = authenticator(&server).build();
     let patient = build(Client::builder(authenticator.clone()));
     let limits = Limits::default().handshake_timeout(SHORT);
-    let hasty = build(Client::builder(authenticator).limits(limits));
+    let hasty = build(Client::builder(authenticator).environment(Environment::tokio().limits(limits)));
     let tries = tokio::spawn(patient.request(get(&server, "/")));
     without_hanging(gate.held(1)).await;
     let waits = tokio::spawn(hasty.request(get(&server, "/")));
@@ -130,7 +136,9 @@ async fn a_slow_page_behind_an_established_login_does_not_time_out() {
         .expect("a server");
     let enough = SHORT * 10;
     let limits = Limits::default().leg_timeout(enough).handshake_timeout(enough);
-    let client = build(Client::builder(authenticator(&server).build()).limits(limits));
+    let client = build(
+        Client::builder(authenticator(&server).build()).environment(Environment::tokio().limits(limits)),
+    );
     fetch(&client, get(&server, "/")).await;
     let slow = tokio::spawn(client.request(get(&server, "/slow")));
     without_hanging(gate.held(1)).await;
@@ -146,7 +154,8 @@ async fn a_hint_sets_no_time_for_the_request_itself() {
         let server = server([Offer::Ntlm]).quirk(Quirk::Open).start().await.expect("a server");
         let authenticator = authenticator(&server).declare(server.origin(), "NTLM").expect("a known scheme");
         let limits = Limits::default().leg_timeout(Duration::ZERO);
-        let client = build(Client::builder(authenticator.build()).limits(limits));
+        let client =
+            build(Client::builder(authenticator.build()).environment(Environment::tokio().limits(limits)));
         fetch(&client, request(method, server.uri("/"), "")).await;
         let report = server.report();
         assert!(report.legs().all(|leg| leg.authorization.is_some()), "{report}");

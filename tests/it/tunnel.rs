@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 use crate::support::*;
 
-type TunnelClient = Client<Tunnel<HttpConnector>, Full<Bytes>>;
+type TunnelClient = Client<Full<Bytes>>;
 
 async fn open_origin() -> Server {
     server_of_three([]).start().await.expect("a server")

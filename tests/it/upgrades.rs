@@ -3,7 +3,7 @@
 use http::{Request, Response, header};
 use hyper_util::rt::TokioIo;
 use legwork::Client;
-use legwork::client::hyper::ResponseBody;
+use legwork::client::ResponseBody;
 use legwork::testing::{Offer, Server};
 
 use crate::support::*;

@@ -7,7 +7,6 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use legwork::Client;
-use legwork::client::legacy::Client as LegacyClient;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::redirect::{FollowRedirects, Redirected, Redirects};
 use legwork::client::reqwest::Client as ReqwestClient;
@@ -21,7 +20,7 @@ use crate::support::*;
 /// One of each kind.
 enum Each {
     Hyper(HttpClient),
-    Legacy(LegacyClient<HttpConnector, Full<Bytes>>),
+    Legacy(Client<Full<Bytes>>),
     /// By its own builder of requests, and by a request that was made elsewhere.
     Reqwest(ReqwestClient),
     ReqwestElsewhere(ReqwestClient),

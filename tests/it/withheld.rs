@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::ClientBuilder;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use legwork::handshake::{AuthenticatorBuilder, Renewal};
@@ -333,7 +333,7 @@ type Sends = dyn Fn(Method, &str, Content) -> Asking + Send + Sync;
 type Asking = BoxFuture<Result<u16, Error>>;
 
 fn over_hyper(builder: ClientBuilder, uri: impl Fn(&str) -> Uri + Send + Sync + 'static) -> Asks {
-    let client: Client<HttpConnector, Content> = builder.build_http();
+    let client: Client<Content> = builder.build_http();
     let sending = client.clone();
     over(move |request| sending.request(request), uri, move || client.close_idle())
 }

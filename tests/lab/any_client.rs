@@ -22,7 +22,7 @@ use crate::support::*;
 pub(crate) enum AnyClient {
     Hyper(LabClient),
     Reqwest(legwork::client::reqwest::Client),
-    Legacy(legwork::client::legacy::Client<HttpConnector, Full<Bytes>>),
+    Legacy(legwork::Client<Full<Bytes>>),
 }
 
 impl AnyClient {

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use http::Uri;
 use legwork::Client;
-use legwork::client::connect::Connect;
 use legwork::credentials::{Anonymous, Credentials};
 use tokio::task::JoinSet;
 
@@ -116,7 +115,7 @@ impl Who {
 }
 
 /// Gives the ports that the ten requests came to Apache by.
-pub(crate) async fn ten_requests<C: Connect>(client: Client<C, Body>, uri: Uri, who: Who) -> Vec<u16> {
+pub(crate) async fn ten_requests(client: Client<Body>, uri: Uri, who: Who) -> Vec<u16> {
     let status = if matches!(who, Who::Nobody) { 401 } else { 200 };
     let mut ports = Vec::new();
     for _ in 0..10 {

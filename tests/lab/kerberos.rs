@@ -7,7 +7,7 @@ use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Outcome, Why};
 use legwork::mechanism::gssapi::{Canonicalization, Gssapi};
 use legwork::mechanism::{Delegation, MutualAuthentication};
 use legwork::scheme::Negotiate;
-use legwork::service::ErrorKind;
+use legwork::service::{Environment, ErrorKind};
 use legwork::testing::{Accept, Acceptor, Offer, Server};
 use legwork::{Authenticator, Client, Origin};
 use tokio::task::JoinSet;
@@ -788,7 +788,11 @@ async fn a_kdc_that_never_answers_stalls_nobody_else() {
         let negotiate = Negotiate::kerberos_or_ntlm(Gssapi::kerberos());
         let authenticator = site.authenticator(site.carol()).schemes([]).negotiate(negotiate);
         let steps = BlockingSteps::new(4, Duration::from_secs(2));
-        let client = site.build(Client::builder(authenticator.build()).max_per_origin(128).blocking(steps));
+        let client = site.build(
+            Client::builder(authenticator.build())
+                .max_per_origin(128)
+                .environment(Environment::tokio().blocking(steps)),
+        );
         let mark = format!("stalled-{}", site.scheme);
 
         let mut others = JoinSet::new();

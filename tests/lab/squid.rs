@@ -19,7 +19,7 @@ use crate::support::*;
 type Tls<C> = hyper_rustls::HttpsConnector<C>;
 type Squid = Tunnel<ChannelBound<Tls<HttpConnector>>>;
 type ThroughSquid = ChannelBound<Tls<Squid>>;
-pub(crate) type SquidClient = Client<ThroughSquid, Body>;
+pub(crate) type SquidClient = Client<Body>;
 
 /// A way to log in at squid, and what its log then has of a tunnel.
 pub(crate) struct Way {

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response, Uri, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
-use legwork::client::connect::{Connect, HttpsConnector};
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::ClientBuilder;
 use legwork::handshake::{AuthenticatorBuilder, Login, Outcome, Refusal, Why};
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::scheme::{Negotiate, NtlmScheme, Scheme};
@@ -22,7 +21,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
-pub(crate) type LabClient = Client<HttpsConnector, Body>;
+pub(crate) type LabClient = Client<Body>;
 
 /// Where the servers are and whom they know: the lines of `tests/lab/lab info`.
 struct Lab {
@@ -342,7 +341,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    pub(crate) async fn get<C: Connect>(client: &Client<C, Body>, uri: Uri) -> Self {
+    pub(crate) async fn get(client: &Client<Body>, uri: Uri) -> Self {
         Self::of(client, get(uri)).await
     }
 
@@ -393,7 +392,7 @@ impl Page {
     }
 
     /// Reads what a client's request has come to.
-    pub(crate) async fn of<C: Connect>(client: &Client<C, Body>, request: Request<Body>) -> Self {
+    pub(crate) async fn of(client: &Client<Body>, request: Request<Body>) -> Self {
         Self::read(client.request(request).await.expect("a response")).await
     }
 }

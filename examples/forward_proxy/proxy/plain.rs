@@ -9,7 +9,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Incoming};
 use legwork::Client;
-use legwork::client::connect::HttpsConnector;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Anonymous;
 use legwork::service::BoxError;
@@ -24,7 +23,7 @@ const KEPT: u64 = 64 * 1024;
 
 /// Forwards requests to the upstream proxy, whose login is the client's business.
 pub(super) struct Plain {
-    client: Client<HttpsConnector, Body>,
+    client: Client<Body>,
     /// Whether the client knows what the upstream proxy wants.
     is_known: AtomicBool,
     counts: Arc<Counts>,

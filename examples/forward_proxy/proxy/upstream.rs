@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use legwork::client::connect::{ChannelBound, HttpsConnector};
+use legwork::client::connect::ChannelBound;
 use legwork::client::tunnel::{Tunnel, TunnelError};
 use legwork::{Authenticator, Origin};
 use rustls::crypto::ring;
@@ -53,7 +54,7 @@ impl Upstream {
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
-        let https = hyper_rustls::HttpsConnector::from((http, self.tls.clone()));
+        let https = HttpsConnector::from((http, self.tls.clone()));
         Tunnels::Https(builder.build(ChannelBound::new(https)))
     }
 }
@@ -62,7 +63,7 @@ impl Upstream {
 /// tunnel: 4 KiB.
 pub(super) enum Tunnels {
     Http(Tunnel<HttpConnector>),
-    Https(Tunnel<HttpsConnector>),
+    Https(Tunnel<ChannelBound<HttpsConnector<HttpConnector>>>),
 }
 
 /// A tunnel through the upstream proxy.

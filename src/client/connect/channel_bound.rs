@@ -33,7 +33,7 @@ use crate::client::connect::write::write_to;
 /// use legwork::Client;
 /// use legwork::client::connect::ChannelBound;
 ///
-/// let client: Client<_, String> = Client::with_connector(authenticator, ChannelBound::new(https));
+/// let client: Client<String> = Client::with_connector(authenticator, ChannelBound::new(https));
 /// # let _ = client;
 /// # }
 /// ```

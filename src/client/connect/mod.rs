@@ -14,7 +14,7 @@
 //! tcp.enforce_http(false);
 //! tcp.set_keepalive(Some(std::time::Duration::from_secs(60)));
 //! let https = hyper_rustls::HttpsConnector::from((tcp, tls));
-//! let client: Client<_, String> = Client::with_connector(authenticator, ChannelBound::new(https));
+//! let client: Client<String> = Client::with_connector(authenticator, ChannelBound::new(https));
 //! # let _ = client;
 //! # }
 //! ```
@@ -41,7 +41,3 @@ pub use ::native_tls;
 pub use ::rustls;
 pub use channel_bound::{BoundFuture, BoundStream, ChannelBound, ServerCertificate};
 pub use connector::Connect;
-#[cfg(feature = "native-tls")]
-pub use native::NativeTlsConnector;
-#[cfg(feature = "rustls")]
-pub use tls::HttpsConnector;

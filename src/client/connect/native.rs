@@ -1,18 +1,12 @@
 //! HTTPS by the TLS of the system.
 
 use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
 use native_tls::TlsConnector;
 
-use crate::client::connect::channel_bound::ChannelBound;
 use crate::client::connect::given::{self, Given};
 use crate::client::connect::secure::{BoxTransport, Secure};
 use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
-
-/// The connector for `http` and `https` by the system's TLS, whose connections tell their channel
-/// bindings.
-pub type NativeTlsConnector = ChannelBound<hyper_tls::HttpsConnector<HttpConnector>>;
 
 /// The system's TLS by these settings.
 pub(in crate::client) struct NativeTls(pub(in crate::client) TlsConnector);

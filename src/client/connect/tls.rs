@@ -3,18 +3,13 @@
 use std::sync::Arc;
 
 use http::Uri;
-use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 
-use crate::client::connect::channel_bound::ChannelBound;
 use crate::client::connect::given::{self, Given};
 use crate::client::connect::secure::{BoxTransport, Secure};
 use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
-
-/// The connector for `http` and `https`, whose connections by TLS tell their channel bindings.
-pub type HttpsConnector = ChannelBound<hyper_rustls::HttpsConnector<HttpConnector>>;
 
 /// TLS by what it offers (ALPN). The settings share their sessions, which are resumed whatever the
 /// protocol: only early data, which is never sent here, is bound to it (RFC 8446, section 4.2.10).

@@ -2,42 +2,34 @@
 
 use std::sync::Arc;
 
-use hyper_util::client::legacy::connect::HttpConnector;
-
 use crate::client::builder::ClientBuilder;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use crate::client::connect::ChannelBound;
 use crate::client::connect::Connect;
-#[cfg(feature = "rustls")]
-use crate::client::connect::HttpsConnector;
-#[cfg(feature = "native-tls")]
-use crate::client::connect::NativeTlsConnector;
 #[cfg(feature = "native-tls")]
 use crate::client::connect::native::NativeTls;
 use crate::client::connect::secure::Secure;
 use crate::client::connect::tcp::http_connector;
 #[cfg(feature = "rustls")]
 use crate::client::connect::tls::{Rustls, platform_config};
-use crate::client::hyper::client::Client;
+use crate::client::connection::Connection;
+use crate::client::handle::{Client, RequestBody};
 use crate::client::hyper::route::Ways;
 use crate::handshake::Authenticator;
 #[cfg(feature = "rustls")]
 use crate::handshake::HttpVersion;
 
-impl<C, B> Client<C, B> {
-    /// A client that logs in with `authenticator`.
-    pub fn with_connector(authenticator: Authenticator, connector: C) -> Self
-    where
-        C: Connect,
-    {
+impl<B: RequestBody> Client<B> {
+    /// A client that logs in with `authenticator`, over this connector.
+    pub fn with_connector<C: Connect>(authenticator: Authenticator, connector: C) -> Self {
         ClientBuilder::new(authenticator).build(connector)
     }
 }
 
-impl Client<HttpConnector, ()> {
+impl Client<()> {
     /// Starts from the defaults: 64 connections per origin and 512 in total, all of which may be
     /// idle for 90 s, 120 s to wait for one of them, 30 s to connect,
-    /// [`Limits`](crate::service::Limits) for the handshake.
+    /// [`Environment::tokio`](crate::service::Environment::tokio) for the handshake.
     pub fn builder(authenticator: Authenticator) -> ClientBuilder {
         ClientBuilder::new(authenticator)
     }
@@ -50,25 +42,26 @@ impl ClientBuilder {
     /// reached through them, since a tunnel has to go beneath the connector's TLS. There,
     /// [`build_https`](Self::build_https) serves, or a connector with a
     /// [`Tunnel`](crate::client::tunnel::Tunnel) in it.
-    pub fn build<C: Connect, B>(self, connector: C) -> Client<C, B> {
+    pub fn build<C: Connect, B: RequestBody>(self, connector: C) -> Client<B> {
         self.build_securing(connector, None, None)
     }
 
     /// A client over this connector, the same for what goes by any version of HTTP if there is one,
     /// and what speaks TLS in tunnels as they do.
-    fn build_securing<C: Connect, B>(
+    fn build_securing<C: Connect, B: RequestBody>(
         mut self,
         connector: C,
         any: Option<C>,
         tls: Option<Arc<dyn Secure>>,
-    ) -> Client<C, B> {
+    ) -> Client<B> {
         let proxies = self.proxies.take();
         let (version, http1) = (self.version, self.http1.clone());
-        Client::new(self.dispatcher(Ways { version, http1, connector, any, proxies, tls }))
+        let ways = Ways { version, http1, connector, any, proxies, tls };
+        Client::over::<_, Connection<B>>(self.dispatcher(ways))
     }
 
     /// A client for `http` alone.
-    pub fn build_http<B>(self) -> Client<HttpConnector, B> {
+    pub fn build_http<B: RequestBody>(self) -> Client<B> {
         self.build(http_connector(true))
     }
 }
@@ -80,14 +73,14 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`rustls::Error`] if the operating system's roots cannot be read.
-    pub fn build_https<B>(self) -> Result<Client<HttpsConnector, B>, rustls::Error> {
+    pub fn build_https<B: RequestBody>(self) -> Result<Client<B>, rustls::Error> {
         let config = platform_config()?;
         Ok(self.build_with_tls(config))
     }
 
     /// A client for `http` and `https` with the caller's TLS settings: roots, client
     /// certificates. Its ALPN protocols are set to what the client speaks.
-    pub fn build_with_tls<B>(self, config: rustls::ClientConfig) -> Client<HttpsConnector, B> {
+    pub fn build_with_tls<B: RequestBody>(self, config: rustls::ClientConfig) -> Client<B> {
         let tls = Rustls::new(config, self.version);
         let connector = |version| ChannelBound::new(tls.over(http_connector(false), version));
         let (http1, any) = (connector(HttpVersion::Http1), connector(HttpVersion::Any));
@@ -105,16 +98,13 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`native_tls::Error`] if the system's TLS cannot be set up.
-    pub fn build_native_tls<B>(self) -> Result<Client<NativeTlsConnector, B>, native_tls::Error> {
+    pub fn build_native_tls<B: RequestBody>(self) -> Result<Client<B>, native_tls::Error> {
         Ok(self.build_with_native_tls(native_tls::TlsConnector::new()?))
     }
 
     /// A client for `http` and `https` by the system's TLS, with the caller's settings: roots,
     /// client certificates.
-    pub fn build_with_native_tls<B>(
-        self,
-        connector: native_tls::TlsConnector,
-    ) -> Client<NativeTlsConnector, B> {
+    pub fn build_with_native_tls<B: RequestBody>(self, connector: native_tls::TlsConnector) -> Client<B> {
         let tls = NativeTls(connector);
         let connector = ChannelBound::new(tls.over(http_connector(false)));
         self.build_securing(connector, None, Some(Arc::new(tls)))

@@ -1,38 +1,4 @@
-//! The hyper client: a pool of exclusive leases over authenticated connections.
-//!
-//! A request has its connection to itself until the response's body has been read: a multi-leg
-//! handshake can neither be interrupted nor continued elsewhere. Connections are kept by origin
-//! *and* identity, and a connection whose request was dropped half-way is closed. Connections by TLS
-//! tell their channel bindings; around a connector of your own, [`ChannelBound`](crate::client::connect::ChannelBound) makes them.
-//!
-//! A connection that changes its protocol by a `101` (a WebSocket) leaves the pool: it is its
-//! caller's, by [`hyper::upgrade::on`](::hyper::upgrade::on). Its place in the limits is free once
-//! the response is dropped; who wants it to count for longer keeps the response.
-//!
-//! With the feature `http2` a builder may ask for HTTP/2 (`ClientBuilder::http2`): a connection then
-//! carries many requests at a time, all of one identity, and nothing logs it in as a whole.
-//!
-//! ```no_run
-//! use bytes::Bytes;
-//! use http_body_util::{BodyExt, Full};
-//! use legwork::{Authenticator, Client, Credentials};
-//!
-//! # #[cfg(feature = "rustls")]
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let exchange = "https://mail.example".parse()?;
-//! let authenticator =
-//!     Authenticator::builder().credentials(exchange, Credentials::password("LAB\\carol", "carol-pw")).build();
-//! let client = Client::builder(authenticator).build_https::<Full<Bytes>>()?;
-//! let response = client.get("https://mail.example/ews".parse()?).await?;
-//! println!("{}: {:?}", response.status(), response.into_body().collect().await?.to_bytes());
-//! # Ok(())
-//! # }
-//! ```
+//! The client over hyper, with connectors that hyper-util's legacy client takes, and proxies.
 
 mod builder;
-mod client;
 mod route;
-
-pub use crate::client::builder::ClientBuilder;
-pub use crate::client::response_body::ResponseBody;
-pub use client::{Client, ClientFuture};

@@ -130,7 +130,6 @@ impl<C: Connect> Ways<C> {
                     authenticator: &settings.authenticator,
                     environment: &settings.environment,
                     http1: &self.http1,
-                    max_restarts: settings.max_restarts,
                 };
                 let fields = self.proxy_of(&host.target).map(Proxy::own_connect_fields).cloned();
                 let fields = fields.unwrap_or_default();

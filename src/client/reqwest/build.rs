@@ -29,7 +29,7 @@ pub enum BuildError {
     /// where it has TLS by rustls without a crypto provider: give it TLS by `tls_backend_preconfigured`, as
     /// with [`platform_tls`](crate::client::reqwest::platform_tls), or install a provider.
     Panic(String),
-    /// The builder was given [proxies](crate::client::hyper::ClientBuilder::proxies), of which reqwest
+    /// The builder was given [proxies](crate::client::ClientBuilder::proxies), of which reqwest
     /// knows nothing. [`Client`](crate::Client) goes through proxies.
     Proxies,
 }

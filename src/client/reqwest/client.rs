@@ -73,7 +73,7 @@ impl ClientBuilder {
     /// them: no other login's legs, and none of the requests that the program sends with that client itself.
     /// The local address shows whether a leg that continues or needs the login used the same connection as
     /// the leg before. If it did not, its response is dropped, and the login starts again on a new
-    /// connection, at most [`max_restarts`](Self::max_restarts) times. No password is doubted for that.
+    /// connection, at most [`restarts`](crate::service::Limits::restarts) times. No password is doubted for that.
     /// Where the server had no challenge for such a leg and may have acted on it, it is sent again only if its
     /// method is idempotent; else there is an error.
     ///
@@ -184,15 +184,8 @@ impl Client {
         self.shared.login(&uri, response.extensions_mut().remove())
     }
 
-    /// Closes idle connections now, and all others as soon as the requests on them have ended.
-    ///
-    /// A request under way is not disturbed: its response can be read to its end. But no other request
-    /// is sent on its connection, which is then closed. The same goes for a connection that is being
-    /// made or is in the middle of a login. Whoever sends a request from now on logs in on a new
-    /// connection.
-    ///
-    /// Call this when a [provider](crate::credentials::CredentialsProvider) names another user than
-    /// before. To spare the other users or origins there is [`log_out`](Self::log_out).
+    /// Closes idle connections now, and all others as soon as the requests on them have ended, as
+    /// [`Client::close_idle`](crate::Client::close_idle) does.
     ///
     /// Over a client that was [built elsewhere](ClientBuilder::build_over_reqwest) this and `log_out` cannot
     /// close connections. Those that are logged in are not used again, and end with that client's
@@ -201,20 +194,8 @@ impl Client {
         self.shared.close_idle();
     }
 
-    /// Closes the connections of one user, or all connections to one origin or through one proxy:
-    /// those that are idle now, the others as soon as the requests on them have ended.
-    ///
-    /// What [`close_idle`](Self::close_idle) says of connections in use holds here, and nobody else is
-    /// disturbed. Call this when a session has to end, a password was changed, or a user has become
-    /// somebody else. [`LogOut`] says who can be named, and what is kept.
-    ///
-    /// ```
-    /// # fn example(client: legwork::client::reqwest::Client, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
-    /// client.log_out(alice);
-    /// client.log_out("https://mail.example".parse::<legwork::Origin>()?);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Closes the connections of one user, or all connections to one origin, as
+    /// [`Client::log_out`](crate::Client::log_out) does.
     pub fn log_out(&self, who: impl Into<LogOut>) {
         self.shared.log_out(&who.into());
     }

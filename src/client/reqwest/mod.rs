@@ -3,7 +3,7 @@
 //! reqwest gives nobody a connection of its own. So each connection here is a reqwest client of its
 //! own, a *lane*, that is let connect once: no leg of a handshake can go astray, and no request
 //! goes over another identity's connection. Lanes are leased and kept as the [hyper
-//! client](crate::client::hyper)'s connections are. The settings are those of the closure that
+//! client](crate::Client)'s connections are. The settings are those of the closure that
 //! makes the builder of each lane.
 //!
 //! ```no_run
@@ -46,7 +46,7 @@
 //! - `Authorization` among the `default_headers` would be sent with legs that carry none.
 //! - No proxy, neither the system's nor one that is set in the closure (`no_proxy()` is the lane's): a
 //!   login through a proxy that nobody knows of goes wrong, and reqwest can make none at a proxy but Basic.
-//!   The [hyper client](crate::Client) goes through [`proxies`](crate::client::hyper::ClientBuilder::proxies).
+//!   The [hyper client](crate::Client) goes through [`proxies`](crate::client::ClientBuilder::proxies).
 //! - Userinfo in a URL, which reqwest sends as Basic to whoever is there, is the request's
 //!   [`credentials`](RequestBuilder::credentials), [as in all clients](crate::Client#userinfo-in-a-uri). In a
 //!   request that reqwest's own builder has made it is an `Authorization` already, and passes untouched.

@@ -9,12 +9,11 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use crate::client::connect::Connect;
 use crate::client::connect::tcp::http_connector;
 use crate::client::connection::http1::http1_settings;
-use crate::client::environment::environment;
 use crate::client::proxy::{ConnectFields, InvalidConnectField};
 use crate::client::tunnel::connector::{Shared, Tunnel};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
-use crate::service::{Blocking, Environment, Limits, Observer};
+use crate::service::Environment;
 
 impl Tunnel<()> {
     /// Starts from the defaults: 30 s for a tunnel with all its legs, three connections anew where
@@ -39,7 +38,6 @@ pub struct TunnelBuilder {
     http1: http1::Builder,
     fields: ConnectFields,
     timeout: Duration,
-    max_restarts: u32,
 }
 
 impl TunnelBuilder {
@@ -47,17 +45,16 @@ impl TunnelBuilder {
         Self {
             proxy,
             authenticator,
-            environment: environment(),
+            environment: Environment::tokio(),
             http1: http1_settings(),
             fields: ConnectFields::default(),
             timeout: Duration::from_secs(30),
-            max_restarts: 3,
         }
     }
 
     /// How long a tunnel may take: connecting to the proxy, its TLS, every leg, and waiting for
     /// others that try the same credentials. A client's own
-    /// [`connect_timeout`](crate::client::hyper::ClientBuilder::connect_timeout) covers the tunnel
+    /// [`connect_timeout`](crate::client::ClientBuilder::connect_timeout) covers the tunnel
     /// and the origin's TLS.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -69,7 +66,7 @@ impl TunnelBuilder {
     /// case or more than 100 fields.
     ///
     /// Defaults and exceptions are those of
-    /// [`ClientBuilder::http1_settings`](crate::client::hyper::ClientBuilder::http1_settings).
+    /// [`ClientBuilder::http1_settings`](crate::client::ClientBuilder::http1_settings).
     #[must_use]
     pub fn http1_settings(mut self, change: impl FnOnce(&mut http1::Builder) -> &mut http1::Builder) -> Self {
         change(&mut self.http1);
@@ -89,32 +86,11 @@ impl TunnelBuilder {
         Ok(self)
     }
 
-    /// Bounds on each handshake.
+    /// Sets the environment of handshakes: timers, [limits](crate::service::Limits), who is told of their legs, and
+    /// where steps run that may block. Default: [`Environment::tokio`].
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.environment.limits = limits;
-        self
-    }
-
-    /// How often a tunnel may begin anew on another connection. Default: 3.
-    #[must_use]
-    pub fn max_restarts(mut self, restarts: u32) -> Self {
-        self.max_restarts = restarts;
-        self
-    }
-
-    /// Where mechanism steps run that may block. Default:
-    /// [`BlockingSteps`](crate::client::BlockingSteps) of this tunnel's own.
-    #[must_use]
-    pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
-        self.environment.blocking = Some(Arc::new(blocking));
-        self
-    }
-
-    /// Who is told of the legs.
-    #[must_use]
-    pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
-        self.environment.observer = Some(Arc::new(observer));
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
         self
     }
 
@@ -129,7 +105,6 @@ impl TunnelBuilder {
                 http1: self.http1,
                 fields: self.fields,
                 timeout: self.timeout,
-                max_restarts: self.max_restarts,
             }),
         }
     }

@@ -43,7 +43,6 @@ pub(super) struct Shared<C> {
     pub(super) http1: http1::Builder,
     pub(super) fields: ConnectFields,
     pub(super) timeout: Duration,
-    pub(super) max_restarts: u32,
 }
 
 impl<C: Connect> Shared<C> {
@@ -57,7 +56,6 @@ impl<C: Connect> Shared<C> {
             authenticator: &self.authenticator,
             environment: &self.environment,
             http1: &self.http1,
-            max_restarts: self.max_restarts,
         };
         let identity = self.authenticator.identity();
         let opening = opening.open(&self.proxy, &identity, &self.fields, &target);

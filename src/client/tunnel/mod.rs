@@ -22,7 +22,7 @@
 //!
 //! let tunnel = Tunnel::builder(proxy, authenticator.clone()).build_http();
 //! let https = hyper_rustls::HttpsConnector::from((tunnel, tls));
-//! let client: Client<_, String> = Client::with_connector(authenticator, ChannelBound::new(https));
+//! let client: Client<String> = Client::with_connector(authenticator, ChannelBound::new(https));
 //! let response = client.get("https://mail.example/ews/".parse()?).await?;
 //! # let _ = response; Ok(())
 //! # }

@@ -36,7 +36,6 @@ pub(in crate::client) struct Opening<'a, C> {
     pub(in crate::client) authenticator: &'a Authenticator,
     pub(in crate::client) environment: &'a Arc<Environment>,
     pub(in crate::client) http1: &'a http1::Builder,
-    pub(in crate::client) max_restarts: u32,
 }
 
 impl<C: Connect> Opening<'_, C> {
@@ -54,7 +53,8 @@ impl<C: Connect> Opening<'_, C> {
             acting: Acting::new(Identity::None, identity.clone()),
         };
         // Each connection is a new one: one that is found dead is like one that was closed.
-        let mut retries = Retries::within(RetryLimits { unsent: 1, restarts: self.max_restarts });
+        let mut retries =
+            Retries::within(RetryLimits { unsent: 1, restarts: self.environment.limits.restarts });
         loop {
             let mut connector = self.connector.clone();
             let io = connector.connect(proxy.to_uri()).await.map_err(TunnelErrorKind::Unreachable)?;

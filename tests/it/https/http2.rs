@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-type Http2Client = Client<HttpsConnector, Full<Bytes>>;
+type Http2Client = Client<Full<Bytes>>;
 
 /// A server that speaks both.
 async fn serving(builder: Builder) -> Https {
@@ -397,8 +397,7 @@ async fn shutting_down_waits_for_all_streams() {
 async fn a_body_goes_by_the_same_rules() {
     let https = serving(basic()).await;
     let authenticator = https.authenticator().build();
-    let client: Client<HttpsConnector, Upload> =
-        Client::builder(authenticator).http2().build_with_tls(trusting([ECDSA]));
+    let client: Client<Upload> = Client::builder(authenticator).http2().build_with_tls(trusting([ECDSA]));
     let post = |chunks| {
         let request = Request::post(https.uri("/upload")).body(Upload::of(chunks, 64 << 10));
         client.request(request.expect("a request"))
@@ -415,8 +414,7 @@ async fn a_body_goes_by_the_same_rules() {
 
     let https = serving(basic()).await;
     let authenticator = https.authenticator().build();
-    let client: Client<HttpsConnector, Upload> =
-        Client::builder(authenticator).http2().build_with_tls(trusting([ECDSA]));
+    let client: Client<Upload> = Client::builder(authenticator).http2().build_with_tls(trusting([ECDSA]));
     let request = Request::post(https.uri("/upload")).body(Upload::of(160, 64 << 10)).expect("a request");
     let error = without_hanging(client.request(request)).await.expect_err("too much has gone");
     assert!(matches!(error.kind(), ErrorKind::BodyNotReplayable { .. }), "{error:?}");
@@ -572,7 +570,7 @@ async fn a_head_logs_in_ahead_of_an_upload_if_that_is_asked_for() {
     let digest = || Offer::judged("Digest", DigestAcceptor::new("the lab").user(USER, PASSWORD));
     for asked in [true, false] {
         let https = serving(server([digest()])).await;
-        let client: Client<HttpsConnector, Upload> =
+        let client: Client<Upload> =
             Client::builder(https.authenticator().build()).http2().build_with_tls(trusting([ECDSA]));
         let mut put = Request::put(https.uri("/upload")).body(Upload::of(16, 64 << 10)).expect("a request");
         if asked {

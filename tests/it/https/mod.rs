@@ -18,7 +18,7 @@ use http::{Request, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::channel_bindings::{AbsentChannelBindings, ChannelBindings, ChannelBindingsUse};
-use legwork::client::connect::{ChannelBound, HttpsConnector};
+use legwork::client::connect::ChannelBound;
 use legwork::handshake::AuthenticatorBuilder;
 use legwork::testing::{Builder, Offer, Report, SentBindings, Server, Verdict};
 use legwork::{Client, Origin};
@@ -159,7 +159,7 @@ fn trusting(certificates: impl IntoIterator<Item = Certificate>) -> ClientConfig
         .with_no_client_auth()
 }
 
-fn client(authenticator: AuthenticatorBuilder) -> Client<HttpsConnector, Full<Bytes>> {
+fn client(authenticator: AuthenticatorBuilder) -> Client<Full<Bytes>> {
     Client::builder(authenticator.build()).build_with_tls(trusting(CERTIFICATES))
 }
 
@@ -269,12 +269,11 @@ async fn a_connector_of_the_callers_own_tells_its_bindings_once_it_is_wrapped() 
     let connector = hyper_rustls::HttpsConnector::from((http, trusting([ECDSA])));
     let https = Https::start(requiring(Offer::Ntlm, ECDSA.bindings()), ECDSA).await;
 
-    let bare: Client<_, Full<Bytes>> =
-        Client::with_connector(https.authenticator().build(), connector.clone());
+    let bare: Client<Full<Bytes>> = Client::with_connector(https.authenticator().build(), connector.clone());
     let response = bare.request(https.get()).await.expect("a response");
     assert_eq!(response.status(), 401);
     let bound = ChannelBound::new(connector);
-    let wrapped: Client<_, Full<Bytes>> = Client::with_connector(https.authenticator().build(), bound);
+    let wrapped: Client<Full<Bytes>> = Client::with_connector(https.authenticator().build(), bound);
     let response = wrapped.request(https.get()).await.expect("a response");
     assert_eq!(response.status(), 200, "{}", https.report());
 }

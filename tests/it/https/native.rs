@@ -3,7 +3,6 @@
 #[cfg(not(any(windows, target_vendor = "apple")))]
 use std::net::TcpStream;
 
-use legwork::client::connect::NativeTlsConnector;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use native_tls::TlsConnector;
@@ -19,7 +18,7 @@ fn connector() -> TlsConnector {
 async fn logins_by_the_systems_tls_are_bound_to_each_kind_of_certificate() {
     for certificate in CERTIFICATES.into_iter().chain([RSA_SHA1]) {
         let https = Https::start(requiring(Offer::Negotiate, certificate.bindings()), certificate).await;
-        let client: Client<NativeTlsConnector, Full<Bytes>> =
+        let client: Client<Full<Bytes>> =
             Client::builder(https.authenticator().build()).build_with_native_tls(connector());
         let response = client.request(https.get()).await.expect(certificate.name);
         assert_eq!(response.status(), 200, "{}: {}", certificate.name, https.report());
@@ -35,8 +34,7 @@ async fn logins_by_the_systems_tls_through_a_tunnel_are_bound_to_the_origins_cer
     let authenticator = https.authenticator().proxy_credentials(proxy.origin(), alice()).build();
     let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
     let tls = hyper_tls::HttpsConnector::from((tunnel, connector().into()));
-    let client: Client<_, Full<Bytes>> =
-        Client::with_connector(authenticator.clone(), ChannelBound::new(tls));
+    let client: Client<Full<Bytes>> = Client::with_connector(authenticator.clone(), ChannelBound::new(tls));
     let proxies = Proxies::https(Proxy::new(proxy.origin()));
     let its_own = Client::builder(authenticator).proxies(proxies).build_with_native_tls(connector());
     for sending in [client.request(https.get()), its_own.request(https.get())] {

@@ -7,7 +7,8 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Version};
 use http_body_util::BodyExt;
 use legwork::Authenticator;
-use legwork::service::{ErrorKind, Limits};
+use legwork::client::RequestBody;
+use legwork::service::{Environment, ErrorKind, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -112,7 +113,7 @@ impl Particular {
     }
 }
 
-fn client<B>() -> Client<HttpsConnector, B> {
+fn client<B: RequestBody>() -> Client<B> {
     Client::builder(Authenticator::builder().build()).http2().build_with_tls(trusting([ECDSA]))
 }
 
@@ -344,8 +345,9 @@ async fn a_refused_upload_is_sent_again_as_long_as_all_of_it_is_kept() {
     for (kept, expected) in [(64 << 10, Some(200)), (16, None)] {
         let server = Particular::start(&[100], fate).await;
         let builder = Client::builder(Authenticator::builder().build());
-        let builder = builder.http2().limits(Limits::default().replay(kept));
-        let client: Client<HttpsConnector, Upload> = builder.build_with_tls(trusting([ECDSA]));
+        let builder =
+            builder.http2().environment(Environment::tokio().limits(Limits::default().replay(kept)));
+        let client: Client<Upload> = builder.build_with_tls(trusting([ECDSA]));
         let post = Request::post(server.uri()).body(Upload::of(4, 1024)).expect("a request");
         let answer = without_hanging(client.request(post)).await;
         let status = answer.as_ref().ok().map(|response| response.status().as_u16());
@@ -398,7 +400,7 @@ async fn trailers_after_an_exact_length_arrive_on_every_leg_and_with_the_respons
         let address = listen(move |stream| serve_trailers(stream, contents.clone())).await;
         let origin: Origin = format!("https://{address}").parse().expect("an origin");
         let authenticator = Authenticator::builder().credentials(origin.clone(), carol()).build();
-        let client: Client<HttpsConnector, Trailed> =
+        let client: Client<Trailed> =
             Client::builder(authenticator).http2().build_with_tls(trusting([ECDSA]));
         // To an origin that is unknown, and to one that is known.
         for legs in [2, 1] {

@@ -15,7 +15,7 @@ use super::*;
 
 type Http = HttpConnector;
 type Tls<C> = hyper_rustls::HttpsConnector<C>;
-type HttpsClient = Client<HttpsConnector, Full<Bytes>>;
+type HttpsClient = Client<Full<Bytes>>;
 
 /// TLS with the proxy, whose bindings are told.
 fn tls_to_proxy(authenticator: &Authenticator, proxy: &Https) -> Tunnel<ChannelBound<Tls<Http>>> {
@@ -33,7 +33,7 @@ async fn a_login_through_a_tunnel_is_bound_to_the_origins_certificate() {
         let authenticator = https.authenticator().proxy_credentials(proxy.origin(), alice()).build();
         let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
         let connector = ChannelBound::new(Tls::from((tunnel, trusting([ECDSA]))));
-        let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, connector);
+        let client: Client<Full<Bytes>> = Client::with_connector(authenticator, connector);
         for _ in 0..2 {
             let response = without_hanging(client.request(https.get())).await.expect("a response");
             assert_eq!(response.status(), 200, "{}", https.report());
@@ -71,8 +71,7 @@ async fn a_login_at_a_proxy_by_tls_is_bound_to_the_proxys_certificate() {
         // The origin by plain http has no bindings, whatever the proxy has.
         let plain = server([Offer::Ntlm]).start().await.expect("a server");
         let both = authenticator.credentials(plain.origin(), carol()).build();
-        let client: Client<_, Full<Bytes>> =
-            Client::with_connector(both.clone(), tls_to_proxy(&both, &proxy));
+        let client: Client<Full<Bytes>> = Client::with_connector(both.clone(), tls_to_proxy(&both, &proxy));
         let response = without_hanging(client.request(get(&plain, "/"))).await.expect("a response");
         assert_eq!(response.status(), 200, "{}", proxy.report());
         text(response).await;
@@ -92,7 +91,7 @@ async fn tls_in_tls_binds_each_login_to_its_own_certificate() {
     let authenticator = https.authenticator().proxy_credentials(origin, alice()).build();
     let tunnel = tls_to_proxy(&authenticator, &proxy);
     let connector = ChannelBound::new(Tls::from((tunnel, trusting([ECDSA]))));
-    let client: Client<_, Full<Bytes>> = Client::with_connector(authenticator, connector);
+    let client: Client<Full<Bytes>> = Client::with_connector(authenticator, connector);
     let response = without_hanging(client.request(https.get())).await.expect("a response");
     assert_eq!(response.status(), 200, "{}\n{}", proxy.report(), https.report());
     text(response).await;

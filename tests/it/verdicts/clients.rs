@@ -11,9 +11,9 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use legwork::client::hyper::ClientBuilder;
+use legwork::client::ClientBuilder;
 use legwork::handshake::{AuthenticatorBuilder, Outcome, Refusal, Why};
-use legwork::service::{BoxFuture, Error, Timer};
+use legwork::service::{BoxFuture, Environment, Error, Timer};
 use legwork::{Client, Credentials, Origin};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -71,13 +71,16 @@ impl Asks {
     }
 
     pub(crate) fn over(builder: ClientBuilder) -> Self {
-        let client: support::HttpClient = builder.timer(Clock).max_per_origin(64).build_http();
+        let client: support::HttpClient =
+            builder.environment(Environment::tokio().timer(Clock)).max_per_origin(64).build_http();
         let counted = client.clone();
         Self::of(move |request| client.request(request), move || counted.connections())
     }
 
     pub(crate) fn over_reqwest(authenticator: AuthenticatorBuilder) -> Self {
-        let client = Client::builder(authenticator.build()).timer(Clock).max_per_origin(64);
+        let client = Client::builder(authenticator.build())
+            .environment(Environment::tokio().timer(Clock))
+            .max_per_origin(64);
         let client = client.build_reqwest(support::settings).expect("settings that fit");
         let counted = client.clone();
         let send = move |uri: String| -> Answering {
@@ -94,7 +97,9 @@ impl Asks {
 
     pub(crate) fn over_legacy(authenticator: AuthenticatorBuilder) -> Self {
         let settings = legacy::Client::builder(TokioExecutor::new());
-        let builder = Client::builder(authenticator.build()).timer(Clock).max_per_origin(64);
+        let builder = Client::builder(authenticator.build())
+            .environment(Environment::tokio().timer(Clock))
+            .max_per_origin(64);
         let client = builder.build_legacy::<_, Full<Bytes>>(settings, HttpConnector::new());
         let counted = client.clone();
         Self::of(move |request| client.request(request), move || counted.connections())

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Request;
 use http_body_util::Full;
-use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::{Tunnel, TunnelError, TunnelErrorKind};
 use legwork::handshake::{AuthenticatorBuilder, Refusal};
@@ -160,7 +159,7 @@ async fn a_wrong_password_at_a_tunnel_that_a_proxy_answers_with_401_is_tried_onc
             let proxy = refusing_proxy(wants, refusal.clone()).await;
             let authenticator = at_proxy(&proxy).build();
             let tunnel = Tunnel::builder(proxy.origin(), authenticator.clone()).build_http();
-            let client: Client<Tunnel<HttpConnector>, Full<bytes::Bytes>> =
+            let client: Client<Full<bytes::Bytes>> =
                 Client::builder(authenticator).max_per_origin(32).build(tunnel);
             let mut set = JoinSet::new();
             for _ in 0..32 {

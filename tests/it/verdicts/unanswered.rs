@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use legwork::Client;
-use legwork::service::Limits;
+use legwork::service::{Environment, Limits};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -121,7 +121,9 @@ async fn nobody_fails_who_waits_for_a_first_request_that_takes_its_time() {
         })
         .await;
         let limits = Limits::default().handshake_timeout(seconds(3));
-        let asks = Asks::over(Client::builder(carols(&server).build()).limits(limits));
+        let asks = Asks::over(
+            Client::builder(carols(&server).build()).environment(Environment::tokio().limits(limits)),
+        );
         let first = asks.begin(server.uri("/slow"));
         server.until(|seen| seen.held == 1).await;
         let others = Vec::from_iter((0..4).map(|_| asks.begin(server.uri("/"))));

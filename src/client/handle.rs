@@ -6,22 +6,22 @@ use std::task::{Context, Poll};
 
 use http::{Method, Request, Response, Uri};
 use http_body::Body;
+use hyper::body::Incoming;
 use tower_service::Service;
 
 use crate::client::ahead::without_body;
-use crate::client::connect::Connect;
-use crate::client::connection::Connection;
-use crate::client::dispatch::Dispatcher;
-use crate::client::hyper::route::Ways;
+use crate::client::dispatch::{Dispatcher, Reach};
 use crate::client::log_out::LogOut;
+use crate::client::pool::Leaf;
 use crate::client::response_body::ResponseBody;
-use crate::handshake::{Authenticator, Login};
-use crate::service::{BoxError, Error};
+use crate::handshake::{Authenticator, Login, Outcome};
+use crate::service::{BoxError, BoxFuture, Error, Line};
 
 /// An HTTP client that logs in.
 ///
-/// `C` is the connector and `B` the body of its requests. A clone shares the connections. Who a
-/// request acts as is, first found: the `Authorization` that its caller set (the request then
+/// `B` is the body of its requests. What they go over is chosen by the [builder](crate::client::ClientBuilder), and is
+/// no part of the type: hyper with a connector of this library or of the caller's, or hyper-util's
+/// [legacy client](crate::client::legacy). A clone shares the connections. Who a request acts as is, first found: the `Authorization` that its caller set (the request then
 /// passes untouched), the [`Credentials`](crate::Credentials) in its extensions, nobody if
 /// [`Anonymous`](crate::credentials::Anonymous) is there, the userinfo in its URI, and the authenticator's
 /// own credentials.
@@ -35,8 +35,8 @@ use crate::service::{BoxError, Error};
 /// `Credentials::password("carol", "carol-pw")` in its extensions: at this origin and at no other, once it
 /// is challenged, by the schemes that are allowed, so not by Basic over plain http. The URI goes on
 /// without it, and no server, proxy or error sees it. Who fetches URIs that others have written should take it
-/// out: the request would act as whom they name. The same holds for the clients over reqwest and
-/// hyper-util's legacy client.
+/// out: the request would act as whom they name. The same holds for the client over
+/// reqwest.
 ///
 /// It is read as curl reads it: user and password are percent-encoded UTF-8 (`LAB%5Ccarol`), the first colon
 /// ends the user, and a user without a password has an empty one. What is not UTF-8, or has control
@@ -54,18 +54,74 @@ use crate::service::{BoxError, Error};
 ///
 /// A server that let a body wait in vain is remembered and not waited for again, as is one that speaks
 /// HTTP/1.0, answers `417` (the request is then repeated), or closes the connection in response. There is no waiting if
-/// [`max_restarts`](crate::client::hyper::ClientBuilder::max_restarts) is 0, or if the caller has hyper tell of interim
+/// [`restarts`](crate::service::Limits::restarts) is 0, or if the caller has hyper tell of interim
 /// responses (`hyper::ext::on_informational`). A caller's own `Expect: 100-continue` has the body wait just
 /// so, except on a connection that is logged in already.
 ///
 /// Over HTTP/2 hyper tells nothing of interim responses: log in [ahead](Self::authenticate), or put
 /// [`AuthenticateFirst`](crate::client::AuthenticateFirst) in the request's extensions.
-pub struct Client<C, B> {
-    shared: Arc<Dispatcher<Ways<C>, Connection<B>>>,
+pub struct Client<B> {
+    shared: Arc<dyn Dispatch<B>>,
 }
 
-impl<C, B> Client<C, B> {
-    pub(super) fn new(dispatcher: Dispatcher<Ways<C>, Connection<B>>) -> Self {
+/// The body of a client's requests: any that can be sent from another thread.
+pub trait RequestBody: Body<Data: Send, Error: Into<BoxError>> + Send + 'static {}
+
+impl<B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static> RequestBody for B {}
+
+/// What sends a client's requests, whatever makes its connections.
+trait Dispatch<B>: Send + Sync {
+    fn send(self: Arc<Self>, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>>;
+    fn login(&self, uri: &Uri, outcome: Option<Outcome>) -> Result<Option<Login>, Error>;
+    fn close_idle(&self);
+    fn log_out(&self, who: &LogOut);
+    fn shut_down(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+    fn connections(&self) -> (usize, usize);
+    fn authenticator(&self) -> &Authenticator;
+}
+
+impl<T, L, B> Dispatch<B> for Dispatcher<T, L>
+where
+    T: Reach<L> + 'static,
+    L: Leaf + Line<B, Leg: Send, Received = Incoming> + Send + 'static,
+    B: RequestBody,
+{
+    fn send(self: Arc<Self>, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
+        Box::pin(Dispatcher::send(self, request))
+    }
+
+    fn login(&self, uri: &Uri, outcome: Option<Outcome>) -> Result<Option<Login>, Error> {
+        Dispatcher::login(self, uri, outcome)
+    }
+
+    fn close_idle(&self) {
+        Dispatcher::close_idle(self);
+    }
+
+    fn log_out(&self, who: &LogOut) {
+        Dispatcher::log_out(self, who);
+    }
+
+    fn shut_down(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.pool.shut_down())
+    }
+
+    fn connections(&self) -> (usize, usize) {
+        self.pool.counts()
+    }
+
+    fn authenticator(&self) -> &Authenticator {
+        &self.settings.authenticator
+    }
+}
+
+impl<B> Client<B> {
+    pub(super) fn over<T, L>(dispatcher: Dispatcher<T, L>) -> Self
+    where
+        T: Reach<L> + 'static,
+        L: Leaf + Line<B, Leg: Send, Received = Incoming> + Send + 'static,
+        B: RequestBody,
+    {
         Self { shared: Arc::new(dispatcher) }
     }
 
@@ -90,7 +146,7 @@ impl<C, B> Client<C, B> {
     /// somebody else. [`LogOut`] says who can be named, and what is kept.
     ///
     /// ```
-    /// # fn example(client: legwork::Client<(), ()>, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
+    /// # fn example(client: legwork::Client<()>, alice: legwork::Credentials) -> Result<(), Box<dyn std::error::Error>> {
     /// client.log_out(alice);
     /// client.log_out("https://mail.example".parse::<legwork::Origin>()?);
     /// # Ok(())
@@ -103,28 +159,23 @@ impl<C, B> Client<C, B> {
     /// Refuses further requests ([`ErrorKind::ShutDown`](crate::service::ErrorKind::ShutDown)),
     /// closes idle connections, and resolves when those under way have ended. Holds for all clones.
     pub async fn shut_down(&self) {
-        self.shared.pool.shut_down().await;
+        self.shared.shut_down().await;
     }
 
     /// How many connections are open or being opened, and how many of them are idle.
     pub fn connections(&self) -> (usize, usize) {
-        self.shared.pool.counts()
+        self.shared.connections()
     }
 
     /// What the client logs in with.
     pub fn authenticator(&self) -> &Authenticator {
-        &self.shared.settings.authenticator
+        self.shared.authenticator()
     }
 }
 
-impl<C, B> Client<C, B>
-where
-    C: Connect,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    /// Sends a request to the origin of its absolute URI.
+impl<B> Client<B> {
+    /// Sends a request to the origin of its absolute URI. [Userinfo](Self#userinfo-in-a-uri) in it is the request's
+    /// credentials.
     ///
     /// # Errors
     ///
@@ -136,7 +187,7 @@ where
     /// Outside of a runtime it resolves to [`ErrorKind::NoRuntime`](crate::service::ErrorKind::NoRuntime)
     /// if a connection has to be made, and panics if a login begins on one that is there.
     pub fn request(&self, request: Request<B>) -> ClientFuture {
-        ClientFuture(Box::pin(Arc::clone(&self.shared).send(request)))
+        ClientFuture(Arc::clone(&self.shared).send(request))
     }
 
     /// A `GET` of `uri` without a body.
@@ -173,17 +224,12 @@ where
     where
         B: Default,
     {
-        Arc::clone(&self.shared).authenticate(uri).await
+        let mut response = self.request(without_body(Method::HEAD, uri.clone())).await?;
+        self.shared.login(&uri, response.extensions_mut().remove())
     }
 }
 
-impl<C, B> Service<Request<B>> for Client<C, B>
-where
-    C: Connect,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
+impl<B> Service<Request<B>> for Client<B> {
     type Response = Response<ResponseBody>;
     type Error = Error;
     type Future = ClientFuture;
@@ -197,23 +243,21 @@ where
     }
 }
 
-impl<C, B> Clone for Client<C, B> {
+impl<B> Clone for Client<B> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<C, B> fmt::Debug for Client<C, B> {
+impl<B> fmt::Debug for Client<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("authenticator", &self.shared.settings.authenticator)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("authenticator", self.authenticator()).finish_non_exhaustive()
     }
 }
 
 /// Resolves to the response that ends the handshake.
 #[must_use = "futures do nothing unless polled"]
-pub struct ClientFuture(Pin<Box<dyn Future<Output = Result<Response<ResponseBody>, Error>> + Send>>);
+pub struct ClientFuture(BoxFuture<Result<Response<ResponseBody>, Error>>);
 
 impl Future for ClientFuture {
     type Output = Result<Response<ResponseBody>, Error>;
