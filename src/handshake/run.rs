@@ -52,6 +52,8 @@ pub(super) struct Run {
     is_at_kdc: bool,
     /// It was made with a ticket.
     by_ticket: bool,
+    /// The server relays what was sent to a KDC, and is to relay the answer.
+    pub(super) is_relayed: bool,
     /// The connection is free soon after the response that ended it.
     pub(super) can_ask_again: bool,
     /// What the status of the response that ended it says.
@@ -112,6 +114,7 @@ impl Run {
             starts_with_this_leg: false,
             is_at_kdc: false,
             by_ticket: false,
+            is_relayed: false,
             can_ask_again: false,
             reading: None,
         })
@@ -287,7 +290,11 @@ impl Run {
         if self.by_ticket {
             // The service does not take it; the KDC has taken the password.
             self.end(Evidence::Nothing, now);
-            return detail.map_or(Why::Denied, |detail| Why::Refused(Some(detail)));
+            return match detail {
+                None => Why::Denied,
+                Some(detail) if evidence == Evidence::Undecided => Why::Undecided(detail),
+                Some(detail) => Why::Refused(Some(detail)),
+            };
         }
         if self.proven {
             return Why::Denied;
@@ -319,7 +326,7 @@ impl Run {
             }
             // The KDC was away, or knows nobody of that name.
             (Proves::Nothing, Some(trial)) if was_at_kdc => trial.take_back(),
-            (Proves::Nothing | Proves::Secret, _) => {}
+            (Proves::Nothing | Proves::Secret | Proves::Relayed, _) => {}
         }
     }
 

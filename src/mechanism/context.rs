@@ -123,6 +123,9 @@ pub enum Proves {
     Nothing,
     /// The secret: a refusal counts as a wrong password.
     Secret,
+    /// The secret, for a KDC behind the server, which relays what the KDC says to it (IAKERB): that is the
+    /// verdict, and a challenge without it says nothing.
+    Relayed,
     /// A ticket that a KDC has granted: a refusal says nothing about the password.
     Ticket {
         /// The KDC was asked just now, so that it has taken the password.

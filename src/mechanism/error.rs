@@ -29,6 +29,8 @@ pub enum ErrorKind {
     /// Who keeps the accounts (a KDC) refused the password. It is tried nowhere else: that would
     /// count as another attempt.
     WrongPassword,
+    /// Who keeps the accounts (a KDC, whose word the server has passed on) does not know the user.
+    UnknownUser,
     /// Who keeps the accounts says that this one is locked, or disabled: many a KDC does not tell which.
     AccountLocked,
     /// What the mechanism needs is not there (`GSS_S_UNAVAILABLE`): the system's library, a KDC.

@@ -41,12 +41,13 @@ fn unframed(token: &[u8]) -> Option<&[u8]> {
     let token = inner.unwrap_or(token);
     let mut frame = Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?;
     let mechanism = frame.value(der::OBJECT_IDENTIFIER).ok()?;
-    frame.rest().strip_prefix(TOKEN_ID).filter(|_| oid::same_mechanism(mechanism, oid::KERBEROS))
+    let is_kerberos = oid::same_mechanism(mechanism, oid::KERBEROS) || mechanism == oid::IAKERB;
+    frame.rest().strip_prefix(TOKEN_ID).filter(|_| is_kerberos)
 }
 
 /// What of a KRB-ERROR tells the user something.
 #[derive(Debug, PartialEq, Eq)]
-struct KrbError {
+pub(super) struct KrbError {
     code: u64,
     /// The server's clock.
     time: SystemTime,
@@ -62,7 +63,7 @@ impl KrbError {
     ///     realm [9] Realm, sname [10] PrincipalName, e-text [11] KerberosString OPTIONAL,
     ///     e-data [12] OCTET STRING OPTIONAL }
     /// ```
-    fn read(message: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn read(message: &[u8]) -> Result<Self, Malformed> {
         let mut fields = Reader::new(message)?.within(APPLICATION_30)?.within(der::SEQUENCE)?;
         let mut skip_to = |tag: u8| {
             while fields.peek().is_some_and(|next| next < tag) {
@@ -79,6 +80,12 @@ impl KrbError {
             time: generalized_time(time)?,
             text: text.map(|mut text| text.value(GENERAL_STRING)).transpose()?.map(readable),
         })
+    }
+
+    /// Its error-code (RFC 4120, section 7.5.9).
+    #[cfg(all(unix, feature = "gssapi"))]
+    pub(super) fn code(&self) -> u64 {
+        self.code
     }
 
     fn sentence(&self, now: SystemTime) -> String {
@@ -182,7 +189,11 @@ mod tests {
     }
 
     fn framed(message: &[u8]) -> Vec<u8> {
-        let mechanism = der::encode(der::OBJECT_IDENTIFIER, &[oid::KERBEROS]);
+        framed_for(oid::KERBEROS, message)
+    }
+
+    fn framed_for(mechanism: &[u8], message: &[u8]) -> Vec<u8> {
+        let mechanism = der::encode(der::OBJECT_IDENTIFIER, &[mechanism]);
         der::encode(der::APPLICATION_0, &[&mechanism, TOKEN_ID, message])
     }
 
@@ -225,6 +236,15 @@ mod tests {
         assert_eq!(explain_krb_error(&rejection.encode(), now()), explain_krb_error(&error, now()));
         let bare = NegTokenResp { state: Some(NegState::Reject), ..NegTokenResp::default() };
         assert_eq!(explain_krb_error(&bare.encode(), now()), None);
+    }
+
+    #[test]
+    fn it_is_found_behind_iakerbs_frame() {
+        let kerberos = error(35, "20261126000000Z", None);
+        let message = unframed(&kerberos).expect("a KRB-ERROR");
+        let iakerb = framed_for(oid::IAKERB, message);
+        assert_eq!(explain_krb_error(&iakerb, now()), explain_krb_error(&kerberos, now()));
+        assert_eq!(explain_krb_error(&framed_for(oid::NTLM, message), now()), None);
     }
 
     #[test]

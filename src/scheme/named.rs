@@ -19,6 +19,11 @@ pub trait Scheme: Send + Sync + fmt::Debug {
     /// What servers usually tie the scheme to; the exchange's [`Proof`] has the last word.
     fn binding(&self) -> Binding;
 
+    /// The name of the mechanism behind it, such as `SPNEGO` behind Negotiate; its own where there is none.
+    fn mechanism(&self) -> &'static str {
+        self.name()
+    }
+
     /// Whether who reads the wire learns the secret: then it goes over https alone, unless the
     /// caller says otherwise by a dangerous option.
     fn reveals_secret(&self) -> bool {

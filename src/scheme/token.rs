@@ -47,6 +47,10 @@ impl Scheme for NtlmScheme {
         "NTLM"
     }
 
+    fn mechanism(&self) -> &'static str {
+        self.mechanism.name()
+    }
+
     fn binding(&self) -> Binding {
         Binding::Connection
     }
@@ -112,6 +116,10 @@ impl Default for Negotiate {
 impl Scheme for Negotiate {
     fn name(&self) -> &'static str {
         "Negotiate"
+    }
+
+    fn mechanism(&self) -> &'static str {
+        self.mechanism.name()
     }
 
     /// Until the server has shown otherwise (a request-bound Kerberos login is the exception).

@@ -113,6 +113,10 @@ impl Handshake {
                     }
                     // No space at all: some servers say nothing but 401 to a wrong password.
                 }
+                if run.is_relayed {
+                    let detail = "the server broke off the exchange with a KDC that it relays";
+                    return self.refused(*run, Evidence::Undecided, Some(detail.to_owned()), now);
+                }
                 if let Some(guard) = self.authenticator.guard() {
                     run.refuse_in_realms(guard, challenges);
                 }
@@ -208,7 +212,13 @@ impl Handshake {
         }
         self.request.fresh_start_failed |= still_offered && run.spoke_first;
         let reason = match still_offered {
-            true => "the server answered the first message with a bare challenge",
+            true => match run.scheme.mechanism() {
+                "IAKERB" => {
+                    "the server answered IAKERB's first message with a bare challenge: it does not take IAKERB, or \
+                     forgets a connection's exchange (mod_auth_gssapi: GssapiConnectionBound)"
+                }
+                _ => "the server answered the first message with a bare challenge",
+            },
             false => "the server does not offer it",
         };
         self.request.dismiss(&*run.scheme, Why::CannotStart(reason.to_owned()));
@@ -248,6 +258,8 @@ impl Handshake {
                 run.expects = expects;
                 run.sent = true;
                 run.started |= proves != Proves::Nothing;
+                run.is_relayed = expects == Expects::Challenge
+                    && matches!(proves, Proves::Relayed | Proves::Ticket { .. });
                 run.note_ticket(proves, request);
                 if run.is_bound() {
                     self.is_owned = true;
@@ -290,9 +302,14 @@ impl Handshake {
             }
             Err(error) if error.is_for_content() => self.cannot_start(*run, error, request),
             Err(error) if run.started => {
-                let is_about_ticket =
-                    error.as_mechanism().map(MechanismError::kind) == Some(ErrorKind::TicketRefused);
-                let evidence = if is_about_ticket { Evidence::Nothing } else { Evidence::Refused };
+                let evidence = match error.as_mechanism().map(MechanismError::kind) {
+                    Some(ErrorKind::TicketRefused) => Evidence::Nothing,
+                    Some(ErrorKind::WrongPassword | ErrorKind::UnknownUser) => Evidence::RefusedByKdc,
+                    Some(ErrorKind::AccountLocked) => Evidence::Locked,
+                    // An exchange with a KDC, which the server relays, came to no end.
+                    _ if run.is_relayed => Evidence::Undecided,
+                    _ => Evidence::Refused,
+                };
                 self.refused(*run, evidence, Some(error.reason()), request.moments.instant())
             }
             Err(error) => self.cannot_start(*run, error, request),
@@ -309,7 +326,7 @@ impl Handshake {
         let (sent, reason, now) = (run.sent, error.reason(), request.moments.instant());
         let kind = error.as_mechanism().map(MechanismError::kind);
         let why = match kind {
-            Some(ErrorKind::WrongPassword | ErrorKind::AccountLocked) => {
+            Some(ErrorKind::WrongPassword | ErrorKind::UnknownUser | ErrorKind::AccountLocked) => {
                 self.request.refused = Some(run.credentials().clone());
                 let locked = kind == Some(ErrorKind::AccountLocked);
                 let evidence = if locked { Evidence::Locked } else { Evidence::RefusedByKdc };
@@ -336,8 +353,19 @@ impl Handshake {
             Some(_) if !sent => self.request.give_up(&*scheme, why),
             _ => self.request.dismiss(&*scheme, why),
         }
-        // A server that rejects is not one that cannot be understood.
-        if sent && kind != Some(ErrorKind::Refused) {
+        // A server that rejects, or says that it reaches no KDC, is not one that cannot be understood.
+        let is_understood = matches!(
+            kind,
+            Some(
+                ErrorKind::Refused
+                    | ErrorKind::Unavailable
+                    | ErrorKind::Credentials
+                    | ErrorKind::WrongPassword
+                    | ErrorKind::UnknownUser
+                    | ErrorKind::AccountLocked
+            )
+        );
+        if sent && !is_understood {
             self.request.failure = Some(Box::new(error));
         }
         self.next_candidate(request)

@@ -13,6 +13,7 @@ mod logins;
 mod malformed;
 mod mutual;
 mod nonces;
+mod relayed;
 mod tickets;
 mod tokens;
 mod verdicts;

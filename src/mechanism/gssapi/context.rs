@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::credentials::{Ambient, Credentials};
+use crate::mechanism::gssapi::iakerb::Relayed;
 use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::gssapi::{Canonicalization, Gssapi};
@@ -17,7 +18,7 @@ use crate::mechanism::{
 
 impl Mechanism for Gssapi {
     fn name(&self) -> &'static str {
-        if self.mechanism == Oid::SPNEGO { "SPNEGO" } else { "Kerberos" }
+        name(self.mechanism.0)
     }
 
     fn oid(&self) -> &'static [u8] {
@@ -36,8 +37,9 @@ impl Mechanism for Gssapi {
         true
     }
 
+    /// By IAKERB the server learns what a password can be guessed from.
     fn asks_kdc(&self) -> bool {
-        true
+        self.mechanism != Oid::IAKERB
     }
 
     fn takes_ambient_credentials(&self) -> bool {
@@ -73,7 +75,7 @@ impl Start {
             target: target(library, target_name, gssapi.canonicalization)
                 .map_err(|failure| (status::explain(&failure, &attempt), false))?,
             mechanism: gssapi.mechanism,
-            flags: flags(arguments),
+            flags: flags(arguments, gssapi.mechanism),
             bindings: arguments.channel_bindings.as_ref().map(|bindings| bindings.application_data().into()),
         };
         let mut context = Context::new(library);
@@ -91,8 +93,10 @@ impl Start {
             target_name: Arc::clone(&arguments.target_name),
             credentials: arguments.credentials.clone(),
             now: *now,
-            binding: Binding::Request,
-            has_new_ticket: !acquired.was_kept,
+            binding: if gssapi.mechanism == Oid::IAKERB { Binding::Connection } else { Binding::Request },
+            // By IAKERB none is asked before the first token is out.
+            has_new_ticket: !acquired.was_kept && gssapi.mechanism != Oid::IAKERB,
+            awaited: Expects::Challenge,
         };
         continued.advance(initiated).map_err(|error| (error, false))
     }
@@ -129,10 +133,12 @@ fn target(library: &Arc<Library>, name: &str, canonicalization: Canonicalization
     }
 }
 
-fn flags(arguments: &Initiate) -> u32 {
+fn flags(arguments: &Initiate, mechanism: Oid) -> u32 {
     // Integrity for the sake of SPNEGO's mechListMIC.
     let mutual = match arguments.mutual_authentication {
-        MutualAuthentication::Off => 0,
+        // IAKERB's last token answers the whole exchange; it is not looked at then.
+        MutualAuthentication::Off if mechanism != Oid::IAKERB => 0,
+        MutualAuthentication::Off => flag::MUTUAL,
         MutualAuthentication::Preferred | MutualAuthentication::Required => flag::MUTUAL,
     };
     let delegation = match arguments.delegation {
@@ -154,8 +160,10 @@ struct Continued {
     now: SystemTime,
     /// What the tokens so far have shown of it: the system's SPNEGO may choose NTLM.
     binding: Binding,
-    /// The KDC was asked in the first step.
+    /// A KDC has been asked for a ticket-granting ticket by this context, or for it.
     has_new_ticket: bool,
+    /// What answers the last token.
+    awaited: Expects,
 }
 
 impl Continued {
@@ -167,10 +175,16 @@ impl Continued {
             self.binding = Binding::Connection;
             self.principal = None;
         }
+        if !is_complete && self.setup.mechanism == Oid::IAKERB {
+            let (expects, proves) = self.relay(&token)?;
+            self.awaited = expects;
+            return Ok(Step::Continue { token, context: Box::new(self), expects, proves });
+        }
         if !is_complete {
             // Kerberos is through with its first token, whatever comes back; NTLM's takes another
             // leg (MS-NLMP, section 2.2.1.1).
             let expects = if ntlm == Some(1) { Expects::Challenge } else { Expects::Success };
+            self.awaited = expects;
             let proves = match ntlm {
                 Some(1) => Proves::Nothing,
                 Some(_) => Proves::Secret,
@@ -178,14 +192,38 @@ impl Continued {
             };
             return Ok(Step::Continue { token, context: Box::new(self), expects, proves });
         }
+        let chosen = mechanism.as_deref().filter(|_| self.setup.mechanism != Oid::IAKERB);
         let established = Established {
-            mechanism: mechanism.as_deref().map_or(self.name(), name),
+            mechanism: chosen.map_or(self.name(), name),
             principal: self.logged_in()?,
             mutual: flags & flag::MUTUAL != 0,
             binding: self.binding,
             integrity: Some(Box::new(Integrity(self.context))),
         };
         Ok(Step::Complete { token: Some(token).filter(|token| !token.is_empty()), established })
+    }
+
+    /// What IAKERB's token expects and proves, told by what it is.
+    fn relay(&mut self, token: &[u8]) -> Result<(Expects, Proves), MechanismError> {
+        let Some(relayed) = Relayed::read(token) else {
+            // Kerberos' own token. With it the password is proven, if that was what the KDC's answer was
+            // decrypted with; not before, since the ticket for the server is there for others only now.
+            return Ok((Expects::Success, Proves::Ticket { is_new: self.has_new_ticket }));
+        };
+        if !relayed.is_of_the_draft() {
+            return Err(MechanismError::new(
+                ErrorKind::Unavailable,
+                "this GSS-API library speaks a dialect of IAKERB that servers of today do not understand: MIT krb5 1.22 \
+                 or later is needed",
+            ));
+        }
+        self.has_new_ticket |= relayed.asks_for_first_ticket();
+        let proves = match relayed.is_attempt() {
+            true => Proves::Relayed,
+            false if relayed.asks_by_ticket() => Proves::Ticket { is_new: false },
+            false => Proves::Nothing,
+        };
+        Ok((Expects::Challenge, proves))
     }
 
     /// The principal that the established context names. It must be the owner of the credentials.
@@ -213,8 +251,8 @@ impl Continued {
     /// The mechanism, as far as the tokens tell.
     fn name(&self) -> &'static str {
         match self.binding {
-            Binding::Connection => "NTLM",
-            Binding::Request => name(self.setup.mechanism.0),
+            Binding::Connection if self.setup.mechanism != Oid::IAKERB => "NTLM",
+            Binding::Connection | Binding::Request => name(self.setup.mechanism.0),
         }
     }
 }
@@ -233,18 +271,28 @@ impl SecurityContext for Continued {
         match self.context.step(&self.setup, Some(input)) {
             Ok(initiated) => self.advance(initiated),
             // A proof of who the server is that nobody asked for.
-            Err(_) if self.rule == MutualAuthentication::Off => {
+            Err(_) if self.rule == MutualAuthentication::Off && self.awaited == Expects::Success => {
                 Ok(Step::Complete { token: None, established: self.finish_without_token()? })
             }
             Err(failure) => {
                 let attempt = Attempt { target_name: &self.target_name, credentials: &self.credentials };
-                Err(status::explain(&failure, &attempt))
+                let relayed = Relayed::read(input).filter(|_| self.setup.mechanism == Oid::IAKERB);
+                Err(match relayed.and_then(|relayed| relayed.error_code()) {
+                    Some(code) => status::explain_relayed(code, &failure, &attempt),
+                    None => status::explain(&failure, &attempt),
+                })
             }
         }
     }
 
     /// The server took the ticket, and left out the token that would prove who it is.
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
+        if self.awaited == Expects::Challenge {
+            return Err(MechanismError::new(
+                ErrorKind::MissingToken,
+                format!("{} accepted before anything was proven to it", self.target_name),
+            ));
+        }
         if self.rule == MutualAuthentication::Required {
             return Err(MechanismError::new(
                 ErrorKind::MissingToken,
@@ -255,8 +303,9 @@ impl SecurityContext for Continued {
     }
 }
 
-fn name(mechanism: &[u8]) -> &'static str {
+pub(super) fn name(mechanism: &[u8]) -> &'static str {
     match mechanism {
+        oid::IAKERB => "IAKERB",
         oid::SPNEGO => "SPNEGO",
         oid::NTLM => "NTLM",
         _ => "Kerberos",

@@ -13,6 +13,9 @@ use crate::mechanism::{ErrorKind, MechanismError};
 const MAX_KEPT: usize = 1024;
 /// Tickets with less than this left are replaced.
 const MARGIN: Duration = Duration::from_secs(60);
+/// How long credentials for IAKERB are kept. They have no ticket at first, and so no end; the library
+/// gets each ticket in its time, and the next one before it ends.
+const KEPT_FOR_IAKERB: Duration = Duration::from_secs(10 * 60 * 60);
 
 /// The tickets that passwords have got. A credential of the library holds the ticket-granting
 /// ticket, and collects those for servers. All of them serve the one mechanism of the `Gssapi` that
@@ -33,7 +36,8 @@ pub(super) struct Acquired {
 }
 
 impl Tickets {
-    /// Credentials for a context of this mechanism. Asks a KDC where a password is new here.
+    /// Credentials for a context of this mechanism. Asks a KDC where a password is new here, but for
+    /// IAKERB, whose context asks it.
     pub(super) fn acquire(
         &self,
         library: &Arc<Library>,
@@ -42,7 +46,8 @@ impl Tickets {
         now: SystemTime,
     ) -> Result<Acquired, MechanismError> {
         if let Some(ambient) = credentials.as_ambient() {
-            let found = find_ambient(library, ambient).map_err(|error| explain(error, credentials))?;
+            let found =
+                find_ambient(library, ambient, mechanism).map_err(|error| explain(error, credentials))?;
             let credential = found.for_context(mechanism, credentials)?;
             return Ok(Acquired { credential: Arc::new(credential), was_kept: false });
         }
@@ -52,8 +57,11 @@ impl Tickets {
         if let Some(credential) = self.kept(credentials, now) {
             return Ok(Acquired { credential, was_kept: true });
         }
-        let found = ask_kdc(library, &principal(username)?, password, credentials)?;
-        let lifetime = Duration::from_secs(u64::from(found.kerberos.lifetime));
+        let found = find_by_password(library, &principal(username)?, password, credentials, mechanism)?;
+        let lifetime = match mechanism {
+            Oid::IAKERB => KEPT_FOR_IAKERB,
+            _ => Duration::from_secs(u64::from(found.credential.lifetime)),
+        };
         let credential = Arc::new(found.for_context(mechanism, credentials)?);
         // A moment beyond what the clock can hold is one at which nothing is kept.
         if let Some(until) = now.checked_add(lifetime) {
@@ -120,10 +128,10 @@ impl Source<'_> {
     }
 }
 
-/// Kerberos' credentials, and where they came from.
+/// Credentials for [Kerberos or IAKERB](to_look_for), and where they came from.
 struct Found<'a> {
     library: &'a Arc<Library>,
-    kerberos: Credential,
+    credential: Credential,
     source: Source<'a>,
 }
 
@@ -133,9 +141,9 @@ impl Found<'_> {
     /// SPNEGO finds nothing for itself in credentials that were acquired only for Kerberos. MIT's
     /// does not fail then: it logs in as the owner of the default cache.
     fn for_context(self, mechanism: Oid, credentials: &Credentials) -> Result<Credential, MechanismError> {
-        let Self { library, kerberos, source } = self;
-        if mechanism == Oid::KERBEROS {
-            return Ok(kerberos);
+        let Self { library, credential, source } = self;
+        if mechanism == to_look_for(mechanism) {
+            return Ok(credential);
         }
         let failed = |error| explain(error, credentials);
         if credentials.as_ambient().is_some_and(Ambient::is_default) {
@@ -144,20 +152,30 @@ impl Found<'_> {
         }
         // The owner's name is of Kerberos' own kind. NTLM does not take it, and so stays out of
         // SPNEGO's list: its user might be another one.
-        let owner = kerberos.owner().map_err(AcquireError::Failed).map_err(failed)?;
+        let owner = credential.owner().map_err(AcquireError::Failed).map_err(failed)?;
         let credential = source.acquire(library, Some(&owner), mechanism).map_err(explain_spnego)?;
         status::check_same(owner.display().as_deref(), credential.principal().as_deref())?;
         Ok(credential)
     }
 }
 
-fn find_ambient<'a>(library: &'a Arc<Library>, ambient: &Ambient) -> Result<Found<'a>, AcquireError> {
+/// The mechanism for which credentials for a context of this one are looked for at first: Kerberos, whatever
+/// is around it. IAKERB's, acquired for Kerberos, would ask a KDC.
+fn to_look_for(mechanism: Oid) -> Oid {
+    if mechanism == Oid::IAKERB { Oid::IAKERB } else { Oid::KERBEROS }
+}
+
+fn find_ambient<'a>(
+    library: &'a Arc<Library>,
+    ambient: &Ambient,
+    mechanism: Oid,
+) -> Result<Found<'a>, AcquireError> {
     let name = ambient.principal_name().map(|name| Name::import(library, name, Oid::KERBEROS_PRINCIPAL));
     let name = name.transpose().map_err(AcquireError::Failed)?;
     let (cache, client_keytab) = (ambient.cache_name(), ambient.client_keytab_name());
     let from = |source: Source<'static>| {
-        let kerberos = source.acquire(library, name.as_ref(), Oid::KERBEROS)?;
-        Ok(Found { library, kerberos, source })
+        let credential = source.acquire(library, name.as_ref(), to_look_for(mechanism))?;
+        Ok(Found { library, credential, source })
     };
     if cache.is_none() && client_keytab.is_none() {
         return from(Source::Default);
@@ -193,21 +211,23 @@ fn cache_of(keytab: &str, ambient: &Ambient) -> String {
     format!("MEMORY:legwork {keytab} {}", ambient.principal_name().unwrap_or_default())
 }
 
-fn ask_kdc<'a>(
+fn find_by_password<'a>(
     library: &'a Arc<Library>,
     principal: &str,
     password: &'a Secret,
     credentials: &Credentials,
+    mechanism: Oid,
 ) -> Result<Found<'a>, MechanismError> {
     check_octets(principal, password)?;
     let name = Name::import(library, principal, Oid::USER_NAME)
         .map_err(|failure| explain(AcquireError::Failed(failure), credentials))?;
     let source = Source::Password(password);
-    // For Kerberos first, whatever the context's mechanism: SPNEGO calls a wrong password an
-    // invalid name, and asking again to learn more would count as another attempt.
-    let kerberos =
-        source.acquire(library, Some(&name), Oid::KERBEROS).map_err(|error| explain(error, credentials))?;
-    Ok(Found { library, kerberos, source })
+    // Not for SPNEGO at first: it calls a wrong password an invalid name, and asking again to learn more
+    // would count as another attempt.
+    let credential = source
+        .acquire(library, Some(&name), to_look_for(mechanism))
+        .map_err(|error| explain(error, credentials))?;
+    Ok(Found { library, credential, source })
 }
 
 /// The library takes both for text that ends at the first NUL: what follows would not count.

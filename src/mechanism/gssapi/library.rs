@@ -369,6 +369,7 @@ pub(super) struct Oid(pub(super) &'static [u8]);
 impl Oid {
     pub(super) const KERBEROS: Self = Self(oid::KERBEROS);
     pub(super) const SPNEGO: Self = Self(oid::SPNEGO);
+    pub(super) const IAKERB: Self = Self(oid::IAKERB);
     /// `GSS_C_NT_HOSTBASED_SERVICE`, 1.2.840.113554.1.2.1.4.
     pub(super) const HOSTBASED_SERVICE: Self =
         Self(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x01, 0x04]);

@@ -47,6 +47,36 @@
 //! an alias (CNAME) then becomes the host behind it. A target name with a realm
 //! (`HTTP/host@REALM`) is never changed.
 //!
+//! # IAKERB
+//!
+//! With [`Gssapi::iakerb`] the server carries what the client and a KDC say to each other, so the client
+//! reaches none and needs no `krb5.conf`: only `user@REALM` and a password, which the server does not see. A
+//! login takes five legs, one of them without a token, and holds for its connection; the tickets are kept, and
+//! with them a further connection takes two. The library has to be MIT's, from krb5 1.22 on, on both sides. (Before,
+//! MIT spoke a dialect of its own: such a library here is an error before anything is sent.) A program that has
+//! loaded another libkrb5 before, as libcurl may, gets that one's dialect whatever
+//! [`with_library`](Gssapi::with_library) names.
+//!
+//! Whoever relays the exchange learns what the password can be guessed from, as by NTLM, and can put
+//! a KDC's error in the place of its answer, but no ticket. So it is not used where NTLM would not be: after a
+//! server has refused the password, say. What the library lets a KDC ask for is
+//! `permitted_enctypes` in `krb5.conf`.
+//!
+//! ```
+//! use legwork::Authenticator;
+//! use legwork::credentials::Credentials;
+//! use legwork::mechanism::gssapi::Gssapi;
+//! use legwork::scheme::Negotiate;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let authenticator = Authenticator::builder()
+//!     .negotiate(Negotiate::new(Gssapi::iakerb()))
+//!     .credentials("https://wiki.corp.example".parse()?, Credentials::password("alice@CORP.EXAMPLE", "pw"))
+//!     .build();
+//! # let _ = authenticator; Ok(())
+//! # }
+//! ```
+//!
 //! # When it fails
 //!
 //! | Error | What to do |
@@ -58,6 +88,9 @@
 //! | no KDC answers | the network, or `krb5.conf`; `KRB5_TRACE=/dev/stderr` shows who was asked |
 //! | the clocks differ | NTP |
 //! | the library's SPNEGO cannot use the credentials | [`Gssapi::kerberos`], inside [`Spnego`](crate::mechanism::spnego::Spnego) where the server wants that |
+//! | this library speaks a dialect of IAKERB | MIT krb5 1.22 or later, or name its path |
+//! | the server does not take IAKERB | at the server MIT krb5 1.22 or later, and with mod_auth_gssapi `GssapiAllowedMech iakerb` and `GssapiConnectionBound On` |
+//! | the server knows no KDC, or none answers it | the server's `krb5.conf` and network |
 //! | the server cannot decrypt the ticket | its keytab is older than its key at the KDC |
 //!
 //! [`Unavailable`]: ErrorKind::Unavailable
@@ -65,6 +98,7 @@
 
 mod context;
 mod credentials;
+mod iakerb;
 mod library;
 mod status;
 
@@ -113,6 +147,14 @@ impl Gssapi {
     /// [`Spnego`](crate::mechanism::spnego::Spnego) it stands in one list with other mechanisms.
     pub fn kerberos() -> Self {
         Self::new(Oid::KERBEROS)
+    }
+
+    /// Kerberos whose KDC the server asks ([IAKERB](self#iakerb)): for a program that has a name and a password,
+    /// and reaches no KDC.
+    ///
+    /// Behind [`Negotiate`](crate::scheme::Negotiate) as it is; MIT's servers do not take it inside SPNEGO.
+    pub fn iakerb() -> Self {
+        Self::new(Oid::IAKERB)
     }
 
     /// The library's own SPNEGO, with whatever mechanisms the system has in it.

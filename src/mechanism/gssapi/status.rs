@@ -22,6 +22,7 @@ impl Attempt<'_> {
 }
 
 /// Routine errors (RFC 2744, section 3.9.1).
+const BAD_MECH: u32 = 1;
 const NO_CRED: u32 = 7;
 const DEFECTIVE_TOKEN: u32 = 9;
 const CREDENTIALS_EXPIRED: u32 = 11;
@@ -42,6 +43,9 @@ mod krb5 {
     pub(super) const TKT_EXPIRED: u32 = 32;
     pub(super) const SKEW: u32 = 37;
     pub(super) const MODIFIED: u32 = 41;
+    /// `KRB_AP_ERR_IAKERB_KDC_NOT_FOUND` and `KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE`.
+    pub(super) const IAKERB_KDC_NOT_FOUND: u32 = 85;
+    pub(super) const IAKERB_KDC_NO_RESPONSE: u32 = 86;
     pub(super) const KDCREP_SKEW: u32 = 148;
     pub(super) const REALM_UNKNOWN: u32 = 154;
     pub(super) const KDC_UNREACH: u32 = 156;
@@ -54,6 +58,11 @@ mod krb5 {
     /// The code that a minor status stands for, if it is one of libkrb5's.
     pub(super) fn code(minor: u32) -> Option<u32> {
         Some(minor.wrapping_sub(BASE)).filter(|code| *code < 256)
+    }
+
+    /// The minor status that stands for a code.
+    pub(super) fn minor(code: u32) -> u32 {
+        BASE.wrapping_add(code)
     }
 }
 
@@ -109,6 +118,10 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
             CREDENTIALS_EXPIRED => {
                 (ErrorKind::Credentials, format!("the ticket of {user} has expired: run kinit"))
             }
+            BAD_MECH => (
+                ErrorKind::Unavailable,
+                format!("this GSS-API library does not have the mechanism ({})", failure.words),
+            ),
             NO_CRED if attempt.by_keytab() => (
                 ErrorKind::Credentials,
                 format!("no ticket, and none to be got by the keytab ({})", failure.words),
@@ -120,6 +133,33 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
             }
             _ => (ErrorKind::Credentials, failure.words.clone()),
         },
+    };
+    MechanismError::new(kind, sentence)
+}
+
+/// The error for a KDC's error that the server has relayed. Its code counts: minor statuses change where
+/// another mechanism of the library has used them before.
+pub(super) fn explain_relayed(code: u64, failure: &Failure, attempt: &Attempt<'_>) -> MechanismError {
+    let user = attempt.user();
+    let code = u32::try_from(code).unwrap_or(u32::MAX);
+    let (kind, sentence) = match code {
+        krb5::C_PRINCIPAL_UNKNOWN => {
+            (ErrorKind::UnknownUser, format!("the KDC behind the server does not know {user}"))
+        }
+        krb5::IAKERB_KDC_NOT_FOUND => (
+            ErrorKind::Unavailable,
+            format!(
+                "the server takes IAKERB, and knows no KDC for the realm of {user} (its krb5.conf, or DNS)"
+            ),
+        ),
+        krb5::IAKERB_KDC_NO_RESPONSE => (
+            ErrorKind::Unavailable,
+            format!("the server takes IAKERB, and no KDC for the realm of {user} answers it"),
+        ),
+        _ => {
+            let minor = krb5::minor(code);
+            return explain(&Failure { minor, ..failure.clone() }, attempt);
+        }
     };
     MechanismError::new(kind, sentence)
 }
@@ -168,6 +208,27 @@ mod tests {
             let error = explain(&failure(7, code), &attempt);
             assert_eq!(error.kind(), kind, "{error}");
             assert!(!error.to_string().contains("alice-pw"));
+        }
+    }
+
+    #[test]
+    fn what_a_kdc_says_by_the_server_is_told_apart_by_its_code() {
+        let credentials = Credentials::password("alice@LAB.TEST", "alice-pw");
+        let attempt = Attempt { target_name: "HTTP/host", credentials: &credentials };
+        let failure = Failure { major: 13 << 16, minor: 100_001, words: "the library's words".into() };
+        for (code, kind, words) in [
+            (24, ErrorKind::WrongPassword, "the KDC refused the password of alice@LAB.TEST"),
+            (18, ErrorKind::AccountLocked, "locked or disabled"),
+            (6, ErrorKind::UnknownUser, "does not know alice@LAB.TEST"),
+            (85, ErrorKind::Unavailable, "knows no KDC for the realm of alice@LAB.TEST"),
+            (86, ErrorKind::Unavailable, "no KDC for the realm of alice@LAB.TEST answers it"),
+            (7, ErrorKind::Credentials, "server not found in the KDC's database: HTTP/host"),
+            (14, ErrorKind::Credentials, "the library's words"),
+            (u64::MAX, ErrorKind::Credentials, "the library's words"),
+        ] {
+            let error = explain_relayed(code, &failure, &attempt);
+            assert_eq!(error.kind(), kind, "{code}: {error}");
+            assert!(error.to_string().contains(words), "{code}: {error}");
         }
     }
 

@@ -93,7 +93,12 @@ impl SecurityContext for Start {
             let moment = moment_for(&self.moment, index, self.mechanisms.len());
             match mechanism.initiate(self.arguments.clone(), moment).step(None) {
                 Ok(step) => return Ok(self.offer(index, step)),
-                Err(error) if matches!(error.kind(), ErrorKind::WrongPassword | ErrorKind::AccountLocked) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WrongPassword | ErrorKind::UnknownUser | ErrorKind::AccountLocked
+                    ) =>
+                {
                     return Err(error);
                 }
                 Err(error) => {

@@ -8,6 +8,8 @@ pub(crate) const SPNEGO: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x02];
 pub(crate) const KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02];
 /// Kerberos as Windows 2000 wrote it, 1.2.840.48018.1.2.2 (RFC 4178, appendix C).
 pub(crate) const MS_KERBEROS: &[u8] = &[0x2a, 0x86, 0x48, 0x82, 0xf7, 0x12, 0x01, 0x02, 0x02];
+/// IAKERB, 1.3.6.1.5.2.5 (draft-ietf-kitten-iakerb-03, section 2).
+pub(crate) const IAKERB: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x02, 0x05];
 /// NTLM, 1.3.6.1.4.1.311.2.2.10 (MS-NLMP, section 1.9).
 pub(crate) const NTLM: &[u8] = &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a];
 
@@ -52,6 +54,7 @@ mod tests {
         assert_eq!(dotted(SPNEGO), "1.3.6.1.5.5.2");
         assert_eq!(dotted(KERBEROS), "1.2.840.113554.1.2.2");
         assert_eq!(dotted(MS_KERBEROS), "1.2.840.48018.1.2.2");
+        assert_eq!(dotted(IAKERB), "1.3.6.1.5.2.5");
         assert_eq!(dotted(NTLM), "1.3.6.1.4.1.311.2.2.10");
         assert_eq!(dotted(&[0x88, 0x37, 0x03]), "2.999.3");
         assert_eq!(dotted(&[]), "an empty object identifier");

@@ -1,0 +1,186 @@
+//! Logins in which the server relays an exchange with a KDC, as by IAKERB.
+
+use super::*;
+use crate::mechanism::{ErrorKind, Established, Mechanism, MechanismError, SecurityContext, Step};
+
+/// A mechanism that says `as-req`, `attempt`, `tgs-req` and `ap-req`, and takes the answers of the same
+/// number; with a ticket that is held, `ap-req` alone. What a KDC says in their place is an error.
+#[derive(Debug)]
+struct Iakerb {
+    begins_at: usize,
+}
+
+const ATTEMPT: usize = 1;
+const BY_TICKET: usize = 2;
+const LAST: usize = 3;
+
+impl Mechanism for Iakerb {
+    fn name(&self) -> &'static str {
+        "IAKERB"
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        oid::IAKERB
+    }
+
+    fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
+        Box::new(Exchanging { next: self.begins_at, is_new: self.begins_at < LAST })
+    }
+}
+
+struct Exchanging {
+    next: usize,
+    is_new: bool,
+}
+
+impl SecurityContext for Exchanging {
+    fn step(mut self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let error = |kind| Err(MechanismError::new(kind, "the KDC's words"));
+        match input {
+            None | Some(b"kdc" | b"proof") => {}
+            Some(b"wrong password") => return error(ErrorKind::WrongPassword),
+            Some(b"locked") => return error(ErrorKind::AccountLocked),
+            Some(b"unknown user") => return error(ErrorKind::UnknownUser),
+            Some(b"no KDC") => return error(ErrorKind::Unavailable),
+            Some(b"no key") => return error(ErrorKind::TicketRefused),
+            Some(_) => return error(ErrorKind::Credentials),
+        }
+        let (expects, proves) = match self.next {
+            0 => (Expects::Challenge, Proves::Nothing),
+            ATTEMPT => (Expects::Challenge, Proves::Relayed),
+            BY_TICKET => (Expects::Challenge, Proves::Ticket { is_new: false }),
+            LAST => (Expects::Success, Proves::Ticket { is_new: self.is_new }),
+            _ => {
+                let mut established = Established::new("IAKERB", None, Binding::Connection);
+                established.mutual = true;
+                return Ok(Step::Complete { token: None, established });
+            }
+        };
+        self.next += 1;
+        Ok(Step::Continue { token: b"token".to_vec(), context: self, expects, proves })
+    }
+}
+
+fn iakerb(begins_at: usize) -> AuthenticatorBuilder {
+    using([Arc::new(Negotiate::new(Iakerb { begins_at })) as _, Arc::new(NtlmScheme::new(Ntlm::new())) as _])
+}
+
+fn kdc(says: &str) -> Response<()> {
+    unauthorized(&[&format!("Negotiate {}", BASE64_STANDARD.encode(says)), "NTLM"])
+}
+
+fn bare() -> Response<()> {
+    unauthorized(&["Negotiate", "NTLM"])
+}
+
+/// The conversation up to the token of this number after the first, which is out.
+fn up_to(last: usize, authenticator: &Authenticator) -> Connection {
+    up_to_one_that(last, if last == LAST { BodyUse::Carried } else { BodyUse::Withheld }, authenticator)
+}
+
+fn up_to_one_that(last: usize, body: BodyUse, authenticator: &Authenticator) -> Connection {
+    let mut connection = Connection::new(authenticator).with_body();
+    connection.begin().bare();
+    let mut said = connection.receive(&bare());
+    for _ in 0..last {
+        assert_eq!(said.leg(), ("Negotiate".into(), BodyUse::Withheld));
+        said = connection.receive(&kdc("kdc"));
+    }
+    assert_eq!(said.leg(), ("Negotiate".into(), body));
+    connection
+}
+
+/// What a further connection is told of these credentials.
+fn elsewhere(authenticator: &Authenticator) -> Said {
+    let mut connection = Connection::new(authenticator);
+    match connection.begin() {
+        Said::Send(None, _) => connection.receive(&bare()),
+        said => said,
+    }
+}
+
+#[test]
+fn it_takes_five_legs_the_body_goes_once_and_the_connection_stays_logged_in() {
+    let authenticator = iakerb(0).build();
+    let mut connection = up_to(LAST, &authenticator);
+    let token = format!("Negotiate {}", BASE64_STANDARD.encode("proof"));
+    let login = connection.receive(&with(ok(), "www-authenticate", &token)).login();
+    assert_eq!((login.legs, login.mechanism, login.mutual), (5, "IAKERB", true));
+    for _ in 0..3 {
+        connection.begin().bare();
+        connection.receive(&ok()).plain();
+    }
+}
+
+#[test]
+fn the_word_of_the_kdc_is_the_verdict_and_no_other_scheme_gets_the_password() {
+    for (last, says) in
+        [(ATTEMPT, "wrong password"), (0, "wrong password"), (0, "unknown user"), (ATTEMPT, "unknown user")]
+    {
+        let authenticator = iakerb(0).build();
+        let refusal = up_to(last, &authenticator).receive(&kdc(says)).refusal();
+        assert!(refusal.is_refusal(), "{says}");
+        assert_eq!(refusal.tried[0].why, Why::Refused(Some("the KDC's words".into())), "{says}");
+        assert!(refusal.tried[1..].iter().all(|tried| tried.why == Why::RefusedBefore), "{refusal:?}");
+        let tried = elsewhere(&authenticator).tried();
+        assert!(tried.iter().all(|(_, why)| *why == Why::RefusedBefore), "{tried:?}");
+    }
+    let authenticator = iakerb(0).build();
+    let why = up_to(ATTEMPT, &authenticator).receive(&kdc("locked")).tried().remove(0).1;
+    assert_eq!(why, Why::Refused(Some("the KDC's words".into())));
+    let tried = elsewhere(&authenticator).tried();
+    assert!(tried.iter().all(|(_, why)| matches!(why, Why::Paused(_))), "{tried:?}");
+}
+
+#[test]
+fn a_server_without_a_kdc_blames_no_password() {
+    for says in ["no KDC", "another word"] {
+        let authenticator = iakerb(0).build();
+        let mut connection = up_to(0, &authenticator);
+        assert_eq!(connection.receive(&kdc(says)).leg().0, "NTLM", "nothing of the password is out");
+
+        let authenticator = using([Arc::new(Negotiate::new(Iakerb { begins_at: 0 })) as _]).build();
+        let refusal = up_to(0, &authenticator).receive(&kdc(says)).refusal();
+        assert!(!refusal.is_refusal(), "{refusal:?}");
+        assert_eq!(refusal.tried[1].why, Why::CannotStart("the KDC's words".into()));
+
+        for last in [ATTEMPT, BY_TICKET] {
+            let authenticator = iakerb(0).build();
+            let refusal = up_to(last, &authenticator).receive(&kdc(says)).refusal();
+            assert!(!refusal.is_refusal(), "{refusal:?}");
+            assert_eq!(refusal.tried[0].why, Why::Undecided("the KDC's words".into()));
+            elsewhere(&authenticator).leg();
+        }
+    }
+}
+
+#[test]
+fn an_exchange_that_the_server_breaks_off_blames_no_password() {
+    for last in [ATTEMPT, BY_TICKET] {
+        let authenticator = iakerb(0).build();
+        let refusal = up_to(last, &authenticator).receive(&bare()).refusal();
+        assert!(!refusal.is_refusal(), "{refusal:?}");
+        let Why::Undecided(words) = &refusal.tried[0].why else { panic!("{refusal:?}") };
+        assert!(words.contains("broke off the exchange"), "{words}");
+        elsewhere(&authenticator).leg();
+    }
+}
+
+#[test]
+fn a_ticket_that_the_server_refuses_says_nothing_of_the_password() {
+    for begins_at in [0, LAST] {
+        let authenticator = iakerb(begins_at).build();
+        let mut connection = up_to_one_that(LAST - begins_at, BodyUse::Carried, &authenticator);
+        connection.receive(&kdc("no key")).refusal();
+        elsewhere(&authenticator).leg();
+    }
+}
+
+#[test]
+fn a_server_that_does_not_take_it_is_told_from_one_that_refuses() {
+    let authenticator = using([Arc::new(Negotiate::new(Iakerb { begins_at: 0 })) as _]).build();
+    let refusal = up_to(0, &authenticator).receive(&bare()).refusal();
+    assert!(!refusal.is_refusal(), "{refusal:?}");
+    let Why::CannotStart(words) = &refusal.tried[1].why else { panic!("{refusal:?}") };
+    assert!(words.contains("does not take IAKERB"), "{words}");
+}
