@@ -22,6 +22,8 @@ mod forward_proxy;
 mod forwarding;
 mod http2;
 #[cfg(unix)]
+mod iakerb;
+#[cfg(unix)]
 mod kerberos;
 mod logins;
 mod proxies;

@@ -45,8 +45,11 @@ impl Lab {
         let pairs = text.lines().filter_map(|line| line.split_once('='));
         let values: HashMap<_, _> = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let realm = std::env::var("KRB5_CONFIG").unwrap_or_default();
+        // A test's own process, which the test has started, may have another.
+        let is_lab =
+            realm.contains(&values["KRB5_CONFIG"]) || std::env::var_os("LEGWORK_IAKERB_TEST").is_some();
         assert!(
-            cfg!(not(unix)) || realm.contains(&values["KRB5_CONFIG"]),
+            cfg!(not(unix)) || is_lab,
             "KRB5_CONFIG={realm:?} is not the lab's, {:?} (tests/lab/README.md says how to start these tests)",
             values["KRB5_CONFIG"]
         );
