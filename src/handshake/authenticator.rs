@@ -60,6 +60,8 @@ struct Options {
     schemes: Schemes,
     /// Where proxies have others.
     proxy_schemes: Option<Schemes>,
+    /// The names of those of which nothing is left without NTLM.
+    shut_out: Vec<&'static str>,
     declared: Declared,
     target_names: HashMap<Origin, Arc<str>>,
     target_name_with_port: bool,
@@ -115,6 +117,18 @@ impl Authenticator {
 
     pub(super) fn schemes(&self, challenger: Challenger) -> &[Arc<dyn Scheme>] {
         self.0.options.schemes(challenger)
+    }
+
+    /// Why a scheme is none of those that are used here.
+    pub(super) fn why_unknown(&self, challenger: Challenger, scheme: &str) -> Why {
+        let is_it = |name: &&&str| name.eq_ignore_ascii_case(scheme);
+        match self.0.options.shut_out.iter().find(is_it) {
+            Some(_) => {
+                let left = self.schemes(challenger).iter().map(|scheme| scheme.name()).collect();
+                Why::NtlmShutOut { left }
+            }
+            None => Why::Unsupported,
+        }
     }
 
     pub(super) fn declared(&self, challenger: Challenger, origin: &Origin) -> Option<&'static str> {
@@ -215,6 +229,24 @@ impl Options {
         }
     }
 
+    /// Takes NTLM out of all schemes, and out with it those of which nothing is left.
+    fn shut_ntlm_out(&mut self) {
+        let Self { schemes, proxy_schemes, shut_out, .. } = self;
+        for schemes in std::iter::once(schemes).chain(proxy_schemes) {
+            schemes.retain_mut(|scheme| {
+                let left = scheme.without_ntlm().of(scheme);
+                match left {
+                    Some(left) => *scheme = left,
+                    None => {
+                        shut_out.push(scheme.name());
+                        return false;
+                    }
+                }
+                true
+            });
+        }
+    }
+
     fn show(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         let Self { schemes, proxy_schemes, .. } = self;
         let mut shown = f.debug_struct(name);
@@ -238,6 +270,7 @@ pub struct AuthenticatorBuilder {
     fixed: FixedCredentials,
     provider: Option<Arc<dyn CredentialsProvider>>,
     ambient: Option<(Credentials, OriginPatterns)>,
+    without_ntlm: bool,
     guard: bool,
     bounds: LockoutBounds,
     origins: usize,
@@ -256,6 +289,7 @@ impl AuthenticatorBuilder {
                     Arc::new(Basic::default()),
                 ],
                 proxy_schemes: None,
+                shut_out: Vec::new(),
                 declared: Declared::default(),
                 target_names: HashMap::new(),
                 target_name_with_port: false,
@@ -271,6 +305,7 @@ impl AuthenticatorBuilder {
             fixed: FixedCredentials::new(),
             provider: None,
             ambient: None,
+            without_ntlm: false,
             guard: true,
             bounds: LockoutBounds::default(),
             origins: 1024,
@@ -362,6 +397,24 @@ impl AuthenticatorBuilder {
     #[must_use]
     pub fn ntlm(self, ntlm: NtlmScheme) -> Self {
         self.in_its_place(ntlm)
+    }
+
+    /// Shuts NTLM out: the scheme NTLM, and NTLM inside Negotiate, by whichever mechanisms and wherever in this
+    /// builder they are set; for proxies too. Default: NTLM is used where a server wants it.
+    ///
+    /// What Negotiate tries then is in [its docs](Negotiate#). A scheme of which nothing is left is not used;
+    /// where a server wants it, [`Why::NtlmShutOut`] says so, and what is left.
+    ///
+    /// ```
+    /// use legwork::Authenticator;
+    ///
+    /// let authenticator = Authenticator::builder().without_ntlm().build();
+    /// # let _ = authenticator;
+    /// ```
+    #[must_use]
+    pub fn without_ntlm(mut self) -> Self {
+        self.without_ntlm = true;
+        self
     }
 
     fn in_its_place(mut self, scheme: impl Scheme + 'static) -> Self {
@@ -605,7 +658,10 @@ impl AuthenticatorBuilder {
     }
 
     /// The authenticator.
-    pub fn build(self) -> Authenticator {
+    pub fn build(mut self) -> Authenticator {
+        if self.without_ntlm {
+            self.options.shut_ntlm_out();
+        }
         let Self { fixed, provider, ambient, .. } = self;
         let none = fixed.is_empty() && provider.is_none() && ambient.is_none();
         let sources = Sources { fixed, provider, ambient };

@@ -107,6 +107,12 @@ pub enum Why {
     ContentNotKept,
     /// It could not start, for this reason.
     CannotStart(String),
+    /// It needs NTLM, which is
+    /// [shut out](crate::handshake::AuthenticatorBuilder::without_ntlm).
+    NtlmShutOut {
+        /// The schemes that are left.
+        left: Vec<&'static str>,
+    },
     /// Nothing here answers this scheme.
     Unsupported,
     /// Its challenge is malformed, for this reason, and no scheme answers it as it is; or reading stopped
@@ -172,6 +178,13 @@ impl fmt::Display for Why {
                  in one piece, or raise Limits::replay to its length",
             ),
             Self::CannotStart(reason) => write!(f, "could not start: {reason}"),
+            Self::NtlmShutOut { left } => {
+                f.write_str("needs NTLM, which is shut out (AuthenticatorBuilder::without_ntlm); ")?;
+                match left.as_slice() {
+                    [] => f.write_str("no other scheme is left"),
+                    left => write!(f, "what is left is {}", left.join(", ")),
+                }
+            }
             Self::Unsupported => f.write_str("not supported"),
             Self::Unreadable(error) => {
                 let (kind, offset, line) = (error.kind(), error.offset(), error.line());

@@ -65,7 +65,8 @@ pub(super) fn candidates(
     }
     for challenge in challenges.iter() {
         if !authenticator.schemes(challenger).iter().any(|scheme| challenge.is(scheme.name())) {
-            dismissed.push(Tried { scheme: challenge.scheme().to_owned(), why: Why::Unsupported });
+            let why = authenticator.why_unknown(challenger, challenge.scheme());
+            dismissed.push(Tried { scheme: challenge.scheme().to_owned(), why });
         }
     }
     candidates.reverse();

@@ -2,6 +2,8 @@ use std::fmt;
 
 use crate::mechanism::error::{ErrorKind, MechanismError};
 use crate::mechanism::initiate::{Initiate, Moment};
+use crate::mechanism::spnego::oid;
+use crate::mechanism::without_ntlm::WithoutNtlm;
 
 /// A security mechanism as an initiator sees it.
 pub trait Mechanism: Send + Sync + fmt::Debug {
@@ -36,6 +38,12 @@ pub trait Mechanism: Send + Sync + fmt::Debug {
     /// password.
     fn takes_ambient_credentials(&self) -> bool {
         false
+    }
+
+    /// What is left of it where NTLM [is shut out](crate::handshake::AuthenticatorBuilder::without_ntlm). One
+    /// that may use NTLM though it has another object identifier has to say so.
+    fn without_ntlm(&self) -> WithoutNtlm<dyn Mechanism> {
+        if self.oid() == oid::NTLM { WithoutNtlm::Nothing } else { WithoutNtlm::Same }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod ntlm;
 pub mod spnego;
 #[cfg(all(windows, feature = "sspi"))]
 pub mod sspi;
+mod without_ntlm;
 
 pub use context::{
     Binding, Established, Expects, Mechanism, MessageIntegrity, Proves, SecurityContext, Step,
@@ -28,3 +29,4 @@ pub(crate) use initiate::FixedMoment;
 pub use initiate::{Delegation, Entropy, Initiate, Moment, Moments, MutualAuthentication};
 pub use job::{SharedWork, StepJob, Stepped};
 pub use krb_error::explain_krb_error;
+pub use without_ntlm::WithoutNtlm;

@@ -4,7 +4,7 @@ use http::Uri;
 
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
-use crate::mechanism::{Binding, Initiate};
+use crate::mechanism::{Binding, Initiate, WithoutNtlm};
 use crate::protection_space::{Paths, ProtectionSpace};
 use crate::scheme::exchange::Exchange;
 #[cfg(doc)]
@@ -73,6 +73,14 @@ pub trait Scheme: Send + Sync + fmt::Debug {
     /// `target`.
     fn paths(&self, _challenge: &Challenge, _space: &ProtectionSpace, _target: &Uri) -> Paths {
         Paths::All
+    }
+
+    /// What is left of it where NTLM [is shut out](crate::handshake::AuthenticatorBuilder::without_ntlm).
+    fn without_ntlm(&self) -> WithoutNtlm<dyn Scheme> {
+        match self.name().eq_ignore_ascii_case("NTLM") {
+            true => WithoutNtlm::Nothing,
+            false => WithoutNtlm::Same,
+        }
     }
 
     /// Begins an exchange for one challenger on one connection.

@@ -13,6 +13,7 @@ use crate::mechanism::spnego::Spnego;
 use crate::mechanism::sspi::Sspi;
 use crate::mechanism::{
     Binding, Established, Expects, Initiate, Mechanism, Proves, SecurityContext, Step, StepJob, Stepped,
+    WithoutNtlm,
 };
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
@@ -71,15 +72,36 @@ fn takes(mechanism: &dyn Mechanism, credentials: &Credentials) -> bool {
 }
 
 /// The Negotiate scheme: SPNEGO, or any other mechanism that stands in its place (RFC 4559).
+///
+/// What it tries, as far as each can start; in brackets, where NTLM is
+/// [shut out](crate::handshake::AuthenticatorBuilder::without_ntlm):
+///
+/// | | Kerberos by a ticket | Kerberos by a password | IAKERB | NTLM |
+/// |---|---|---|---|---|
+/// | [`default`](Self::default), unix with the feature `gssapi` | no (yes) | no (yes) | no | by a password (no) |
+/// | the same without `gssapi`; Windows without `sspi` | no | no | no | by a password (no: nothing is left) |
+/// | the same on Windows, with `sspi` | yes | yes | as Windows has it | as the policy has it (no) |
+/// | [`Negotiate::ntlm`] | no | no | no | by a password (no: nothing is left) |
+/// | `Negotiate::kerberos(Gssapi::kerberos())` | yes | yes | no | no |
+/// | `Negotiate::kerberos_or_ntlm(Gssapi::kerberos())` | yes | yes | no | by a password (no) |
+/// | `Negotiate::new(Gssapi::iakerb())` | yes, and the server asks the KDC | no | yes | no |
+/// | `Negotiate::new(Gssapi::spnego())` | yes | yes | no | with a plugin, as the system's user (no) |
+/// | `Negotiate::new(Sspi::negotiate())` | yes | yes | as Windows has it | as the policy has it (no) |
+/// | `Negotiate::new(Sspi::without_ntlm())` | yes | yes | as Windows has it | no |
+/// | `Negotiate::new(Sspi::kerberos())` | yes | yes | no | no |
+///
+/// `Gssapi` takes the feature `gssapi` on unix, `Sspi` the feature `sspi` on Windows.
 #[derive(Clone, Debug)]
 pub struct Negotiate {
     mechanism: Arc<dyn Mechanism>,
+    /// What takes its place where NTLM is shut out, and nothing is left of it.
+    instead: Option<Arc<dyn Mechanism>>,
 }
 
 impl Negotiate {
     /// Negotiate over this mechanism.
     pub fn new(mechanism: impl Mechanism + 'static) -> Self {
-        Self { mechanism: Arc::new(mechanism) }
+        Self { mechanism: Arc::new(mechanism), instead: None }
     }
 
     /// SPNEGO with NTLM inside, both our own.
@@ -104,11 +126,14 @@ impl Negotiate {
 
 impl Default for Negotiate {
     /// The system's Negotiate on Windows (feature `sspi`): Kerberos, NTLM, whatever the domain's
-    /// policy says. Elsewhere [`ntlm`](Self::ntlm).
+    /// policy says. Elsewhere [`ntlm`](Self::ntlm); where that is shut out, the system's Kerberos on unix
+    /// (feature `gssapi`).
     fn default() -> Self {
         #[cfg(all(windows, feature = "sspi"))]
         return Self::new(Sspi::negotiate());
-        #[cfg(not(all(windows, feature = "sspi")))]
+        #[cfg(all(unix, feature = "gssapi"))]
+        return Self { instead: Some(Self::kerberos(Gssapi::kerberos()).mechanism), ..Self::ntlm() };
+        #[cfg(not(any(all(windows, feature = "sspi"), all(unix, feature = "gssapi"))))]
         Self::ntlm()
     }
 }
@@ -125,6 +150,16 @@ impl Scheme for Negotiate {
     /// Until the server has shown otherwise (a request-bound Kerberos login is the exception).
     fn binding(&self) -> Binding {
         Binding::Connection
+    }
+
+    fn without_ntlm(&self) -> WithoutNtlm<dyn Scheme> {
+        let mechanism = match (self.mechanism.without_ntlm(), &self.instead) {
+            (WithoutNtlm::Same, _) => return WithoutNtlm::Same,
+            (WithoutNtlm::Other(mechanism), _) => mechanism,
+            (WithoutNtlm::Nothing, Some(instead)) => Arc::clone(instead),
+            (WithoutNtlm::Nothing, None) => return WithoutNtlm::Nothing,
+        };
+        WithoutNtlm::Other(Arc::new(Self { mechanism, instead: None }))
     }
 
     fn asks_kdc(&self) -> bool {

@@ -93,6 +93,35 @@ async fn a_known_origin_takes_one_round_trip() {
     }
 }
 
+#[tokio::test]
+#[ignore = "needs the lab: tests/run"]
+async fn with_ntlm_shut_out_kerberos_logs_in_and_nothing_else_is_tried() {
+    for site in sites() {
+        for (carrier, negotiate) in by_each_carrier() {
+            for credentials in [alice(&site), alice_by_password(&site)] {
+                let builder = site.authenticator(credentials).negotiate(negotiate.clone()).without_ntlm();
+                let client = site.client_with(builder);
+                for target in ["/krb/", "/krb-bound/", "/mixed/"] {
+                    let page = Page::get(&client, site.uri(target)).await;
+                    let user = (page.status, page.user.as_str());
+                    assert_eq!(user, (200, "alice@LAB.TEST"), "{carrier}: {page:?}");
+                }
+            }
+            // Without a KDC for her, and at a server that takes nothing else.
+            let builder = site.authenticator(site.carol()).negotiate(negotiate.clone()).without_ntlm();
+            let page = Page::get(&site.client_with(builder), site.uri("/ntlm/")).await;
+            let Why::CannotStart(words) = page.why("Negotiate") else { panic!("{carrier}: {page:?}") };
+            assert!(words.contains("user@REALM"), "{carrier}: {words}");
+            let Why::NtlmShutOut { left } = page.why("NTLM") else { panic!("{carrier}: {page:?}") };
+            assert!(left.contains(&"Negotiate") && !left.contains(&"NTLM"), "{left:?}");
+        }
+        // What is set by default is Kerberos then.
+        let default = Authenticator::builder().credentials(site.origin(), alice_by_password(&site));
+        let page = Page::get(&site.client_with(default.without_ntlm()), site.uri("/mixed/")).await;
+        assert_eq!((page.status, page.login().mechanism), (200, "Kerberos"), "{page:?}");
+    }
+}
+
 /// The octets of a request that carries no ticket stay below this.
 const WITHOUT_TICKET: u64 = 700;
 

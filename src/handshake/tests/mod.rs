@@ -17,6 +17,7 @@ mod relayed;
 mod tickets;
 mod tokens;
 mod verdicts;
+mod without_ntlm;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -25,7 +25,7 @@ struct Kdc {
 }
 
 impl Tickets {
-    fn refuse(&self, kind: ErrorKind, words: &'static str) {
+    pub(super) fn refuse(&self, kind: ErrorKind, words: &'static str) {
         *self.0.refuses.lock().expect("not poisoned") = Some((kind, words));
     }
 

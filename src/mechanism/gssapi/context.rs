@@ -12,7 +12,7 @@ use crate::mechanism::gssapi::{Canonicalization, Gssapi};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::{
     Binding, Delegation, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError,
-    MessageIntegrity, Moment, MutualAuthentication, Proves, SecurityContext, Step, describe,
+    MessageIntegrity, Moment, MutualAuthentication, Proves, SecurityContext, Step, WithoutNtlm, describe,
     explain_krb_error,
 };
 
@@ -45,6 +45,13 @@ impl Mechanism for Gssapi {
     fn takes_ambient_credentials(&self) -> bool {
         true
     }
+
+    fn without_ntlm(&self) -> WithoutNtlm<dyn Mechanism> {
+        if self.mechanism != Oid::SPNEGO {
+            return WithoutNtlm::Same;
+        }
+        WithoutNtlm::Other(Arc::new(Self { shuts_ntlm_out: true, ..self.clone() }))
+    }
 }
 
 /// Before the first token.
@@ -68,7 +75,7 @@ impl Start {
         let acquired = gssapi
             .system
             .tickets
-            .acquire(library, &arguments.credentials, gssapi.mechanism, *now)
+            .acquire(library, &arguments.credentials, gssapi, *now)
             .map_err(|error| (error, false))?;
         let setup = Setup {
             credential: Arc::clone(&acquired.credential),
@@ -97,6 +104,7 @@ impl Start {
             // By IAKERB none is asked before the first token is out.
             has_new_ticket: !acquired.was_kept && gssapi.mechanism != Oid::IAKERB,
             awaited: Expects::Challenge,
+            shuts_ntlm_out: gssapi.shuts_ntlm_out,
         };
         continued.advance(initiated).map_err(|error| (error, false))
     }
@@ -164,6 +172,7 @@ struct Continued {
     has_new_ticket: bool,
     /// What answers the last token.
     awaited: Expects,
+    shuts_ntlm_out: bool,
 }
 
 impl Continued {
@@ -238,6 +247,12 @@ impl Continued {
     /// The system's SPNEGO has chosen NTLM, which logs in as the system's NTLM user. That is an error
     /// where the caller has said who it is to be.
     fn check_ntlm(&self) -> Result<(), MechanismError> {
+        if self.shuts_ntlm_out {
+            return Err(MechanismError::new(
+                ErrorKind::Unsupported,
+                "the GSS-API library's SPNEGO chose NTLM, which is shut out (AuthenticatorBuilder::without_ntlm)",
+            ));
+        }
         if self.credentials.as_ambient().is_some_and(Ambient::is_default) {
             return Ok(());
         }

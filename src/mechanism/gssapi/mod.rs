@@ -120,6 +120,8 @@ use crate::mechanism::ErrorKind;
 pub struct Gssapi {
     mechanism: Oid,
     canonicalization: Canonicalization,
+    /// NTLM, which a plugin of the library's SPNEGO may have, is an error.
+    shuts_ntlm_out: bool,
     system: Arc<System>,
 }
 
@@ -172,7 +174,8 @@ impl Gssapi {
 
     fn new(mechanism: Oid) -> Self {
         let system = System { path: None, library: OnceLock::new(), tickets: Tickets::default() };
-        Self { mechanism, canonicalization: Canonicalization::default(), system: Arc::new(system) }
+        let canonicalization = Canonicalization::default();
+        Self { mechanism, canonicalization, shuts_ntlm_out: false, system: Arc::new(system) }
     }
 
     /// The library at this path, in place of the system's. It must be one: whatever it is, its code

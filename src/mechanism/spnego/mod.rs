@@ -86,7 +86,7 @@ pub(crate) mod token;
 
 use std::sync::Arc;
 
-use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext};
+use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext, WithoutNtlm};
 
 /// The mechanism that negotiates one of others with the server (RFC 4178).
 ///
@@ -100,6 +100,8 @@ use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext};
 #[derive(Clone, Debug)]
 pub struct Spnego {
     mechanisms: Vec<Arc<dyn Mechanism>>,
+    /// NTLM was among them, and was taken out.
+    lost_ntlm: bool,
 }
 
 impl Spnego {
@@ -107,7 +109,7 @@ impl Spnego {
     ///
     /// With none, the first step of every context is an error.
     pub fn new(mechanisms: Vec<Arc<dyn Mechanism>>) -> Self {
-        Self { mechanisms }
+        Self { mechanisms, lost_ntlm: false }
     }
 }
 
@@ -121,7 +123,7 @@ impl Mechanism for Spnego {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(offered::Start::new(self.mechanisms.clone(), arguments, moment))
+        Box::new(offered::Start::new(self.clone(), arguments, moment))
     }
 
     fn authenticates_peer(&self) -> bool {
@@ -134,6 +136,16 @@ impl Mechanism for Spnego {
 
     fn takes_ambient_credentials(&self) -> bool {
         self.mechanisms.iter().any(|mechanism| mechanism.takes_ambient_credentials())
+    }
+
+    fn without_ntlm(&self) -> WithoutNtlm<dyn Mechanism> {
+        let left = self.mechanisms.iter().filter_map(|mechanism| mechanism.without_ntlm().of(mechanism));
+        let mechanisms: Vec<_> = left.collect();
+        if mechanisms.is_empty() {
+            return WithoutNtlm::Nothing;
+        }
+        let lost_ntlm = self.lost_ntlm || mechanisms.len() < self.mechanisms.len();
+        WithoutNtlm::Other(Arc::new(Self { mechanisms, lost_ntlm }))
     }
 
     fn may_block(&self) -> bool {

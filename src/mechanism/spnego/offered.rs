@@ -7,11 +7,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use zeroize::Zeroize;
 
-use crate::mechanism::spnego::oid;
 use crate::mechanism::spnego::selected::{
     Choice, Negotiated, Progress, explain, missing_token, unexpected_token,
 };
 use crate::mechanism::spnego::token::{self, NegState, NegTokenResp, defective};
+use crate::mechanism::spnego::{Spnego, oid};
 use crate::mechanism::{
     ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment, MutualAuthentication,
     Proves, SecurityContext, Step,
@@ -23,16 +23,14 @@ const NTLM_SIGNATURE: &[u8] = b"NTLMSSP\0";
 /// Before the first token.
 pub(super) struct Start {
     mechanisms: Vec<Arc<dyn Mechanism>>,
+    lost_ntlm: bool,
     arguments: Initiate,
     moment: Moment,
 }
 
 impl Start {
-    pub(super) fn new(
-        mut mechanisms: Vec<Arc<dyn Mechanism>>,
-        mut arguments: Initiate,
-        moment: Moment,
-    ) -> Self {
+    pub(super) fn new(spnego: Spnego, mut arguments: Initiate, moment: Moment) -> Self {
+        let Spnego { mut mechanisms, lost_ntlm } = spnego;
         // The list has an integrity code.
         arguments.integrity = true;
         if arguments.mutual_authentication == MutualAuthentication::Required {
@@ -44,7 +42,7 @@ impl Start {
         if arguments.only_kdc {
             mechanisms.retain(|mechanism| mechanism.asks_kdc());
         }
-        Self { mechanisms, arguments, moment }
+        Self { mechanisms, lost_ntlm, arguments, moment }
     }
 
     /// Offers the mechanisms from `first` on, with that one's first token.
@@ -111,6 +109,9 @@ impl SecurityContext for Start {
         let Some(kind) = kind else {
             return Err(MechanismError::new(ErrorKind::Unsupported, "SPNEGO has no mechanism to offer"));
         };
+        if self.lost_ntlm {
+            failures.push("NTLM: shut out (AuthenticatorBuilder::without_ntlm)".to_owned());
+        }
         Err(MechanismError::new(kind, format!("no mechanism can start: {}", failures.join("; "))))
     }
 }

@@ -15,14 +15,14 @@ use crate::mechanism::sspi::library::{Bindings, Context, Initiated, Package, Set
 use crate::mechanism::sspi::status::{self, Attempt};
 use crate::mechanism::{
     Binding, Delegation, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError,
-    MessageIntegrity, Moment, MutualAuthentication, Proves, SecurityContext, Step, describe,
+    MessageIntegrity, Moment, MutualAuthentication, Proves, SecurityContext, Step, WithoutNtlm, describe,
     explain_krb_error,
 };
 
 impl Mechanism for Sspi {
     fn name(&self) -> &'static str {
         match self.package {
-            Package::Negotiate => "SPNEGO",
+            Package::Negotiate | Package::NegotiateWithoutNtlm => "SPNEGO",
             Package::Kerberos => "Kerberos",
             Package::Ntlm => "NTLM",
         }
@@ -30,7 +30,7 @@ impl Mechanism for Sspi {
 
     fn oid(&self) -> &'static [u8] {
         match self.package {
-            Package::Negotiate => oid::SPNEGO,
+            Package::Negotiate | Package::NegotiateWithoutNtlm => oid::SPNEGO,
             Package::Kerberos => oid::KERBEROS,
             Package::Ntlm => oid::NTLM,
         }
@@ -50,6 +50,14 @@ impl Mechanism for Sspi {
 
     fn takes_ambient_credentials(&self) -> bool {
         true
+    }
+
+    fn without_ntlm(&self) -> WithoutNtlm<dyn Mechanism> {
+        match self.package {
+            Package::Negotiate => WithoutNtlm::Other(Arc::new(Self::without_ntlm())),
+            Package::NegotiateWithoutNtlm | Package::Kerberos => WithoutNtlm::Same,
+            Package::Ntlm => WithoutNtlm::Nothing,
+        }
     }
 }
 
@@ -138,6 +146,12 @@ impl Continued {
         let ntlm = describe::ntlm_message(&token);
         if ntlm.is_some() {
             self.binding = Binding::Connection;
+            if self.package == Package::NegotiateWithoutNtlm {
+                return Err(MechanismError::new(
+                    ErrorKind::Unsupported,
+                    "the system chose NTLM, which is shut out (Sspi::without_ntlm)",
+                ));
+            }
             // Before anything is sent that is derived from the password.
             if self.rule == MutualAuthentication::Required {
                 return Err(MechanismError::new(
@@ -190,7 +204,7 @@ impl Continued {
         match (self.binding, self.package) {
             (Binding::Connection, _) | (_, Package::Ntlm) => "NTLM",
             (Binding::Request, Package::Kerberos) => "Kerberos",
-            (Binding::Request, Package::Negotiate) => "SPNEGO",
+            (Binding::Request, Package::Negotiate | Package::NegotiateWithoutNtlm) => "SPNEGO",
         }
     }
 }

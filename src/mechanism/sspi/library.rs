@@ -14,10 +14,11 @@ use windows_sys::Win32::Security::Authentication::Identity::{
     AcquireCredentialsHandleW, CompleteAuthToken, DeleteSecurityContext, FreeContextBuffer,
     FreeCredentialsHandle, ISC_REQ_ALLOCATE_MEMORY, ISC_REQ_CONNECTION, InitializeSecurityContextW,
     MakeSignature, QueryContextAttributesW, QueryCredentialsAttributesW, SEC_CHANNEL_BINDINGS,
-    SECBUFFER_CHANNEL_BINDINGS, SECBUFFER_DATA, SECBUFFER_TOKEN, SECBUFFER_VERSION, SECPKG_ATTR_FLAGS,
-    SECPKG_ATTR_NEGOTIATION_INFO, SECPKG_ATTR_SIZES, SECPKG_CRED_ATTR_NAMES, SECPKG_CRED_OUTBOUND,
-    SECURITY_NATIVE_DREP, SecBuffer, SecBufferDesc, SecPkgContext_Flags, SecPkgContext_NegotiationInfoW,
-    SecPkgContext_Sizes, SecPkgCredentials_NamesW, VerifySignature,
+    SEC_WINNT_AUTH_IDENTITY_EXW, SEC_WINNT_AUTH_IDENTITY_VERSION, SECBUFFER_CHANNEL_BINDINGS, SECBUFFER_DATA,
+    SECBUFFER_TOKEN, SECBUFFER_VERSION, SECPKG_ATTR_FLAGS, SECPKG_ATTR_NEGOTIATION_INFO, SECPKG_ATTR_SIZES,
+    SECPKG_CRED_ATTR_NAMES, SECPKG_CRED_OUTBOUND, SECURITY_NATIVE_DREP, SecBuffer, SecBufferDesc,
+    SecPkgContext_Flags, SecPkgContext_NegotiationInfoW, SecPkgContext_Sizes, SecPkgCredentials_NamesW,
+    VerifySignature,
 };
 use windows_sys::Win32::Security::Credentials::SecHandle;
 use windows_sys::Win32::System::Rpc::{SEC_WINNT_AUTH_IDENTITY_UNICODE, SEC_WINNT_AUTH_IDENTITY_W};
@@ -29,6 +30,8 @@ use zeroize::Zeroizing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Package {
     Negotiate,
+    /// Negotiate, told to leave NTLM out.
+    NegotiateWithoutNtlm,
     Kerberos,
     Ntlm,
 }
@@ -36,10 +39,15 @@ pub(super) enum Package {
 impl Package {
     fn name(self) -> PCWSTR {
         match self {
-            Self::Negotiate => w!("Negotiate"),
+            Self::Negotiate | Self::NegotiateWithoutNtlm => w!("Negotiate"),
             Self::Kerberos => w!("Kerberos"),
             Self::Ntlm => w!("NTLM"),
         }
+    }
+
+    /// Which packages it may use, where it is told.
+    fn list(self) -> Option<Text> {
+        (self == Self::NegotiateWithoutNtlm).then(|| Text::new("!ntlm"))
     }
 }
 
@@ -98,6 +106,25 @@ impl Identity {
     }
 }
 
+/// `SEC_WINNT_AUTH_IDENTITY_EXW`, which says besides who logs in which packages Negotiate may use; without an
+/// identity, it is the user who runs the program. Both are lent to a call that only reads them.
+pub(super) fn lent_with_list(identity: Option<&Identity>, list: &Text) -> SEC_WINNT_AUTH_IDENTITY_EXW {
+    let who = identity.map(Identity::lent).unwrap_or_default();
+    SEC_WINNT_AUTH_IDENTITY_EXW {
+        Version: SEC_WINNT_AUTH_IDENTITY_VERSION,
+        Length: size_of::<SEC_WINNT_AUTH_IDENTITY_EXW>() as u32,
+        User: who.User,
+        UserLength: who.UserLength,
+        Domain: who.Domain,
+        DomainLength: who.DomainLength,
+        Password: who.Password,
+        PasswordLength: who.PasswordLength,
+        Flags: SEC_WINNT_AUTH_IDENTITY_UNICODE,
+        PackageList: list.as_ptr().cast_mut(),
+        PackageListLength: list.length(),
+    }
+}
+
 /// Credentials of an initiator. They belong to no thread, and several contexts may use them at once.
 pub(super) struct Credential {
     handle: SecHandle,
@@ -108,10 +135,17 @@ pub(super) struct Credential {
 impl Credential {
     /// Those of this identity, else of the user who runs the program.
     pub(super) fn acquire(package: Package, identity: Option<&Identity>) -> Result<Self, Failure> {
-        let identity = identity.map(Identity::lent);
+        let list = package.list();
+        let with_list = list.as_ref().map(|list| lent_with_list(identity, list));
+        let plain = identity.map(Identity::lent);
+        let data: *const c_void = match (&with_list, &plain) {
+            (Some(with_list), _) => ptr::from_ref(with_list).cast(),
+            (None, Some(plain)) => ptr::from_ref(plain).cast(),
+            (None, None) => ptr::null(),
+        };
         let (mut handle, mut expiry) = (SecHandle::default(), 0);
-        // SAFETY: the package's name ends in NUL; the identity is null or holds texts of the lengths
-        // that it says, which outlive the call and are copied; handle and expiry are live places; the
+        // SAFETY: the package's name ends in NUL; the data is null, or an identity that holds texts of the
+        // lengths that it says, which outlive the call and are copied; handle and expiry are live places; the
         // rest is null, as the call allows.
         let status = unsafe {
             AcquireCredentialsHandleW(
@@ -119,7 +153,7 @@ impl Credential {
                 package.name(),
                 SECPKG_CRED_OUTBOUND,
                 ptr::null(),
-                identity.as_ref().map_or(ptr::null(), ptr::from_ref).cast(),
+                data,
                 None,
                 ptr::null(),
                 &mut handle,

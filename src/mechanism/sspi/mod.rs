@@ -85,6 +85,15 @@ impl Sspi {
         Self::new(Package::Negotiate)
     }
 
+    /// The package Negotiate, told to leave NTLM out (`PackageList` `!ntlm`): Kerberos, and what else the system
+    /// has or will have for a password, such as IAKERB. Should the system choose NTLM all the same, that is an
+    /// error before anything of it is sent.
+    ///
+    /// Not seen on Windows yet: wine shows that the list is passed as `sspi.h` has it, and knows nothing but NTLM.
+    pub fn without_ntlm() -> Self {
+        Self::new(Package::NegotiateWithoutNtlm)
+    }
+
     /// The package Kerberos. Alone it is what RFC 4559 servers take under Negotiate as well; inside
     /// [`Spnego`](crate::mechanism::spnego::Spnego) it stands in one list with other mechanisms.
     pub fn kerberos() -> Self {

@@ -7,7 +7,9 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Ambient, Credentials};
 use crate::mechanism::spnego::oid;
 use crate::mechanism::sspi::Sspi;
-use crate::mechanism::sspi::library::{Bindings, Context, Credential, Identity, Package, Setup, Text, held};
+use crate::mechanism::sspi::library::{
+    Bindings, Context, Credential, Identity, Package, Setup, Text, held, lent_with_list,
+};
 use crate::mechanism::{
     ErrorKind, Established, Initiate, Mechanism, MechanismError, Moment, MutualAuthentication,
     SecurityContext, Step,
@@ -31,7 +33,7 @@ fn ntlm_acceptor() -> NtlmAcceptor {
 fn acceptor(mechanism: &Sspi) -> Box<dyn Acceptor> {
     match mechanism.package {
         Package::Ntlm => Box::new(ntlm_acceptor()),
-        Package::Negotiate | Package::Kerberos => {
+        Package::Negotiate | Package::NegotiateWithoutNtlm | Package::Kerberos => {
             Box::new(SpnegoAcceptor::new(oid::NTLM, Box::new(ntlm_acceptor())))
         }
     }
@@ -184,6 +186,41 @@ fn channel_bindings_are_laid_out_as_the_system_reads_them() {
         .collect();
     assert_eq!(numbers, [0, 0, 0, 0, 0, 0, 22, 32]);
     assert_eq!(&laid_out.octets()[32..], b"tls-server-end-point:x");
+}
+
+#[test]
+fn packages_are_listed_beside_the_identity_as_the_system_reads_them() {
+    let identity =
+        Identity { user: Text::new("carol"), domain: Text::new("LAB"), password: Text::new("carol-pw") };
+    let list = Text::new("!ntlm");
+    let lent = lent_with_list(Some(&identity), &list);
+    assert_eq!((lent.Version, lent.Length as usize), (0x200, size_of_val(&lent)));
+    let lengths = [lent.UserLength, lent.DomainLength, lent.PasswordLength, lent.PackageListLength];
+    assert_eq!((lengths, lent.Flags), ([5, 3, 8, 5], 2));
+    let nobody = lent_with_list(None, &list);
+    assert!(nobody.User.is_null() && nobody.Domain.is_null() && nobody.Password.is_null());
+    assert_eq!((nobody.UserLength, nobody.PackageListLength), (0, 5));
+}
+
+/// wine has nothing but NTLM; Windows may have Kerberos for her.
+#[test]
+fn ntlm_that_is_shut_out_is_never_sent() {
+    for mechanism in [Sspi::without_ntlm(), Sspi::negotiate()] {
+        let mechanism: Arc<dyn Mechanism> = Arc::new(mechanism);
+        let mechanism = Mechanism::without_ntlm(&*mechanism).of(&mechanism).expect("Negotiate is left");
+        match mechanism.initiate(carol(), moment()).step(None) {
+            Ok(Step::Continue { token, .. } | Step::Complete { token: Some(token), .. }) => {
+                assert!(!token.windows(8).any(|part| part == b"NTLMSSP\0"), "{token:02x?}");
+            }
+            Ok(step) => panic!("{step:?}"),
+            Err(error) => {
+                let words = error.to_string();
+                assert!(words.contains("which is shut out") || words.contains("(SSPI 0x"), "{words}");
+            }
+        }
+    }
+    let ntlm: Arc<dyn Mechanism> = Arc::new(Sspi::ntlm());
+    assert!(Mechanism::without_ntlm(&*ntlm).of(&ntlm).is_none());
 }
 
 #[test]
