@@ -12,6 +12,8 @@ mod error;
 pub mod gssapi;
 mod initiate;
 mod job;
+#[cfg(feature = "kerberos")]
+pub(crate) mod kerberos;
 mod krb_error;
 pub mod ntlm;
 pub mod spnego;
