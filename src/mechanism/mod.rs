@@ -5,6 +5,7 @@
 //! knows HTTP, reads a clock or draws randomness: both come in as values, which is what lets the
 //! published vectors run.
 
+pub(crate) mod bindings_hash;
 mod context;
 mod describe;
 mod error;

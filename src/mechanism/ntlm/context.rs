@@ -4,13 +4,14 @@ use zeroize::Zeroizing;
 
 use crate::channel_bindings::AbsentChannelBindings;
 use crate::credentials::{Credentials, Secret};
+use crate::mechanism::bindings_hash::channel_bindings_hash;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::authenticate::Authenticate;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
 use crate::mechanism::ntlm::challenge::Challenge;
 use crate::mechanism::ntlm::crypto::{
-    Key, channel_bindings_hash, client_challenge, exchange_key, keyed, lm_response, message_integrity_code,
-    nt_proof, response_key, session_base_key,
+    Key, client_challenge, exchange_key, keyed, lm_response, message_integrity_code, nt_proof, response_key,
+    session_base_key,
 };
 use crate::mechanism::ntlm::filetime::filetime;
 use crate::mechanism::ntlm::flags::{

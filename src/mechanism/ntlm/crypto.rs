@@ -5,7 +5,6 @@ use md4::{Digest, Md4};
 use md5::Md5;
 use zeroize::Zeroizing;
 
-use crate::channel_bindings::ChannelBindings;
 use crate::mechanism::ntlm::names::{uppercase, utf16};
 use crate::mechanism::ntlm::rc4::Rc4;
 
@@ -66,19 +65,6 @@ pub(crate) fn exchange_key(key_exchange_key: &Key, session_key: &[u8; 16]) -> Ke
 /// The MIC over the three messages (3.1.5.1.2); in the last one its own octets are zero.
 pub(crate) fn message_integrity_code(exported_session_key: &Key, messages: [&[u8]; 3]) -> [u8; 16] {
     *hmac_md5(exported_session_key, &messages)
-}
-
-/// MD5 of the `gss_channel_bindings_struct` (3.1.5.1.2; RFC 4121, section 4.1.1.2): initiator
-/// address type and length, the acceptor's, all zero; then length and octets of the application
-/// data. Numbers are little-endian, 32 bit.
-pub(crate) fn channel_bindings_hash(bindings: &ChannelBindings) -> [u8; 16] {
-    let data = bindings.application_data();
-    let length = u32::try_from(data.len()).expect("application data is a hash with a prefix");
-    let mut hash = Md5::new();
-    hash.update([0; 16]);
-    hash.update(length.to_le_bytes());
-    hash.update(data);
-    hash.finalize().into()
 }
 
 /// HMAC-MD5 over the concatenation of the parts.

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
+use crate::mechanism::bindings_hash::channel_bindings_hash;
 use crate::mechanism::ntlm::authenticate::Authenticate;
 use crate::mechanism::ntlm::av_pairs;
 use crate::mechanism::ntlm::challenge::Challenge;
 use crate::mechanism::ntlm::crypto::{
-    channel_bindings_hash, client_challenge, exchange_key, keyed, lm_response, message_integrity_code,
-    nt_proof, response_key, session_base_key,
+    client_challenge, exchange_key, keyed, lm_response, message_integrity_code, nt_proof, response_key,
+    session_base_key,
 };
 use crate::mechanism::ntlm::flags::{
     NEGOTIATE_128, NEGOTIATE_EXTENDED_SESSION_SECURITY, NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN,

@@ -1,7 +1,8 @@
 use std::fmt;
 
 use crate::channel_bindings::ChannelBindings;
-use crate::mechanism::ntlm::crypto::{channel_bindings_hash, same};
+use crate::mechanism::bindings_hash::channel_bindings_hash;
+use crate::mechanism::ntlm::crypto::same;
 
 /// What an AUTHENTICATE_MESSAGE says of channel bindings, in `MsvAvChannelBindings` (MS-NLMP
 /// 2.2.2.1).
