@@ -1,25 +1,40 @@
-//! The little of DER (X.690) that SPNEGO and certificates need.
+//! The little of DER (X.690) that SPNEGO, Kerberos and certificates need.
 //!
 //! The reader is strict: definite and shortest lengths, one-octet tags, at most [`LIMIT`] octets.
 //! RFC 4178, section 4 prescribes DER, and .NET's client, which is as strict, gets along with
 //! servers. Nothing recurses: a caller descends only where its own grammar does.
 
+mod time;
+#[cfg(feature = "kerberos")]
+mod values;
+
 use std::fmt;
+
+pub(crate) use time::GeneralizedTime;
 
 /// The longest encoding that is looked at, in octets. Kerberos tickets with large PACs stay below
 /// it: Windows caps its tokens at 65,535 octets (`MaxTokenSize`). So do certificates.
 pub(crate) const LIMIT: usize = 64 * 1024;
 
+/// INTEGER.
+pub(crate) const INTEGER: u8 = 0x02;
 /// OCTET STRING.
 pub(crate) const OCTET_STRING: u8 = 0x04;
 /// OBJECT IDENTIFIER.
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
 /// ENUMERATED.
 pub(crate) const ENUMERATED: u8 = 0x0a;
+/// GeneralString: KerberosString, which holds UTF-8 in practice (RFC 4120, section 5.2.1).
+pub(crate) const GENERAL_STRING: u8 = 0x1b;
 /// SEQUENCE and SEQUENCE OF, constructed.
 pub(crate) const SEQUENCE: u8 = 0x30;
 /// `[APPLICATION 0]`, constructed: the frame of an InitialContextToken (RFC 2743, section 3.1).
-pub(crate) const APPLICATION_0: u8 = 0x60;
+pub(crate) const APPLICATION_0: u8 = application(0);
+
+/// `[APPLICATION number]`, constructed. `number` is below 31.
+pub(crate) const fn application(number: u8) -> u8 {
+    0x60 | number
+}
 
 /// `[number]`, constructed: an explicit tag. `number` is below 31.
 pub(crate) const fn context(number: u8) -> u8 {
@@ -129,6 +144,34 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         self.enter().map(Some)
+    }
+
+    /// The contents of the one value that is left, which has this tag.
+    pub(crate) fn only(mut self, tag: u8) -> Result<&'a [u8], Malformed> {
+        let contents = self.value(tag)?;
+        self.finish()?;
+        Ok(contents)
+    }
+
+    /// The next value: an INTEGER that fits.
+    pub(crate) fn integer(&mut self) -> Result<i64, Malformed> {
+        let mut contents = self.within(INTEGER)?;
+        let negative = match contents.octets[contents.at..] {
+            [] => return Err(contents.malformed("an integer without octets")),
+            // X.690, section 8.3.2.
+            [0, 0..=0x7f, ..] | [0xff, 0x80..=0xff, ..] => {
+                return Err(contents.malformed("an integer that is not in its shortest form"));
+            }
+            [first, ..] => first > 0x7f,
+        };
+        if contents.rest().len() > 8 {
+            return Err(contents.malformed("an integer out of range"));
+        }
+        let mut number = if negative { -1 } else { 0 };
+        while let Ok(octet) = contents.octet("") {
+            number = number << 8 | i64::from(octet);
+        }
+        Ok(number)
     }
 
     /// Passes over the next value, whatever its tag.
@@ -251,6 +294,27 @@ mod tests {
         assert!(Reader::new(&vec![0; LIMIT + 1]).is_err());
         let mut long_tag = Reader::new(&[0x1f, 0x81, 0x00, 0x00]).expect("within the limit");
         assert_eq!(long_tag.skip().expect_err("a long tag").what, "a tag of several octets");
+    }
+
+    #[test]
+    fn integers_are_read_in_their_shortest_form() {
+        for (contents, number) in [
+            (&[0][..], Ok(0)),
+            (&[0x7f], Ok(0x7f)),
+            (&[0x00, 0x80], Ok(0x80)),
+            (&[0xff], Ok(-1)),
+            (&[0x80], Ok(-0x80)),
+            (&[0xff, 0x7f], Ok(-0x81)),
+            (&[0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Ok(i64::MAX)),
+            (&[], Err("an integer without octets")),
+            (&[0, 0x7f], Err("an integer that is not in its shortest form")),
+            (&[0xff, 0x80], Err("an integer that is not in its shortest form")),
+            (&[1, 0, 0, 0, 0, 0, 0, 0, 0], Err("an integer out of range")),
+        ] {
+            let value = encode(INTEGER, &[contents]);
+            let read = Reader::new(&value).and_then(|mut reader| reader.integer());
+            assert_eq!(read.map_err(|error| error.what), number, "{contents:02x?}");
+        }
     }
 
     #[test]

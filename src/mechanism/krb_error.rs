@@ -1,19 +1,16 @@
 //! The server's reason when it cannot take a ticket: a KRB-ERROR in place of its token (RFC 4121,
 //! section 4.1; RFC 4120, section 5.9.1).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use crate::der::{self, Malformed, Reader};
+use crate::der::{self, GENERAL_STRING, GeneralizedTime, Malformed, Reader};
 use crate::mechanism::spnego::oid;
-use crate::mechanism::spnego::token::NegTokenResp;
+use crate::mechanism::spnego::token::{self, NegTokenResp};
 
 /// `TOK_ID` of a KRB-ERROR (RFC 4121, section 4.1).
 const TOKEN_ID: &[u8] = &[0x03, 0x00];
 /// `[APPLICATION 30]`, constructed.
-const APPLICATION_30: u8 = 0x7e;
-const INTEGER: u8 = 0x02;
-const GENERALIZED_TIME: u8 = 0x18;
-const GENERAL_STRING: u8 = 0x1b;
+const APPLICATION_30: u8 = der::application(30);
 
 /// What a server says with a KRB-ERROR in place of its token, as a sentence; `None` if `token` is
 /// none. `now` is this side's clock, against which the server's is held.
@@ -38,17 +35,15 @@ pub fn explain_krb_error(token: &[u8], now: SystemTime) -> Option<String> {
 /// section 3.1) and the token's identifier.
 fn unframed(token: &[u8]) -> Option<&[u8]> {
     let inner = NegTokenResp::decode(token).ok().and_then(|response| response.response_token);
-    let token = inner.unwrap_or(token);
-    let mut frame = Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?;
-    let mechanism = frame.value(der::OBJECT_IDENTIFIER).ok()?;
+    let (mechanism, message) = token::unframed(inner.unwrap_or(token)).ok()?;
     let is_kerberos = oid::same_mechanism(mechanism, oid::KERBEROS) || mechanism == oid::IAKERB;
-    frame.rest().strip_prefix(TOKEN_ID).filter(|_| is_kerberos)
+    message.strip_prefix(TOKEN_ID).filter(|_| is_kerberos)
 }
 
 /// What of a KRB-ERROR tells the user something.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct KrbError {
-    code: u64,
+    code: i64,
     /// The server's clock.
     time: SystemTime,
     text: Option<String>,
@@ -72,19 +67,19 @@ impl KrbError {
             fields.optional(tag)
         };
         let missing = |what| Malformed { at: 0, what };
-        let time = skip_to(der::context(4))?.ok_or(missing("no stime"))?;
-        let code = skip_to(der::context(6))?.ok_or(missing("no error-code"))?;
+        let mut time = skip_to(der::context(4))?.ok_or(missing("no stime"))?;
+        let mut code = skip_to(der::context(6))?.ok_or(missing("no error-code"))?;
         let text = skip_to(der::context(11))?;
         Ok(Self {
-            code: integer(code)?,
-            time: generalized_time(time)?,
+            code: code.integer()?,
+            time: GeneralizedTime::read(&mut time)?.to_system(),
             text: text.map(|mut text| text.value(GENERAL_STRING)).transpose()?.map(readable),
         })
     }
 
     /// Its error-code (RFC 4120, section 7.5.9).
     #[cfg(all(unix, feature = "gssapi"))]
-    pub(super) fn code(&self) -> u64 {
+    pub(super) fn code(&self) -> i64 {
         self.code
     }
 
@@ -126,51 +121,6 @@ impl KrbError {
     }
 }
 
-/// A small number that is not negative.
-fn integer(mut field: Reader<'_>) -> Result<u64, Malformed> {
-    let octets = field.value(INTEGER)?;
-    match octets {
-        [0..=0x7f, ..] if octets.len() <= 8 => {
-            Ok(octets.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)))
-        }
-        _ => Err(field.malformed("an integer out of range")),
-    }
-}
-
-/// `YYYYMMDDhhmmssZ` (RFC 4120, section 5.2.3).
-fn generalized_time(mut field: Reader<'_>) -> Result<SystemTime, Malformed> {
-    let text = field.value(GENERALIZED_TIME)?;
-    let malformed = field.malformed("a time that is not YYYYMMDDhhmmssZ");
-    let Some(digits) = text.strip_suffix(b"Z").filter(|digits| digits.len() == 14) else {
-        return Err(malformed);
-    };
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return Err(malformed);
-    }
-    let number = |range: std::ops::Range<usize>| {
-        digits[range].iter().fold(0, |number: i64, digit| number * 10 + i64::from(digit - b'0'))
-    };
-    let (year, month, day) = (number(0..4), number(4..6), number(6..8));
-    if !(1..=12).contains(&month) {
-        return Err(malformed);
-    }
-    let seconds = days_since_1970(year, month, day) * 86_400
-        + number(8..10) * 3_600
-        + number(10..12) * 60
-        + number(12..14);
-    let since = u64::try_from(seconds).map_err(|_| malformed)?;
-    Ok(UNIX_EPOCH + Duration::from_secs(since))
-}
-
-/// Days in the Gregorian calendar, by years that begin in March.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days_before_month = (153 * month + 2) / 5;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + days_before_month + day
-        - 1
-        - 719_468
-}
-
 /// What a peer wrote, as a short line.
 fn readable(octets: &[u8]) -> String {
     let text = String::from_utf8_lossy(octets);
@@ -179,8 +129,13 @@ fn readable(octets: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
     use crate::mechanism::spnego::token::NegState;
+
+    const INTEGER: u8 = der::INTEGER;
+    const GENERALIZED_TIME: u8 = 0x18;
 
     fn octet_fields(fields: &[(u8, Vec<u8>)]) -> Vec<u8> {
         let fields: Vec<u8> =
@@ -270,13 +225,5 @@ mod tests {
         }
         let text = explain_krb_error(&framed(&octet_fields(&[])), now()).expect("a KRB-ERROR");
         assert!(text.contains("no stime"), "{text}");
-    }
-
-    #[test]
-    fn days_are_counted_over_leap_years() {
-        assert_eq!(days_since_1970(1970, 1, 1), 0);
-        assert_eq!(days_since_1970(2000, 2, 29), 11_016);
-        assert_eq!(days_since_1970(2026, 11, 26), 20_783);
-        assert_eq!(days_since_1970(2100, 3, 1), 47_541);
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::der::{self, Malformed, Reader};
 use crate::mechanism::spnego::oid;
-use crate::mechanism::spnego::token::{NegState, NegTokenResp, only};
+use crate::mechanism::spnego::token::{NegState, NegTokenResp};
 use crate::mechanism::{MechanismError, MessageIntegrity};
 use crate::testing::acceptor::{Accept, Acceptor};
 
@@ -308,7 +308,7 @@ impl<'a> NegTokenInit<'a> {
         }
         sequence.optional(der::context(1))?;
         let mech_token =
-            sequence.optional(der::context(2))?.map(|field| only(field, der::OCTET_STRING)).transpose()?;
+            sequence.optional(der::context(2))?.map(|field| field.only(der::OCTET_STRING)).transpose()?;
         Ok(Self { mech_types, oids, mech_token })
     }
 }

@@ -224,7 +224,7 @@ mod tests {
             (86, ErrorKind::Unavailable, "no KDC for the realm of alice@LAB.TEST answers it"),
             (7, ErrorKind::Credentials, "server not found in the KDC's database: HTTP/host"),
             (14, ErrorKind::Credentials, "the library's words"),
-            (u64::MAX, ErrorKind::Credentials, "the library's words"),
+            (i64::MAX, ErrorKind::Credentials, "the library's words"),
         ] {
             let error = explain_relayed(code, &failure, &attempt);
             assert_eq!(error.kind(), kind, "{code}: {error}");

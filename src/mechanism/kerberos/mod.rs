@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`crypto`] | encryption types: keys from passwords, encryption, checksums (RFC 3961, 3962, 8009) |
+//! | [`messages`] | what client, KDC and server write to each other (RFC 4120) |
 #![allow(
     dead_code,
     unused_imports,
@@ -10,3 +11,4 @@
 )]
 
 pub(crate) mod crypto;
+pub(crate) mod messages;

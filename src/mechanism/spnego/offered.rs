@@ -135,7 +135,7 @@ impl SecurityContext for Offered {
         if input.starts_with(NTLM_SIGNATURE) {
             return self.step_bare(input);
         }
-        if token::framed_mechanism(input).is_some_and(|oid| oid == self.mechanisms[0].oid()) {
+        if token::unframed(input).is_ok_and(|(oid, _)| oid == self.mechanisms[0].oid()) {
             return self.step_framed(input);
         }
         let mut answer = NegTokenResp::decode(input)?;

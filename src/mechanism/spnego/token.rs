@@ -48,9 +48,13 @@ pub(crate) fn neg_token_init(mech_type_list: &[u8], mech_token: Option<&[u8]>) -
     token.finish()
 }
 
-/// The mechanism whose token this is, where GSS-API's frame is around it (RFC 2743, section 3.1).
-pub(crate) fn framed_mechanism(token: &[u8]) -> Option<&[u8]> {
-    Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?.value(der::OBJECT_IDENTIFIER).ok()
+/// The mechanism whose token this is and what it says, where GSS-API's frame is around it (RFC 2743, section 3.1).
+pub(crate) fn unframed(token: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let mut reader = Reader::new(token)?;
+    let mut frame = reader.within(der::APPLICATION_0)?;
+    reader.finish()?;
+    let mechanism = frame.value(der::OBJECT_IDENTIFIER)?;
+    Ok((mechanism, frame.rest()))
 }
 
 /// Every token after the first, from either side; it has no GSS-API frame.
@@ -95,12 +99,12 @@ impl<'a> NegTokenResp<'a> {
         let state = sequence.optional(der::context(0))?.map(read_state).transpose()?;
         let supported_mech = sequence
             .optional(der::context(1))?
-            .map(|field| only(field, der::OBJECT_IDENTIFIER))
+            .map(|field| field.only(der::OBJECT_IDENTIFIER))
             .transpose()?;
         let response_token =
-            sequence.optional(der::context(2))?.map(|field| only(field, der::OCTET_STRING)).transpose()?;
+            sequence.optional(der::context(2))?.map(|field| field.only(der::OCTET_STRING)).transpose()?;
         let mech_list_mic =
-            sequence.optional(der::context(3))?.map(|field| only(field, der::OCTET_STRING)).transpose()?;
+            sequence.optional(der::context(3))?.map(|field| field.only(der::OCTET_STRING)).transpose()?;
         // "..." in the definition: fields of a later version follow, in order.
         while sequence.peek().is_some_and(|tag| tag > der::context(3)) {
             sequence.skip()?;
@@ -137,20 +141,13 @@ impl<'a> NegTokenResp<'a> {
     }
 }
 
-/// The one value in an explicitly tagged field.
-pub(crate) fn only(mut field: Reader<'_>, tag: u8) -> Result<&[u8], Malformed> {
-    let contents = field.value(tag)?;
-    field.finish()?;
-    Ok(contents)
-}
-
 /// An error about a token that breaks the rules.
 pub(super) fn defective(message: impl Into<String>) -> MechanismError {
     MechanismError::new(ErrorKind::DefectiveToken, message)
 }
 
 fn read_state(field: Reader<'_>) -> Result<NegState, Malformed> {
-    match only(field, der::ENUMERATED)? {
+    match field.only(der::ENUMERATED)? {
         [0] => Ok(NegState::AcceptCompleted),
         [1] => Ok(NegState::AcceptIncomplete),
         [2] => Ok(NegState::Reject),
