@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod challenges;
 pub mod digest;
 pub mod handshake;
+pub mod kerberos;
 pub mod krb_error;
 pub mod location;
 pub mod netrc;

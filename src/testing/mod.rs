@@ -51,6 +51,8 @@ mod fault;
 mod gate;
 mod guard;
 mod judge;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod ntlm;
 mod offer;
 mod open;
@@ -75,6 +77,9 @@ pub use self::digest::{AcceptedDigest, DigestAcceptor, DigestOddity, DigestVerdi
 pub use self::fault::Fault;
 pub use self::gate::Gate;
 pub use self::judge::{Judge, Judgement, Presentation};
+#[cfg(feature = "kerberos")]
+#[doc(hidden)]
+pub use self::kerberos::kerberos_readings;
 pub use self::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor, SentBindings};
 pub use self::offer::{MakeAcceptor, Offer};
 #[cfg(feature = "http2")]

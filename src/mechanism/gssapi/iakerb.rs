@@ -62,7 +62,7 @@ impl<'a> Relayed<'a> {
     }
 
     /// The code of the KDC's error, if it is one.
-    pub(super) fn error_code(&self) -> Option<u64> {
+    pub(super) fn error_code(&self) -> Option<i64> {
         KrbError::read(self.message).ok().map(|error| error.code())
     }
 

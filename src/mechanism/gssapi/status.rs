@@ -139,7 +139,7 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
 
 /// The error for a KDC's error that the server has relayed. Its code counts: minor statuses change where
 /// another mechanism of the library has used them before.
-pub(super) fn explain_relayed(code: u64, failure: &Failure, attempt: &Attempt<'_>) -> MechanismError {
+pub(super) fn explain_relayed(code: i64, failure: &Failure, attempt: &Attempt<'_>) -> MechanismError {
     let user = attempt.user();
     let code = u32::try_from(code).unwrap_or(u32::MAX);
     let (kind, sentence) = match code {
