@@ -239,7 +239,7 @@ pub(crate) fn schemes_of_origins() -> [(Offer, &'static [u16]); 4] {
 
 /// A safety net, never a measure: what takes longer hangs.
 pub(crate) async fn without_hanging<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends by itself")
+    tokio::time::timeout(Duration::from_secs(300), work).await.expect("it ends by itself")
 }
 
 /// Waits until none of the client's connections is under way, and tells how many are idle.

@@ -126,5 +126,5 @@ async fn echoes(tunnel: &mut TcpStream, text: &str) {
 
 /// A safety net, never a measure: what takes longer hangs.
 async fn without_hanging<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends by itself")
+    tokio::time::timeout(Duration::from_secs(300), work).await.expect("it ends by itself")
 }
