@@ -19,7 +19,7 @@ use crate::service::{BoxError, Error, Line, Payload, Pending, Sending, withhold_
 /// [`BodyNotReplayable`](crate::service::ErrorKind::BodyNotReplayable) at an origin that is new to the
 /// client, or whose Digest nonce has become too old. Over HTTP/1.1 the hyper and legacy clients have the
 /// body [wait](crate::Client#large-uploads) there; over HTTP/2, and with reqwest
-/// ([`authenticate_first`](crate::client::reqwest::RequestBuilder::authenticate_first)), there is no way to
+/// (`authenticate_first` of its `RequestBuilder`), there is no way to
 /// know when to send it. It serves as well at a server that asks for the body before it asks for the login.
 ///
 /// The `HEAD` has the request's fields but for those of its content, and logs in as the request does. The
