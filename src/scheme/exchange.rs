@@ -149,3 +149,10 @@ pub struct Proof {
     /// What the login is tied to.
     pub binding: Binding,
 }
+
+impl Proof {
+    /// A completed exchange in which the server has not proven who it is.
+    pub fn new(mechanism: &'static str, principal: Option<String>, binding: Binding) -> Self {
+        Self { mechanism, principal, mutual: false, binding }
+    }
+}
