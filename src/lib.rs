@@ -33,6 +33,7 @@
 //! [`Client`] pools connections by origin and identity; `client::proxy` leads them through proxies,
 //! and `client::redirect` follows redirects. For a client of your own, [`service::AuthenticateLayer`] wraps any `tower` service that is *one
 //! connection*; for another transport or protocol, [`handshake`] is the same as values, without IO.
+//! The [`manual`] has a page for each question that is larger than one item.
 //!
 //! # Words
 //!
@@ -83,6 +84,7 @@ pub mod client;
 pub mod credentials;
 mod der;
 pub mod handshake;
+pub mod manual;
 pub mod mechanism;
 pub mod protection_space;
 pub mod scheme;

@@ -70,33 +70,8 @@
 //! # Hosts that need no proxy
 //!
 //! A list in `no_proxy`, or given to [`except`](Proxies::except), has entries with commas, blanks or
-//! both between them. Each program reads them differently, and a request that should have gone
-//! straight to an inner host tells a proxy about it. What a program is likely to have been set up with
-//! means here what it was meant to:
-//!
-//! | entry | hosts | curl 7.88 | Go 1.19 | Python 3 |
-//! |---|---|---|---|---|
-//! | `example.com` | this name and all below it | the same | the same | the same |
-//! | `.example.com` | as `example.com` | the same | only those below | the same |
-//! | `*.example.com` | as `example.com` | none | only those below | none |
-//! | `Example.COM` | as `example.com` | the same | the same | the same |
-//! | `example.com.`, or such a host in the URI | as `example.com` | the same | only if both have the dot | only if both have the dot |
-//! | `example.com:8080` | those of `example.com`, at this port; one that the URI does not say is its scheme's | none | the same | the same, if the URI says it |
-//! | `*` | all, addresses too | if it is the whole list | the same | if it is the whole list |
-//! | `192.0.2.1` | this address, also as `[::ffff:192.0.2.1]` | only as `192.0.2.1` | the same | only as `192.0.2.1` |
-//! | `192.0.2.1:8080` | this address, at this port | none | the same | the same, if the URI says it |
-//! | `2001:db8::1` | this address | the same | the same | none |
-//! | `[2001:db8::1]` | this address | none | none | the same |
-//! | `[2001:db8::1]:8080` | this address, at this port | none | the same | the same, if the URI says it |
-//! | `192.0.2.0/24` | the addresses with these first bits | the same | the same | none |
-//! | `2001:db8::/32` | the addresses with these first bits | none | the same | none |
-//! | `[2001:db8::]/32` | the addresses with these first bits | none | none | none |
-//! | `a b` | as `a,b` | the same | none | none |
-//! | anything else, such as `a*`, `http://a`, `a:`, `192.0.2.0/33` | none | | | |
-//!
-//! Names stand for names only, where to Python `2.1` is `192.0.2.1` as well. They are written as in
-//! URIs (`xn--` and all) and not looked up: `10.0.0.0/8` has no host that a URI calls by its name.
-//! `localhost`, which Go always reaches without a proxy, needs an entry here.
+//! both between them: names, addresses, networks, each with or without a port. The manual has [a table of
+//! them](crate::manual::proxies#hosts-that-need-no-proxy), beside what curl, Go and Python make of each.
 //!
 //! # Old proxies
 //!
