@@ -79,6 +79,10 @@ impl Authorization {
         self.scheme
     }
 
+    pub(crate) fn value(&self) -> &HeaderValue {
+        &self.value
+    }
+
     /// The field value, marked sensitive.
     pub fn into_value(self) -> HeaderValue {
         self.value

@@ -4,6 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::authorization::Authorization;
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings, ChannelBindingsUse};
 use crate::credentials::{
     Ambient, Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery, FixedCredentials,
@@ -19,7 +23,7 @@ use crate::handshake::verdicts::LockoutBounds;
 use crate::handshake::version::HttpVersion;
 #[cfg(feature = "client")]
 use crate::mechanism::Binding;
-use crate::mechanism::{Delegation, MutualAuthentication};
+use crate::mechanism::{Delegation, MutualAuthentication, ntlm_message};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scram};
 
@@ -62,6 +66,7 @@ struct Options {
     proxy_schemes: Option<Schemes>,
     /// The names of those of which nothing is left without NTLM.
     shut_out: Vec<&'static str>,
+    shuts_ntlm_out: bool,
     declared: Declared,
     target_names: HashMap<Origin, Arc<str>>,
     target_name_with_port: bool,
@@ -117,6 +122,15 @@ impl Authenticator {
 
     pub(super) fn schemes(&self, challenger: Challenger) -> &[Arc<dyn Scheme>] {
         self.0.options.schemes(challenger)
+    }
+
+    /// Whether this must not be sent: it is NTLM, which is shut out, by a scheme that has not said that it uses it.
+    pub(super) fn shuts_out(&self, authorization: &Authorization) -> bool {
+        self.0.options.shuts_ntlm_out && {
+            let value = authorization.value().as_bytes();
+            let token68 = value.rsplit(|octet| *octet == b' ').next().unwrap_or_default();
+            BASE64_STANDARD.decode(token68).is_ok_and(|token| ntlm_message(&token).is_some())
+        }
     }
 
     /// Why a scheme is none of those that are used here.
@@ -231,6 +245,7 @@ impl Options {
 
     /// Takes NTLM out of all schemes, and out with it those of which nothing is left.
     fn shut_ntlm_out(&mut self) {
+        self.shuts_ntlm_out = true;
         let Self { schemes, proxy_schemes, shut_out, .. } = self;
         for schemes in std::iter::once(schemes).chain(proxy_schemes) {
             schemes.retain_mut(|scheme| {
@@ -290,6 +305,7 @@ impl AuthenticatorBuilder {
                 ],
                 proxy_schemes: None,
                 shut_out: Vec::new(),
+                shuts_ntlm_out: false,
                 declared: Declared::default(),
                 target_names: HashMap::new(),
                 target_name_with_port: false,

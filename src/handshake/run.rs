@@ -52,8 +52,10 @@ pub(super) struct Run {
     is_at_kdc: bool,
     /// It was made with a ticket.
     by_ticket: bool,
-    /// The server relays what was sent to a KDC, and is to relay the answer.
-    pub(super) is_relayed: bool,
+    /// The leg that is out is for a KDC, and the server is to relay the answer.
+    awaits_kdc: bool,
+    /// How many of these there were.
+    pub(super) relayed: u32,
     /// The connection is free soon after the response that ended it.
     pub(super) can_ask_again: bool,
     /// What the status of the response that ended it says.
@@ -114,7 +116,8 @@ impl Run {
             starts_with_this_leg: false,
             is_at_kdc: false,
             by_ticket: false,
-            is_relayed: false,
+            awaits_kdc: false,
+            relayed: 0,
             can_ask_again: false,
             reading: None,
         })
@@ -314,8 +317,12 @@ impl Run {
         was_sent && !self.accepted_before
     }
 
-    /// A leg is made with a ticket, which says nothing more about the password; a new one proves it.
-    pub(super) fn note_ticket(&mut self, proves: Proves, request: RequestContext<'_>) {
+    /// What the leg that is about to be sent is made with. A ticket says nothing more about the password; a new one
+    /// proves it.
+    pub(super) fn note_proof(&mut self, proves: Proves, expects: Expects, request: RequestContext<'_>) {
+        let is_for_kdc = matches!(proves, Proves::Relayed | Proves::Ticket { .. });
+        self.awaits_kdc = is_for_kdc && expects == Expects::Challenge;
+        self.relayed += u32::from(self.awaits_kdc);
         let was_at_kdc = std::mem::replace(&mut self.is_at_kdc, false);
         match (proves, &mut self.trial) {
             (Proves::Ticket { is_new }, _) => {
@@ -335,6 +342,16 @@ impl Run {
         if let Some(trial) = &mut self.trial {
             self.is_at_kdc = trial.sent(now);
         }
+    }
+
+    /// Whether the server is to relay a KDC's answer to the leg that is out.
+    pub(super) fn is_relayed(&self) -> bool {
+        self.awaits_kdc
+    }
+
+    /// Whether the server has had to relay anything of it: then it is the connection's.
+    pub(super) fn has_relayed(&self) -> bool {
+        self.relayed > 0
     }
 
     /// Whether it has logged in by a ticket so far, which is the request's.

@@ -41,7 +41,7 @@ fn wrapping(token: &[u8]) -> Wrapping {
 }
 
 /// Which of NTLM's three messages is in it, wherever it is wrapped (MS-NLMP, section 2.2.1).
-pub(super) fn ntlm_message(token: &[u8]) -> Option<u8> {
+pub(crate) fn ntlm_message(token: &[u8]) -> Option<u8> {
     let signature = b"NTLMSSP\0";
     token.get(position(token, signature)? + signature.len()).copied()
 }

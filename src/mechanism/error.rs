@@ -5,6 +5,7 @@ use std::fmt;
 pub struct MechanismError {
     kind: ErrorKind,
     message: String,
+    is_relayed: bool,
 }
 
 /// The kinds of [`MechanismError`], after the major status codes of RFC 2743, section 1.2.1.1.
@@ -42,7 +43,20 @@ pub enum ErrorKind {
 impl MechanismError {
     /// An error of this kind; the message says what was wrong and where.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), is_relayed: false }
+    }
+
+    /// The same, of a word of the KDC that only the server has passed on: the server may have made it up, so it weighs
+    /// no more than the server's own.
+    #[must_use]
+    pub fn relayed(mut self) -> Self {
+        self.is_relayed = true;
+        self
+    }
+
+    /// Whether the server has passed it on.
+    pub fn is_relayed(&self) -> bool {
+        self.is_relayed
     }
 
     /// Its kind.

@@ -26,6 +26,7 @@ pub use context::{
     Binding, Established, Expects, Mechanism, MessageIntegrity, Proves, SecurityContext, Step,
 };
 pub use describe::describe_token;
+pub(crate) use describe::ntlm_message;
 pub use error::{ErrorKind, MechanismError};
 #[cfg(test)]
 pub(crate) use initiate::FixedMoment;

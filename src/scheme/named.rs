@@ -75,7 +75,8 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         Paths::All
     }
 
-    /// What is left of it where NTLM [is shut out](crate::handshake::AuthenticatorBuilder::without_ntlm).
+    /// What is left of it where NTLM [is shut out](crate::handshake::AuthenticatorBuilder::without_ntlm). A scheme that
+    /// passes calls on to another passes this one on too: a token of NTLM that it makes all the same is not sent.
     fn without_ntlm(&self) -> WithoutNtlm<dyn Scheme> {
         match self.name().eq_ignore_ascii_case("NTLM") {
             true => WithoutNtlm::Nothing,

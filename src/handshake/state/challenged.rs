@@ -113,9 +113,15 @@ impl Handshake {
                     }
                     // No space at all: some servers say nothing but 401 to a wrong password.
                 }
-                if run.is_relayed {
-                    let detail = "the server broke off the exchange with a KDC that it relays";
-                    return self.refused(*run, Evidence::Undecided, Some(detail.to_owned()), now);
+                if run.is_relayed() && run.is_by_ticket() && run.relayed == 1 {
+                    // It began with a ticket, of which the server has taken no notice.
+                    self.offer(challenges);
+                    self.request.candidates.retain(|candidate| candidate.scheme.name() != name);
+                    run.end(Evidence::Nothing, now);
+                    return self.not_taken(run, challenges, request);
+                }
+                if run.is_relayed() {
+                    return self.broken_off(*run, now);
                 }
                 if let Some(guard) = self.authenticator.guard() {
                     run.refuse_in_realms(guard, challenges);
@@ -143,6 +149,12 @@ impl Handshake {
     fn undecided_after_all_legs(&mut self, run: Run, now: Instant) -> Action {
         let detail = format!("the server still challenges after {} legs", self.request.legs);
         self.refused(run, Evidence::Undecided, Some(detail), now)
+    }
+
+    /// An exchange with a KDC, which the server relays, came to no end.
+    fn broken_off(&mut self, run: Run, now: Instant) -> Action {
+        let detail = "the server broke off the exchange with a KDC that it relays";
+        self.refused(run, Evidence::Undecided, Some(detail.to_owned()), now)
     }
 
     /// A login that may have been of an older state of the server was refused, without a challenge that could be
@@ -254,13 +266,17 @@ impl Handshake {
                 run.exchange.not_sent();
                 self.undecided_after_all_legs(*run, request.moments.instant())
             }
+            Ok(Reply::Send { authorization, .. }) if self.authenticator.shuts_out(&authorization) => {
+                run.exchange.not_sent();
+                let detail = "it would send NTLM, which is shut out (AuthenticatorBuilder::without_ntlm)";
+                let error = SchemeError::new(run.scheme.name(), detail);
+                self.cannot_start(*run, error, request)
+            }
             Ok(Reply::Send { authorization, expects, proves }) => {
                 run.expects = expects;
                 run.sent = true;
                 run.started |= proves != Proves::Nothing;
-                run.is_relayed = expects == Expects::Challenge
-                    && matches!(proves, Proves::Relayed | Proves::Ticket { .. });
-                run.note_ticket(proves, request);
+                run.note_proof(proves, expects, request);
                 if run.is_bound() {
                     self.is_owned = true;
                 }
@@ -302,13 +318,14 @@ impl Handshake {
             }
             Err(error) if error.is_for_content() => self.cannot_start(*run, error, request),
             Err(error) if run.started => {
-                let evidence = match error.as_mechanism().map(MechanismError::kind) {
-                    Some(ErrorKind::TicketRefused) => Evidence::Nothing,
-                    Some(ErrorKind::WrongPassword | ErrorKind::UnknownUser) => Evidence::RefusedByKdc,
-                    Some(ErrorKind::AccountLocked) => Evidence::Locked,
-                    // An exchange with a KDC, which the server relays, came to no end.
-                    _ if run.is_relayed => Evidence::Undecided,
-                    _ => Evidence::Refused,
+                let evidence = match error.as_mechanism() {
+                    Some(error) if error.kind() == ErrorKind::TicketRefused && run.is_by_ticket() => {
+                        Evidence::Nothing
+                    }
+                    error => error.and_then(kdcs_word).unwrap_or(match run.is_relayed() {
+                        true => Evidence::Undecided,
+                        false => Evidence::Refused,
+                    }),
                 };
                 self.refused(*run, evidence, Some(error.reason()), request.moments.instant())
             }
@@ -325,15 +342,13 @@ impl Handshake {
         let scheme = Arc::clone(&run.scheme);
         let (sent, reason, now) = (run.sent, error.reason(), request.moments.instant());
         let kind = error.as_mechanism().map(MechanismError::kind);
-        let why = match kind {
-            Some(ErrorKind::WrongPassword | ErrorKind::UnknownUser | ErrorKind::AccountLocked) => {
+        let why = match error.as_mechanism().and_then(kdcs_word) {
+            Some(evidence) => {
                 self.request.refused = Some(run.credentials().clone());
-                let locked = kind == Some(ErrorKind::AccountLocked);
-                let evidence = if locked { Evidence::Locked } else { Evidence::RefusedByKdc };
                 run.end(evidence, now);
                 Why::Refused(Some(reason))
             }
-            _ if error.is_for_content() => {
+            None if error.is_for_content() => {
                 run.end(Evidence::Nothing, now);
                 self.request.dismiss(&*scheme, Why::ContentNotKept);
                 // What is remembered of the server may be wrong: what it wants now is heard without the body.
@@ -343,7 +358,7 @@ impl Handshake {
                 };
             }
             // Its trial ends, so that the next candidate need not wait for it.
-            _ => {
+            None => {
                 run.end(Evidence::Nothing, now);
                 Why::CannotStart(reason)
             }
@@ -380,7 +395,7 @@ impl Handshake {
         now: Instant,
     ) -> Action {
         self.state = match run.scheme.binding() {
-            Binding::Connection if !run.is_by_ticket() => State::Spoiled,
+            Binding::Connection if !run.is_by_ticket() || run.has_relayed() => State::Spoiled,
             Binding::Connection | Binding::Request => State::Idle,
         };
         let scheme = Arc::clone(&run.scheme);
@@ -406,6 +421,9 @@ impl Handshake {
                 if run.may_be_asked_anew() {
                     return Some(self.ask_for_challenge(*run, request));
                 }
+                if run.is_relayed() {
+                    return Some(self.broken_off(*run, now));
+                }
                 let is_weak = !is_certain && run.accepted_before();
                 let evidence = if is_weak { Evidence::RefusedWeakly } else { Evidence::Refused };
                 Some(self.refused(*run, evidence, None, now))
@@ -416,4 +434,16 @@ impl Handshake {
             }
         }
     }
+}
+
+/// What a KDC's word about an account says. A server that passes it on may have made it up: it weighs no more than
+/// the server's own.
+fn kdcs_word(error: &MechanismError) -> Option<Evidence> {
+    Some(match (error.kind(), error.is_relayed()) {
+        (ErrorKind::WrongPassword | ErrorKind::UnknownUser, false) => Evidence::RefusedByKdc,
+        (ErrorKind::WrongPassword | ErrorKind::UnknownUser, true) => Evidence::Refused,
+        (ErrorKind::AccountLocked, false) => Evidence::Locked,
+        (ErrorKind::AccountLocked, true) => Evidence::SaidToBeLocked,
+        _ => return None,
+    })
 }

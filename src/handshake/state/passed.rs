@@ -19,8 +19,8 @@ impl Handshake {
     /// Not the answer to the request, whose body the server has not seen.
     pub(super) fn passed_without_body(&mut self, request: RequestContext<'_>) -> Action {
         self.state = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(mut run) => {
-                run.end(Evidence::Nothing, request.moments.instant());
+            State::Sent(run) => {
+                self.leave_without_answer(*run, request);
                 State::Idle
             }
             State::Listening => State::Idle,
@@ -28,6 +28,13 @@ impl Handshake {
         };
         self.let_through(request);
         self.send_within_bounds(None, BodyUse::Carried)
+    }
+
+    /// The exchange ends in its midst. What a server was to relay to a KDC may have come there, and counts as an
+    /// attempt; and the server may wait for the rest of it on the connection.
+    fn leave_without_answer(&mut self, mut run: Run, request: RequestContext<'_>) {
+        self.ends |= run.has_relayed();
+        run.leave_undecided(request.moments.instant());
     }
 
     /// A first message, or a leg without its body, was answered, and not by a challenge.
@@ -69,13 +76,13 @@ impl Handshake {
         if run.expects == Expects::Challenge {
             // The request needed no login; the server did not look at the first message.
             self.let_through(request);
-            run.end(Evidence::Nothing, request.moments.instant());
+            self.leave_without_answer(*run, request);
             return Action::Deliver(None);
         }
         // What a proxy passes on is the origin's word, and no word makes Basic the connection's.
         let is_of_origin = self.challenger == Challenger::Origin && run.is_bound();
         let persists = if is_of_origin { head.persistent_auth() } else { None };
-        let is_requests = run.is_by_ticket() || persists == Some(false);
+        let is_requests = run.is_by_ticket() && !run.has_relayed() || persists == Some(false);
         let binding = if is_requests { Binding::Request } else { run.scheme.binding() };
         let reading = Reading::of(head.status, self.challenger, binding, !run.spoke_first);
         let says_nothing = reading == Reading::Says(Evidence::Nothing);

@@ -35,7 +35,7 @@ struct Exchanging {
 
 impl SecurityContext for Exchanging {
     fn step(mut self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
-        let error = |kind| Err(MechanismError::new(kind, "the KDC's words"));
+        let error = |kind| Err(MechanismError::new(kind, "the KDC's words").relayed());
         match input {
             None | Some(b"kdc" | b"proof") => {}
             Some(b"wrong password") => return error(ErrorKind::WrongPassword),
@@ -183,4 +183,83 @@ fn a_server_that_does_not_take_it_is_told_from_one_that_refuses() {
     assert!(!refusal.is_refusal(), "{refusal:?}");
     let Why::CannotStart(words) = &refusal.tried[1].why else { panic!("{refusal:?}") };
     assert!(words.contains("does not take IAKERB"), "{words}");
+}
+
+#[test]
+fn a_proof_that_a_kdc_may_have_got_counts_whatever_the_server_answers() {
+    let statuses = [200, 302, 400, 403, 500, 502, 503, 504];
+    let answers = statuses.map(|status| Response::builder().status(status).body(()).expect("a response"));
+    let answers = Vec::from_iter(answers.into_iter().chain([kdc("no key")]));
+    for (has_body, answer) in
+        [true, false].into_iter().flat_map(|has| answers.iter().map(move |it| (has, it)))
+    {
+        let authenticator = using([Arc::new(Negotiate::new(Iakerb { begins_at: 0 })) as _]).build();
+        let mut attempts = 0;
+        for _ in 0..12 {
+            let connection = Connection::new(&authenticator);
+            let mut connection = if has_body { connection.with_body() } else { connection.by_get() };
+            let mut said = connection.begin();
+            for heard in [bare(), kdc("kdc")] {
+                let Said::Send(..) = said else { break };
+                said = connection.receive(&heard);
+            }
+            let Said::Send(Some(_), _) = said else { break };
+            attempts += 1;
+            connection.receive(answer);
+            assert!(!connection.handshake.is_reusable(), "the server may wait for the rest: {answer:?}");
+        }
+        assert!((1..=2).contains(&attempts), "{attempts}: {answer:?}");
+    }
+}
+
+#[test]
+fn what_a_server_says_of_its_kdc_bars_nothing_that_was_proven_elsewhere() {
+    for says in ["locked", "wrong password", "unknown user"] {
+        let authenticator = iakerb(0).build();
+        let mut connection = up_to(LAST, &authenticator);
+        let token = format!("Negotiate {}", BASE64_STANDARD.encode("proof"));
+        connection.receive(&with(ok(), "www-authenticate", &token)).login();
+        for _ in 0..3 {
+            let evil: Origin = "https://evil.example".parse().expect("an origin");
+            let mut connection = Connection::to(&authenticator, Challenger::Origin, evil).by_get();
+            if let Said::Send(None, _) = connection.begin() {
+                connection.receive(&bare());
+            }
+            connection.receive(&kdc(says));
+        }
+        elsewhere(&authenticator).leg();
+    }
+}
+
+#[test]
+fn a_connection_in_the_middle_of_an_exchange_is_not_used_again() {
+    for says in ["no KDC", "no key", "another word", "wrong password"] {
+        for last in [ATTEMPT, BY_TICKET] {
+            let mut connection = up_to(last, &iakerb(0).build());
+            connection.receive(&kdc(says)).refusal();
+            assert!(!connection.handshake.is_reusable(), "{says}");
+        }
+    }
+    let mut connection = up_to(BY_TICKET, &iakerb(0).build());
+    connection.receive(&bare()).refusal();
+    assert!(!connection.handshake.is_reusable());
+}
+
+#[test]
+fn a_proxys_challenge_in_the_middle_blames_no_password() {
+    let authenticator = iakerb(0).build();
+    let mut connection = up_to(ATTEMPT, &authenticator);
+    let answer = bare();
+    let refuse = |handshake: &mut Handshake, request: RequestContext<'_>| {
+        handshake.refuse(ResponseHead::of(&answer), true, request).expect("an action")
+    };
+    let refusal = connection.drive(refuse).refusal();
+    assert!(!refusal.is_refusal(), "{refusal:?}");
+    elsewhere(&authenticator).leg();
+}
+
+#[test]
+fn a_first_message_with_a_ticket_that_is_passed_over_is_no_refusal() {
+    let mut connection = up_to(0, &iakerb(BY_TICKET).build());
+    assert_eq!(connection.receive(&bare()).leg().0, "NTLM");
 }

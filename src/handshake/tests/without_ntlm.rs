@@ -138,3 +138,35 @@ fn the_default_negotiate_is_kerberos_then() {
     let left = vec!["Bearer", "Negotiate", "SCRAM-SHA-256", "Digest", "Basic"];
     assert!(tried.contains(&("NTLM".to_owned(), Why::NtlmShutOut { left })), "{tried:?}");
 }
+
+/// Passes everything on but that NTLM is shut out.
+#[derive(Debug)]
+struct Wrapped(Negotiate);
+
+impl Scheme for Wrapped {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn binding(&self) -> Binding {
+        self.0.binding()
+    }
+
+    fn needs_parameters(&self) -> bool {
+        self.0.needs_parameters()
+    }
+
+    fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
+        self.0.begin(arguments, knowledge)
+    }
+}
+
+#[test]
+fn a_scheme_that_hides_it_does_not_send_it() {
+    let authenticator = using([Arc::new(Wrapped(Negotiate::ntlm())) as _]).without_ntlm().build();
+    let mut connection = Connection::new(&authenticator).by_get();
+    connection.begin().bare();
+    let refusal = connection.receive(&unauthorized(&["Negotiate"])).refusal();
+    let Why::CannotStart(words) = &refusal.tried[0].why else { panic!("{refusal:?}") };
+    assert!(words.contains("shut out"), "{words}");
+}

@@ -212,6 +212,13 @@ impl Account {
                 space.record.shut();
                 self.record.lock(now, bounds);
             }
+            Evidence::SaidToBeLocked => {
+                space.record.lock(now, bounds);
+                // Where they were proven, they are not locked by one server's word.
+                if !self.is_proven {
+                    self.record.lock(now, bounds);
+                }
+            }
             // Others void its nonce again and again: then it is refused, since a wrong password looks the same.
             Evidence::Superseded
                 if !(self.is_proven || space.is_accepted) && space.record.is_superseded_too_often() =>

@@ -27,6 +27,8 @@ pub(in crate::handshake) enum Evidence {
     RefusedByKdc,
     /// It says that the account is locked.
     Locked,
+    /// A server says that the KDC behind it does.
+    SaidToBeLocked,
     /// Something derived from the secret was sent, and no answer came: the connection was lost, the
     /// time was up, or the caller gave up. It counts as an attempt.
     Undecided,

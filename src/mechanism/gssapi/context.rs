@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::credentials::{Ambient, Credentials};
-use crate::mechanism::gssapi::iakerb::Relayed;
+use crate::mechanism::gssapi::iakerb::{self, Relayed};
 use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::gssapi::{Canonicalization, Gssapi};
@@ -102,6 +102,7 @@ impl Start {
             now: *now,
             binding: if gssapi.mechanism == Oid::IAKERB { Binding::Connection } else { Binding::Request },
             // By IAKERB none is asked before the first token is out.
+            has_attempted: false,
             has_new_ticket: !acquired.was_kept && gssapi.mechanism != Oid::IAKERB,
             awaited: Expects::Challenge,
             shuts_ntlm_out: gssapi.shuts_ntlm_out,
@@ -170,6 +171,8 @@ struct Continued {
     binding: Binding,
     /// A KDC has been asked for a ticket-granting ticket by this context, or for it.
     has_new_ticket: bool,
+    /// Something that the password can be guessed from is out.
+    has_attempted: bool,
     /// What answers the last token.
     awaited: Expects,
     shuts_ntlm_out: bool,
@@ -215,6 +218,12 @@ impl Continued {
     /// What IAKERB's token expects and proves, told by what it is.
     fn relay(&mut self, token: &[u8]) -> Result<(Expects, Proves), MechanismError> {
         let Some(relayed) = Relayed::read(token) else {
+            if !iakerb::is_ap_req(token) {
+                return Err(MechanismError::new(
+                    ErrorKind::DefectiveToken,
+                    "the GSS-API library has made a token that is none of IAKERB's",
+                ));
+            }
             // Kerberos' own token. With it the password is proven, if that was what the KDC's answer was
             // decrypted with; not before, since the ticket for the server is there for others only now.
             return Ok((Expects::Success, Proves::Ticket { is_new: self.has_new_ticket }));
@@ -227,6 +236,7 @@ impl Continued {
             ));
         }
         self.has_new_ticket |= relayed.asks_for_first_ticket();
+        self.has_attempted |= relayed.is_attempt();
         let proves = match relayed.is_attempt() {
             true => Proves::Relayed,
             false if relayed.asks_by_ticket() => Proves::Ticket { is_new: false },
@@ -280,7 +290,9 @@ impl SecurityContext for Continued {
                 "the server's answer lacks Kerberos' token",
             ));
         };
-        if let Some(error) = explain_krb_error(input, self.now) {
+        // What answers a message to a KDC is no word about a ticket.
+        let error = explain_krb_error(input, self.now).filter(|_| self.awaited == Expects::Success);
+        if let Some(error) = error {
             return Err(MechanismError::new(ErrorKind::TicketRefused, error));
         }
         match self.context.step(&self.setup, Some(input)) {
@@ -291,11 +303,15 @@ impl SecurityContext for Continued {
             }
             Err(failure) => {
                 let attempt = Attempt { target_name: &self.target_name, credentials: &self.credentials };
-                let relayed = Relayed::read(input).filter(|_| self.setup.mechanism == Oid::IAKERB);
-                Err(match relayed.and_then(|relayed| relayed.error_code()) {
-                    Some(code) => status::explain_relayed(code, &failure, &attempt),
+                if self.setup.mechanism != Oid::IAKERB {
+                    return Err(status::explain(&failure, &attempt));
+                }
+                let code = Relayed::read(input).and_then(|relayed| relayed.error_code());
+                let error = match code {
+                    Some(code) => status::explain_relayed(code, self.has_attempted, &failure, &attempt),
                     None => status::explain(&failure, &attempt),
-                })
+                };
+                Err(error.relayed())
             }
         }
     }

@@ -13,8 +13,9 @@ use crate::der::{self, Reader};
 use crate::mechanism::krb_error::KrbError;
 use crate::mechanism::spnego::oid;
 
-/// `TOK_ID` of what is relayed.
+/// `TOK_ID` of what is relayed, and of Kerberos' own request.
 const PROXY: &[u8] = &[0x05, 0x01];
+const AP_REQ: &[u8] = &[0x01, 0x00];
 const INTEGER: u8 = 0x02;
 const UTF8_STRING: u8 = 0x0c;
 /// `AS-REQ` and `TGS-REQ`, `[APPLICATION 10]` and `[APPLICATION 12]`, constructed (RFC 4120, section 5.4.1).
@@ -81,6 +82,16 @@ impl<'a> Relayed<'a> {
             Some((number.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)), value))
         }))
     }
+}
+
+/// Whether a token is Kerberos' own request, which ends the exchange (RFC 4121, section 4.1).
+pub(super) fn is_ap_req(token: &[u8]) -> bool {
+    let message = || {
+        let mut frame = Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?;
+        frame.value(der::OBJECT_IDENTIFIER).ok()?;
+        Some(frame.rest())
+    };
+    message().is_some_and(|message| message.starts_with(AP_REQ))
 }
 
 /// Whether pre-authentication of this type is made with the password's key.

@@ -139,10 +139,19 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
 
 /// The error for a KDC's error that the server has relayed. Its code counts: minor statuses change where
 /// another mechanism of the library has used them before.
-pub(super) fn explain_relayed(code: i64, failure: &Failure, attempt: &Attempt<'_>) -> MechanismError {
+pub(super) fn explain_relayed(
+    code: i64,
+    has_attempted: bool,
+    failure: &Failure,
+    attempt: &Attempt<'_>,
+) -> MechanismError {
     let user = attempt.user();
     let code = u32::try_from(code).unwrap_or(u32::MAX);
     let (kind, sentence) = match code {
+        krb5::PREAUTH_FAILED if !has_attempted => (
+            ErrorKind::Refused,
+            "the server says that a KDC has refused a password, of which nothing was sent".to_owned(),
+        ),
         krb5::C_PRINCIPAL_UNKNOWN => {
             (ErrorKind::UnknownUser, format!("the KDC behind the server does not know {user}"))
         }
@@ -226,7 +235,7 @@ mod tests {
             (14, ErrorKind::Credentials, "the library's words"),
             (i64::MAX, ErrorKind::Credentials, "the library's words"),
         ] {
-            let error = explain_relayed(code, &failure, &attempt);
+            let error = explain_relayed(code, true, &failure, &attempt);
             assert_eq!(error.kind(), kind, "{code}: {error}");
             assert!(error.to_string().contains(words), "{code}: {error}");
         }
