@@ -74,6 +74,11 @@
 //! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |
 //! | `saslprep` | | names and passwords outside ASCII in SCRAM |
 //! | `testing` | | an embedded server that demands authentication, for tests of your own |
+//!
+//! # Versions
+//!
+//! What is public follows [semantic versioning](https://semver.org), but for the module [`unversioned`], which may
+//! change in any release.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod authorization;
@@ -91,6 +96,7 @@ pub mod scheme;
 pub mod service;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod unversioned;
 
 #[cfg(feature = "client")]
 pub use client::Client;

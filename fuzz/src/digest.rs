@@ -7,9 +7,9 @@ use legwork::challenge::{AuthenticationInfo, Challenge, Challenges};
 use legwork::credentials::Credentials;
 use legwork::mechanism::{Entropy, MutualAuthentication};
 use legwork::protection_space::{Challenger, Origin};
-use legwork::scheme::digest::{
-    BodyDigest, ClientNonce, DigestChallenge, DigestCharset, DigestPolicy, DigestRequest, DigestSession,
-    LegacyDigest, SentDigest,
+use legwork::scheme::digest::{DigestCharset, DigestPolicy, LegacyDigest};
+use legwork::unversioned::digest::{
+    BodyDigest, ClientNonce, DigestChallenge, DigestRequest, DigestSession, SentDigest,
 };
 
 const TARGET: &str = "/a/\"b\"?c=d";

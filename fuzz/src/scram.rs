@@ -7,8 +7,9 @@ use std::time::UNIX_EPOCH;
 use legwork::challenge::{AuthenticationInfo, Challenges};
 use legwork::credentials::Credentials;
 use legwork::mechanism::{Entropy, Moment};
-use legwork::scheme::scram::{
-    ClientFirst, Scram, ScramError, ScramExchange, ScramMemory, ScramStep, ServerFinal, ServerFirst,
+use legwork::scheme::scram::Scram;
+use legwork::unversioned::scram::{
+    ClientFirst, ScramError, ScramExchange, ScramMemory, ScramStep, ServerFinal, ServerFirst,
 };
 
 /// Keeps the fuzzer fast, and shows that the bound holds.

@@ -9,9 +9,10 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::challenge::Challenges;
 use crate::credentials::Secret;
+use crate::scheme::scram::attributes::ScramAttributes;
 use crate::scheme::scram::hash::{ScramHash, same};
+use crate::scheme::scram::keys::{ScramKeys, derive_keys};
 use crate::scheme::scram::prepare::prepare;
-use crate::scheme::scram::{ScramAttributes, ScramKeys, derive_keys};
 use crate::testing::judge::{Judge, Judgement, Presentation};
 use crate::testing::users::Users;
 

@@ -4,13 +4,14 @@ use crate::imports::Imports;
 use crate::tree::Tree;
 
 /// From the bottom up. A module imports from lower layers only, but the lowest layer's modules from each other.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["authorization", "challenge", "channel_bindings", "credentials", "der", "protection_space"],
     &["mechanism"],
     &["scheme"],
     &["handshake"],
     &["service"],
     &["client", "testing"],
+    &["unversioned"],
 ];
 
 /// What is imported from where it must not be.

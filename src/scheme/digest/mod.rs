@@ -1,34 +1,16 @@
 //! Digest (RFC 7616): a name and a hash that only who knows the password can make, for each request.
 //!
-//! Nothing here does IO, draws random numbers or waits. A [`DigestChallenge`] is read from a
-//! response; a [`DigestSession`] holds what one user's requests in its realm share, and makes
-//! each request's field value; what it says of the request, a [`SentDigest`], is held against
-//! the response: another challenge, or the server's own proof.
-//!
 //! ```
-//! use http::Method;
-//! use legwork::Credentials;
-//! use legwork::challenge::Challenges;
-//! use legwork::mechanism::Entropy;
-//! use legwork::scheme::digest::{ClientNonce, DigestChallenge, DigestPolicy, DigestRequest, DigestSession};
+//! use legwork::Authenticator;
+//! use legwork::scheme::Digest;
+//! use legwork::scheme::digest::{DigestPolicy, LegacyDigest};
 //!
-//! let challenges = Challenges::from_value(
-//!     b"Digest realm=\"lab\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256, \
-//!       Digest realm=\"lab\", nonce=\"n2\", qop=\"auth\", algorithm=MD5",
-//! );
-//! let policy = DigestPolicy::new();
-//! let challenge = DigestChallenge::strongest(&challenges, &policy)?.expect("two of them");
-//! let carol = Credentials::password("carol", "carol-pw");
-//! let session = DigestSession::new(carol, policy, &challenge)?;
-//!
-//! let request = DigestRequest::new(&Method::GET, "/page", false);
-//! let cnonce = ClientNonce::new(Entropy::new([7; 32])); // yours are random
-//! let (authorization, sent) = session.authorize(&request, cnonce)?;
-//! assert_eq!(sent.count(), Some(1));
-//! let value = authorization.into_value();
-//! assert!(value.to_str()?.starts_with("Digest username=\"carol\", realm=\"lab\", nonce=\"n1\", uri=\"/page\""));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! let strict = Digest::new(DigestPolicy::new().legacy(LegacyDigest::Refused));
+//! let authenticator = Authenticator::builder().schemes([std::sync::Arc::new(strict) as _]).build();
+//! # let _ = authenticator;
 //! ```
+//!
+//! Its messages, for other programs than HTTP clients, are in [`unversioned::digest`](crate::unversioned::digest).
 //!
 //! # Where the RFC leaves a choice
 //!
@@ -47,20 +29,20 @@
 //!   answer `400`: the request is then sent once more with the name as it is, and where that is read, it is remembered.
 
 pub(crate) mod algorithm;
-mod body;
-mod challenge;
-mod info;
+pub(crate) mod body;
+pub(crate) mod challenge;
+pub(crate) mod info;
 mod lifetime;
 mod name;
-mod nonce;
+pub(crate) mod nonce;
 mod policy;
-mod request;
+pub(crate) mod request;
 pub(crate) mod response;
 mod scheme;
-mod sent;
-mod session;
+pub(crate) mod sent;
+pub(crate) mod session;
 mod sharing;
-mod space;
+pub(crate) mod space;
 mod spelling;
 mod terms;
 #[cfg(test)]
@@ -68,13 +50,5 @@ mod tests;
 mod user;
 
 pub use self::algorithm::Algorithm;
-pub use self::body::{BodyDigest, BodyHasher};
-pub use self::challenge::DigestChallenge;
-pub use self::info::ServerProof;
-pub use self::nonce::{ClientNonce, Renewal};
 pub use self::policy::{DigestCharset, DigestPolicy, LegacyDigest};
-pub use self::request::DigestRequest;
 pub use self::scheme::Digest;
-pub use self::sent::SentDigest;
-pub use self::session::DigestSession;
-pub use self::space::DigestSpace;

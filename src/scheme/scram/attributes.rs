@@ -10,8 +10,9 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::authorization::{Authorization, ParamValue};
 use crate::challenge::{AuthenticationInfo, Challenge};
+use crate::scheme::scram::ScramHash;
+use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::message::is_nonce;
-use crate::scheme::scram::{ScramError, ScramHash};
 
 /// With or without padding: unquoted values cannot have the equals sign, so senders leave it out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -8,10 +8,13 @@ use crate::authorization::Authorization;
 use crate::challenge::{AuthenticationInfo, Challenge};
 use crate::credentials::Credentials;
 use crate::mechanism::{Expects, Moment, Proves};
+use crate::scheme::scram::Scram;
+use crate::scheme::scram::attributes::ScramAttributes;
 use crate::scheme::scram::attributes::authorization;
+use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, Login, client_nonce};
 use crate::scheme::scram::memory::{ScramMemory, ServerNonce, Ticket};
-use crate::scheme::scram::{Scram, ScramAttributes, ScramError, ServerFinal};
+use crate::scheme::scram::message::ServerFinal;
 
 /// One login for one request, with the moment that it is begun in.
 ///

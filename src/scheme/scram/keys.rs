@@ -23,7 +23,8 @@ pub struct ScramKeys {
 ///
 /// ```
 /// use legwork::credentials::Secret;
-/// use legwork::scheme::scram::{ScramHash, derive_keys};
+/// use legwork::scheme::scram::ScramHash;
+/// use legwork::unversioned::scram::derive_keys;
 ///
 /// let keys = derive_keys(ScramHash::Sha256, &Secret::new("pencil"), b"salt", 4096);
 /// assert_eq!(format!("{keys:?}"), "ScramKeys(..)");

@@ -9,11 +9,13 @@ use zeroize::Zeroizing;
 
 use crate::credentials::{Credentials, Secret};
 use crate::mechanism::Entropy;
+use crate::scheme::scram::Scram;
+use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::hash::{Octets, ScramHash, same};
 use crate::scheme::scram::keys::{ScramKeys, derive_keys};
 use crate::scheme::scram::message::{GS2_HEADER, client_final_without_proof, client_first_bare};
+use crate::scheme::scram::message::{ServerFinal, ServerFirst};
 use crate::scheme::scram::prepare::prepare;
-use crate::scheme::scram::{Scram, ScramError, ServerFinal, ServerFirst};
 
 /// The client has sent its first message and waits for the server's.
 pub struct ClientFirst {

@@ -13,7 +13,7 @@ use std::str;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::scheme::scram::{ScramError, ServerError};
+use crate::scheme::scram::error::{ScramError, ServerError};
 
 /// The GS2 header: no channel bindings, nobody to act for. RFC 7804 knows no other.
 pub(super) const GS2_HEADER: &str = "n,,";

@@ -10,9 +10,8 @@
 //! ◀── 200  Authentication-Info: sid="A", data="v=signature"
 //! ```
 //!
-//! (`data` is in base64.) [`ScramExchange`] is this conversation, without IO, clock or random
-//! source. [`ClientFirst`], [`Derivation`] and [`ClientFinal`] are the messages alone, as other
-//! protocols than HTTP carry them.
+//! (`data` is in base64.) Its messages, for other protocols than HTTP, are in
+//! [`unversioned::scram`](crate::unversioned::scram).
 //!
 //! # What is checked
 //!
@@ -30,7 +29,7 @@
 //! # One round trip
 //!
 //! A server that sends `sr` lets a client log in again by the final message alone (RFC 7804, section
-//! 5.1), with a count that begins at the iteration count. [`ScramMemory`] keeps what that takes:
+//! 5.1), with a count that begins at the iteration count. The [`Authenticator`](crate::Authenticator) keeps what that takes:
 //! the keys, never the password. Where the server has another `sr` by then, or has forgotten the
 //! login, the exchange goes on from there; at worst it is as long as the first one. RFC 7804 does
 //! not say how the server knows whose login it is, the name being in the first message alone: the
@@ -43,27 +42,7 @@
 //!
 //! # Example
 //!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::SystemTime;
-//!
-//! use legwork::challenge::Challenges;
-//! use legwork::credentials::Credentials;
-//! use legwork::mechanism::{Moment, Proves};
-//! use legwork::scheme::scram::{Scram, ScramExchange, ScramMemory, ScramStep};
-//!
-//! let challenges = Challenges::from_value(b"SCRAM-SHA-256 realm=\"lab\"");
-//! let moment = Moment::new(SystemTime::now(), [7; 32]); // from the system's random source
-//! let user = Credentials::password("user", "pencil");
-//! let mut exchange = ScramExchange::new(&Scram::new(), user, moment, Arc::new(ScramMemory::new()));
-//!
-//! let step = exchange.respond(challenges.iter().next())?;
-//! let ScramStep::Send { authorization, proves, .. } = step else { panic!("the first message") };
-//! assert_eq!((authorization.scheme(), proves), ("SCRAM-SHA-256", Proves::Nothing));
-//! # Ok::<(), legwork::scheme::scram::ScramError>(())
-//! ```
-//!
-//! One thing changed: a server that wants ten million iterations.
+//! A server that wants ten million iterations:
 //!
 //! ```
 //! use legwork::scheme::scram::Scram;
@@ -71,26 +50,20 @@
 //! let patient = Scram::new().max_iterations(10_000_000);
 //! ```
 
-mod attributes;
-mod error;
-mod exchange;
+pub(crate) mod attributes;
+pub(crate) mod error;
+pub(crate) mod exchange;
 pub(crate) mod hash;
-mod keys;
-mod login;
-mod memory;
-mod message;
+pub(crate) mod keys;
+pub(crate) mod login;
+pub(crate) mod memory;
+pub(crate) mod message;
 mod options;
 pub(crate) mod prepare;
 mod scheme;
 #[cfg(test)]
 mod tests;
 
-pub use self::attributes::ScramAttributes;
-pub use self::error::{ScramError, ServerError};
-pub use self::exchange::{ScramExchange, ScramStep};
 pub use self::hash::ScramHash;
-pub use self::keys::{KeyCache, ScramKeys, derive_keys};
-pub use self::login::{ClientFinal, ClientFirst, Derivation, Login};
-pub use self::memory::ScramMemory;
-pub use self::message::{ServerFinal, ServerFirst};
+pub use self::keys::KeyCache;
 pub use self::options::Scram;

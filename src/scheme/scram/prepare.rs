@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::scheme::scram::ScramError;
+use crate::scheme::scram::error::ScramError;
 
 /// Prepares a text so that both sides hash the same octets for what a user takes to be the same.
 ///

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::challenge::{AuthenticationInfo, Challenge};
 use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Initiate, MechanismError, Moment, StepJob, Stepped};
+use crate::scheme::scram::Scram;
+use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
 use crate::scheme::scram::login::ClientFinal;
 use crate::scheme::scram::memory::ScramMemory;
-use crate::scheme::scram::{Scram, ScramError};
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };

@@ -11,9 +11,10 @@ use super::nonces::{Nonces, Session, Unfit};
 use super::oddity::DigestOddity;
 use super::presented::{Name, Params};
 use crate::credentials::Secret;
+use crate::scheme::digest::Algorithm;
 use crate::scheme::digest::algorithm::Key;
+use crate::scheme::digest::body::BodyDigest;
 use crate::scheme::digest::response::{self, Protection, Qop};
-use crate::scheme::digest::{Algorithm, BodyDigest};
 
 /// The accepting side of Digest, for all connections of a server.
 ///

@@ -11,10 +11,14 @@ use crate::challenge::Challenges;
 use crate::credentials::Credentials;
 use crate::mechanism::{Entropy, MutualAuthentication};
 use crate::protection_space::Challenger;
-use crate::scheme::digest::{
-    Algorithm, BodyDigest, ClientNonce, DigestChallenge, DigestCharset, DigestPolicy, DigestRequest,
-    DigestSession, Renewal, SentDigest, ServerProof,
-};
+use crate::scheme::digest::body::BodyDigest;
+use crate::scheme::digest::challenge::DigestChallenge;
+use crate::scheme::digest::info::ServerProof;
+use crate::scheme::digest::nonce::{ClientNonce, Renewal};
+use crate::scheme::digest::request::DigestRequest;
+use crate::scheme::digest::sent::SentDigest;
+use crate::scheme::digest::session::DigestSession;
+use crate::scheme::digest::{Algorithm, DigestCharset, DigestPolicy};
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -9,6 +9,13 @@ use std::collections::BTreeMap;
 
 use http::{HeaderValue, Method};
 
+use super::body::BodyDigest;
+use super::challenge::DigestChallenge;
+use super::info::ServerProof;
+use super::nonce::{ClientNonce, Renewal};
+use super::request::DigestRequest;
+use super::sent::SentDigest;
+use super::session::DigestSession;
 use super::*;
 use crate::authorization::Authorization;
 use crate::challenge::Challenges;

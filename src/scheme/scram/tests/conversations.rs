@@ -9,7 +9,11 @@ use super::{challenge, quick, user};
 use crate::challenge::AuthenticationInfo;
 use crate::credentials::Credentials;
 use crate::mechanism::{Expects, Moment, Proves};
-use crate::scheme::scram::{Login, Scram, ScramError, ScramExchange, ScramHash, ScramMemory, ScramStep};
+use crate::scheme::scram::error::ScramError;
+use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
+use crate::scheme::scram::login::Login;
+use crate::scheme::scram::memory::ScramMemory;
+use crate::scheme::scram::{Scram, ScramHash};
 use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, ScramQuirk, Users};
 
 fn acceptor() -> ScramAcceptor {

@@ -9,8 +9,11 @@ use crate::credentials::{Ambient, Credentials};
 use crate::mechanism::ntlm::vectors::Vectors;
 use crate::mechanism::{Entropy, Moment};
 use crate::scheme::scram::attributes::authorization;
+use crate::scheme::scram::error::ScramError;
+use crate::scheme::scram::exchange::ScramExchange;
+use crate::scheme::scram::login::ClientFirst;
 use crate::scheme::scram::login::client_nonce;
-use crate::scheme::scram::{ClientFirst, Scram, ScramError, ScramExchange, ScramHash};
+use crate::scheme::scram::{Scram, ScramHash};
 
 #[test]
 fn speaks_as_the_published_examples_do() {
