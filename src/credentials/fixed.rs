@@ -1,45 +1,36 @@
-use crate::credentials::provider::{CredentialsFuture, CredentialsProvider, CredentialsQuery};
 use crate::credentials::user::Credentials;
 use crate::protection_space::{Challenger, Origin};
 
 /// Fixed credentials, each bound to one origin or proxy.
 #[derive(Clone, Debug, Default)]
-pub struct FixedCredentials {
+pub(crate) struct FixedCredentials {
     entries: Vec<(Challenger, Origin, Credentials)>,
 }
 
 impl FixedCredentials {
     /// No credentials yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds credentials that go to `origin` and nowhere else; later ones replace earlier ones.
-    #[must_use]
-    pub fn with(mut self, challenger: Challenger, origin: Origin, credentials: Credentials) -> Self {
+    pub(crate) fn with(mut self, challenger: Challenger, origin: Origin, credentials: Credentials) -> Self {
         self.entries.retain(|(c, o, _)| (*c, o) != (challenger, &origin));
         self.entries.push((challenger, origin, credentials));
         self
     }
 
     /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// The credentials for exactly this challenger and origin.
-    pub fn find(&self, challenger: Challenger, origin: &Origin) -> Option<&Credentials> {
+    pub(crate) fn find(&self, challenger: Challenger, origin: &Origin) -> Option<&Credentials> {
         self.entries
             .iter()
             .find(|(c, o, _)| *c == challenger && o == origin)
             .map(|(_, _, credentials)| credentials)
-    }
-}
-
-impl CredentialsProvider for FixedCredentials {
-    fn credentials(&self, query: CredentialsQuery<'_>) -> CredentialsFuture {
-        let found = self.find(query.challenger, query.origin).cloned();
-        Box::pin(std::future::ready(Ok(found)))
     }
 }
 

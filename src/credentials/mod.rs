@@ -16,7 +16,7 @@ mod user;
 pub use ambient::Ambient;
 pub use chain::CredentialsChain;
 pub use environment::{EnvironmentCredentials, EnvironmentError};
-pub use fixed::FixedCredentials;
+pub(crate) use fixed::FixedCredentials;
 pub use function::{CredentialsFn, credentials_fn};
 pub use invalid_token::InvalidToken;
 pub use netrc::{Netrc, NetrcError, NetrcErrorKind};

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
 
 use crate::credentials::Credentials;
-use crate::mechanism::Delegation;
+#[cfg(any(test, feature = "client"))]
 use crate::protection_space::Origin;
 
 /// Who a request acts as. Fixed before a connection is chosen.
@@ -76,38 +75,22 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// Names one set of TLS settings (roots, client certificate); connections made with different
-/// ones are never mixed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TlsSettings(u64);
-
-impl TlsSettings {
-    /// Settings that equal only their copies.
-    pub fn unique() -> Self {
-        Self(ProviderId::unique().0)
-    }
-}
-
-/// The part of a pool's key that stands beside the origin.
+/// The part of a pool's key that stands beside the origin. A pool is one client's, and so are its TLS settings, target
+/// names and rules for delegation: they need no part in it.
+#[cfg(any(test, feature = "client"))]
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct IdentityKey {
+pub(crate) struct IdentityKey {
     /// Who the origin sees.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// The proxy in between, and who it sees.
-    pub proxy: Option<(Origin, Identity)>,
-    /// The service principal name, where it is not the default of the origin.
-    pub target_name: Option<Arc<str>>,
-    /// Whether the user's credentials are delegated.
-    pub delegation: Delegation,
-    /// The TLS settings, if the connection has any.
-    pub tls: Option<TlsSettings>,
+    pub(crate) proxy: Option<(Origin, Identity)>,
 }
 
+#[cfg(any(test, feature = "client"))]
 impl IdentityKey {
-    /// `identity` at the origin; no proxy, the default target name, no delegation.
-    pub fn new(identity: Identity) -> Self {
-        Self { identity, proxy: None, target_name: None, delegation: Delegation::Off, tls: None }
+    /// `identity` at the origin; no proxy.
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self { identity, proxy: None }
     }
 }
 
@@ -115,10 +98,13 @@ impl IdentityKey {
 mod tests {
     use super::*;
 
+    // curl CVE-2016-0755, CVE-2026-3784
     #[test]
     fn whatever_differs_makes_another_key() {
         let alice = Identity::Credentials(Credentials::password("alice", "alice-pw"));
         let proxy: Origin = "http://proxy.example:3128".parse().expect("an origin");
+        let other_proxy: Origin = "http://proxy.example:8080".parse().expect("an origin");
+        let bob = Identity::Credentials(Credentials::password("bob", "bob-pw"));
         let key = IdentityKey::new(alice.clone());
         let keys = [
             key.clone(),
@@ -128,12 +114,9 @@ mod tests {
             IdentityKey::new(Identity::CallersOwn(HeaderValue::from_static("Bearer one"))),
             IdentityKey::new(Identity::CallersOwn(HeaderValue::from_static("Bearer two"))),
             IdentityKey { proxy: Some((proxy.clone(), Identity::None)), ..key.clone() },
-            IdentityKey { proxy: Some((proxy, alice.clone())), ..key.clone() },
-            IdentityKey { target_name: Some("HTTP/alias.example".into()), ..key.clone() },
-            IdentityKey { delegation: Delegation::On, ..key.clone() },
-            IdentityKey { delegation: Delegation::ByPolicy, ..key.clone() },
-            IdentityKey { tls: Some(TlsSettings::unique()), ..key.clone() },
-            IdentityKey { tls: Some(TlsSettings::unique()), ..key.clone() },
+            IdentityKey { proxy: Some((proxy.clone(), alice.clone())), ..key.clone() },
+            IdentityKey { proxy: Some((proxy, bob)), ..key.clone() },
+            IdentityKey { proxy: Some((other_proxy, Identity::None)), ..key.clone() },
         ];
         for (i, a) in keys.iter().enumerate() {
             for (j, b) in keys.iter().enumerate() {

@@ -158,7 +158,9 @@ pub(crate) use action::Outlook;
 pub use action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
 pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;
-pub use identity::{Identity, IdentityKey, ProviderId, TlsSettings};
+#[cfg(feature = "client")]
+pub(crate) use identity::IdentityKey;
+pub use identity::{Identity, ProviderId};
 pub(crate) use logins::{Acting, Logins, WireRequest};
 pub use memory::OriginMemory;
 pub use outcome::{Login, Outcome, ProxyOutcome, Refusal, Tried, Why};

@@ -3,7 +3,7 @@
 use crate::mechanism::spnego::oid;
 
 /// What kind of token this is, for reports: never its contents.
-pub fn describe_token(token: &[u8]) -> &'static str {
+pub(crate) fn describe_token(token: &[u8]) -> &'static str {
     match (wrapping(token), ntlm_message(token), kerberos_message(token)) {
         (Wrapping::Init, Some(1), _) => "SPNEGO NegTokenInit with NTLM NEGOTIATE",
         (Wrapping::Init, _, Some(1)) => "SPNEGO NegTokenInit with Kerberos AP-REQ",

@@ -43,7 +43,7 @@ impl StepJob {
 
     /// What the step gets from elsewhere and leaves behind for others, if it may block: with
     /// Kerberos, a ticket.
-    pub fn shared_work(&self) -> Option<SharedWork> {
+    pub(crate) fn shared_work(&self) -> Option<SharedWork> {
         match &self.work {
             Work::Initiate { mechanism, arguments } if self.may_block => Some(SharedWork {
                 mechanism: Arc::as_ptr(mechanism).addr(),
@@ -80,7 +80,7 @@ impl fmt::Debug for StepJob {
 /// Names what several first steps have in common: one mechanism, one user, one target. While a step
 /// is at it, others gain by waiting for its result. Comparable as long as one of the steps is there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SharedWork {
+pub(crate) struct SharedWork {
     mechanism: usize,
     target_name: Arc<str>,
     credentials: Credentials,

@@ -25,12 +25,13 @@ mod without_ntlm;
 pub use context::{
     Binding, Established, Expects, Mechanism, MessageIntegrity, Proves, SecurityContext, Step,
 };
-pub use describe::describe_token;
-pub(crate) use describe::ntlm_message;
+pub(crate) use describe::{describe_token, ntlm_message};
 pub use error::{ErrorKind, MechanismError};
 #[cfg(test)]
 pub(crate) use initiate::FixedMoment;
 pub use initiate::{Delegation, Entropy, Initiate, Moment, Moments, MutualAuthentication};
-pub use job::{SharedWork, StepJob, Stepped};
+#[cfg(feature = "client")]
+pub(crate) use job::SharedWork;
+pub use job::{StepJob, Stepped};
 pub use krb_error::explain_krb_error;
 pub use without_ntlm::WithoutNtlm;

@@ -6,10 +6,8 @@ use std::sync::Arc;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use legwork::credentials::Anonymous;
-use legwork::handshake::{Identity, IdentityKey, TlsSettings};
-use legwork::mechanism::Delegation;
 use legwork::testing::{Gate, Offer, Quirk, When};
-use legwork::{Client, Credentials, Origin};
+use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -89,60 +87,21 @@ async fn the_bearer_token_is_part_of_the_identity() {
     assert_eq!(targets_on(&report.connections()[1]), ["/two", "/two"]);
 }
 
-// curl CVE-2016-0755, CVE-2026-3784
-#[test]
-fn the_proxys_identity_is_part_of_the_key() {
-    let proxy: Origin = "http://proxy.example:3128".parse().expect("an origin");
-    let key = |proxy| {
-        let mut key = IdentityKey::new(Identity::None);
-        key.proxy = proxy;
-        key
-    };
-    let keys = [
-        key(None),
-        key(Some((proxy.clone(), Identity::None))),
-        key(Some((proxy.clone(), Identity::Credentials(alice())))),
-        key(Some((proxy, Identity::Credentials(bob())))),
-        key(Some(("http://proxy.example:8080".parse().expect("an origin"), Identity::None))),
-    ];
-    all_differ(&keys);
-}
-
-// curl CVE-2023-27536
-#[test]
-fn the_delegation_mode_is_part_of_the_key() {
-    all_differ(&[Delegation::Off, Delegation::ByPolicy, Delegation::On].map(|delegation| {
-        let mut key = IdentityKey::new(Identity::Credentials(alice()));
-        key.delegation = delegation;
-        key
-    }));
-}
-
-// curl CVE-2026-8458
-#[test]
-fn the_target_name_is_part_of_the_key() {
-    all_differ(&[None, Some("HTTP/host.example"), Some("HTTP/alias.example")].map(|name| {
-        let mut key = IdentityKey::new(Identity::Credentials(alice()));
-        key.target_name = name.map(Arc::from);
-        key
-    }));
-}
-
-// curl CVE-2022-27782, CVE-2026-8932
-#[test]
-fn the_tls_settings_are_part_of_the_key() {
-    all_differ(&[None, Some(TlsSettings::unique()), Some(TlsSettings::unique())].map(|tls| {
-        let mut key = IdentityKey::new(Identity::Credentials(alice()));
-        key.tls = tls;
-        key
-    }));
-}
-
-fn all_differ(keys: &[IdentityKey]) {
-    for (i, a) in keys.iter().enumerate() {
-        for (j, b) in keys.iter().enumerate() {
-            assert_eq!(a == b, i == j, "{a:?} and {b:?}");
+// curl CVE-2022-27782, CVE-2023-27536, CVE-2026-8458, CVE-2026-8932: TLS settings, delegation and target names are a client's
+#[tokio::test]
+async fn clients_share_no_connections_even_if_they_share_their_authenticator() {
+    let server = server_of_three([Offer::Negotiate]).start().await.expect("a server");
+    let authenticator = builder().credentials(server.origin(), alice()).build();
+    let clients = [authenticator.clone(), authenticator].map(|shared| build(Client::builder(shared)));
+    for _ in 0..2 {
+        for client in &clients {
+            fetch(client, get(&server, "/")).await;
         }
+    }
+    let report = server.report();
+    assert_eq!(report.connections().len(), 2, "{report}");
+    for connection in report.connections() {
+        assert_eq!(users(connection), ["alice".to_owned()].into(), "{report}");
     }
 }
 
