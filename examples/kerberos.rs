@@ -61,7 +61,7 @@ mod kerberos {
     use legwork::handshake::Outcome;
     use legwork::mechanism::gssapi::Gssapi;
     use legwork::mechanism::{Delegation, MutualAuthentication};
-    use legwork::scheme::Negotiate;
+    use legwork::scheme::{Negotiate, Schemes};
     use legwork::service::{BoxError, Environment};
     use legwork::{Authenticator, Client, Credentials, Origin};
 
@@ -181,7 +181,7 @@ Without --user or --keytab it is whoever has run kinit (klist shows it).
         let uri: Uri = arguments.url.parse()?;
         let origin = Origin::from_uri(&uri)?;
         let mut authenticator = Authenticator::builder()
-            .schemes([])
+            .schemes(Schemes::new())
             .negotiate(arguments.negotiate())
             .credentials(origin.clone(), arguments.credentials()?);
         if let Some(target) = arguments.target.as_deref() {

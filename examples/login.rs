@@ -13,7 +13,7 @@ use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use legwork::client::proxy::Proxies;
 use legwork::handshake::{Login, Outcome};
-use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Scheme, Scram};
+use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Schemes, Scram};
 use legwork::service::{Environment, LegReport};
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
@@ -109,7 +109,7 @@ fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, F
         authenticator = authenticator.credentials(origin, Credentials::password(name, password));
     }
     if let Some(scheme) = arguments.scheme {
-        authenticator = authenticator.schemes([the_scheme(scheme)]);
+        authenticator = authenticator.schemes(the_scheme(scheme));
     }
     let mut builder = Client::builder(authenticator.build()).environment(Environment::tokio().observer(legs));
     builder = match arguments.proxy.as_deref() {
@@ -123,13 +123,13 @@ fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, F
     }
 }
 
-fn the_scheme(name: SchemeName) -> Arc<dyn Scheme> {
+fn the_scheme(name: SchemeName) -> Schemes {
     match name {
-        SchemeName::Negotiate => Arc::new(Negotiate::default()),
-        SchemeName::Ntlm => Arc::new(NtlmScheme::default()),
-        SchemeName::Digest => Arc::new(Digest::default()),
-        SchemeName::Scram => Arc::new(Scram::new()),
-        SchemeName::Basic => Arc::new(Basic::default()),
+        SchemeName::Negotiate => Negotiate::default().into(),
+        SchemeName::Ntlm => NtlmScheme::default().into(),
+        SchemeName::Digest => Digest::default().into(),
+        SchemeName::Scram => Scram::new().into(),
+        SchemeName::Basic => Basic::default().into(),
     }
 }
 

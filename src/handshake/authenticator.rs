@@ -25,7 +25,7 @@ use crate::handshake::version::HttpVersion;
 use crate::mechanism::Binding;
 use crate::mechanism::{Delegation, MutualAuthentication, ntlm_message};
 use crate::protection_space::{Challenger, Origin};
-use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scram};
+use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, SchemeName, Schemes, Scram};
 
 /// How a program logs in: which schemes, whose credentials, what is known of each origin.
 ///
@@ -34,14 +34,14 @@ use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scram}
 /// ```
 /// use legwork::credentials::Credentials;
 /// use legwork::handshake::Authenticator;
-/// use legwork::scheme::NtlmScheme;
+/// use legwork::scheme::{NtlmScheme, SchemeName};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let wiki: legwork::protection_space::Origin = "http://wiki.example".parse()?;
 /// let authenticator = Authenticator::builder()
 ///     .credentials(wiki.clone(), Credentials::password("LAB\\carol", "carol-pw"))
-///     .schemes([std::sync::Arc::new(NtlmScheme::default()) as _])
-///     .declare(wiki, "NTLM")?
+///     .schemes(NtlmScheme::default())
+///     .declare(wiki, SchemeName::NTLM)?
 ///     .build();
 /// # let _ = authenticator; Ok(())
 /// # }
@@ -56,14 +56,12 @@ struct Inner {
     memories: Memories,
 }
 
-/// The strongest first.
-type Schemes = Vec<Arc<dyn Scheme>>;
-
 /// What is chosen once, when the authenticator is built.
 struct Options {
-    schemes: Schemes,
+    /// The strongest first.
+    schemes: Vec<Arc<dyn Scheme>>,
     /// Where proxies have others.
-    proxy_schemes: Option<Schemes>,
+    proxy_schemes: Option<Vec<Arc<dyn Scheme>>>,
     /// The names of those of which nothing is left without NTLM.
     shut_out: Vec<&'static str>,
     shuts_ntlm_out: bool,
@@ -373,8 +371,8 @@ impl AuthenticatorBuilder {
     /// [declared](Self::declare) and is not among them is not used. They are for proxies too, unless those
     /// have [their own](Self::proxy_schemes).
     #[must_use]
-    pub fn schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
-        self.options.schemes = schemes.into_iter().collect();
+    pub fn schemes(mut self, schemes: impl Into<Schemes>) -> Self {
+        self.options.schemes = schemes.into().into_vec();
         self
     }
 
@@ -382,20 +380,18 @@ impl AuthenticatorBuilder {
     /// [`schemes`](Self::schemes) for origins.
     ///
     /// ```
-    /// use std::sync::Arc;
-    ///
     /// use legwork::handshake::Authenticator;
-    /// use legwork::scheme::{Negotiate, NtlmScheme, Scheme};
+    /// use legwork::scheme::{Negotiate, NtlmScheme};
     ///
     /// let authenticator = Authenticator::builder()
-    ///     .schemes([Arc::new(Negotiate::default()) as Arc<dyn Scheme>])
-    ///     .proxy_schemes([Arc::new(NtlmScheme::default()) as Arc<dyn Scheme>])
+    ///     .schemes(Negotiate::default())
+    ///     .proxy_schemes(NtlmScheme::default())
     ///     .build();
     /// # let _ = authenticator;
     /// ```
     #[must_use]
-    pub fn proxy_schemes(mut self, schemes: impl IntoIterator<Item = Arc<dyn Scheme>>) -> Self {
-        self.options.proxy_schemes = Some(schemes.into_iter().collect());
+    pub fn proxy_schemes(mut self, schemes: impl Into<Schemes>) -> Self {
+        self.options.proxy_schemes = Some(schemes.into().into_vec());
         self
     }
 
@@ -449,8 +445,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// These origins are known to want `scheme` (one of [`schemes`](Self::schemes), by its registered
-    /// name): the first request already carries a token. They are one [`Origin`], or
+    /// These origins are known to want `scheme` (one of [`schemes`](Self::schemes), by its name): the first request already carries a token. They are one [`Origin`], or
     /// [`OriginPatterns`] such as all hosts of a domain. Where several declarations cover an origin, the one
     /// that names it most closely counts: the origin itself, its host, what is below the longest name. A
     /// scheme that has nothing to say before a challenge, such as
@@ -469,18 +464,23 @@ impl AuthenticatorBuilder {
     /// use legwork::credentials::OriginPatterns;
     /// use legwork::handshake::Authenticator;
     /// use legwork::protection_space::Origin;
+    /// use legwork::scheme::SchemeName;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let authenticator = Authenticator::builder()
-    ///     .declare("https://*.corp.example".parse::<OriginPatterns>()?, "Negotiate")?
-    ///     .declare("https://files.corp.example".parse::<Origin>()?, "Digest")?
+    ///     .declare("https://*.corp.example".parse::<OriginPatterns>()?, SchemeName::NEGOTIATE)?
+    ///     .declare("https://files.corp.example".parse::<Origin>()?, SchemeName::DIGEST)?
     ///     .build();
     /// # let _ = authenticator;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn declare(self, origins: impl Into<OriginPatterns>, scheme: &str) -> Result<Self, UnknownScheme> {
-        self.declare_at(Challenger::Origin, origins.into(), scheme)
+    pub fn declare(
+        self,
+        origins: impl Into<OriginPatterns>,
+        scheme: impl Into<SchemeName>,
+    ) -> Result<Self, UnknownScheme> {
+        self.declare_at(Challenger::Origin, origins.into(), scheme.into())
     }
 
     /// These proxies are known to want `scheme`, one of those that are used [at proxies](Self::proxy_schemes).
@@ -491,21 +491,21 @@ impl AuthenticatorBuilder {
     pub fn declare_proxy(
         self,
         proxies: impl Into<OriginPatterns>,
-        scheme: &str,
+        scheme: impl Into<SchemeName>,
     ) -> Result<Self, UnknownScheme> {
-        self.declare_at(Challenger::Proxy, proxies.into(), scheme)
+        self.declare_at(Challenger::Proxy, proxies.into(), scheme.into())
     }
 
     fn declare_at(
         mut self,
         at: Challenger,
         origins: OriginPatterns,
-        scheme: &str,
+        scheme: SchemeName,
     ) -> Result<Self, UnknownScheme> {
         let mut names = self.options.schemes(at).iter().map(|known| known.name());
-        let Some(name) = names.find(|name| name.eq_ignore_ascii_case(scheme)) else {
+        let Some(name) = names.find(|name| name.eq_ignore_ascii_case(scheme.as_str())) else {
             let known = self.options.schemes(at).iter().map(|known| known.name()).collect();
-            return Err(UnknownScheme { scheme: scheme.to_owned(), origins, known });
+            return Err(UnknownScheme { scheme, origins, known });
         };
         self.options.declared.insert(at, origins, name);
         Ok(self)
@@ -693,7 +693,7 @@ impl AuthenticatorBuilder {
 /// A scheme was declared that the authenticator does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownScheme {
-    scheme: String,
+    scheme: SchemeName,
     origins: OriginPatterns,
     known: Vec<&'static str>,
 }
@@ -701,7 +701,12 @@ pub struct UnknownScheme {
 impl fmt::Display for UnknownScheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { scheme, origins, known } = self;
-        write!(f, "there is no scheme {scheme:?} to declare for {origins}: there are {}", known.join(", "))
+        write!(
+            f,
+            "there is no scheme {:?} to declare for {origins}: there are {}",
+            scheme.as_str(),
+            known.join(", ")
+        )
     }
 }
 

@@ -13,6 +13,8 @@ mod exchange;
 mod knowledge;
 mod named;
 mod request;
+mod scheme_name;
+mod schemes;
 pub mod scram;
 mod token;
 
@@ -24,5 +26,7 @@ pub use exchange::{Acceptance, Continuation, Exchange, Proof, Reply};
 pub use knowledge::Knowledge;
 pub use named::Scheme;
 pub use request::{Content, RequestContext};
+pub use scheme_name::SchemeName;
+pub use schemes::Schemes;
 pub use scram::Scram;
 pub use token::{Negotiate, NtlmScheme};

@@ -13,7 +13,7 @@ use legwork::mechanism::ntlm::Ntlm;
 use legwork::mechanism::{
     Binding, Established, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step,
 };
-use legwork::scheme::{Negotiate, NtlmScheme, Scheme};
+use legwork::scheme::{Negotiate, NtlmScheme, Schemes};
 use legwork::service::ErrorKind;
 use legwork::testing::{Accept, Acceptor, Close, Gate, Offer, Quirk, Server, When};
 use legwork::{Client, Credentials};
@@ -228,8 +228,7 @@ async fn when_a_mechanism_cannot_even_start_the_next_scheme_is_tried() {
         }
     }
     let server = server([Offer::Negotiate, Offer::Ntlm]).start().await.expect("a server");
-    let schemes: [Arc<dyn Scheme>; 2] =
-        [Arc::new(Negotiate::new(NoTicket)), Arc::new(NtlmScheme::new(Ntlm::new()))];
+    let schemes = Schemes::new().with(Negotiate::new(NoTicket)).with(NtlmScheme::new(Ntlm::new()));
     let client = build(Client::builder(authenticator(&server).schemes(schemes.clone()).build()));
     let response = client.request(get(&server, "/")).await.expect("a response");
     assert_eq!((response.status().as_u16(), login(&response).scheme), (200, "NTLM"));
@@ -404,7 +403,7 @@ async fn a_scheme_that_cannot_name_its_principal_still_yields_an_identity() {
     }
 
     let server = server([Offer::custom("Negotiate", || Nameless)]).start().await.expect("a server");
-    let schemes = [Arc::new(Negotiate::new(Nameless)) as _];
+    let schemes = Negotiate::new(Nameless);
     let client = build(Client::builder(authenticator(&server).schemes(schemes).build()));
     let response = client.request(acting_as(get(&server, "/alice"), alice())).await.expect("a response");
     assert_eq!(login(&response).principal, None);

@@ -128,7 +128,7 @@ async fn a_scheme_that_never_finishes_ends_after_the_legs_it_may_take() {
     }
 
     let server = server([Offer::custom("Negotiate", || Endless)]).start().await.expect("a server");
-    let schemes = [std::sync::Arc::new(Negotiate::new(Endless)) as _];
+    let schemes = Negotiate::new(Endless);
     let client = build(Client::builder(authenticator(&server).schemes(schemes).max_legs(7).build()));
     let error = without_hanging(client.request(get(&server, "/"))).await.expect_err("it has to end");
     let bounded = matches!(error.kind(), ErrorKind::Handshake(HandshakeError::TooManyLegs(7)));

@@ -160,6 +160,6 @@ async fn sha_1_is_used_by_option_alone() {
     let server = builder.start().await.expect("a server");
     let response = client_by(user(&server)).request(get(&server, "/")).await.expect("a response");
     assert_eq!(refusal(&response).tried[0].why, Why::Unsupported);
-    let sha_1 = Arc::new(Scram::new().hash(ScramHash::Sha1)) as _;
-    fetch(&client_by(user(&server).schemes([sha_1])), get(&server, "/")).await;
+    let sha_1 = Scram::new().hash(ScramHash::Sha1);
+    fetch(&client_by(user(&server).schemes(sha_1)), get(&server, "/")).await;
 }

@@ -41,9 +41,9 @@ impl Tickets {
     }
 
     fn client(&self, server: &Server, steps: BlockingSteps) -> HttpClient {
-        let scheme = Arc::new(Negotiate::new(self.clone())) as _;
+        let scheme = Negotiate::new(self.clone());
         build(
-            Client::builder(authenticator(server).schemes([scheme]).build())
+            Client::builder(authenticator(server).schemes(scheme).build())
                 .environment(Environment::tokio().blocking(steps)),
         )
     }

@@ -1,7 +1,5 @@
 //! Each scheme by way of each client: over hyper, over reqwest, over hyper-util's legacy client.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper_util::client::legacy;
@@ -25,7 +23,7 @@ struct Case {
 }
 
 fn only(builder: AuthenticatorBuilder, scheme: impl Scheme + 'static) -> AuthenticatorBuilder {
-    builder.schemes([Arc::new(scheme) as Arc<dyn Scheme>])
+    builder.schemes(scheme)
 }
 
 fn cases() -> Vec<Case> {

@@ -4,7 +4,7 @@
 //! system's library may be open in this one, and two of them do not go together.
 
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use legwork::Credentials;
@@ -12,7 +12,7 @@ use legwork::credentials::Ambient;
 use legwork::handshake::{AuthenticatorBuilder, Why};
 use legwork::mechanism::MutualAuthentication;
 use legwork::mechanism::gssapi::Gssapi;
-use legwork::scheme::{Basic, Negotiate, Scheme};
+use legwork::scheme::{Basic, Negotiate, Schemes};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -57,7 +57,7 @@ fn by_iakerb(site: &Site, credentials: Credentials) -> AuthenticatorBuilder {
 
 /// No other scheme: Apache offers NTLM too, wherever logins are bound to the connection.
 fn alone(site: &Site, credentials: Credentials, mechanism: Gssapi) -> AuthenticatorBuilder {
-    site.authenticator(credentials).schemes([Arc::new(Negotiate::new(mechanism)) as Arc<dyn Scheme>])
+    site.authenticator(credentials).schemes(Negotiate::new(mechanism))
 }
 
 fn grace(site: &Site) -> Credentials {
@@ -252,8 +252,7 @@ async fn a_server_without_iakerb_is_named_and_the_next_scheme_is_tried() {
             assert!(reason.contains("does not take IAKERB"), "{reason}");
             assert!(!page.refusal().is_refusal());
         }
-        let basic: [Arc<dyn Scheme>; 2] =
-            [Arc::new(Negotiate::new(iakerb(&site))), Arc::new(Basic::default())];
+        let basic = Schemes::new().with(Negotiate::new(iakerb(&site))).with(Basic::default());
         let user = site.credentials("KRB5_USER", "KRB5_PASSWORD");
         let authenticator = site.authenticator(user).schemes(basic).dangerous_secrets_over_plain_http(true);
         let page = Page::get(&site.client_with(authenticator), site.uri("/krb-basic/")).await;

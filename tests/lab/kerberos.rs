@@ -6,7 +6,7 @@ use legwork::credentials::{Ambient, Credentials, CredentialsFuture, CredentialsP
 use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Outcome, Why};
 use legwork::mechanism::gssapi::{Canonicalization, Gssapi};
 use legwork::mechanism::{Delegation, MutualAuthentication};
-use legwork::scheme::Negotiate;
+use legwork::scheme::{Negotiate, Schemes};
 use legwork::service::{Environment, ErrorKind};
 use legwork::testing::{Accept, Acceptor, Offer, Server};
 use legwork::{Authenticator, Client, Origin};
@@ -666,8 +666,10 @@ async fn without_a_ticket_negotiate_goes_on_with_ntlm_where_that_is_allowed() {
 
             // NTLM is neither allowed in Negotiate nor as a scheme.
             let mark = format!("no-ntlm-{}-{}", site.scheme, why.len());
-            let authenticator =
-                site.authenticator(credentials).schemes([]).negotiate(Negotiate::new(no_library()));
+            let authenticator = site
+                .authenticator(credentials)
+                .schemes(Schemes::new())
+                .negotiate(Negotiate::new(no_library()));
             let page =
                 Page::get(&site.client_with(authenticator), site.uri(&format!("/mixed/?{mark}"))).await;
             assert!(matches!(page.why("Negotiate"), Why::CannotStart(_)), "{why}: {page:?}");
@@ -815,7 +817,7 @@ async fn a_kdc_that_never_answers_stalls_nobody_else() {
             std::net::TcpListener::bind(site.value("KRB5_KDC_DEAD")).expect("nobody else listens there");
         let stuck = Credentials::password(site.value("KRB5_USER_DEAD"), "any-pw");
         let negotiate = Negotiate::kerberos_or_ntlm(Gssapi::kerberos());
-        let authenticator = site.authenticator(site.carol()).schemes([]).negotiate(negotiate);
+        let authenticator = site.authenticator(site.carol()).schemes(Schemes::new()).negotiate(negotiate);
         let steps = BlockingSteps::new(4, Duration::from_secs(2));
         let client = site.build(
             Client::builder(authenticator.build())

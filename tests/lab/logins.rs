@@ -2,6 +2,7 @@
 
 use legwork::Credentials;
 use legwork::handshake::Why;
+use legwork::scheme::Schemes;
 
 use crate::support::*;
 
@@ -55,9 +56,11 @@ async fn reads_every_challenge_of_one_line_with_commas() {
             assert_eq!(course(&page), (scheme, "NTLM", 3));
         }
         // Who speaks none of the schemes is told of each: four in one line, three in lines of their own.
-        let page =
-            Page::get(&site.client_with(site.authenticator(site.carol()).schemes([])), site.uri("/joined/"))
-                .await;
+        let page = Page::get(
+            &site.client_with(site.authenticator(site.carol()).schemes(Schemes::new())),
+            site.uri("/joined/"),
+        )
+        .await;
         assert_eq!(
             page.schemes_tried(),
             ["Negotiate", "NTLM", "Digest", "Basic", "Negotiate", "NTLM", "Basic"]

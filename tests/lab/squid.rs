@@ -1,7 +1,6 @@
 //! squid as a test sees it: the ways to log in, clients through it, and its own account of what came.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -32,7 +31,7 @@ pub(crate) struct Way {
 }
 
 fn only(builder: AuthenticatorBuilder, scheme: impl Scheme + 'static) -> AuthenticatorBuilder {
-    builder.schemes([Arc::new(scheme) as Arc<dyn Scheme>])
+    builder.schemes(scheme)
 }
 
 pub(crate) fn ways() -> Vec<Way> {

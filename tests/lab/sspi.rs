@@ -1,7 +1,5 @@
 //! Logins by Windows' own mechanisms, with explicit credentials.
 
-use std::sync::Arc;
-
 use legwork::channel_bindings::ChannelBindingsUse;
 use legwork::handshake::{AuthenticatorBuilder, Why};
 use legwork::{Authenticator, Credentials};
@@ -16,8 +14,7 @@ fn by_each_scheme(site: &Site, credentials: &Credentials) -> [(&'static str, Aut
         let builder = Authenticator::builder().channel_bindings(ChannelBindingsUse::Off);
         builder.credentials(site.origin(), credentials.clone())
     };
-    let ntlm = Arc::new(legwork::scheme::NtlmScheme::default());
-    [("Negotiate", builder()), ("NTLM", builder().schemes([ntlm as _]))]
+    [("Negotiate", builder()), ("NTLM", builder().schemes(legwork::scheme::NtlmScheme::default()))]
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ fn proxies_have_schemes_of_their_own_in_an_order_of_their_own() {
     for challenger in [Origin, Proxy] {
         assert_eq!(sends(using([basic(), ntlm()]), challenger).leg(), (scheme("Basic"), Carried));
     }
-    let tried = sends(using([ntlm()]).proxy_schemes([]), Proxy).tried();
+    let tried = sends(using([ntlm()]).proxy_schemes(Schemes::new()), Proxy).tried();
     assert_eq!(tried, ["Digest", "NTLM", "Basic"].map(|name| (scheme(name), Why::Unsupported)));
 }
 

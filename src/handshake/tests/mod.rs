@@ -39,7 +39,7 @@ use crate::mechanism::spnego::oid;
 use crate::mechanism::{Binding, Expects, FixedMoment, Initiate, Moment, Proves, Stepped};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Acceptance, Basic, Continuation, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
-use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
+use crate::scheme::{Reply, RequestContext, Scheme, SchemeError, Schemes};
 use crate::testing::spnego::{ServerMic, SpnegoAcceptor};
 use crate::testing::{Accept, Acceptor, NtlmAcceptor, Users};
 

@@ -6,7 +6,7 @@
 //! use legwork::scheme::digest::{DigestPolicy, LegacyDigest};
 //!
 //! let strict = Digest::new(DigestPolicy::new().legacy(LegacyDigest::Refused));
-//! let authenticator = Authenticator::builder().schemes([std::sync::Arc::new(strict) as _]).build();
+//! let authenticator = Authenticator::builder().schemes(strict).build();
 //! # let _ = authenticator;
 //! ```
 //!

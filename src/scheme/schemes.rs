@@ -1,0 +1,66 @@
+use std::fmt;
+use std::sync::Arc;
+
+use crate::scheme::named::Scheme;
+
+/// The schemes that may be used, the strongest first.
+///
+/// ```
+/// use legwork::Authenticator;
+/// use legwork::scheme::{Digest, Negotiate, NtlmScheme, Schemes};
+///
+/// let only_ntlm = Authenticator::builder().schemes(NtlmScheme::default()).build();
+/// let schemes = Schemes::new().with(Negotiate::default()).with(Digest::default());
+/// let two = Authenticator::builder().schemes(schemes).build();
+/// # let _ = (only_ntlm, two);
+/// ```
+#[derive(Clone, Default)]
+pub struct Schemes(Vec<Arc<dyn Scheme>>);
+
+impl Schemes {
+    /// No schemes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a scheme after the others.
+    #[must_use]
+    pub fn with(mut self, scheme: impl Scheme + 'static) -> Self {
+        self.0.push(Arc::new(scheme));
+        self
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Arc<dyn Scheme>> {
+        self.0
+    }
+}
+
+impl<S: Scheme + 'static> From<S> for Schemes {
+    fn from(scheme: S) -> Self {
+        Self::new().with(scheme)
+    }
+}
+
+impl From<Arc<dyn Scheme>> for Schemes {
+    fn from(scheme: Arc<dyn Scheme>) -> Self {
+        Self(vec![scheme])
+    }
+}
+
+impl<const N: usize> From<[Arc<dyn Scheme>; N]> for Schemes {
+    fn from(schemes: [Arc<dyn Scheme>; N]) -> Self {
+        Self(schemes.into())
+    }
+}
+
+impl FromIterator<Arc<dyn Scheme>> for Schemes {
+    fn from_iter<I: IntoIterator<Item = Arc<dyn Scheme>>>(schemes: I) -> Self {
+        Self(schemes.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for Schemes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
