@@ -32,7 +32,7 @@
 //!
 //! [`Client`] pools connections by origin and identity; `client::proxy` leads them through proxies,
 //! and `client::redirect` follows redirects. For a client of your own, [`service::AuthenticateLayer`] wraps any `tower` service that is *one
-//! connection*; for another transport or protocol, [`handshake`] is the same as values, without IO.
+//! connection*; for another transport, [`unversioned::handshake`] is the same as values, without IO.
 //! The [`manual`] has a page for each question that is larger than one item.
 //!
 //! # Words

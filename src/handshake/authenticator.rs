@@ -105,7 +105,7 @@ impl Authenticator {
         }
     }
 
-    /// Who answers a [`Question`](crate::handshake::Question).
+    /// Who is asked for credentials that are not set for an origin or proxy.
     pub fn provider(&self) -> Option<&dyn CredentialsProvider> {
         self.0.sources.as_ref().map(|(_, sources)| sources as _)
     }

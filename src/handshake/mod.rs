@@ -1,7 +1,7 @@
 //! The handshake as a pure state machine: responses in, decisions out. No IO, no clock, no
 //! runtime.
 //!
-//! There is one [`Handshake`] per connection and [`Challenger`](crate::protection_space::Challenger).
+//! There is one `Handshake` per connection and [`Challenger`](crate::protection_space::Challenger).
 //! Everything that connections share is in the [`Authenticator`]: which schemes are allowed,
 //! where credentials come from, what each origin is known to want, and what may be concluded about a
 //! password.
@@ -34,103 +34,11 @@
 //! What was derived from a secret goes out only where the [lockout
 //! guard](AuthenticatorBuilder::lockout_guard) has nothing against it: `deciding` asks it, and waits
 //! while another request tries the same credentials. A connection that is lost, or a response that
-//! cannot be used, ends in [`Action::Renew`] or [`Action::Fail`] from everywhere.
+//! cannot be used, ends in `Action::Renew` or `Action::Fail` from everywhere.
 //!
-//! # By hand
-//!
-//! Any client can drive it, a blocking one as well:
-//!
-//! ```
-//! use std::io::{BufRead, BufReader, Read, Write};
-//! use std::net::TcpStream;
-//!
-//! use http::{HeaderName, HeaderValue, Method, Response, Uri};
-//! use legwork::handshake::{Action, Answer, Handshake, Outcome, ResponseHead};
-//! use legwork::mechanism::Moments;
-//! use legwork::protection_space::Challenger;
-//! use legwork::scheme::RequestContext;
-//! use legwork::service::SystemMoments;
-//! # #[cfg(feature = "testing")]
-//! # use legwork::testing::{Offer, Server};
-//! use legwork::{Authenticator, Credentials};
-//!
-//! /// A request and its response.
-//! fn exchange(
-//!     stream: &mut BufReader<TcpStream>,
-//!     authorization: Option<&HeaderValue>,
-//! ) -> Result<Response<Vec<u8>>, Box<dyn std::error::Error>> {
-//!     let field = match authorization {
-//!         Some(value) => format!("Authorization: {}\r\n", value.to_str()?),
-//!         None => String::new(),
-//!     };
-//!     write!(stream.get_mut(), "GET / HTTP/1.1\r\nHost: mail.example\r\n{field}\r\n")?;
-//!     let mut line = String::new();
-//!     stream.read_line(&mut line)?;
-//!     let mut response = Response::builder().status(&line[9..12]);
-//!     let mut length = 0;
-//!     loop {
-//!         line.clear();
-//!         stream.read_line(&mut line)?;
-//!         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
-//!         if name.eq_ignore_ascii_case("content-length") {
-//!             length = value.parse()?;
-//!         }
-//!         response = response.header(HeaderName::try_from(name)?, value);
-//!     }
-//!     let mut body = vec![0; length];
-//!     stream.read_exact(&mut body)?;
-//!     Ok(response.body(body)?)
-//! }
-//!
-//! # #[cfg(not(feature = "testing"))]
-//! # fn main() {}
-//! # #[cfg(feature = "testing")]
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let runtime = tokio::runtime::Runtime::new()?;
-//! # let server = runtime.block_on(Server::builder().user("carol", "carol-pw").offer(Offer::Ntlm).start())?;
-//! # let (origin, address) = (server.origin(), server.address());
-//! let carol = Credentials::password("carol", "carol-pw");
-//! let authenticator = Authenticator::builder().credentials(origin.clone(), carol).build();
-//!
-//! let mut stream = BufReader::new(TcpStream::connect(address)?);
-//! let mut handshake = Handshake::new(authenticator.clone(), Challenger::Origin, origin, None);
-//! let target = Uri::from_static("/");
-//! let request = RequestContext::new(&Method::GET, &target, false, &SystemMoments);
-//!
-//! let mut action = handshake.begin(&authenticator.identity(), request);
-//! let mut response = None;
-//! let outcome = loop {
-//!     action = match action {
-//!         // Without its body where that says `BodyUse::Withheld`; a GET has none.
-//!         Action::Send { authorization, .. } => {
-//!             let value = authorization.map(|authorization| authorization.into_value());
-//!             let answer = exchange(&mut stream, value.as_ref())?;
-//!             let next = handshake.receive(ResponseHead::of(&answer), request);
-//!             response = Some(answer);
-//!             next
-//!         }
-//!         Action::Deliver(outcome) => break outcome,
-//!         // A step that may block, such as one that asks a KDC; here it may.
-//!         Action::Step(job) => handshake.resume(Answer::Stepped(job.run(SystemMoments.moment()?)), request),
-//!         // Another connection tries the same password: until `turn` resolves, or `turn.until()`.
-//!         Action::Wait(turn) => {
-//! #           runtime.block_on(turn);
-//!             handshake.resume(Answer::Turn, request)
-//!         }
-//!         // Credentials of a provider; what is set for an origin needs no question.
-//!         Action::Ask(_) => handshake.resume(Answer::Credentials(None), request),
-//!         // On a new connection, or not at all.
-//!         Action::Renew(_) | Action::Fail(_) | _ => return Err("the login failed".into()),
-//!     };
-//! };
-//! assert_eq!(response.map(|response| response.status().as_u16()), Some(200));
-//! let Some(Outcome::LoggedIn(login)) = outcome.as_deref() else { return Err("nobody is logged in".into()) };
-//! assert_eq!((login.scheme, login.legs), ("NTLM", 3));
-//! # Ok(())
-//! # }
-//! ```
+//! To drive it by hand, over a transport of one's own, see `unversioned::handshake`, which semantic versioning does not cover.
 
-mod action;
+pub(crate) mod action;
 mod authenticator;
 mod caller;
 mod declared;
@@ -147,15 +55,15 @@ mod progress;
 mod queue;
 mod run;
 mod select;
-mod state;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
-mod turn;
+pub(crate) mod turn;
 mod verdicts;
 mod version;
 
-pub(crate) use action::Outlook;
-pub use action::{Action, Answer, BodyUse, Question, Renewal, ResponseHead};
+pub use action::Renewal;
+pub(crate) use action::{Action, Answer, BodyUse, Outlook, ResponseHead};
 pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;
 #[cfg(feature = "client")]
@@ -164,7 +72,7 @@ pub use identity::{Identity, ProviderId};
 pub(crate) use logins::{Acting, Logins, WireRequest};
 pub use memory::OriginMemory;
 pub use outcome::{Login, Outcome, ProxyOutcome, Refusal, Tried, Why};
-pub use state::Handshake;
-pub use turn::Turn;
+pub(crate) use state::Handshake;
+pub(crate) use turn::Turn;
 pub use verdicts::{LockoutBounds, Pause, PauseCause};
 pub use version::{HttpVersion, Protocol};

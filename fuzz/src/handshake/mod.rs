@@ -28,14 +28,12 @@ use http::{HeaderValue, Method, Uri};
 use legwork::challenge::Challenges;
 use legwork::channel_bindings::ChannelBindings;
 use legwork::credentials::{Ambient, Credentials, credentials_fn};
-use legwork::handshake::{
-    Action, Answer, Authenticator, Handshake, HandshakeError, Identity, Outcome, Renewal, ResponseHead, Turn,
-    Why,
-};
+use legwork::handshake::{Authenticator, HandshakeError, Identity, Outcome, Renewal, Why};
 use legwork::mechanism::{Moments, MutualAuthentication};
 use legwork::protection_space::{Challenger, Origin};
 use legwork::scheme::RequestContext;
 use legwork::testing::Users;
+use legwork::unversioned::handshake::{Action, Answer, Handshake, ResponseHead, Turn};
 
 use self::clock::Clock;
 use self::ledger::{Event, Ledger, PATIENCE};

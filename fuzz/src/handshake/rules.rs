@@ -3,8 +3,9 @@
 use http::{Method, Response, Uri};
 use legwork::challenge::Challenges;
 use legwork::credentials::Credentials;
-use legwork::handshake::{BodyUse, Identity, Outcome, Why};
+use legwork::handshake::{Identity, Outcome, Why};
 use legwork::protection_space::{Challenger, Origin};
+use legwork::unversioned::handshake::BodyUse;
 
 use super::LANES;
 use super::ledger::{Event, Ledger, Target};

@@ -29,10 +29,11 @@ use http::{HeaderValue, Method, Response, StatusCode, Uri, Version};
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
+use crate::handshake::action::Question;
 use crate::handshake::demand::{Demand, Opening};
 use crate::handshake::{
     Action, Answer, Authenticator, AuthenticatorBuilder, BodyUse, Handshake, HandshakeError, Identity, Login,
-    Outcome, Question, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
+    Outcome, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
 };
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::oid;
