@@ -77,8 +77,12 @@
 //!
 //! # Versions
 //!
-//! What is public follows [semantic versioning](https://semver.org), but for the module [`unversioned`], which may
-//! change in any release.
+//! What is public follows [semantic versioning](https://semver.org), except for the module [`unversioned`], which may
+//! change in any release. Types of these crates are part of the API, so a breaking release of one of them, if we follow
+//! it, is a breaking release of ours: [`http`], [`http_body`], [`bytes`], [`tower_service`] and [`tower_layer`]; with the
+//! client `hyper` and `hyper_util`; with their features `rustls` and `native_tls` (in `client::connect`), `reqwest` (in
+//! `client::reqwest`) and `serde`, of which only the trait `Serialize` is used. All but `serde` are re-exported, so that
+//! a program can name exactly the versions that are meant.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod authorization;
@@ -98,6 +102,9 @@ pub mod service;
 pub mod testing;
 pub mod unversioned;
 
+pub use ::{bytes, http, http_body, tower_layer, tower_service};
+#[cfg(feature = "client")]
+pub use ::{hyper, hyper_util};
 #[cfg(feature = "client")]
 pub use client::Client;
 pub use credentials::Credentials;

@@ -67,6 +67,8 @@ mod lane;
 mod named;
 mod request;
 
+/// The reqwest whose clients, requests and responses these are.
+pub use ::reqwest;
 pub use build::BuildError;
 #[cfg(feature = "rustls")]
 pub use client::platform_tls;
