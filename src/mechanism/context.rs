@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::mechanism::error::{ErrorKind, MechanismError};
 use crate::mechanism::initiate::{Initiate, Moment};
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::without_ntlm::WithoutNtlm;
 
 /// A security mechanism as an initiator sees it.

@@ -1,6 +1,6 @@
 //! What kind of token this is, for reports.
 
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 
 /// What kind of token this is, for reports: never its contents.
 pub(crate) fn describe_token(token: &[u8]) -> &'static str {

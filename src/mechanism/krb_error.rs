@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use crate::der::{self, GENERAL_STRING, GeneralizedTime, Malformed, Reader};
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::spnego::token::{self, NegTokenResp};
 
 /// `TOK_ID` of a KRB-ERROR (RFC 4121, section 4.1).

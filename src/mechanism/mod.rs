@@ -17,6 +17,7 @@ mod job;
 pub(crate) mod kerberos;
 mod krb_error;
 pub mod ntlm;
+pub(crate) mod oid;
 pub mod spnego;
 #[cfg(all(windows, feature = "sspi"))]
 pub mod sspi;

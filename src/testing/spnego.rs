@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::der::{self, Malformed, Reader};
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::spnego::token::{NegState, NegTokenResp};
 use crate::mechanism::{MechanismError, MessageIntegrity};
 use crate::testing::acceptor::{Accept, Acceptor};

@@ -36,7 +36,7 @@ use crate::handshake::{
     Outcome, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
 };
 use crate::mechanism::ntlm::Ntlm;
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::{Binding, Expects, FixedMoment, Initiate, Moment, Proves, Stepped};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Acceptance, Basic, Continuation, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};

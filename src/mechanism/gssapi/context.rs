@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::credentials::{Ambient, Credentials};
+use crate::mechanism::gssapi::credentials::Wanted;
 use crate::mechanism::gssapi::iakerb::{self, Relayed};
 use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::gssapi::{Canonicalization, Gssapi};
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::{
     Binding, Delegation, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError,
     MessageIntegrity, Moment, MutualAuthentication, Proves, SecurityContext, Step, WithoutNtlm, describe,
@@ -72,10 +73,11 @@ impl Start {
         let Self { gssapi, arguments, now } = self;
         let target_name = &*arguments.target_name;
         let attempt = Attempt { target_name, credentials: &arguments.credentials };
+        let wanted = Wanted { mechanism: gssapi.mechanism, shuts_ntlm_out: gssapi.shuts_ntlm_out };
         let acquired = gssapi
             .system
             .tickets
-            .acquire(library, &arguments.credentials, gssapi, *now)
+            .acquire(library, &arguments.credentials, wanted, *now)
             .map_err(|error| (error, false))?;
         let setup = Setup {
             credential: Arc::clone(&acquired.credential),

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crate::credentials::{Ambient, Credentials, Secret};
-use crate::mechanism::gssapi::Gssapi;
 use crate::mechanism::gssapi::library::{AcquireError, Credential, Library, Name, Oid, Store};
 use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::{ErrorKind, MechanismError};
@@ -36,6 +35,14 @@ pub(super) struct Acquired {
     pub(super) was_kept: bool,
 }
 
+/// For which context credentials are to be.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) mechanism: Oid,
+    /// NTLM, which a plugin of the library's SPNEGO may have, is an error.
+    pub(super) shuts_ntlm_out: bool,
+}
+
 impl Tickets {
     /// Credentials for a context of this mechanism. Asks a KDC where a password is new here, but for
     /// IAKERB, whose context asks it.
@@ -43,14 +50,14 @@ impl Tickets {
         &self,
         library: &Arc<Library>,
         credentials: &Credentials,
-        gssapi: &Gssapi,
+        wanted: Wanted,
         now: SystemTime,
     ) -> Result<Acquired, MechanismError> {
-        let mechanism = gssapi.mechanism;
+        let mechanism = wanted.mechanism;
         if let Some(ambient) = credentials.as_ambient() {
             let found =
                 find_ambient(library, ambient, mechanism).map_err(|error| explain(error, credentials))?;
-            let credential = found.for_context(gssapi, credentials)?;
+            let credential = found.for_context(wanted, credentials)?;
             return Ok(Acquired { credential: Arc::new(credential), was_kept: false });
         }
         let Some((username, password)) = credentials.as_password() else {
@@ -64,7 +71,7 @@ impl Tickets {
             Oid::IAKERB => KEPT_FOR_IAKERB,
             _ => Duration::from_secs(u64::from(found.credential.lifetime)),
         };
-        let credential = Arc::new(found.for_context(gssapi, credentials)?);
+        let credential = Arc::new(found.for_context(wanted, credentials)?);
         // A moment beyond what the clock can hold is one at which nothing is kept.
         if let Some(until) = now.checked_add(lifetime) {
             self.keep(credentials.clone(), Kept { credential: Arc::clone(&credential), until }, now);
@@ -142,14 +149,14 @@ impl Found<'_> {
     ///
     /// SPNEGO finds nothing for itself in credentials that were acquired only for Kerberos. MIT's
     /// does not fail then: it logs in as the owner of the default cache.
-    fn for_context(self, gssapi: &Gssapi, credentials: &Credentials) -> Result<Credential, MechanismError> {
-        let mechanism = gssapi.mechanism;
+    fn for_context(self, wanted: Wanted, credentials: &Credentials) -> Result<Credential, MechanismError> {
+        let mechanism = wanted.mechanism;
         let Self { library, credential, source } = self;
         if mechanism == to_look_for(mechanism) {
             return Ok(credential);
         }
         let failed = |error| explain(error, credentials);
-        if credentials.as_ambient().is_some_and(Ambient::is_default) && !gssapi.shuts_ntlm_out {
+        if credentials.as_ambient().is_some_and(Ambient::is_default) && !wanted.shuts_ntlm_out {
             // Not asked for their owner: the target has yet to choose among the caches.
             return source.acquire(library, None, mechanism).map_err(failed);
         }

@@ -11,7 +11,7 @@
 
 use crate::der::{self, Reader};
 use crate::mechanism::krb_error::KrbError;
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 
 /// `TOK_ID` of what is relayed, and of Kerberos' own request.
 const PROXY: &[u8] = &[0x05, 0x01];

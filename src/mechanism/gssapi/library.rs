@@ -10,7 +10,7 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::{ErrorKind, MechanismError};
 
 /// What is looked for, in this order: MIT, Heimdal, Apple's framework.

@@ -78,7 +78,6 @@
 //! ```
 
 mod offered;
-pub(crate) mod oid;
 mod selected;
 #[cfg(test)]
 mod tests;
@@ -86,7 +85,7 @@ pub(crate) mod token;
 
 use std::sync::Arc;
 
-use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext, WithoutNtlm};
+use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext, WithoutNtlm, oid};
 
 /// The mechanism that negotiates one of others with the server (RFC 4178).
 ///
@@ -123,7 +122,7 @@ impl Mechanism for Spnego {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(offered::Start::new(self.clone(), arguments, moment))
+        Box::new(offered::Start::new(self.mechanisms.clone(), self.lost_ntlm, arguments, moment))
     }
 
     fn authenticates_peer(&self) -> bool {

@@ -7,11 +7,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use zeroize::Zeroize;
 
+use crate::mechanism::oid;
 use crate::mechanism::spnego::selected::{
     Choice, Negotiated, Progress, explain, missing_token, unexpected_token,
 };
 use crate::mechanism::spnego::token::{self, NegState, NegTokenResp, defective};
-use crate::mechanism::spnego::{Spnego, oid};
 use crate::mechanism::{
     ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment, MutualAuthentication,
     Proves, SecurityContext, Step,
@@ -29,8 +29,12 @@ pub(super) struct Start {
 }
 
 impl Start {
-    pub(super) fn new(spnego: Spnego, mut arguments: Initiate, moment: Moment) -> Self {
-        let Spnego { mut mechanisms, lost_ntlm } = spnego;
+    pub(super) fn new(
+        mut mechanisms: Vec<Arc<dyn Mechanism>>,
+        lost_ntlm: bool,
+        mut arguments: Initiate,
+        moment: Moment,
+    ) -> Self {
         // The list has an integrity code.
         arguments.integrity = true;
         if arguments.mutual_authentication == MutualAuthentication::Required {

@@ -1,7 +1,7 @@
 //! The two negotiation tokens (RFC 4178, section 4.2).
 
 use crate::der::{self, Malformed, Reader, Writer};
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::{ErrorKind, MechanismError};
 
 /// How far the negotiation has come (RFC 4178, section 4.2.2).

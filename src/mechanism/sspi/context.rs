@@ -9,7 +9,7 @@ use windows_sys::Win32::Security::Authentication::Identity::{
 };
 
 use crate::credentials::Credentials;
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::sspi::Sspi;
 use crate::mechanism::sspi::library::{Bindings, Context, Initiated, Package, Setup, Text};
 use crate::mechanism::sspi::status::{self, Attempt};

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Ambient, Credentials};
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::sspi::Sspi;
 use crate::mechanism::sspi::library::{
     Bindings, Context, Credential, Identity, Package, Setup, Text, held, lent_with_list,

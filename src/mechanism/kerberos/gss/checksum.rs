@@ -3,7 +3,7 @@
 use crate::channel_bindings::ChannelBindings;
 use crate::mechanism::MechanismError;
 use crate::mechanism::bindings_hash::channel_bindings_hash;
-use crate::mechanism::kerberos::gss::defective;
+use crate::mechanism::kerberos::gss::defective::defective;
 
 /// Its checksum type.
 pub(crate) const CHECKSUM_TYPE: i32 = 0x8003;

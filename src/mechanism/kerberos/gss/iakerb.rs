@@ -4,7 +4,7 @@ use crate::der::{Malformed, Reader, Writer};
 use crate::mechanism::MechanismError;
 use crate::mechanism::kerberos::gss::{Token, TokenId, defective};
 use crate::mechanism::kerberos::messages::{Checksum, Message};
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 
 const UTF8_STRING: u8 = 0x0c;
 const OCTET_STRING: u8 = crate::der::OCTET_STRING;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::mechanism::kerberos::crypto::{ChecksumKey, Key, KeyUsage};
-use crate::mechanism::kerberos::gss::defective;
+use crate::mechanism::kerberos::gss::defective::defective;
 use crate::mechanism::{ErrorKind, MechanismError, MessageIntegrity};
 
 const TOKEN_ID: [u8; 2] = [4, 4];

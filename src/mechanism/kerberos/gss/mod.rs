@@ -8,6 +8,7 @@
 //! | `iakerb` | messages to a KDC that go through the server (draft-ietf-kitten-iakerb-03) |
 
 mod checksum;
+mod defective;
 pub(crate) mod iakerb;
 mod mic;
 #[cfg(test)]
@@ -15,12 +16,6 @@ mod tests;
 mod token;
 
 pub(crate) use checksum::{AuthenticatorChecksum, CHECKSUM_TYPE, Extension, flags};
+use defective::defective;
 pub(crate) use mic::{ContextKey, MicTokens, Side};
 pub(crate) use token::{Token, TokenId};
-
-use crate::mechanism::{ErrorKind, MechanismError};
-
-/// An error about a token that breaks the rules.
-fn defective(message: impl Into<String>) -> MechanismError {
-    MechanismError::new(ErrorKind::DefectiveToken, message)
-}

@@ -6,7 +6,7 @@ use crate::mechanism::kerberos::gss::{
 };
 use crate::mechanism::kerberos::messages::{Checksum, Message};
 use crate::mechanism::ntlm::vectors::Vectors;
-use crate::mechanism::spnego::oid;
+use crate::mechanism::oid;
 use crate::mechanism::{ErrorKind, MessageIntegrity};
 
 fn key(octet: u8) -> Key {

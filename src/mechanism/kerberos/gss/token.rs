@@ -2,8 +2,8 @@
 
 use crate::der::{self, Writer};
 use crate::mechanism::MechanismError;
-use crate::mechanism::kerberos::gss::defective;
-use crate::mechanism::spnego::oid;
+use crate::mechanism::kerberos::gss::defective::defective;
+use crate::mechanism::oid;
 use crate::mechanism::spnego::token::unframed;
 
 /// `TOK_ID`: which message a token holds.

@@ -12,8 +12,9 @@ use md5::{Digest, Md5};
 
 use crate::credentials::{Ambient, Credentials};
 use crate::der;
+use crate::mechanism::oid;
+use crate::mechanism::spnego::Spnego;
 use crate::mechanism::spnego::token::{NegState, NegTokenResp};
-use crate::mechanism::spnego::{Spnego, oid};
 use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     MutualAuthentication, Proves, SecurityContext, Step,
