@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy::connect::HttpConnector;
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials};
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetProcessHandleCount};
