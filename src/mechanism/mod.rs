@@ -13,6 +13,8 @@ mod error;
 pub mod gssapi;
 mod initiate;
 mod job;
+#[cfg(any(feature = "kerberos", all(unix, feature = "gssapi")))]
+mod kdc_refusal;
 #[cfg(feature = "kerberos")]
 pub(crate) mod kerberos;
 mod krb_error;

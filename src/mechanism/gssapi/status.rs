@@ -2,7 +2,7 @@
 
 use crate::credentials::Credentials;
 use crate::mechanism::gssapi::library::Failure;
-use crate::mechanism::{ErrorKind, MechanismError};
+use crate::mechanism::{ErrorKind, MechanismError, kdc_refusal};
 
 /// What was being done when a call failed.
 pub(super) struct Attempt<'a> {
@@ -71,46 +71,33 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
     let (user, target) = (attempt.user(), attempt.target_name);
     let is_password = attempt.credentials.as_password().is_some();
     let (kind, sentence) = match krb5::code(failure.minor) {
-        Some(krb5::C_PRINCIPAL_UNKNOWN) => {
-            (ErrorKind::Credentials, format!("the KDC does not know {user}"))
-        }
-        Some(krb5::S_PRINCIPAL_UNKNOWN) => (
-            ErrorKind::Credentials,
-            format!("server not found in the KDC's database: {target} (wrong host name, or another target name is needed)"),
-        ),
+        Some(krb5::C_PRINCIPAL_UNKNOWN) => (ErrorKind::Credentials, format!("the KDC does not know {user}")),
+        Some(krb5::S_PRINCIPAL_UNKNOWN) => kdc_refusal::unknown_service(target),
         Some(krb5::PREAUTH_FAILED | krb5::BAD_INTEGRITY | krb5::MIT_PREAUTH_FAILED) if is_password => {
-            (ErrorKind::WrongPassword, format!("the KDC refused the password of {user}"))
+            kdc_refusal::wrong_password(user)
         }
         Some(krb5::PREAUTH_FAILED | krb5::MIT_PREAUTH_FAILED) => {
             (ErrorKind::Credentials, format!("the KDC refused the key of {user}: is the keytab out of date?"))
         }
-        Some(krb5::CLIENT_REVOKED) => {
-            (ErrorKind::AccountLocked, format!("the account of {user} is locked or disabled at the KDC"))
-        }
-        Some(krb5::KEY_EXP | krb5::NAME_EXP) => {
-            (ErrorKind::WrongPassword, format!("the password or the account of {user} has expired"))
-        }
-        Some(krb5::SKEW | krb5::KDCREP_SKEW) => (
-            ErrorKind::Credentials,
-            "clock skew: this machine's clock and the KDC's differ too much (by more than five minutes, mostly)"
-                .to_owned(),
-        ),
+        Some(krb5::CLIENT_REVOKED) => kdc_refusal::locked(user),
+        Some(krb5::KEY_EXP | krb5::NAME_EXP) => kdc_refusal::expired(user),
+        Some(krb5::SKEW | krb5::KDCREP_SKEW) => kdc_refusal::clock_skew(),
         Some(krb5::TKT_EXPIRED) => {
             (ErrorKind::Credentials, format!("the ticket of {user} has expired: run kinit"))
         }
-        Some(krb5::KDC_UNREACH) => {
-            (ErrorKind::Unavailable, format!("no KDC answers: is the network up, and krb5.conf right? ({})", failure.words))
-        }
-        Some(krb5::REALM_UNKNOWN | krb5::REALM_CANT_RESOLVE) => {
-            (ErrorKind::Unavailable, format!("no KDC is known for the realm of {}", if target.is_empty() { user } else { target }))
-        }
+        Some(krb5::KDC_UNREACH) => (
+            ErrorKind::Unavailable,
+            format!("no KDC answers: is the network up, and krb5.conf right? ({})", failure.words),
+        ),
+        Some(krb5::REALM_UNKNOWN | krb5::REALM_CANT_RESOLVE) => (
+            ErrorKind::Unavailable,
+            format!("no KDC is known for the realm of {}", if target.is_empty() { user } else { target }),
+        ),
         Some(krb5::CONFIG_NODEFREALM) => (
             ErrorKind::Credentials,
             "there is no default realm in krb5.conf: give the user as user@REALM".to_owned(),
         ),
-        Some(krb5::KT_NOTFOUND) => {
-            (ErrorKind::Credentials, format!("the keytab has no key of {user}"))
-        }
+        Some(krb5::KT_NOTFOUND) => (ErrorKind::Credentials, format!("the keytab has no key of {user}")),
         Some(krb5::POLICY) => {
             (ErrorKind::Credentials, format!("the KDC's policy forbids it: {}", failure.words))
         }
@@ -126,11 +113,14 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
                 ErrorKind::Credentials,
                 format!("no ticket, and none to be got by the keytab ({})", failure.words),
             ),
-            NO_CRED if !is_password => (ErrorKind::Credentials, format!("no ticket: run kinit ({})", failure.words)),
-            NO_CRED => (ErrorKind::Credentials, failure.words.clone()),
-            DEFECTIVE_TOKEN => {
-                (ErrorKind::DefectiveToken, format!("the server's Kerberos token is malformed: {}", failure.words))
+            NO_CRED if !is_password => {
+                (ErrorKind::Credentials, format!("no ticket: run kinit ({})", failure.words))
             }
+            NO_CRED => (ErrorKind::Credentials, failure.words.clone()),
+            DEFECTIVE_TOKEN => (
+                ErrorKind::DefectiveToken,
+                format!("the server's Kerberos token is malformed: {}", failure.words),
+            ),
             _ => (ErrorKind::Credentials, failure.words.clone()),
         },
     };
@@ -155,16 +145,8 @@ pub(super) fn explain_relayed(
         krb5::C_PRINCIPAL_UNKNOWN => {
             (ErrorKind::UnknownUser, format!("the KDC behind the server does not know {user}"))
         }
-        krb5::IAKERB_KDC_NOT_FOUND => (
-            ErrorKind::Unavailable,
-            format!(
-                "the server takes IAKERB, and knows no KDC for the realm of {user} (its krb5.conf, or DNS)"
-            ),
-        ),
-        krb5::IAKERB_KDC_NO_RESPONSE => (
-            ErrorKind::Unavailable,
-            format!("the server takes IAKERB, and no KDC for the realm of {user} answers it"),
-        ),
+        krb5::IAKERB_KDC_NOT_FOUND => kdc_refusal::unknown_to_relay(user),
+        krb5::IAKERB_KDC_NO_RESPONSE => kdc_refusal::silent_to_relay(user),
         _ => {
             let minor = krb5::minor(code);
             return explain(&Failure { minor, ..failure.clone() }, attempt);
