@@ -122,7 +122,7 @@ impl KrbError {
 }
 
 /// What a peer wrote, as a short line.
-fn readable(octets: &[u8]) -> String {
+pub(super) fn readable(octets: &[u8]) -> String {
     let text = String::from_utf8_lossy(octets);
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }

@@ -7,6 +7,8 @@ use crate::mechanism::kerberos::messages::{
 
 const TYPE: u8 = 30;
 
+/// The account is past its end.
+pub(crate) const KDC_ERR_NAME_EXPIRED: i32 = 1;
 /// The user is not in the KDC's database.
 pub(crate) const KDC_ERR_C_PRINCIPAL_UNKNOWN: i32 = 6;
 /// The service is not in the KDC's database.

@@ -7,6 +7,8 @@ use crate::mechanism::kerberos::messages::{KerberosTime, Message, read_microseco
 pub(crate) const PA_TGS_REQ: i32 = 1;
 /// An encrypted timestamp: EncryptedData of a [`PaEncTsEnc`]. In a KDC's error it is empty.
 pub(crate) const PA_ENC_TIMESTAMP: i32 = 2;
+/// A certificate in place of a password (RFC 4556).
+pub(crate) const PA_PK_AS_REQ: i32 = 16;
 /// What to make the key of a password with: ETYPE-INFO2.
 pub(crate) const PA_ETYPE_INFO2: i32 = 19;
 /// What a KDC wants to have back in the next request (RFC 6113, section 5.2).

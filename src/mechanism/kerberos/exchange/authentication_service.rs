@@ -1,0 +1,338 @@
+//! The AS exchange: a first ticket for a password (RFC 4120, section 3.1).
+
+use std::fmt;
+use std::time::SystemTime;
+
+use crate::credentials::Secret;
+use crate::mechanism::kerberos::crypto::{EncryptionType, Key, KeyUsage, Random};
+use crate::mechanism::kerberos::exchange::answer::{self, Answer, Asked, defective};
+use crate::mechanism::kerberos::exchange::clock::ClockOffset;
+use crate::mechanism::kerberos::exchange::policy::Policy;
+use crate::mechanism::kerberos::exchange::principal::Principal;
+use crate::mechanism::kerberos::exchange::refusal::Refused;
+use crate::mechanism::kerberos::exchange::request::{KdcRequest, Next, Transport};
+use crate::mechanism::kerberos::exchange::string_to_key::StringToKey;
+use crate::mechanism::kerberos::exchange::ticket::GrantedTicket;
+use crate::mechanism::kerberos::messages::flags::{kdc_options, ticket_flags};
+use crate::mechanism::kerberos::messages::krb_error::{
+    KDC_ERR_PREAUTH_FAILED, KDC_ERR_PREAUTH_REQUIRED, KRB_AP_ERR_SKEW, KRB_ERR_RESPONSE_TOO_BIG,
+};
+use crate::mechanism::kerberos::messages::pa_data::{
+    PA_ENC_TIMESTAMP, PA_ETYPE_INFO2, PA_FX_COOKIE, PA_REQ_ENC_PA_REP,
+};
+use crate::mechanism::kerberos::messages::{
+    Checksum, EncKdcRepPart, EncryptedData, EtypeInfo2Entry, Exchange, KdcRep, KdcReq, KdcReqBody,
+    KerberosTime, KrbError, Message, PaData, PaEncTsEnc, PrincipalName,
+};
+use crate::mechanism::{ErrorKind, MechanismError, Moment, Proves};
+
+/// An AS exchange that waits for the KDC's answer.
+///
+/// It takes at most five messages: one without the password, one with it, and one each because the clocks differ, because the
+/// parameters known from before are out of date, and because the reply does not fit into a datagram.
+pub(crate) struct AuthenticationService {
+    client: Principal,
+    server: Principal,
+    password: Secret,
+    policy: Policy,
+    random: Random,
+    transport: Transport,
+    /// What the KDC wants to have back.
+    cookie: Option<Vec<u8>>,
+    shown: Shown,
+    clock: TimestampClock,
+    /// The request that is out.
+    nonce: u32,
+    message: Vec<u8>,
+}
+
+/// What the request that is out shows of the password.
+enum Shown {
+    Nothing,
+    Timestamp { key: Key, parameters: StringToKey, known: Known },
+}
+
+/// Where the parameters of the key are known from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    FromBefore,
+    InThisExchange,
+}
+
+/// What a KDC wants to see first.
+struct Required {
+    /// How to make the timestamp's key.
+    parameters: StringToKey,
+    cookie: Option<Vec<u8>>,
+}
+
+/// Whose time the timestamp is.
+#[derive(Clone, Copy)]
+enum TimestampClock {
+    Ours,
+    /// The KDC has said that ours is wrong, unauthenticated: believed for this, once, and for nothing else.
+    Kdcs(ClockOffset),
+}
+
+/// What the AS exchange brings.
+#[derive(Debug)]
+pub(crate) struct FirstTicket {
+    /// The ticket-granting ticket.
+    pub(crate) ticket: GrantedTicket,
+    /// How the key was made, to be begun with the next time.
+    pub(crate) parameters: StringToKey,
+}
+
+impl AuthenticationService {
+    /// Begins an exchange with a KDC of the client's realm. With parameters that are known from before, the password is shown at
+    /// once, which saves a message.
+    pub(crate) fn begin(
+        client: Principal,
+        password: Secret,
+        policy: Policy,
+        known: Option<StringToKey>,
+        moment: &Moment,
+    ) -> (KdcRequest, Self) {
+        let server = Principal::ticket_granting(&client.realm);
+        let known = known.filter(|known| policy.encryption_types().contains(&known.etype()));
+        let mut exchange = Self {
+            client,
+            server,
+            password,
+            policy,
+            random: Random::new(&moment.entropy),
+            transport: Transport::Any,
+            cookie: None,
+            shown: Shown::Nothing,
+            clock: TimestampClock::Ours,
+            nonce: 0,
+            message: Vec::new(),
+        };
+        if let Some(parameters) = known {
+            exchange.show(parameters, Known::FromBefore);
+        }
+        (exchange.request(moment.now), exchange)
+    }
+
+    /// Takes the KDC's answer, at this time by our clock. Making the key of the password is slow on purpose.
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] if the KDC refuses, or its answer is not one to the request. [`ErrorKind::WrongPassword`] only where the
+    /// password was shown, or does not open a reply that came without.
+    pub(crate) fn answer(
+        mut self,
+        answer: &[u8],
+        now: SystemTime,
+    ) -> Result<Next<Self, FirstTicket>, MechanismError> {
+        let error = match Answer::decode(answer)? {
+            Answer::Reply(reply) => return self.granted(&reply, now).map(Next::Granted),
+            Answer::Error(error) => error,
+        };
+        match (error.error_code, &self.shown) {
+            (
+                KDC_ERR_PREAUTH_REQUIRED,
+                Shown::Nothing | Shown::Timestamp { known: Known::FromBefore, .. },
+            ) => {
+                let required = self.required(&error)?;
+                self.show_what_is(required);
+            }
+            // The KDC names another salt than the one that was known: the account was renamed since, say.
+            (KDC_ERR_PREAUTH_FAILED, Shown::Timestamp { parameters, known: Known::FromBefore, .. }) => {
+                let required = self.required(&error).ok().filter(|now| now.parameters != *parameters);
+                let Some(required) = required else { return Err(self.refused(&error)) };
+                self.show_what_is(required);
+            }
+            (KRB_AP_ERR_SKEW, Shown::Timestamp { .. }) if matches!(self.clock, TimestampClock::Ours) => {
+                self.clock = TimestampClock::Kdcs(ClockOffset::between(now, error.stime));
+            }
+            (KRB_ERR_RESPONSE_TOO_BIG, _) if self.transport == Transport::Any => {
+                self.transport = Transport::Stream;
+                return Ok(Next::Send { request: self.sent(), exchange: self });
+            }
+            _ => return Err(self.refused(&error)),
+        }
+        let request = self.request(now);
+        Ok(Next::Send { request, exchange: self })
+    }
+
+    /// What the KDC requires, as far as it can be had.
+    fn required(&self, error: &KrbError<'_>) -> Result<Required, MechanismError> {
+        let unusable = |malformed| {
+            defective(format!("the KDC's demand for pre-authentication is unusable: {malformed}"))
+        };
+        let methods = Vec::<PaData<'_>>::decode(error.e_data.unwrap_or_default()).map_err(unusable)?;
+        let infos = PaData::find(&methods, PA_ETYPE_INFO2);
+        let (Some(infos), Some(_)) = (infos, PaData::find(&methods, PA_ENC_TIMESTAMP)) else {
+            let sentence = format!(
+                "the KDC does not take an encrypted timestamp from {}, and nothing else can be made of a password here (a smart \
+                 card, a second factor, or FAST is needed)",
+                self.client
+            );
+            return Err(MechanismError::new(ErrorKind::Unsupported, sentence));
+        };
+        let infos = Vec::<EtypeInfo2Entry<'_>>::decode(infos).map_err(unusable)?;
+        let parameters = StringToKey::strongest(&infos, &self.client, &self.policy)?;
+        let cookie = PaData::find(&methods, PA_FX_COOKIE).map(<[u8]>::to_vec);
+        Ok(Required { parameters, cookie })
+    }
+
+    fn show_what_is(&mut self, required: Required) {
+        self.cookie = required.cookie;
+        self.show(required.parameters, Known::InThisExchange);
+    }
+
+    fn show(&mut self, parameters: StringToKey, known: Known) {
+        let key = parameters.key(&self.password);
+        self.shown = Shown::Timestamp { key, parameters, known };
+    }
+
+    /// The next message.
+    fn request(&mut self, now: SystemTime) -> KdcRequest {
+        self.nonce = self.random.number();
+        let kdc_options = if self.canonicalizes() { kdc_options::CANONICALIZE } else { 0 };
+        let body = KdcReqBody {
+            kdc_options,
+            cname: Some(self.client.name.clone()),
+            realm: self.client.realm.clone(),
+            sname: Some(self.server.name.clone()),
+            from: None,
+            // As long as the KDC allows.
+            till: KerberosTime::from_unix(0),
+            rtime: None,
+            nonce: self.nonce,
+            etype: self.policy.numbers(),
+            addresses: None,
+            enc_authorization_data: None,
+            additional_tickets: None,
+        }
+        .encode();
+        let timestamp = match &self.shown {
+            Shown::Nothing => None,
+            Shown::Timestamp { key, .. } => {
+                let clock = match self.clock {
+                    TimestampClock::Ours => ClockOffset::NONE,
+                    TimestampClock::Kdcs(offset) => offset,
+                };
+                let (patimestamp, microseconds) = clock.time(now);
+                let timestamp = PaEncTsEnc { patimestamp, pausec: Some(microseconds) }.encode();
+                let keys = key.for_messages(KeyUsage::PA_ENC_TIMESTAMP);
+                let cipher = keys.encrypt(&self.random.octets(), &timestamp);
+                Some(EncryptedData::new(&keys, None, &cipher).encode())
+            }
+        };
+        let mut padata = Vec::new();
+        let mut add = |padata_type, padata_value| padata.push(PaData { padata_type, padata_value });
+        if let Some(cookie) = &self.cookie {
+            add(PA_FX_COOKIE, cookie);
+        }
+        if let Some(timestamp) = &timestamp {
+            add(PA_ENC_TIMESTAMP, timestamp);
+        }
+        add(PA_REQ_ENC_PA_REP, &[]);
+        self.message = KdcReq { exchange: Exchange::AuthenticationService, padata, req_body: &body }.encode();
+        self.sent()
+    }
+
+    /// The message that is out, again: a KDC that has answered it knows it.
+    fn sent(&self) -> KdcRequest {
+        KdcRequest {
+            realm: self.client.realm.clone(),
+            message: self.message.clone(),
+            proves: self.proves(),
+            transport: self.transport,
+        }
+    }
+
+    fn granted(self, reply: &KdcRep<'_>, now: SystemTime) -> Result<FirstTicket, MechanismError> {
+        let asked = Asked {
+            exchange: Exchange::AuthenticationService,
+            client: &self.client,
+            server: &self.server,
+            nonce: self.nonce,
+            policy: &self.policy,
+            canonicalize: self.canonicalizes(),
+        };
+        let etype = asked.check(reply)?;
+        let (key, parameters) = match &self.shown {
+            Shown::Timestamp { key, parameters, .. } if key.etype() == etype => {
+                (key.clone(), parameters.clone())
+            }
+            // It needed no timestamp, or has more than one key.
+            _ => self.key_of_reply(etype, reply)?,
+        };
+        let part = reply.enc_part.decrypt(&key.for_messages(KeyUsage::AS_REP)).map_err(|unreadable| {
+            match self.shown {
+                Shown::Nothing => MechanismError::new(
+                    ErrorKind::WrongPassword,
+                    format!("the password of {} does not open the KDC's reply", self.client),
+                ),
+                Shown::Timestamp { .. } => defective(format!(
+                    "the KDC took the password, but its reply cannot be read: {unreadable}"
+                )),
+            }
+        })?;
+        let part = EncKdcRepPart::decode(&part).map_err(|malformed| defective(malformed.to_string()))?;
+        let mut ticket = asked.granted(reply, &part)?;
+        self.check_request_arrived(&key, &part)?;
+        ticket.clock = answer::clock(&ticket, now);
+        ticket.key_expiration = part.key_expiration;
+        Ok(FirstTicket { ticket, parameters })
+    }
+
+    /// The key of a reply of this type.
+    fn key_of_reply(
+        &self,
+        etype: EncryptionType,
+        reply: &KdcRep<'_>,
+    ) -> Result<(Key, StringToKey), MechanismError> {
+        let infos = match PaData::find(&reply.padata, PA_ETYPE_INFO2) {
+            Some(infos) => Vec::decode(infos).map_err(|malformed| defective(malformed.to_string()))?,
+            None => Vec::new(),
+        };
+        let parameters = StringToKey::of(etype, &infos, &self.client, &self.policy)?;
+        Ok((parameters.key(&self.password), parameters))
+    }
+
+    /// Checks that the KDC has read the request as it was sent, where it says what it has read (RFC 6806, section 11).
+    fn check_request_arrived(&self, key: &Key, part: &EncKdcRepPart<'_>) -> Result<(), MechanismError> {
+        if part.flags & ticket_flags::ENC_PA_REP == 0 {
+            return Ok(());
+        }
+        let checksum = PaData::find(&part.encrypted_pa_data, PA_REQ_ENC_PA_REP)
+            .and_then(|checksum| Checksum::decode(checksum).ok());
+        let key = key.for_checksums(KeyUsage::AS_REQ_CHECKSUM);
+        if checksum.is_some_and(|checksum| checksum.verify(&key, &[&self.message])) {
+            return Ok(());
+        }
+        Err(defective(
+            "the KDC got another request than the one that was sent: somebody changed it on its way",
+        ))
+    }
+
+    fn refused(&self, error: &KrbError<'_>) -> MechanismError {
+        let (client, server, policy) = (&self.client, &self.server, &self.policy);
+        Refused { client, server, proves: self.proves(), policy }.explain(error)
+    }
+
+    fn proves(&self) -> Proves {
+        match self.shown {
+            Shown::Nothing => Proves::Nothing,
+            Shown::Timestamp { .. } => Proves::Secret,
+        }
+    }
+
+    /// Whether the KDC is asked to look the name up.
+    fn canonicalizes(&self) -> bool {
+        self.client.name.name_type == PrincipalName::NT_ENTERPRISE
+    }
+}
+
+impl fmt::Debug for AuthenticationService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthenticationService")
+            .field("client", &format_args!("{}", self.client))
+            .field("proves", &self.proves())
+            .finish_non_exhaustive()
+    }
+}
