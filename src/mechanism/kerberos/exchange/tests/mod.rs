@@ -1,6 +1,7 @@
 //! The exchanges against a plain KDC, leg by leg, and against what anybody can write in its place.
 
 mod kdc;
+mod lab;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
