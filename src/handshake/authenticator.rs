@@ -243,7 +243,6 @@ impl Options {
 
     /// Takes NTLM out of all schemes, and out with it those of which nothing is left.
     fn shut_ntlm_out(&mut self) {
-        self.shuts_ntlm_out = true;
         let Self { schemes, proxy_schemes, shut_out, .. } = self;
         for schemes in std::iter::once(schemes).chain(proxy_schemes) {
             schemes.retain_mut(|scheme| {
@@ -283,7 +282,6 @@ pub struct AuthenticatorBuilder {
     fixed: FixedCredentials,
     provider: Option<Arc<dyn CredentialsProvider>>,
     ambient: Option<(Credentials, OriginPatterns)>,
-    without_ntlm: bool,
     guard: bool,
     bounds: LockoutBounds,
     origins: usize,
@@ -319,7 +317,6 @@ impl AuthenticatorBuilder {
             fixed: FixedCredentials::new(),
             provider: None,
             ambient: None,
-            without_ntlm: false,
             guard: true,
             bounds: LockoutBounds::default(),
             origins: 1024,
@@ -425,7 +422,7 @@ impl AuthenticatorBuilder {
     /// ```
     #[must_use]
     pub fn without_ntlm(mut self) -> Self {
-        self.without_ntlm = true;
+        self.options.shuts_ntlm_out = true;
         self
     }
 
@@ -675,7 +672,7 @@ impl AuthenticatorBuilder {
 
     /// The authenticator.
     pub fn build(mut self) -> Authenticator {
-        if self.without_ntlm {
+        if self.options.shuts_ntlm_out {
             self.options.shut_ntlm_out();
         }
         let Self { fixed, provider, ambient, .. } = self;

@@ -7,8 +7,7 @@ use crate::handshake::verdicts::evidence::Evidence;
 use crate::handshake::verdicts::pause::{Pause, PauseCause};
 use crate::handshake::verdicts::permission::{Asking, Permission, Trial, Verdict};
 use crate::handshake::verdicts::record::{Record, Room};
-use crate::handshake::verdicts::targets::Target;
-use crate::handshake::verdicts::targets::Targets;
+use crate::handshake::verdicts::targets::{Target, Targets};
 
 /// One user's credentials.
 #[derive(Clone, Debug, Default)]

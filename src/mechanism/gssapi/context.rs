@@ -103,8 +103,8 @@ impl Start {
             credentials: arguments.credentials.clone(),
             now: *now,
             binding: if gssapi.mechanism == Oid::IAKERB { Binding::Connection } else { Binding::Request },
-            // By IAKERB none is asked before the first token is out.
             has_attempted: false,
+            // By IAKERB none is asked before the first token is out.
             has_new_ticket: !acquired.was_kept && gssapi.mechanism != Oid::IAKERB,
             awaited: Expects::Challenge,
             shuts_ntlm_out: gssapi.shuts_ntlm_out,

@@ -12,11 +12,11 @@
 use crate::der::{self, Reader};
 use crate::mechanism::krb_error::KrbError;
 use crate::mechanism::oid;
+use crate::mechanism::spnego::token::unframed;
 
 /// `TOK_ID` of what is relayed, and of Kerberos' own request.
 const PROXY: &[u8] = &[0x05, 0x01];
 const AP_REQ: &[u8] = &[0x01, 0x00];
-const INTEGER: u8 = 0x02;
 const UTF8_STRING: u8 = 0x0c;
 /// `AS-REQ` and `TGS-REQ`, `[APPLICATION 10]` and `[APPLICATION 12]`, constructed (RFC 4120, section 5.4.1).
 const AS_REQ: u8 = 0x6a;
@@ -32,11 +32,11 @@ pub(super) struct Relayed<'a> {
 impl<'a> Relayed<'a> {
     /// Reads a token; `None` if it is Kerberos' own, or none of IAKERB's.
     pub(super) fn read(token: &'a [u8]) -> Option<Self> {
-        let mut frame = Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?;
-        if frame.value(der::OBJECT_IDENTIFIER).ok()? != oid::IAKERB {
+        let (mechanism, message) = unframed(token).ok()?;
+        if mechanism != oid::IAKERB {
             return None;
         }
-        let mut relayed = Reader::new(frame.rest().strip_prefix(PROXY)?).ok()?;
+        let mut relayed = Reader::new(message.strip_prefix(PROXY)?).ok()?;
         let header = relayed.within(der::SEQUENCE).ok()?.within(der::context(1)).ok()?;
         Some(Self { realm: header.peek(), message: relayed.rest() })
     }
@@ -77,7 +77,7 @@ impl<'a> Relayed<'a> {
         let mut list = field.map(|mut field| field.within(der::SEQUENCE)).transpose().ok()?;
         Some(std::iter::from_fn(move || {
             let mut one = list.as_mut()?.within(der::SEQUENCE).ok()?;
-            let number = one.within(der::context(1)).ok()?.value(INTEGER).ok()?;
+            let number = one.within(der::context(1)).ok()?.value(der::INTEGER).ok()?;
             let value = one.within(der::context(2)).ok()?.value(der::OCTET_STRING).ok()?;
             Some((number.iter().fold(0, |number, octet| number << 8 | u64::from(*octet)), value))
         }))
@@ -86,12 +86,7 @@ impl<'a> Relayed<'a> {
 
 /// Whether a token is Kerberos' own request, which ends the exchange (RFC 4121, section 4.1).
 pub(super) fn is_ap_req(token: &[u8]) -> bool {
-    let message = || {
-        let mut frame = Reader::new(token).ok()?.within(der::APPLICATION_0).ok()?;
-        frame.value(der::OBJECT_IDENTIFIER).ok()?;
-        Some(frame.rest())
-    };
-    message().is_some_and(|message| message.starts_with(AP_REQ))
+    unframed(token).is_ok_and(|(_, message)| message.starts_with(AP_REQ))
 }
 
 /// Whether pre-authentication of this type is made with the password's key.
@@ -126,7 +121,7 @@ pub(super) mod tests {
 
     /// A request with pre-authentication of these types and values.
     pub(crate) fn request(tag: u8, pre_authentications: &[(u8, &[u8])]) -> Vec<u8> {
-        let number = |number: u8| der::encode(INTEGER, &[&[number]]);
+        let number = |number: u8| der::encode(der::INTEGER, &[&[number]]);
         let list: Vec<u8> = pre_authentications
             .iter()
             .flat_map(|(kind, value)| {
