@@ -87,7 +87,7 @@ pub struct Challenge {
     pub(super) order: u64,
 }
 
-/// What follows the scheme. A scheme alone has no parameters.
+/// What follows the scheme. A scheme by itself has no parameters.
 #[derive(Clone)]
 pub(super) enum Body {
     Token68 { text: String, offset: usize },

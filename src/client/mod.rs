@@ -5,7 +5,7 @@
 //!
 //! A request has its connection to itself until the response's body has been read: a multi-leg
 //! handshake can neither be interrupted nor continued elsewhere. Connections are kept by origin
-//! *and* identity, and a connection whose request was dropped half-way is closed. Connections by TLS
+//! *and* identity, and a connection whose request was dropped half-way is closed. Connections over TLS
 //! tell their channel bindings; around a connector of your own, [`ChannelBound`](connect::ChannelBound) makes them.
 //!
 //! A connection that changes its protocol by a `101` (a WebSocket) leaves the pool: it is its

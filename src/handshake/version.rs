@@ -21,6 +21,6 @@ pub enum Protocol {
     /// HTTP/2: many requests at a time. A login that would be the connection's needs another
     /// one, by HTTP/1.1.
     Http2,
-    /// HTTP/2, where no connection by HTTP/1.1 is to be had: such a login is passed by.
+    /// HTTP/2, where no connection over HTTP/1.1 is to be had: such a login is passed by.
     Http2Alone,
 }

@@ -305,7 +305,7 @@ impl fmt::Display for Astray {
 #[cfg(feature = "reqwest")]
 impl std::error::Error for Astray {}
 
-/// The inner service's word that by HTTP/2 the server has ended the request, and not the connection.
+/// The inner service's word that over HTTP/2 the server has ended the request, and not the connection.
 ///
 /// An inner service boxes it as its error. A request that was not looked at
 /// (`REFUSED_STREAM`, or behind the last stream of `GOAWAY`) is [`Unsent`] instead.

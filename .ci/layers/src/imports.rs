@@ -78,7 +78,7 @@ impl Finder<'_> {
     }
 
     fn note_path(&mut self, path: &mut Vec<String>, line: usize) {
-        // One name alone was imported by a `use`, which counts already.
+        // A single name was imported by a `use`, which counts already.
         if path.len() > 1 {
             self.note(path, line);
         }

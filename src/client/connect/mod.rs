@@ -1,7 +1,7 @@
 //! Connectors: what makes connections, with or without TLS, and what they tell of it.
 //!
 //! A connector is a service as hyper-util's legacy client takes it ([`Connect`]). The clients bring their own for
-//! `http` and `https`; around one of yours by TLS, [`ChannelBound`] ties logins to its connections:
+//! `http` and `https`; around one of yours over TLS, [`ChannelBound`] ties logins to its connections:
 //!
 //! ```
 //! # #[cfg(feature = "rustls")]

@@ -1,4 +1,4 @@
-//! A connection by HTTP/1.1.
+//! A connection over HTTP/1.1.
 
 use std::future::Future;
 use std::pin::Pin;

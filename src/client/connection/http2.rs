@@ -1,4 +1,4 @@
-//! A connection by HTTP/2: many requests at a time, each on a branch of it.
+//! A connection over HTTP/2: many requests at a time, each on a branch of it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -40,7 +40,7 @@ const MOST_DOUBLINGS: u32 = 6;
 pub(in crate::client) struct Common {
     scheme: Scheme,
     authority: Authority,
-    /// What is known of the origin, where a connection by HTTP/1.1 can be had instead.
+    /// What is known of the origin, where a connection over HTTP/1.1 can be had instead.
     memory: Option<Arc<OriginMemory>>,
     /// How many streams the server takes.
     streams: AtomicUsize,

@@ -1,4 +1,4 @@
-//! The leaf: one connection that allocates nothing per request, or a branch of one by HTTP/2.
+//! The leaf: one connection that allocates nothing per request, or a branch of one over HTTP/2.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What legs go over: one connection by HTTP/1.1, or a branch of one by HTTP/2.
+//! What legs go over: one connection over HTTP/1.1, or a branch of one over HTTP/2.
 
 pub(super) mod http1;
 #[cfg(feature = "http2")]

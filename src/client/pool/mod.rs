@@ -60,7 +60,7 @@ pub(super) enum Checkout<'a, L: Leaf> {
 }
 
 impl<L: Leaf> Pool<L> {
-    /// `may_share` says that a connection by TLS may turn out to carry many requests at a time.
+    /// `may_share` says that a connection over TLS may turn out to carry many requests at a time.
     pub(super) fn new(limits: PoolLimits, may_share: bool) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::new(may_share)),
@@ -233,7 +233,7 @@ impl<L: Leaf + Send + 'static> Pool<L> {
         }
     }
 
-    /// Sweeps from now on, until the pool is dropped; anew where the runtime that did it has ended.
+    /// Sweeps from now on, until the pool is dropped; again where the runtime that did it has ended.
     pub(super) fn keep_swept(self: &Arc<Self>) {
         let mut state = self.lock();
         if state.sweeping.as_ref().is_some_and(|task| !task.is_finished()) {

@@ -43,7 +43,7 @@ pub(super) struct State<L> {
     /// With how many hosts those that nobody uses are forgotten at once, without waiting for a sweep: so those that
     /// are looked through are hardly more than those in use.
     tidy_at: usize,
-    /// Whether connections by TLS may turn out to be such.
+    /// Whether connections over TLS may turn out to be such.
     may_share: bool,
     pub(super) sweeping: Option<JoinHandle<()>>,
     pub(super) shut_down: bool,

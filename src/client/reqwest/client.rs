@@ -46,7 +46,7 @@ pub fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
 }
 
 impl ClientBuilder {
-    /// A client over reqwest. `make` gives the settings of each connection, anew each time.
+    /// A client over reqwest. `make` gives the settings of each connection, and is called for each.
     /// [`connect_timeout`](Self::connect_timeout) has no part in it: reqwest has its own.
     ///
     /// # Errors

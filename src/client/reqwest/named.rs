@@ -63,7 +63,7 @@ enum Role {
 impl Named {
     /// With TLS, legs go under the name from the first one on where logins are tied to connections: the
     /// bindings that its response tells have to be those of the connection that the login is on. Where logins
-    /// are not tied to connections no leg does: by HTTP/2 the server would be told the name. Without TLS a proxy
+    /// are not tied to connections no leg does: over HTTP/2 the server would be told the name. Without TLS a proxy
     /// of the client's sees the name, so there it is used only where it has to be.
     pub(super) fn new(is_secure: bool, ties_connections: bool) -> Result<Self, getrandom::Error> {
         let name = format!("lane-{:016x}", getrandom::u64()?);

@@ -1,4 +1,4 @@
-//! Connections by HTTP/2, which other requests share.
+//! Connections over HTTP/2, which other requests share.
 
 use super::*;
 use crate::handshake::{HttpVersion, Protocol};
