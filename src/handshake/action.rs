@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, Response, StatusCode, Version, header};
 use crate::authorization::Authorization;
 use crate::credentials::{Credentials, CredentialsQuery};
 use crate::handshake::{HandshakeError, Outcome, Turn};
-use crate::mechanism::{StepJob, Stepped};
+use crate::mechanism::{Inquiry, MechanismError, StepJob, Stepped};
 use crate::protection_space::{Challenger, Origin, Realm};
 
 /// What to do next.
@@ -25,6 +25,8 @@ pub enum Action {
     Ask(Question),
     /// Run the step and resume with [`Answer::Stepped`].
     Step(StepJob),
+    /// Ask who the inquiry is for, and resume with [`Answer::Consulted`].
+    Consult(Inquiry),
     /// Keep the request's content as a whole, if that can be, and resume with [`Answer::Gathered`].
     Gather,
     /// Await the turn and resume with [`Answer::Turn`].
@@ -100,6 +102,8 @@ impl Question {
 pub enum Answer {
     /// To [`Action::Step`].
     Stepped(Stepped),
+    /// To [`Action::Consult`]: what was said, or why nothing was.
+    Consulted(Result<Vec<u8>, MechanismError>),
     /// To [`Action::Ask`].
     Credentials(Option<Credentials>),
     /// To [`Action::Gather`]: the content is in [`RequestContext::content`](crate::scheme::RequestContext::content),

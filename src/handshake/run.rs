@@ -50,6 +50,8 @@ pub(super) struct Run {
     starts_with_this_leg: bool,
     /// Nobody but a KDC may have seen anything of the secret.
     is_at_kdc: bool,
+    /// A KDC was shown something of the secret, and has not granted a ticket since.
+    awaits_verdict_of_kdc: bool,
     /// It was made with a ticket.
     by_ticket: bool,
     /// The leg that is out is for a KDC, and the server is to relay the answer.
@@ -115,6 +117,7 @@ impl Run {
             made_later: 0,
             starts_with_this_leg: false,
             is_at_kdc: false,
+            awaits_verdict_of_kdc: false,
             by_ticket: false,
             awaits_kdc: false,
             relayed: 0,
@@ -341,6 +344,30 @@ impl Run {
     pub(super) fn start_at_kdc(&mut self, now: Instant) {
         if let Some(trial) = &mut self.trial {
             self.is_at_kdc = trial.sent(now);
+        }
+    }
+
+    /// Somebody else than the server is asked. A KDC is asked for further tickets only after it has taken the password.
+    pub(super) fn note_inquiry(&mut self, proves: Proves, now: Instant) {
+        match proves {
+            Proves::Secret | Proves::Relayed => {
+                self.awaits_verdict_of_kdc = true;
+                self.trial.as_mut().map(|trial| trial.sent(now));
+            }
+            Proves::Ticket { is_new: true } => {
+                self.awaits_verdict_of_kdc = false;
+                self.end(Evidence::Proven, now);
+            }
+            Proves::Ticket { is_new: false } | Proves::Nothing => {}
+        }
+    }
+
+    /// What it says of the secret that there is no token to send.
+    pub(super) fn evidence_of_no_token(&self) -> Evidence {
+        let is_for_kdc_alone = self.trial.as_ref().is_some_and(OnTrial::is_for_kdc);
+        match self.awaits_verdict_of_kdc && !is_for_kdc_alone {
+            true => Evidence::Undecided,
+            false => Evidence::Nothing,
         }
     }
 

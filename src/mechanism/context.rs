@@ -2,6 +2,7 @@ use std::fmt;
 
 use crate::mechanism::error::{ErrorKind, MechanismError};
 use crate::mechanism::initiate::{Initiate, Moment};
+use crate::mechanism::inquiry::Inquiry;
 use crate::mechanism::oid;
 use crate::mechanism::without_ntlm::WithoutNtlm;
 
@@ -59,6 +60,30 @@ pub trait SecurityContext: Send {
     /// cannot serve.
     fn step(self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError>;
 
+    /// Goes on after a [`Step::Consult`], with the answer or with why there is none, at a moment that is used for nothing
+    /// else.
+    ///
+    /// # Errors
+    ///
+    /// [`MechanismError`] if it cannot do without the answer, or the answer is a refusal or malformed; of a mechanism
+    /// that consults nobody, always.
+    fn consulted(
+        self: Box<Self>,
+        _answer: Result<Vec<u8>, MechanismError>,
+        _moment: Moment,
+    ) -> Result<Step, MechanismError> {
+        Err(MechanismError::new(
+            ErrorKind::Unsupported,
+            "a mechanism that consults nobody was given an answer",
+        ))
+    }
+
+    /// Whether the next step may take much of a processor's time, such as a key from a password, and belongs off the
+    /// executor.
+    fn takes_time(&self) -> bool {
+        false
+    }
+
     /// The peer accepted without sending the token that this context still expects.
     ///
     /// # Errors
@@ -83,6 +108,14 @@ pub enum Step {
         /// What the token was made with: whether a refusal of it counts against the password.
         proves: Proves,
     },
+    /// Ask somebody else than the peer, such as a KDC, and go on with what they say
+    /// ([`SecurityContext::consulted`]).
+    Consult {
+        /// Who is asked what.
+        inquiry: Inquiry,
+        /// The context to tell.
+        context: Box<dyn SecurityContext>,
+    },
     /// The context is established on this side; send the token if there is one.
     Complete {
         /// For the peer.
@@ -101,6 +134,9 @@ impl fmt::Debug for Step {
                 .field("expects", expects)
                 .field("proves", proves)
                 .finish_non_exhaustive(),
+            Self::Consult { inquiry, .. } => {
+                f.debug_struct("Consult").field("inquiry", inquiry).finish_non_exhaustive()
+            }
             Self::Complete { token, established } => f
                 .debug_struct("Complete")
                 .field("token", &token.as_ref().map(Vec::len))

@@ -16,6 +16,7 @@ pub struct StepJob {
 enum Work {
     Initiate { mechanism: Arc<dyn Mechanism>, arguments: Initiate },
     Continue { context: Box<dyn SecurityContext>, input: Vec<u8> },
+    Consulted { context: Box<dyn SecurityContext>, answer: Result<Vec<u8>, MechanismError> },
     Compute(Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>),
 }
 
@@ -28,7 +29,14 @@ impl StepJob {
 
     /// A further step, with the peer's token.
     pub fn proceed(context: Box<dyn SecurityContext>, input: Vec<u8>, may_block: bool) -> Self {
+        let may_block = may_block || context.takes_time();
         Self { work: Work::Continue { context, input }, may_block }
+    }
+
+    /// A further step, with the answer to what the context has [asked](Step::Consult).
+    pub fn consulted(context: Box<dyn SecurityContext>, answer: Result<Vec<u8>, MechanismError>) -> Self {
+        let may_block = context.takes_time();
+        Self { work: Work::Consulted { context, answer }, may_block }
     }
 
     /// Work of a scheme's own that takes processor time, such as many rounds of a hash.
@@ -59,13 +67,16 @@ impl StepJob {
         self.run_at(|| Ok(moment))
     }
 
-    /// The same with a moment that only a first step asks for.
+    /// The same with a moment that is asked for only by a step that needs one.
     pub(crate) fn run_at(self, moment: impl FnOnce() -> Result<Moment, MechanismError>) -> Stepped {
         Stepped(match self.work {
             Work::Initiate { mechanism, arguments } => {
                 moment().and_then(|moment| mechanism.initiate(arguments, moment).step(None)).map(Came::Step)
             }
             Work::Continue { context, input } => context.step(Some(&input)).map(Came::Step),
+            Work::Consulted { context, answer } => {
+                moment().and_then(|moment| context.consulted(answer, moment)).map(Came::Step)
+            }
             Work::Compute(work) => Ok(Came::Computed(work())),
         })
     }

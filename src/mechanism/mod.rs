@@ -12,6 +12,7 @@ mod error;
 #[cfg(all(unix, feature = "gssapi"))]
 pub mod gssapi;
 mod initiate;
+mod inquiry;
 mod job;
 #[cfg(any(feature = "kerberos", all(unix, feature = "gssapi")))]
 mod kdc_refusal;
@@ -33,6 +34,7 @@ pub use error::{ErrorKind, MechanismError};
 #[cfg(test)]
 pub(crate) use initiate::FixedMoment;
 pub use initiate::{Delegation, Entropy, Initiate, Moment, Moments, MutualAuthentication};
+pub use inquiry::{Awaited, Inquiry, KdcInquiry};
 #[cfg(feature = "client")]
 pub(crate) use job::SharedWork;
 pub use job::{StepJob, Stepped};

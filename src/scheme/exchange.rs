@@ -2,7 +2,7 @@ use http::HeaderMap;
 
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
-use crate::mechanism::{Binding, Expects, Proves, StepJob, Stepped};
+use crate::mechanism::{Binding, Expects, Inquiry, MechanismError, Proves, StepJob, Stepped};
 use crate::protection_space::Challenger;
 use crate::scheme::error::SchemeError;
 use crate::scheme::request::RequestContext;
@@ -59,6 +59,15 @@ pub trait Exchange: Send {
     /// [`SchemeError`] with the mechanism's error.
     fn resume(&mut self, _stepped: Stepped) -> Result<Reply, SchemeError> {
         Err(SchemeError::new("a scheme without steps", "it was told to resume one"))
+    }
+
+    /// Takes the answer that a [`Reply::Consult`] asked for, or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemeError`] if it cannot do without.
+    fn consulted(&mut self, _answer: Result<Vec<u8>, MechanismError>) -> Result<Reply, SchemeError> {
+        Err(SchemeError::new("a scheme that consults nobody", "it was given an answer"))
     }
 
     /// Answers what a [`Reply::Gather`] was said to, with [`content`](RequestContext::content) if there is any.
@@ -128,6 +137,8 @@ pub enum Reply {
     },
     /// Run a mechanism's step and [`resume`](Exchange::resume).
     Step(StepJob),
+    /// Ask somebody else than the server, and tell by [`consulted`](Exchange::consulted).
+    Consult(Inquiry),
     /// Keep the request's content as a whole, if that can be, and tell by [`gathered`](Exchange::gathered).
     Gather,
     /// The exchange is complete.

@@ -12,8 +12,8 @@ use crate::mechanism::spnego::Spnego;
 #[cfg(all(windows, feature = "sspi"))]
 use crate::mechanism::sspi::Sspi;
 use crate::mechanism::{
-    Binding, Established, Expects, Initiate, Mechanism, Proves, SecurityContext, Step, StepJob, Stepped,
-    WithoutNtlm,
+    Binding, Established, Expects, Initiate, Mechanism, MechanismError, Proves, SecurityContext, Step,
+    StepJob, Stepped, WithoutNtlm,
 };
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
@@ -190,6 +190,7 @@ enum State {
     New,
     Stepping,
     Continuing(Box<dyn SecurityContext>),
+    Consulting(Box<dyn SecurityContext>),
     Complete(Established),
     Failed,
 }
@@ -239,7 +240,7 @@ impl Exchange for TokenExchange {
             (State::New, Some(_)) => Err(self.error("the server sent a token before the first message")),
             (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
             (State::Continuing(_), None) => Err(self.error("the server's token is missing")),
-            (State::Complete(_) | State::Stepping | State::Failed, _) => {
+            (State::Complete(_) | State::Stepping | State::Consulting(_) | State::Failed, _) => {
                 self.state = State::Failed;
                 Err(self.error("the server challenges a finished exchange"))
             }
@@ -260,6 +261,10 @@ impl Exchange for TokenExchange {
                     proves,
                 })
             }
+            Step::Consult { inquiry, context } => {
+                self.state = State::Consulting(context);
+                Ok(Reply::Consult(inquiry))
+            }
             Step::Complete { token: Some(token), established } => {
                 let proves = Proves::of(&established);
                 self.state = State::Complete(established);
@@ -273,6 +278,16 @@ impl Exchange for TokenExchange {
                 let proof = proof(&established);
                 self.state = State::Complete(established);
                 Ok(Reply::Done(proof))
+            }
+        }
+    }
+
+    fn consulted(&mut self, answer: Result<Vec<u8>, MechanismError>) -> Result<Reply, SchemeError> {
+        match std::mem::replace(&mut self.state, State::Stepping) {
+            State::Consulting(context) => Ok(Reply::Step(StepJob::consulted(context, answer))),
+            _ => {
+                self.state = State::Failed;
+                Err(self.error("it was given an answer that it has not asked for"))
             }
         }
     }
@@ -294,7 +309,7 @@ impl Exchange for TokenExchange {
                 self.state = State::Complete(established);
                 Ok(Reply::Done(proof))
             }
-            (State::New | State::Stepping | State::Failed, _) => {
+            (State::New | State::Stepping | State::Consulting(_) | State::Failed, _) => {
                 self.state = State::Failed;
                 Err(self.error("there is no exchange to conclude"))
             }

@@ -14,7 +14,7 @@ use crate::credentials::CredentialsFuture;
 use crate::handshake::{
     Acting, Action, Answer, BodyUse, Logins, Outcome, Renewal, ResponseHead, Turn, WireRequest,
 };
-use crate::mechanism::{Moments, Stepped};
+use crate::mechanism::{MechanismError, Moments, Stepped};
 use crate::protection_space::Challenger;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
@@ -58,6 +58,8 @@ pin_project! {
         Gathering,
         /// A mechanism's step runs elsewhere.
         Stepping { step: BoxFuture<Stepped> },
+        /// Somebody else than the server is asked for what the login needs.
+        Consulting { answer: BoxFuture<Result<Vec<u8>, MechanismError>> },
         /// The provider looks for credentials.
         Asking { credentials: CredentialsFuture },
         /// Another request tries the same credentials.
@@ -98,6 +100,7 @@ enum Next<R, B> {
     Drain(R),
     Gather,
     Step(BoxFuture<Stepped>),
+    Consult(BoxFuture<Result<Vec<u8>, MechanismError>>),
     Ask(CredentialsFuture),
     Wait(Turn, Option<BoxFuture<()>>),
     Deliver(Response<R>),
@@ -176,6 +179,9 @@ where
                 StageProj::Stepping { step } => {
                     step.as_mut().poll(cx).map(|stepped| this.talk.resume(Answer::Stepped(stepped)))
                 }
+                StageProj::Consulting { answer } => {
+                    answer.as_mut().poll(cx).map(|answer| this.talk.resume(Answer::Consulted(answer)))
+                }
                 StageProj::Asking { credentials } => {
                     credentials.as_mut().poll(cx).map(|credentials| match credentials {
                         Ok(credentials) => this.talk.resume(Answer::Credentials(credentials)),
@@ -200,6 +206,7 @@ where
                 Next::Drain(body) => Stage::Draining { body, drained: 0 },
                 Next::Gather => Stage::Gathering,
                 Next::Step(step) => Stage::Stepping { step },
+                Next::Consult(answer) => Stage::Consulting { answer },
                 Next::Ask(credentials) => Stage::Asking { credentials },
                 Next::Wait(turn, timer) => Stage::Waiting { turn, timer },
                 Next::Deliver(response) => {
@@ -341,6 +348,10 @@ where
                     Some(blocking) => Next::Step(blocking.run(job, moment)),
                     None => self.resume(Answer::Stepped(job.run(moment))),
                 }
+            }
+            Action::Consult(inquiry) => {
+                self.handshake_begins();
+                Next::Consult(self.out.channel().state.environment.consult(inquiry))
             }
             Action::Ask(question) => {
                 self.handshake_begins();

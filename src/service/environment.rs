@@ -1,14 +1,14 @@
 //! What logins get from their surroundings: timers, threads for blocking work, randomness, bounds.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::mechanism::ErrorKind::Unavailable;
-use crate::mechanism::{MechanismError, Moment, Moments, StepJob, Stepped};
+use crate::mechanism::{Inquiry, KdcInquiry, MechanismError, Moment, Moments, StepJob, Stepped};
 use crate::service::observe::Observer;
 
 /// A future on the heap, for what happens once per connection rather than per request.
@@ -30,6 +30,18 @@ pub trait Timer: Send + Sync {
 pub trait Blocking: Send + Sync {
     /// Runs the step off the executor.
     fn run(&self, job: StepJob, moment: Moment) -> BoxFuture<Stepped>;
+}
+
+/// Carries messages to KDCs (RFC 4120, section 7.2), for mechanisms that speak Kerberos themselves. Without one, none is
+/// reached.
+pub trait KdcTransport: Send + Sync {
+    /// The answer of one of the realm's KDCs, without the length in front of it that TCP has. It ends in bounded time,
+    /// and dropping it gives the exchange up.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`], where no KDC has answered.
+    fn exchange(&self, inquiry: KdcInquiry) -> BoxFuture<Result<Vec<u8>, MechanismError>>;
 }
 
 /// Bounds on one request's handshake.
@@ -142,13 +154,15 @@ pub struct Environment {
     connections: Arc<AtomicU64>,
     pub(super) timer: Option<Arc<dyn Timer>>,
     pub(super) blocking: Option<Arc<dyn Blocking>>,
+    kdc_transport: Option<Arc<dyn KdcTransport>>,
     pub(super) observer: Option<Arc<dyn Observer>>,
     pub(crate) limits: Limits,
 }
 
 impl Environment {
     /// No timer: nothing times out, and a login whose server says nothing holds up others with the same
-    /// credentials until it is given up. No threads: steps that may block run where they are. No observer.
+    /// credentials until it is given up. No threads: steps that may block run where they are. No way to a KDC. No
+    /// observer.
     pub fn new() -> Self {
         Self::default()
     }
@@ -164,6 +178,13 @@ impl Environment {
     #[must_use]
     pub fn blocking(mut self, blocking: impl Blocking + 'static) -> Self {
         self.blocking = Some(Arc::new(blocking));
+        self
+    }
+
+    /// Sets how messages get to KDCs.
+    #[must_use]
+    pub fn kdc_transport(mut self, transport: impl KdcTransport + 'static) -> Self {
+        self.kdc_transport = Some(Arc::new(transport));
         self
     }
 
@@ -184,6 +205,18 @@ impl Environment {
     /// The number of a new connection, from 1.
     pub(super) fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Asks who the inquiry is for.
+    pub(super) fn consult(&self, inquiry: Inquiry) -> BoxFuture<Result<Vec<u8>, MechanismError>> {
+        match (inquiry, &self.kdc_transport) {
+            (Inquiry::Another(awaited), _) => Box::pin(async { awaited.await.map(|()| Vec::new()) }),
+            (Inquiry::Kdc(inquiry), Some(transport)) => transport.exchange(inquiry),
+            (Inquiry::Kdc(_), None) => Box::pin(ready(Err(MechanismError::new(
+                Unavailable,
+                "there is nothing that carries messages to a KDC (Environment::kdc_transport)",
+            )))),
+        }
     }
 
     pub(super) fn sleep(&self, duration: Duration) -> Option<BoxFuture<()>> {

@@ -157,7 +157,7 @@ pub(crate) mod tunnel;
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
-pub use environment::{Blocking, BoxFuture, Environment, Limits, SystemMoments, Timer};
+pub use environment::{Blocking, BoxFuture, Environment, KdcTransport, Limits, SystemMoments, Timer};
 pub use error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
 pub use layer::AuthenticateLayer;
 pub use make::MakeAuthenticate;

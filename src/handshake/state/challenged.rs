@@ -11,7 +11,7 @@ use crate::handshake::run::Run;
 use crate::handshake::select;
 use crate::handshake::state::{Handshake, State};
 use crate::handshake::verdicts::{Evidence, Reading, Target};
-use crate::mechanism::{Binding, ErrorKind, Expects, MechanismError, Proves};
+use crate::mechanism::{Binding, ErrorKind, Expects, Inquiry, MechanismError, Proves};
 use crate::scheme::{Continuation, Reply, RequestContext, Scheme, SchemeError};
 
 /// How often in one request a login whose nonce was replaced meanwhile says nothing.
@@ -295,6 +295,7 @@ impl Handshake {
                 self.state = State::Stepping(run);
                 Action::Step(job)
             }
+            Ok(Reply::Consult(inquiry)) => self.consult(run, inquiry, request),
             Ok(Reply::Gather) => {
                 self.state = State::Gathering(run);
                 Action::Gather
@@ -333,6 +334,18 @@ impl Handshake {
         }
     }
 
+    /// Somebody else than the server is to say something first.
+    pub(super) fn consult(
+        &mut self,
+        mut run: Box<Run>,
+        inquiry: Inquiry,
+        request: RequestContext<'_>,
+    ) -> Action {
+        run.note_inquiry(inquiry.proves(), request.moments.instant());
+        self.state = State::Consulting(run);
+        Action::Consult(inquiry)
+    }
+
     /// The exchange came to its end before anything that was derived from the secret was sent to the
     /// server.
     fn cannot_start(&mut self, mut run: Run, error: SchemeError, request: RequestContext<'_>) -> Action {
@@ -359,7 +372,7 @@ impl Handshake {
             }
             // Its trial ends, so that the next candidate need not wait for it.
             None => {
-                run.end(Evidence::Nothing, now);
+                run.end(run.evidence_of_no_token(), now);
                 Why::CannotStart(reason)
             }
         };

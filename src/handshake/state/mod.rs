@@ -77,6 +77,7 @@ enum State {
     /// A mechanism's step is being run.
     Stepping(Box<Run>),
     /// The request's content is being read.
+    Consulting(Box<Run>),
     Gathering(Box<Run>),
     /// A leg with this run's authorization is out.
     Sent(Box<Run>),
@@ -368,6 +369,7 @@ impl Handshake {
             | State::Asking(_)
             | State::Waiting(..)
             | State::Stepping(_)
+            | State::Consulting(_)
             | State::Gathering(_)
             | State::Sent(_)
             | State::Spoiled => {
@@ -456,6 +458,10 @@ impl Handshake {
             }
             (State::Stepping(mut run), Answer::Stepped(stepped)) => {
                 let reply = run.exchange.resume(stepped);
+                self.reply(run, reply, request)
+            }
+            (State::Consulting(mut run), Answer::Consulted(answer)) => {
+                let reply = run.exchange.consulted(answer);
                 self.reply(run, reply, request)
             }
             (State::Gathering(mut run), Answer::Gathered) => {
@@ -548,6 +554,7 @@ impl fmt::Debug for Handshake {
             State::Asking(_) => "Asking",
             State::Waiting(..) => "Waiting",
             State::Stepping(_) => "Stepping",
+            State::Consulting(_) => "Consulting",
             State::Gathering(_) => "Gathering",
             State::Sent(_) => "Sent",
             State::Unsettled(_) => "Unsettled",

@@ -177,6 +177,7 @@ impl Handshake {
                 self.state = State::Stepping(run);
                 return Action::Step(job);
             }
+            Ok(Reply::Consult(inquiry)) => return self.consult(run, inquiry, request),
             Ok(Reply::Send { .. } | Reply::Gather | Reply::Listen) => {
                 SchemeError::new(run.scheme.name(), "the server accepted in the middle of the exchange")
             }

@@ -37,7 +37,9 @@ use crate::handshake::{
 };
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::oid;
-use crate::mechanism::{Binding, Expects, FixedMoment, Initiate, Moment, Proves, Stepped};
+use crate::mechanism::{
+    Binding, Expects, FixedMoment, Initiate, Inquiry, MechanismError, Moment, Proves, Stepped,
+};
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Acceptance, Basic, Continuation, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError, Schemes};
@@ -65,6 +67,7 @@ enum Said {
     Send(Option<HeaderValue>, BodyUse),
     Deliver(Option<Outcome>),
     Wait(Turn),
+    Consult(Inquiry),
     Renew(Renewal),
     Fail(HandshakeError),
 }
@@ -133,6 +136,11 @@ impl Connection {
         self.drive(|handshake, request| handshake.resume(Answer::Turn, request))
     }
 
+    /// Who was consulted has answered, or not.
+    fn told(&mut self, answer: Result<Vec<u8>, MechanismError>) -> Said {
+        self.drive(|handshake, request| handshake.resume(Answer::Consulted(answer), request))
+    }
+
     fn drive(&mut self, act: impl FnOnce(&mut Handshake, RequestContext<'_>) -> Action) -> Said {
         let (method, target) = (self.method.clone(), Uri::from_static(self.path));
         let moments = FixedMoment(now());
@@ -149,6 +157,7 @@ impl Connection {
                     return Said::Send(authorization.map(Authorization::into_value), body);
                 }
                 Action::Deliver(outcome) => return Said::Deliver(outcome.map(|outcome| *outcome)),
+                Action::Consult(inquiry) => return Said::Consult(inquiry),
                 Action::Gather => Answer::Gathered,
                 Action::Wait(turn) => return Said::Wait(turn),
                 Action::Renew(renewal) => return Said::Renew(renewal),

@@ -26,6 +26,9 @@ pub(super) struct Start {
     lost_ntlm: bool,
     arguments: Initiate,
     moment: Moment,
+    /// Those that cannot start: the kind of the first one's error, and what all say.
+    kind: Option<ErrorKind>,
+    failures: Vec<String>,
 }
 
 impl Start {
@@ -46,25 +49,61 @@ impl Start {
         if arguments.only_kdc {
             mechanisms.retain(|mechanism| mechanism.asks_kdc());
         }
-        Self { mechanisms, lost_ntlm, arguments, moment }
+        Self { mechanisms, lost_ntlm, arguments, moment, kind: None, failures: Vec::new() }
     }
 
-    /// Offers the mechanisms from `first` on, with that one's first token.
-    fn offer(self, first: usize, step: Step) -> Step {
-        let mut mechanisms = self.mechanisms;
-        mechanisms.drain(..first);
-        let mech_types = token::mech_type_list(mechanisms.iter().map(|mechanism| mechanism.oid()));
-        let (mech_token, optimistic, expects, proves) = match step {
-            Step::Continue { token, context, expects, proves } => {
-                (Some(token), Progress::Stepping(context), expects, proves)
+    /// Begins the first mechanism from `index` on that can start.
+    fn start(self, index: usize) -> Result<Step, MechanismError> {
+        let Some(mechanism) = self.mechanisms.get(index) else { return Err(self.nothing_starts()) };
+        let moment = moment_for(&self.moment, index, self.mechanisms.len());
+        let step = mechanism.initiate(self.arguments.clone(), moment).step(None);
+        self.started(index, step)
+    }
+
+    /// Offers the mechanism if it has its first token. A password that was refused meanwhile is not tried in another
+    /// one.
+    fn started(mut self, index: usize, step: Result<Step, MechanismError>) -> Result<Step, MechanismError> {
+        match step {
+            Ok(Step::Continue { token, context, expects, proves }) => {
+                Ok(self.offer(index, Some(token), Progress::Stepping(context), expects, proves))
             }
             // Kerberos without mutual authentication is done with its first token, but the
             // negotiation is not: the server may still pick another mechanism.
-            Step::Complete { token, established } => {
+            Ok(Step::Complete { token, established }) => {
                 let proves = Proves::of(&established);
-                (token, Progress::Done(established), Expects::Success, proves)
+                Ok(self.offer(index, token, Progress::Done(established), Expects::Success, proves))
             }
-        };
+            Ok(Step::Consult { inquiry, context }) => {
+                Ok(Step::Consult { inquiry, context: Box::new(Starting { start: self, index, context }) })
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WrongPassword | ErrorKind::UnknownUser | ErrorKind::AccountLocked
+                ) =>
+            {
+                Err(error)
+            }
+            Err(error) => {
+                self.kind.get_or_insert(error.kind());
+                self.failures.push(format!("{}: {error}", self.mechanisms[index].name()));
+                self.start(index + 1)
+            }
+        }
+    }
+
+    /// Offers the mechanisms from `first` on, with that one's first token.
+    fn offer(
+        self,
+        first: usize,
+        mech_token: Option<Vec<u8>>,
+        optimistic: Progress,
+        expects: Expects,
+        proves: Proves,
+    ) -> Step {
+        let mut mechanisms = self.mechanisms;
+        mechanisms.drain(..first);
+        let mech_types = token::mech_type_list(mechanisms.iter().map(|mechanism| mechanism.oid()));
         Step::Continue {
             token: token::neg_token_init(&mech_types, mech_token.as_deref()),
             context: Box::new(Offered {
@@ -79,44 +118,55 @@ impl Start {
             proves,
         }
     }
+
+    /// The kind is that of the mechanism that was wanted most, as with krb5's SPNEGO.
+    fn nothing_starts(mut self) -> MechanismError {
+        let Some(kind) = self.kind else {
+            return MechanismError::new(ErrorKind::Unsupported, "SPNEGO has no mechanism to offer");
+        };
+        if self.lost_ntlm {
+            self.failures.push("NTLM: shut out (AuthenticatorBuilder::without_ntlm)".to_owned());
+        }
+        MechanismError::new(kind, format!("no mechanism can start: {}", self.failures.join("; ")))
+    }
 }
 
 impl SecurityContext for Start {
     /// The first mechanism that can start makes the optimistic token, and those before it are not
-    /// offered. Those after it are offered untried: they begin if the server picks them. A password
-    /// that was refused meanwhile is not tried in another mechanism.
+    /// offered. Those after it are offered untried: they begin if the server picks them.
     ///
     /// The input is ignored. Only an acceptor that speaks first sends any (NegTokenInit2 and its
     /// hints, MS-SPNG, section 2.2.1), and nothing in it binds the client.
     fn step(self: Box<Self>, _hints: Option<&[u8]>) -> Result<Step, MechanismError> {
-        let mut kind = None;
-        let mut failures = Vec::new();
-        for (index, mechanism) in self.mechanisms.iter().enumerate() {
-            let moment = moment_for(&self.moment, index, self.mechanisms.len());
-            match mechanism.initiate(self.arguments.clone(), moment).step(None) {
-                Ok(step) => return Ok(self.offer(index, step)),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::WrongPassword | ErrorKind::UnknownUser | ErrorKind::AccountLocked
-                    ) =>
-                {
-                    return Err(error);
-                }
-                Err(error) => {
-                    kind.get_or_insert(error.kind());
-                    failures.push(format!("{}: {error}", mechanism.name()));
-                }
-            }
-        }
-        // The kind is that of the mechanism that was wanted most, as with krb5's SPNEGO.
-        let Some(kind) = kind else {
-            return Err(MechanismError::new(ErrorKind::Unsupported, "SPNEGO has no mechanism to offer"));
-        };
-        if self.lost_ntlm {
-            failures.push("NTLM: shut out (AuthenticatorBuilder::without_ntlm)".to_owned());
-        }
-        Err(MechanismError::new(kind, format!("no mechanism can start: {}", failures.join("; "))))
+        self.start(0)
+    }
+}
+
+/// A mechanism consults somebody before it has its first token.
+struct Starting {
+    start: Start,
+    index: usize,
+    context: Box<dyn SecurityContext>,
+}
+
+impl SecurityContext for Starting {
+    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+        Err(unexpected_token())
+    }
+
+    fn consulted(
+        self: Box<Self>,
+        answer: Result<Vec<u8>, MechanismError>,
+        moment: Moment,
+    ) -> Result<Step, MechanismError> {
+        let step = self.context.consulted(answer, moment);
+        self.start.started(self.index, step)
+    }
+
+    /// The mechanisms behind it are next if it cannot start.
+    fn takes_time(&self) -> bool {
+        let behind = &self.start.mechanisms[self.index + 1..];
+        self.context.takes_time() || behind.iter().any(|mechanism| mechanism.may_block())
     }
 }
 
@@ -161,6 +211,10 @@ impl SecurityContext for Offered {
         }
         let negotiated = Negotiated::new(Choice::First, self.mechanisms[0].name(), self.mech_types);
         negotiated.receive(self.optimistic, &answer)
+    }
+
+    fn takes_time(&self) -> bool {
+        self.optimistic.takes_time()
     }
 
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {

@@ -2,12 +2,20 @@
 //! mechListMIC (RFC 4178, section 5).
 
 use crate::mechanism::spnego::token::{NegState, NegTokenResp, defective};
-use crate::mechanism::{ErrorKind, Established, Expects, MechanismError, Proves, SecurityContext, Step};
+use crate::mechanism::{
+    ErrorKind, Established, Expects, MechanismError, Moment, Proves, SecurityContext, Step,
+};
 
 /// Whether the mechanism inside is done on this side.
 pub(super) enum Progress {
     Stepping(Box<dyn SecurityContext>),
     Done(Established),
+}
+
+impl Progress {
+    pub(super) fn takes_time(&self) -> bool {
+        matches!(self, Self::Stepping(inner) if inner.takes_time())
+    }
 }
 
 /// Which of the offered mechanisms the server picked.
@@ -34,12 +42,49 @@ impl SecurityContext for Selected {
         self.negotiated.receive(self.progress, &NegTokenResp::decode(input)?)
     }
 
+    fn takes_time(&self) -> bool {
+        self.progress.takes_time()
+    }
+
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
         self.negotiated.check()?;
         match self.progress {
             Progress::Stepping(inner) => inner.finish_without_token(),
             Progress::Done(established) => Ok(established),
         }
+    }
+}
+
+/// The mechanism consults somebody before it answers the server.
+struct Consulting {
+    negotiated: Negotiated,
+    context: Box<dyn SecurityContext>,
+    /// What the server's answer says beside the mechanism's token.
+    state: Option<NegState>,
+    mech_list_mic: Option<Vec<u8>>,
+}
+
+impl SecurityContext for Consulting {
+    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+        Err(unexpected_token())
+    }
+
+    fn consulted(
+        self: Box<Self>,
+        answer: Result<Vec<u8>, MechanismError>,
+        moment: Moment,
+    ) -> Result<Step, MechanismError> {
+        let step = self.context.consulted(answer, moment)?;
+        let answer = NegTokenResp {
+            state: self.state,
+            mech_list_mic: self.mech_list_mic.as_deref(),
+            ..NegTokenResp::default()
+        };
+        self.negotiated.advance(step, &answer)
+    }
+
+    fn takes_time(&self) -> bool {
+        self.context.takes_time()
     }
 }
 
@@ -89,6 +134,11 @@ impl Negotiated {
                     return self.confirm(established, answer);
                 };
                 (token, established)
+            }
+            Step::Consult { inquiry, context } => {
+                let mech_list_mic = answer.mech_list_mic.map(<[u8]>::to_vec);
+                let context = Consulting { negotiated: self, context, state: answer.state, mech_list_mic };
+                return Ok(Step::Consult { inquiry, context: Box::new(context) });
             }
             Step::Continue { token, context, expects, proves } => {
                 still_open(answer)?;
