@@ -4,8 +4,13 @@ use crate::service::Environment;
 
 /// Over tokio.
 impl Environment {
-    /// [`TokioTimer`], and [`BlockingSteps`] of its own.
+    /// [`TokioTimer`], and [`BlockingSteps`] of its own; with the feature `kerberos`
+    #[cfg_attr(feature = "kerberos", doc = "[`KdcSockets`](crate::client::KdcSockets).")]
+    #[cfg_attr(not(feature = "kerberos"), doc = "`KdcSockets`.")]
     pub fn tokio() -> Self {
-        Self::new().timer(TokioTimer).blocking(BlockingSteps::default())
+        let environment = Self::new().timer(TokioTimer).blocking(BlockingSteps::default());
+        #[cfg(feature = "kerberos")]
+        let environment = environment.kdc_transport(crate::client::kdc::KdcSockets::new());
+        environment
     }
 }

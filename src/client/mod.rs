@@ -41,6 +41,8 @@ mod dispatch;
 mod environment;
 mod handle;
 mod hyper;
+#[cfg(feature = "kerberos")]
+mod kdc;
 mod lane;
 pub mod legacy;
 mod log_out;
@@ -59,6 +61,8 @@ pub use ahead::AuthenticateFirst;
 pub use blocking::BlockingSteps;
 pub use builder::ClientBuilder;
 pub use handle::{Client, ClientFuture, RequestBody};
+#[cfg(feature = "kerberos")]
+pub use kdc::KdcSockets;
 pub use log_out::LogOut;
 pub use response_body::ResponseBody;
 pub use runtime::TokioTimer;

@@ -81,6 +81,7 @@ fn attempts_beside_strangers(closes: bool) -> u32 {
                 Said::Wait(_) => connection.proceed(),
                 Said::Deliver(_) => break,
                 Said::Fail(error) => panic!("{error}"),
+                Said::Consult(inquiry) => panic!("{inquiry:?}"),
             };
         }
     }

@@ -5,6 +5,7 @@ mod bindings;
 mod bodies;
 mod choosing;
 mod connections;
+mod consulting;
 mod digest;
 mod hostile;
 mod http2;

@@ -145,6 +145,7 @@ impl Handshake {
                 Some(token)
             }
             Step::Complete { token, .. } => token,
+            step => panic!("{step:?}"),
         };
         Some(Authorization::token68(self.scheme, &token?))
     }

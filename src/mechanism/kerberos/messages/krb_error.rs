@@ -25,6 +25,8 @@ pub(crate) const KDC_ERR_KEY_EXPIRED: i32 = 23;
 pub(crate) const KDC_ERR_PREAUTH_FAILED: i32 = 24;
 /// What the KDC wants to see first is in the METHOD-DATA.
 pub(crate) const KDC_ERR_PREAUTH_REQUIRED: i32 = 25;
+/// The KDC is there, but not what it needs, such as its database.
+pub(crate) const KDC_ERR_SVC_UNAVAILABLE: i32 = 29;
 /// A key does not fit: with some KDCs a wrong password.
 pub(crate) const KRB_AP_ERR_BAD_INTEGRITY: i32 = 31;
 /// The ticket has expired.

@@ -262,6 +262,7 @@ fn converse(spnego: &Spnego, server: &mut dyn Acceptor) -> Result<Established, M
             Step::Continue { token, context, .. } => (token, Ok(context)),
             Step::Complete { token: Some(token), established } => (token, Err(established)),
             Step::Complete { token: None, established } => return Ok(established),
+            Step::Consult { .. } => panic!("nobody is there to be asked"),
         };
         step = match (server.step(&token), context) {
             (Accept::Continue(token), Ok(context)) => context.step(Some(&token))?,

@@ -1,6 +1,7 @@
 //! The choice of a mechanism and its protection.
 
 use super::*;
+use crate::mechanism::{Inquiry, KdcInquiry};
 
 #[test]
 fn the_choice_is_protected_by_integrity_codes_in_both_directions() {
@@ -187,4 +188,101 @@ fn each_context_has_entropy_of_its_own() {
     seen.dedup();
     assert_eq!(seen.len(), 4, "three contexts, none of them with the caller's octets");
     assert!(seen.iter().all(|octets| octets[..16] != octets[16..] || octets == &[7; 32]));
+}
+
+/// A mechanism that asks somebody before it makes the token of another.
+#[derive(Clone, Debug)]
+struct Asking {
+    then: Keyed,
+}
+
+impl Mechanism for Asking {
+    fn name(&self) -> &'static str {
+        "Asking"
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        self.then.oid()
+    }
+
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        Box::new(AskingContext(self.then.initiate(arguments, moment)))
+    }
+}
+
+struct AskingContext(Box<dyn SecurityContext>);
+
+impl SecurityContext for AskingContext {
+    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let inquiry = Inquiry::Kdc(KdcInquiry::new("LAB.TEST", [].into(), Vec::new()));
+        Ok(Step::Consult { inquiry, context: self })
+    }
+
+    fn consulted(
+        self: Box<Self>,
+        answer: Result<Vec<u8>, MechanismError>,
+        _: Moment,
+    ) -> Result<Step, MechanismError> {
+        answer.and_then(|_| self.0.step(None))
+    }
+
+    fn takes_time(&self) -> bool {
+        true
+    }
+}
+
+#[track_caller]
+fn consults(step: Result<Step, MechanismError>) -> Box<dyn SecurityContext> {
+    match step {
+        Ok(Step::Consult { context, .. }) => context,
+        other => panic!("expected a question, not {other:?}"),
+    }
+}
+
+#[test]
+fn a_mechanism_may_ask_somebody_before_its_first_token() {
+    let asking = || Arc::new(Asking { then: Keyed::kerberos(Legs::Two) }) as Arc<dyn Mechanism>;
+    let silent = || Err(MechanismError::new(ErrorKind::Unavailable, "nobody answers"));
+    let wrong = || Err(MechanismError::new(ErrorKind::WrongPassword, "the KDC refuses it"));
+    let both = Spnego::new(vec![asking(), Arc::new(Keyed::ntlm())]);
+    let begun = || consults(both.initiate(arguments(), moment()).step(None));
+    assert!(begun().takes_time());
+    let offers = |answer| {
+        let (token, _) = went_on(begun().consulted(answer, moment()));
+        NegTokenInit::decode(&token).expect("ours").oids.iter().map(|oid| oid.to_vec()).collect::<Vec<_>>()
+    };
+    assert_eq!(offers(Ok(Vec::new())), [oid::KERBEROS, oid::NTLM]);
+    assert_eq!(offers(silent()), [oid::NTLM]);
+    assert_eq!(kind(begun().consulted(wrong(), moment())), ErrorKind::WrongPassword);
+
+    // Two that ask, one after the other.
+    let twice = Spnego::new(vec![asking(), asking()]);
+    let second =
+        consults(consults(twice.initiate(arguments(), moment()).step(None)).consulted(silent(), moment()));
+    let error = second.consulted(silent(), moment()).expect_err("nothing starts");
+    assert_eq!(error.to_string(), "no mechanism can start: Asking: nobody answers; Asking: nobody answers");
+}
+
+#[test]
+fn a_mechanism_that_the_server_picked_may_ask_somebody_too() {
+    let picked = Asking { then: Keyed::kerberos(Legs::Two) };
+    let both = Spnego::new(vec![Arc::new(Keyed::ntlm()) as _, Arc::new(picked) as _]);
+    let (token, context) = first(&both);
+    let list = NegTokenInit::decode(&token).expect("ours").mech_types.to_vec();
+    let pick = answer(NegState::RequestMic, Some(oid::KERBEROS), None, None);
+    let context = consults(context.step(Some(&pick)));
+    assert!(context.takes_time());
+    let (token, context) = went_on(context.consulted(Ok(Vec::new()), moment()));
+    let sent = NegTokenResp::decode(&token).expect("ours");
+    assert_eq!(sent.response_token, Some(&Keyed::kerberos(Legs::Two).message("hello")[..]));
+    // From there on the choice is protected as ever.
+    let mic = md5_mic("server", 0, &list);
+    let proof = Keyed::kerberos(Legs::Two).message("challenge");
+    let last = answer(NegState::AcceptCompleted, None, Some(&proof), None);
+    assert_eq!(kind(context.step(Some(&last))), ErrorKind::MissingToken);
+    let context = consults(first(&both).1.step(Some(&pick)));
+    let (_, context) = went_on(context.consulted(Ok(Vec::new()), moment()));
+    let last = answer(NegState::AcceptIncomplete, None, Some(&proof), Some(&mic));
+    let (token, established) = completed(context.step(Some(&last)));
+    assert_eq!((token.is_some(), established.mechanism), (true, "Kerberos"));
 }
