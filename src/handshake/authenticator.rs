@@ -90,6 +90,8 @@ impl Authenticator {
         if let Some(guard) = &self.0.guard {
             guard.forget_refusals();
         }
+        let Options { schemes, proxy_schemes, .. } = &self.0.options;
+        schemes.iter().chain(proxy_schemes.iter().flatten()).for_each(|scheme| scheme.forget_refusals());
     }
 
     /// What is known of an origin or a proxy.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use crate::mechanism::error::{ErrorKind, MechanismError};
 use crate::mechanism::initiate::{Initiate, Moment};
@@ -41,6 +42,10 @@ pub trait Mechanism: Send + Sync + fmt::Debug {
         false
     }
 
+    /// What was refused may be tried again: whoever keeps refusals beside the guard forgets them
+    /// ([`Authenticator::forget_refusals`](crate::handshake::Authenticator::forget_refusals)).
+    fn forget_refusals(&self) {}
+
     /// What is left of it where NTLM [is shut out](crate::handshake::AuthenticatorBuilder::without_ntlm). One
     /// that may use NTLM though it has another object identifier has to say so.
     fn without_ntlm(&self) -> WithoutNtlm<dyn Mechanism> {
@@ -82,6 +87,12 @@ pub trait SecurityContext: Send {
     /// executor.
     fn takes_time(&self) -> bool {
         false
+    }
+
+    /// What to begin in its place where the peer does not take the first token, which is all it has got, and says
+    /// nothing else: the same in another form. There is none, mostly.
+    fn instead(&self) -> Option<Arc<dyn Mechanism>> {
+        None
     }
 
     /// The peer accepted without sending the token that this context still expects.

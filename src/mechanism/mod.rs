@@ -17,7 +17,7 @@ mod job;
 #[cfg(any(feature = "kerberos", all(unix, feature = "gssapi")))]
 mod kdc_refusal;
 #[cfg(feature = "kerberos")]
-pub(crate) mod kerberos;
+pub mod kerberos;
 mod krb_error;
 pub mod ntlm;
 pub(crate) mod oid;

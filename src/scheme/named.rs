@@ -41,6 +41,10 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         credentials.as_password().is_some()
     }
 
+    /// What was refused may be tried again: one that keeps refusals itself forgets them
+    /// ([`Authenticator::forget_refusals`](crate::handshake::Authenticator::forget_refusals)).
+    fn forget_refusals(&self) {}
+
     /// Whether it can show a password only to a KDC.
     fn asks_kdc(&self) -> bool {
         false

@@ -7,13 +7,15 @@ use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 #[cfg(all(unix, feature = "gssapi"))]
 use crate::mechanism::gssapi::Gssapi;
+#[cfg(feature = "kerberos")]
+use crate::mechanism::kerberos::{Kerberos, NegotiatedIakerb};
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::spnego::Spnego;
 #[cfg(all(windows, feature = "sspi"))]
 use crate::mechanism::sspi::Sspi;
 use crate::mechanism::{
-    Binding, Established, Expects, Initiate, Mechanism, MechanismError, Proves, SecurityContext, Step,
-    StepJob, Stepped, WithoutNtlm,
+    Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Proves, SecurityContext,
+    Step, StepJob, Stepped, WithoutNtlm,
 };
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
@@ -84,13 +86,20 @@ fn takes(mechanism: &dyn Mechanism, credentials: &Credentials) -> bool {
 /// | [`Negotiate::ntlm`] | no | no | no | by a password (no: nothing is left) |
 /// | `Negotiate::kerberos(Gssapi::kerberos())` | yes | yes | no | no |
 /// | `Negotiate::kerberos_or_ntlm(Gssapi::kerberos())` | yes | yes | no | by a password (no) |
+/// | `Negotiate::kerberos(Kerberos::new())` | no | yes | no | no |
+/// | `Negotiate::kerberos_or_ntlm(Kerberos::new())` | no | yes | no | by a password (no) |
+/// | `Negotiate::kerberos_or_iakerb(Kerberos::new())` | no | yes | yes | no |
+/// | `Negotiate::kerberos_or_iakerb_or_ntlm(Kerberos::new())` | no | yes | yes | by a password (no) |
+/// | `Negotiate::new(Kerberos::new().iakerb())` | no | no | yes | no |
 /// | `Negotiate::new(Gssapi::iakerb())` | yes, and the server asks the KDC | no | yes | no |
 /// | `Negotiate::new(Gssapi::spnego())` | yes | yes | no | with a plugin, as the system's user (no) |
 /// | `Negotiate::new(Sspi::negotiate())` | yes | yes | as Windows has it | as the policy has it (no) |
 /// | `Negotiate::new(Sspi::without_ntlm())` | yes | yes | as Windows has it | no |
 /// | `Negotiate::new(Sspi::kerberos())` | yes | yes | no | no |
 ///
-/// `Gssapi` takes the feature `gssapi` on unix, `Sspi` the feature `sspi` on Windows.
+/// `Gssapi` takes the feature `gssapi` on unix, `Sspi` the feature `sspi` on Windows, `Kerberos` the feature `kerberos` anywhere.
+/// A ticket in the table is one that somebody else has got, as `kinit` does; those got by a password are kept, and shown as long
+/// as they hold.
 #[derive(Clone, Debug)]
 pub struct Negotiate {
     mechanism: Arc<dyn Mechanism>,
@@ -110,17 +119,32 @@ impl Negotiate {
     }
 }
 
-#[cfg(all(unix, feature = "gssapi"))]
+#[cfg(any(feature = "kerberos", all(unix, feature = "gssapi")))]
 impl Negotiate {
-    /// SPNEGO with the system's Kerberos inside, and nothing weaker.
-    pub fn kerberos(kerberos: Gssapi) -> Self {
+    /// SPNEGO with Kerberos inside, and nothing weaker: the system's
+    /// (`Gssapi`, feature `gssapi`), or our own (`Kerberos`, feature `kerberos`).
+    pub fn kerberos(kerberos: impl Mechanism + 'static) -> Self {
         Self::new(Spnego::new(vec![Arc::new(kerberos)]))
     }
 
-    /// SPNEGO with the system's Kerberos inside, and NTLM for passwords: where Kerberos cannot
+    /// SPNEGO with Kerberos inside, and NTLM for passwords: where Kerberos cannot
     /// start (no ticket, no KDC, no library), or where the server picks it.
-    pub fn kerberos_or_ntlm(kerberos: Gssapi) -> Self {
+    pub fn kerberos_or_ntlm(kerberos: impl Mechanism + 'static) -> Self {
         Self::new(Spnego::new(vec![Arc::new(kerberos), Arc::new(Ntlm::default())]))
+    }
+}
+
+#[cfg(feature = "kerberos")]
+impl Negotiate {
+    /// SPNEGO with our own Kerberos inside, and IAKERB where that cannot start, since no KDC is named or none
+    /// answers. Where a server takes IAKERB only without SPNEGO, as MIT's do, it goes without, and the server is remembered.
+    pub fn kerberos_or_iakerb(kerberos: Kerberos) -> Self {
+        Self::new(NegotiatedIakerb::new(kerberos, Vec::new()))
+    }
+
+    /// The same, with NTLM behind both.
+    pub fn kerberos_or_iakerb_or_ntlm(kerberos: Kerberos) -> Self {
+        Self::new(NegotiatedIakerb::new(kerberos, vec![Arc::new(Ntlm::default())]))
     }
 }
 
@@ -162,6 +186,10 @@ impl Scheme for Negotiate {
         WithoutNtlm::Other(Arc::new(Self { mechanism, instead: None }))
     }
 
+    fn forget_refusals(&self) {
+        self.mechanism.forget_refusals();
+    }
+
     fn asks_kdc(&self) -> bool {
         self.mechanism.asks_kdc()
     }
@@ -184,6 +212,8 @@ struct TokenExchange {
     mechanism: Arc<dyn Mechanism>,
     arguments: Initiate,
     state: State,
+    /// What to begin if the step that is out shows that the server rejects the first token.
+    instead: Option<Arc<dyn Mechanism>>,
 }
 
 enum State {
@@ -197,14 +227,22 @@ enum State {
 
 impl TokenExchange {
     fn new(scheme: &'static str, mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
-        Self { scheme, mechanism, arguments, state: State::New }
+        Self { scheme, mechanism, arguments, state: State::New, instead: None }
     }
 
     fn initiate(&self) -> Reply {
         Reply::Step(StepJob::initiate(Arc::clone(&self.mechanism), self.arguments.clone()))
     }
 
-    fn proceed(&self, context: Box<dyn SecurityContext>, token: Vec<u8>) -> Reply {
+    /// The server has not taken the mechanism's first token.
+    fn initiate_instead(&mut self, instead: Arc<dyn Mechanism>) -> Reply {
+        self.state = State::Stepping;
+        self.mechanism = instead;
+        self.initiate()
+    }
+
+    fn proceed(&mut self, context: Box<dyn SecurityContext>, token: Vec<u8>) -> Reply {
+        self.instead = context.instead();
         Reply::Step(StepJob::proceed(context, token, self.mechanism.may_block()))
     }
 
@@ -221,9 +259,12 @@ impl TokenExchange {
 
 impl Exchange for TokenExchange {
     fn continuation(&self, challenge: &Challenge, _: bool) -> Continuation {
-        match challenge.token68().is_some_and(|token| !token.is_empty()) {
-            true => Continuation::GoesOn,
-            false => Continuation::Refuses,
+        let has_token = challenge.token68().is_some_and(|token| !token.is_empty());
+        match &self.state {
+            _ if has_token => Continuation::GoesOn,
+            // In another form.
+            State::Continuing(context) if context.instead().is_some() => Continuation::GoesOn,
+            _ => Continuation::Refuses,
         }
     }
 
@@ -239,7 +280,10 @@ impl Exchange for TokenExchange {
             (State::Complete(_), None) if challenge.is_none() => Ok(self.initiate()),
             (State::New, Some(_)) => Err(self.error("the server sent a token before the first message")),
             (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
-            (State::Continuing(_), None) => Err(self.error("the server's token is missing")),
+            (State::Continuing(context), None) => match context.instead() {
+                Some(instead) => Ok(self.initiate_instead(instead)),
+                None => Err(self.error("the server's token is missing")),
+            },
             (State::Complete(_) | State::Stepping | State::Consulting(_) | State::Failed, _) => {
                 self.state = State::Failed;
                 Err(self.error("the server challenges a finished exchange"))
@@ -248,10 +292,16 @@ impl Exchange for TokenExchange {
     }
 
     fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError> {
-        let step = stepped.into_result().map_err(|error| {
-            self.state = State::Failed;
-            SchemeError::mechanism(self.scheme, error)
-        })?;
+        let step = match (stepped.into_result(), self.instead.take()) {
+            (Ok(step), _) => step,
+            (Err(error), Some(instead)) if error.kind() == ErrorKind::Refused && !error.is_relayed() => {
+                return Ok(self.initiate_instead(instead));
+            }
+            (Err(error), _) => {
+                self.state = State::Failed;
+                return Err(SchemeError::mechanism(self.scheme, error));
+            }
+        };
         match step {
             Step::Continue { token, context, expects, proves } => {
                 self.state = State::Continuing(context);

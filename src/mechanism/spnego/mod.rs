@@ -147,6 +147,10 @@ impl Mechanism for Spnego {
         WithoutNtlm::Other(Arc::new(Self { mechanisms, lost_ntlm }))
     }
 
+    fn forget_refusals(&self) {
+        self.mechanisms.iter().for_each(|mechanism| mechanism.forget_refusals());
+    }
+
     fn may_block(&self) -> bool {
         self.mechanisms.iter().any(|mechanism| mechanism.may_block())
     }

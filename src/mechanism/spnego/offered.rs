@@ -217,6 +217,13 @@ impl SecurityContext for Offered {
         self.optimistic.takes_time()
     }
 
+    fn instead(&self) -> Option<Arc<dyn Mechanism>> {
+        match &self.optimistic {
+            Progress::Stepping(inner) => inner.instead(),
+            Progress::Done(_) => None,
+        }
+    }
+
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
         match self.optimistic {
             Progress::Stepping(inner) => inner.finish_without_token(),

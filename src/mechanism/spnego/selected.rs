@@ -267,10 +267,17 @@ pub(super) fn explain(progress: Progress, error_token: Option<&[u8]>) -> Mechani
         Ok(_) => rejected(),
         Err(error) => {
             let kind = match error.kind() {
-                ErrorKind::TicketRefused => ErrorKind::TicketRefused,
+                kind @ (ErrorKind::TicketRefused
+                | ErrorKind::WrongPassword
+                | ErrorKind::UnknownUser
+                | ErrorKind::AccountLocked) => kind,
+                // A KDC behind the server.
+                kind if error.is_relayed() => kind,
                 _ => ErrorKind::Refused,
             };
-            MechanismError::new(kind, format!("the server rejected the negotiation: {error}"))
+            let is_relayed = error.is_relayed();
+            let error = MechanismError::new(kind, format!("the server rejected the negotiation: {error}"));
+            if is_relayed { error.relayed() } else { error }
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 /// An encryption type that is supported, the strongest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum EncryptionType {
+#[non_exhaustive]
+pub enum EncryptionType {
     /// aes128-cts-hmac-sha1-96 (RFC 3962).
     Aes128Sha1,
     /// aes256-cts-hmac-sha1-96 (RFC 3962).

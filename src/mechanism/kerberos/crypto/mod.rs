@@ -22,7 +22,7 @@ mod specific_keys;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use encryption_type::EncryptionType;
+pub use encryption_type::EncryptionType;
 pub(crate) use key::Key;
 pub(crate) use key_usage::KeyUsage;
 pub(crate) use random::Random;

@@ -38,7 +38,8 @@ pub(crate) struct Shown<'a> {
 pub(crate) enum Carried<'a> {
     /// Kerberos.
     Kerberos,
-    /// IAKERB: with a checksum over all tokens so far of both sides as they were sent, one behind the other.
+    /// IAKERB: with a checksum over all tokens so far of both sides as they were sent, one behind the other. With a
+    /// ticket that was held there are none, and there is no checksum.
     Iakerb(&'a [u8]),
 }
 
@@ -60,6 +61,7 @@ impl Application {
         let begun = Self { subkey, sequence_number: random.number(), ctime, cusec, ticket };
         let (mechanism, finished) = match shown.carried {
             Carried::Kerberos => (oid::KERBEROS, None),
+            Carried::Iakerb([]) => (oid::IAKERB, None),
             Carried::Iakerb(tokens) => (oid::IAKERB, Some(begun.finished(tokens))),
         };
         let checksum = begun.checksum(shown, finished.as_deref());

@@ -11,7 +11,7 @@ use crate::mechanism::kerberos::exchange::policy::Policy;
 use crate::mechanism::kerberos::exchange::principal::Principal;
 use crate::mechanism::kerberos::exchange::refusal::Refused;
 use crate::mechanism::kerberos::exchange::request::{KdcRequest, Next, Transport};
-use crate::mechanism::kerberos::exchange::string_to_key::StringToKey;
+use crate::mechanism::kerberos::exchange::string_to_key::{PasswordKey, StringToKey};
 use crate::mechanism::kerberos::exchange::ticket::GrantedTicket;
 use crate::mechanism::kerberos::messages::flags::{kdc_options, ticket_flags};
 use crate::mechanism::kerberos::messages::krb_error::{
@@ -34,6 +34,8 @@ pub(crate) struct AuthenticationService {
     client: Principal,
     server: Principal,
     password: Secret,
+    /// The key of the password, if it was made before.
+    made: Option<PasswordKey>,
     policy: Policy,
     random: Random,
     transport: Transport,
@@ -49,7 +51,16 @@ pub(crate) struct AuthenticationService {
 /// What the request that is out shows of the password.
 enum Shown {
     Nothing,
-    Timestamp { key: Key, parameters: StringToKey, known: Known },
+    Timestamp { key: PasswordKey, known: Known },
+}
+
+/// How an exchange begins.
+#[derive(Debug)]
+pub(crate) enum Opening {
+    /// By asking what the KDC requires. The key may have been made before.
+    Asks(Option<PasswordKey>),
+    /// By showing the password at once, as the KDC required it before, which saves a message.
+    Shows(PasswordKey),
 }
 
 /// Where the parameters of the key are known from.
@@ -79,38 +90,42 @@ enum TimestampClock {
 pub(crate) struct FirstTicket {
     /// The ticket-granting ticket.
     pub(crate) ticket: GrantedTicket,
-    /// How the key was made, to be begun with the next time.
-    pub(crate) parameters: StringToKey,
+    /// The password's, to be begun with the next time.
+    pub(crate) key: PasswordKey,
 }
 
 impl AuthenticationService {
-    /// Begins an exchange with a KDC of the client's realm. With parameters that are known from before, the password is shown at
-    /// once, which saves a message.
+    /// Begins an exchange with a KDC of the client's realm.
     pub(crate) fn begin(
         client: Principal,
         password: Secret,
         policy: Policy,
-        known: Option<StringToKey>,
+        opening: Opening,
         moment: &Moment,
     ) -> (KdcRequest, Self) {
         let server = Principal::ticket_granting(&client.realm);
-        let known = known.filter(|known| policy.encryption_types().contains(&known.etype()));
+        let is_asked_for = |key: &PasswordKey| policy.encryption_types().contains(&key.parameters().etype());
+        let (made, shown) = match opening {
+            Opening::Asks(made) => (made, None),
+            Opening::Shows(key) => (Some(key.clone()), Some(key).filter(is_asked_for)),
+        };
         let mut exchange = Self {
             client,
             server,
             password,
+            made,
             policy,
             random: Random::new(&moment.entropy),
             transport: Transport::Any,
             cookie: None,
-            shown: Shown::Nothing,
+            shown: match shown {
+                Some(key) => Shown::Timestamp { key, known: Known::FromBefore },
+                None => Shown::Nothing,
+            },
             clock: TimestampClock::Ours,
             nonce: 0,
             message: Vec::new(),
         };
-        if let Some(parameters) = known {
-            exchange.show(parameters, Known::FromBefore);
-        }
         (exchange.request(moment.now), exchange)
     }
 
@@ -138,8 +153,8 @@ impl AuthenticationService {
                 self.show_what_is(required);
             }
             // The KDC names another salt than the one that was known: the account was renamed since, say.
-            (KDC_ERR_PREAUTH_FAILED, Shown::Timestamp { parameters, known: Known::FromBefore, .. }) => {
-                let required = self.required(&error).ok().filter(|now| now.parameters != *parameters);
+            (KDC_ERR_PREAUTH_FAILED, Shown::Timestamp { key, known: Known::FromBefore }) => {
+                let required = self.required(&error).ok().filter(|now| now.parameters != *key.parameters());
                 let Some(required) = required else { return Err(self.refused(&error)) };
                 self.show_what_is(required);
             }
@@ -179,12 +194,12 @@ impl AuthenticationService {
 
     fn show_what_is(&mut self, required: Required) {
         self.cookie = required.cookie;
-        self.show(required.parameters, Known::InThisExchange);
+        self.shown = Shown::Timestamp { key: self.key(required.parameters), known: Known::InThisExchange };
     }
 
-    fn show(&mut self, parameters: StringToKey, known: Known) {
-        let key = parameters.key(&self.password);
-        self.shown = Shown::Timestamp { key, parameters, known };
+    fn key(&self, parameters: StringToKey) -> PasswordKey {
+        let made = self.made.as_ref().filter(|made| *made.parameters() == parameters);
+        made.cloned().unwrap_or_else(|| PasswordKey::new(parameters, &self.password))
     }
 
     /// The next message.
@@ -216,7 +231,7 @@ impl AuthenticationService {
                 };
                 let (patimestamp, microseconds) = clock.time(now);
                 let timestamp = PaEncTsEnc { patimestamp, pausec: Some(microseconds) }.encode();
-                let keys = key.for_messages(KeyUsage::PA_ENC_TIMESTAMP);
+                let keys = key.key().for_messages(KeyUsage::PA_ENC_TIMESTAMP);
                 let cipher = keys.encrypt(&self.random.octets(), &timestamp);
                 Some(EncryptedData::new(&keys, None, &cipher).encode())
             }
@@ -254,15 +269,13 @@ impl AuthenticationService {
             canonicalize: self.canonicalizes(),
         };
         let etype = asked.check(reply)?;
-        let (key, parameters) = match &self.shown {
-            Shown::Timestamp { key, parameters, .. } if key.etype() == etype => {
-                (key.clone(), parameters.clone())
-            }
+        let key = match &self.shown {
+            Shown::Timestamp { key, .. } if key.parameters().etype() == etype => key.clone(),
             // It needed no timestamp, or has more than one key.
             _ => self.key_of_reply(etype, reply)?,
         };
-        let part = reply.enc_part.decrypt(&key.for_messages(KeyUsage::AS_REP)).map_err(|unreadable| {
-            match self.shown {
+        let part = reply.enc_part.decrypt(&key.key().for_messages(KeyUsage::AS_REP)).map_err(
+            |unreadable| match self.shown {
                 Shown::Nothing => MechanismError::new(
                     ErrorKind::WrongPassword,
                     format!("the password of {} does not open the KDC's reply", self.client),
@@ -270,28 +283,24 @@ impl AuthenticationService {
                 Shown::Timestamp { .. } => defective(format!(
                     "the KDC took the password, but its reply cannot be read: {unreadable}"
                 )),
-            }
-        })?;
+            },
+        )?;
         let part = EncKdcRepPart::decode(&part).map_err(|malformed| defective(malformed.to_string()))?;
         let mut ticket = asked.granted(reply, &part)?;
-        self.check_request_arrived(&key, &part)?;
+        self.check_request_arrived(key.key(), &part)?;
         ticket.clock = answer::clock(&ticket, now);
         ticket.key_expiration = part.key_expiration;
-        Ok(FirstTicket { ticket, parameters })
+        Ok(FirstTicket { ticket, key })
     }
 
     /// The key of a reply of this type.
-    fn key_of_reply(
-        &self,
-        etype: EncryptionType,
-        reply: &KdcRep<'_>,
-    ) -> Result<(Key, StringToKey), MechanismError> {
+    fn key_of_reply(&self, etype: EncryptionType, reply: &KdcRep<'_>) -> Result<PasswordKey, MechanismError> {
         let infos = match PaData::find(&reply.padata, PA_ETYPE_INFO2) {
             Some(infos) => Vec::decode(infos).map_err(|malformed| defective(malformed.to_string()))?,
             None => Vec::new(),
         };
         let parameters = StringToKey::of(etype, &infos, &self.client, &self.policy)?;
-        Ok((parameters.key(&self.password), parameters))
+        Ok(self.key(parameters))
     }
 
     /// Checks that the KDC has read the request as it was sent, where it says what it has read (RFC 6806, section 11).

@@ -25,16 +25,16 @@ mod refusal;
 mod request;
 mod string_to_key;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod ticket;
 mod ticket_granting;
 
 pub(crate) use application::{Application, Carried, Shown};
-pub(crate) use authentication_service::{AuthenticationService, FirstTicket};
+pub(crate) use authentication_service::{AuthenticationService, FirstTicket, Opening};
 pub(crate) use clock::ClockOffset;
 pub(crate) use policy::Policy;
 pub(crate) use principal::Principal;
 pub(crate) use request::{KdcRequest, Next, Transport};
-pub(crate) use string_to_key::StringToKey;
+pub(crate) use string_to_key::{PasswordKey, StringToKey};
 pub(crate) use ticket::{GrantedTicket, TicketTimes};
 pub(crate) use ticket_granting::TicketGranting;

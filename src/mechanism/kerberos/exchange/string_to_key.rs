@@ -9,7 +9,7 @@ use crate::mechanism::kerberos::exchange::principal::Principal;
 use crate::mechanism::kerberos::messages::EtypeInfo2Entry;
 use crate::mechanism::{ErrorKind, MechanismError};
 
-/// What a KDC has said about the key of a password. It can be kept: with it, the next login shows the password at once.
+/// What a KDC has said about the key of a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StringToKey {
     etype: EncryptionType,
@@ -80,14 +80,35 @@ impl StringToKey {
         }
     }
 
-    /// The key of a password. Slow on purpose: up to a second with the most iterations that the default policy allows.
-    pub(super) fn key(&self, password: &Secret) -> Key {
-        Key::from_password(self.etype, password.expose(), &self.salt, self.iterations)
-    }
-
     /// The key's type.
     pub(crate) fn etype(&self) -> EncryptionType {
         self.etype
+    }
+}
+
+/// The key of a password, and how it was made: kept, so that it is made once.
+#[derive(Clone, Debug)]
+pub(crate) struct PasswordKey {
+    parameters: StringToKey,
+    key: Key,
+}
+
+impl PasswordKey {
+    /// Makes it. Slow on purpose: up to a second with the most iterations that the default policy allows.
+    pub(super) fn new(parameters: StringToKey, password: &Secret) -> Self {
+        let key =
+            Key::from_password(parameters.etype, password.expose(), &parameters.salt, parameters.iterations);
+        Self { parameters, key }
+    }
+
+    /// What a KDC has said about it.
+    pub(crate) fn parameters(&self) -> &StringToKey {
+        &self.parameters
+    }
+
+    /// The key itself.
+    pub(super) fn key(&self) -> &Key {
+        &self.key
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::mechanism::kerberos::crypto::{ChecksumKey, Key, KeyUsage, MessageKeys};
 use crate::mechanism::kerberos::exchange::clock::ClockOffset;
@@ -89,6 +89,17 @@ impl GrantedTicket {
     /// When it ends, by our clock.
     pub(crate) fn ends(&self) -> SystemTime {
         self.clock.ours(self.times.endtime)
+    }
+
+    /// From when until when it holds.
+    pub(crate) fn lifetime(&self) -> Duration {
+        let TicketTimes { starttime, endtime, .. } = self.times;
+        Duration::from_secs(endtime.unix().saturating_sub(starttime.unix()))
+    }
+
+    /// When it was granted, by our clock.
+    pub(crate) fn starts(&self) -> SystemTime {
+        self.clock.ours(self.times.starttime)
     }
 
     /// The realm that it gets further tickets in, if it is for that.

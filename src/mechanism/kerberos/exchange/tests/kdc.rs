@@ -23,36 +23,40 @@ use crate::mechanism::kerberos::messages::{
     KrbError, Message, PaData, PaEncTsEnc, PrincipalName, Ticket, TransitedEncoding,
 };
 
-pub(super) const REALM: &str = "LAB.TEST";
+pub(in crate::mechanism::kerberos) const REALM: &str = "LAB.TEST";
 /// 2026-11-26 00:00:00 UTC.
-pub(super) fn now() -> SystemTime {
+pub(in crate::mechanism::kerberos) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_651_200)
 }
 
-pub(super) type Change = fn(&mut KdcRep<'_>, &mut EncKdcRepPart<'_>);
+pub(in crate::mechanism::kerberos) type Change = fn(&mut KdcRep<'_>, &mut EncKdcRepPart<'_>);
 
-/// A KDC that knows alice and HTTP/www.lab.test.
-pub(super) struct Kdc {
-    pub(super) password: &'static str,
-    pub(super) etype: EncryptionType,
-    pub(super) salt: Vec<u8>,
-    pub(super) s2kparams: Option<[u8; 4]>,
-    pub(super) clock: SystemTime,
-    pub(super) wants_timestamp: bool,
-    pub(super) knows_subkeys: bool,
+/// A KDC that knows alice, HTTP/www.lab.test and HTTP/wiki.lab.test.
+pub(in crate::mechanism::kerberos) struct Kdc {
+    pub(in crate::mechanism::kerberos) password: &'static str,
+    pub(in crate::mechanism::kerberos) etype: EncryptionType,
+    pub(in crate::mechanism::kerberos) salt: Vec<u8>,
+    pub(in crate::mechanism::kerberos) s2kparams: Option<[u8; 4]>,
+    pub(in crate::mechanism::kerberos) clock: SystemTime,
+    pub(in crate::mechanism::kerberos) wants_timestamp: bool,
+    pub(in crate::mechanism::kerberos) knows_subkeys: bool,
+    /// Another name of alice's, which it looks up.
+    pub(in crate::mechanism::kerberos) enterprise: Option<&'static str>,
+    /// How long tickets hold.
+    pub(in crate::mechanism::kerberos) lifetime: Duration,
     /// What somebody does to replies, or a KDC with a fault.
-    pub(super) change: Change,
+    pub(in crate::mechanism::kerberos) change: Change,
     /// Timestamps that were not made with alice's key.
-    pub(super) refused: usize,
+    pub(in crate::mechanism::kerberos) refused: usize,
     random: Random,
     /// Alice's key by this salt.
     made: Option<(Vec<u8>, Key)>,
     krbtgt: Key,
-    pub(super) service: Key,
+    pub(in crate::mechanism::kerberos) service: Key,
 }
 
 impl Kdc {
-    pub(super) fn new(etype: EncryptionType) -> Self {
+    pub(in crate::mechanism::kerberos) fn new(etype: EncryptionType) -> Self {
         let mut random = Random::new(&Entropy::new([3; 32]));
         Self {
             password: "alice-pw",
@@ -62,6 +66,8 @@ impl Kdc {
             clock: now(),
             wants_timestamp: true,
             knows_subkeys: true,
+            enterprise: None,
+            lifetime: Duration::from_secs(36_000),
             change: |_, _| (),
             refused: 0,
             made: None,
@@ -82,7 +88,12 @@ impl Kdc {
         key
     }
 
-    pub(super) fn answer(&mut self, request: &[u8]) -> Vec<u8> {
+    /// The password was changed.
+    pub(in crate::mechanism::kerberos) fn forget_key(&mut self) {
+        self.made = None;
+    }
+
+    pub(in crate::mechanism::kerberos) fn answer(&mut self, request: &[u8]) -> Vec<u8> {
         let request_octets = request;
         let request = KdcReq::decode(request).expect("a request");
         let body = KdcReqBody::decode(request.req_body).expect("a body");
@@ -94,9 +105,11 @@ impl Kdc {
 
     fn first_ticket(&mut self, octets: &[u8], request: &KdcReq<'_>, body: &KdcReqBody<'_>) -> Vec<u8> {
         let client = body.cname.clone().expect("a client");
-        if client != PrincipalName::user("alice") {
+        let is_alias = self.enterprise.is_some_and(|alias| client == PrincipalName::enterprise(alias));
+        if client != PrincipalName::user("alice") && !is_alias {
             return error(KDC_ERR_C_PRINCIPAL_UNKNOWN, None, self.clock);
         }
+        let client = PrincipalName::user("alice");
         let params = self.s2kparams;
         let info = EtypeInfo2Entry {
             etype: self.etype.number(),
@@ -156,7 +169,8 @@ impl Kdc {
         if authenticator.ctime.unix().abs_diff(KerberosTime::of(self.clock).0.unix()) > 300 {
             return error(KRB_AP_ERR_SKEW, None, self.clock);
         }
-        if body.sname.as_ref().expect("a service").to_string() != "HTTP/www.lab.test" {
+        let service = body.sname.as_ref().expect("a service").to_string();
+        if !["HTTP/www.lab.test", "HTTP/wiki.lab.test"].contains(&&*service) {
             return error(KDC_ERR_S_PRINCIPAL_UNKNOWN, None, self.clock);
         }
         let subkey = authenticator.subkey.and_then(EncryptionKey::to_key).expect("a subkey");
@@ -182,7 +196,7 @@ impl Kdc {
     ) -> Vec<u8> {
         let sname = body.sname.clone().expect("a service");
         let session_key = Key::random(self.etype, self.random.octets());
-        let time = |hours: u64| KerberosTime::of(self.clock + Duration::from_secs(hours * 3_600)).0;
+        let (starts, ends) = (KerberosTime::of(self.clock).0, KerberosTime::of(self.clock + self.lifetime).0);
         let key = EncryptionKey::from(&session_key);
         let pa_rep = checksum.map_or(0, |_| ticket_flags::ENC_PA_REP);
         let part = EncTicketPart {
@@ -191,9 +205,9 @@ impl Kdc {
             crealm: REALM.to_owned(),
             cname: client.clone(),
             transited: TransitedEncoding::NONE,
-            authtime: time(0),
+            authtime: starts,
             starttime: None,
-            endtime: time(10),
+            endtime: ends,
             renew_till: None,
             caddr: None,
             authorization_data: Vec::new(),
@@ -239,14 +253,18 @@ impl Kdc {
 }
 
 /// METHOD-DATA with an encrypted timestamp, this ETYPE-INFO2 and a cookie.
-pub(super) fn methods(infos: &[u8]) -> Vec<u8> {
+pub(in crate::mechanism::kerberos) fn methods(infos: &[u8]) -> Vec<u8> {
     let method = |padata_type, padata_value| PaData { padata_type, padata_value };
     vec![method(PA_ETYPE_INFO2, infos), method(PA_ENC_TIMESTAMP, &[]), method(PA_FX_COOKIE, b"cookie")]
         .encode()
 }
 
 /// A KRB-ERROR, which anybody can write.
-pub(super) fn error(error_code: i32, e_data: Option<&[u8]>, clock: SystemTime) -> Vec<u8> {
+pub(in crate::mechanism::kerberos) fn error(
+    error_code: i32,
+    e_data: Option<&[u8]>,
+    clock: SystemTime,
+) -> Vec<u8> {
     let (stime, susec) = KerberosTime::of(clock);
     KrbError {
         ctime: None,
@@ -265,19 +283,19 @@ pub(super) fn error(error_code: i32, e_data: Option<&[u8]>, clock: SystemTime) -
 }
 
 /// What a service found in a token, and its answer.
-pub(super) struct Accepted {
-    pub(super) client: String,
-    pub(super) has_bindings: bool,
-    pub(super) insists_on_bindings: bool,
-    pub(super) is_mutual: bool,
-    pub(super) finished: Option<Vec<u8>>,
-    pub(super) subkey: Key,
-    pub(super) answer: Vec<u8>,
-    pub(super) mics: MicTokens,
+pub(in crate::mechanism::kerberos) struct Accepted {
+    pub(in crate::mechanism::kerberos) client: String,
+    pub(in crate::mechanism::kerberos) has_bindings: bool,
+    pub(in crate::mechanism::kerberos) insists_on_bindings: bool,
+    pub(in crate::mechanism::kerberos) is_mutual: bool,
+    pub(in crate::mechanism::kerberos) finished: Option<Vec<u8>>,
+    pub(in crate::mechanism::kerberos) subkey: Key,
+    pub(in crate::mechanism::kerberos) answer: Vec<u8>,
+    pub(in crate::mechanism::kerberos) mics: MicTokens,
 }
 
 /// A service with this key and, where it has one, a subkey of its own.
-pub(super) fn accept(
+pub(in crate::mechanism::kerberos) fn accept(
     token: &[u8],
     key: &Key,
     bindings: &ChannelBindings,

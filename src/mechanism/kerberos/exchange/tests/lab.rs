@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use crate::credentials::Secret;
 use crate::mechanism::kerberos::crypto::EncryptionType;
 use crate::mechanism::kerberos::exchange::{
-    AuthenticationService, FirstTicket, KdcRequest, Next, Policy, Principal, StringToKey, TicketGranting,
+    AuthenticationService, FirstTicket, KdcRequest, Next, Opening, PasswordKey, Policy, Principal,
+    TicketGranting,
 };
 use crate::mechanism::kerberos::messages::flags::ticket_flags;
 use crate::mechanism::kerberos::messages::{Message, PrincipalName, Ticket};
@@ -50,12 +51,13 @@ fn log_in(
     user: &str,
     password: &str,
     policy: Policy,
-    known: Option<StringToKey>,
+    known: Option<PasswordKey>,
 ) -> (Vec<Proves>, Result<FirstTicket, MechanismError>) {
     let (name, realm) = user.split_once('@').expect("a realm");
     let client = Principal::new(PrincipalName::user(name), realm);
+    let opening = known.map_or(Opening::Asks(None), Opening::Shows);
     let (mut request, mut exchange) =
-        AuthenticationService::begin(client, Secret::new(password), policy, known, &now(1));
+        AuthenticationService::begin(client, Secret::new(password), policy, opening, &now(1));
     let mut proved = Vec::new();
     loop {
         proved.push(request.proves);
@@ -75,11 +77,11 @@ fn mits_kdc_grants_tickets_by_each_encryption_type() {
         let (proved, first) = log_in(&user, &password, policy(etype), None);
         let first = first.unwrap_or_else(|error| panic!("{etype}: {error}"));
         assert_eq!(proved, [Proves::Nothing, Proves::Secret], "{etype}");
-        assert_eq!((first.parameters.etype(), first.ticket.session_key.etype()), (etype, etype));
+        assert_eq!((first.key.parameters().etype(), first.ticket.session_key.etype()), (etype, etype));
         let checked = ticket_flags::ENC_PA_REP | ticket_flags::PRE_AUTHENT;
         assert_eq!(first.ticket.flags & checked, checked, "{etype}: the KDC says what it has read");
 
-        let (proved, again) = log_in(&user, &password, policy(etype), Some(first.parameters));
+        let (proved, again) = log_in(&user, &password, policy(etype), Some(first.key));
         again.unwrap_or_else(|error| panic!("{etype}: {error}"));
         assert_eq!(proved, [Proves::Secret], "{etype}: a message less");
 

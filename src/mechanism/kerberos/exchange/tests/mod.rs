@@ -1,6 +1,6 @@
 //! The exchanges against a plain KDC, leg by leg, and against what anybody can write in its place.
 
-mod kdc;
+pub(in crate::mechanism::kerberos) mod kdc;
 mod lab;
 
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use crate::credentials::Secret;
 use crate::mechanism::kerberos::crypto::{EncryptionType, KeyUsage};
 use crate::mechanism::kerberos::exchange::tests::kdc::{Change, Kdc, REALM, accept, error, methods, now};
 use crate::mechanism::kerberos::exchange::{
-    Application, AuthenticationService, Carried, FirstTicket, GrantedTicket, KdcRequest, Next, Policy,
-    Principal, Shown, StringToKey, TicketGranting, Transport,
+    Application, AuthenticationService, Carried, FirstTicket, GrantedTicket, KdcRequest, Next, Opening,
+    PasswordKey, Policy, Principal, Shown, StringToKey, TicketGranting, Transport,
 };
 use crate::mechanism::kerberos::gss::iakerb::KrbFinished;
 use crate::mechanism::kerberos::gss::{Token, TokenId, flags};
@@ -38,7 +38,13 @@ fn alice() -> Principal {
 }
 
 fn begun(password: &str) -> (KdcRequest, AuthenticationService) {
-    AuthenticationService::begin(alice(), Secret::new(password), Policy::default(), None, &moment(1))
+    AuthenticationService::begin(
+        alice(),
+        Secret::new(password),
+        Policy::default(),
+        Opening::Asks(None),
+        &moment(1),
+    )
 }
 
 /// The exchange after the first answer, which has to ask for more.
@@ -98,7 +104,7 @@ fn a_password_logs_in_by_each_encryption_type() {
         let sent_with = KdcReq::decode(&request.message).expect("a request").padata;
         assert_eq!(PaData::find(&sent_with, PA_FX_COOKIE), Some(&b"cookie"[..]), "{etype}");
         let first = granted(exchange.answer(&kdc.answer(&request.message), now()));
-        assert_eq!(first.parameters.etype(), etype);
+        assert_eq!(first.key.parameters().etype(), etype);
         assert_eq!(first.ticket.grants_in(), Some(REALM), "{etype}");
         assert_eq!(first.ticket.ends(), now() + Duration::from_secs(36_000), "{etype}");
 
@@ -128,9 +134,9 @@ fn a_password_logs_in_by_each_encryption_type() {
 #[test]
 fn what_was_known_from_before_saves_a_message() {
     let mut kdc = Kdc::new(EncryptionType::Aes256Sha1);
-    let known = first_ticket(&mut kdc).parameters;
+    let known = first_ticket(&mut kdc).key.parameters().clone();
     let begin = |known: &StringToKey, password| {
-        let known = Some(known.clone());
+        let known = Opening::Shows(PasswordKey::new(known.clone(), &Secret::new(password)));
         AuthenticationService::begin(alice(), Secret::new(password), Policy::default(), known, &moment(4))
     };
     let (request, exchange) = begin(&known, "alice-pw");
@@ -172,7 +178,7 @@ fn where_no_timestamp_is_wanted_the_reply_tells_a_wrong_password() {
         kdc.wants_timestamp = false;
         let (request, exchange) = begun("alice-pw");
         let first = granted(exchange.answer(&kdc.answer(&request.message), now()));
-        assert_eq!(first.parameters.etype(), etype);
+        assert_eq!(first.key.parameters().etype(), etype);
         let (request, exchange) = begun("bob-pw");
         let error = failed(exchange.answer(&kdc.answer(&request.message), now()));
         assert_eq!(error.kind(), ErrorKind::WrongPassword, "{error}");
@@ -183,8 +189,13 @@ fn where_no_timestamp_is_wanted_the_reply_tells_a_wrong_password() {
 fn an_unknown_user_and_an_unknown_service_are_named() {
     let mut kdc = Kdc::new(EncryptionType::Aes128Sha1);
     let bob = Principal::new(PrincipalName::user("bob"), REALM);
-    let (request, exchange) =
-        AuthenticationService::begin(bob, Secret::new("bob-pw"), Policy::default(), None, &moment(1));
+    let (request, exchange) = AuthenticationService::begin(
+        bob,
+        Secret::new("bob-pw"),
+        Policy::default(),
+        Opening::Asks(None),
+        &moment(1),
+    );
     let error = failed(exchange.answer(&kdc.answer(&request.message), now()));
     assert_eq!(error.kind(), ErrorKind::UnknownUser);
     assert_eq!(error.to_string(), "the KDC of LAB.TEST does not know bob@LAB.TEST");
@@ -272,7 +283,13 @@ fn a_demand_that_makes_a_password_easy_or_slow_to_guess_is_refused() {
 #[test]
 fn the_policy_changes_what_is_asked_for_and_what_is_taken() {
     let begin = |policy: &Policy| {
-        AuthenticationService::begin(alice(), Secret::new("alice-pw"), policy.clone(), None, &moment(1))
+        AuthenticationService::begin(
+            alice(),
+            Secret::new("alice-pw"),
+            policy.clone(),
+            Opening::Asks(None),
+            &moment(1),
+        )
     };
     let mut kdc = Kdc::new(EncryptionType::Aes128Sha1);
     kdc.s2kparams = Some([0, 0, 0, 1]);
@@ -549,7 +566,7 @@ fn times_are_those_of_the_call() {
         alice(),
         Secret::new("alice-pw"),
         Policy::default(),
-        None,
+        Opening::Asks(None),
         &Moment::new(before, [1; 32]),
     );
     // An hour later: the timestamp is today's, so that the KDC takes it at once.

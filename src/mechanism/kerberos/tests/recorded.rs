@@ -33,7 +33,7 @@ fn decrypted(data: EncryptedData<'_>, key: &Key, usage: KeyUsage) -> Vec<u8> {
 
 #[test]
 fn a_login_by_mit_reads_from_the_password_to_the_last_mic() {
-    let v = Vectors::read(include_str!("../../../tests/vectors/kerberos-mit.txt"));
+    let v = Vectors::read(include_str!("../../../../tests/vectors/kerberos-mit.txt"));
     let octets = |name: &str| v.octets(&format!("messages.{name}"));
     let realm = v.text("names.realm");
     let user = PrincipalName::user(v.text("names.user"));

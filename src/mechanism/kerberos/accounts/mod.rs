@@ -1,0 +1,362 @@
+//! What is known of each user: tickets, the password's key, refusals, and who is getting a ticket just now.
+
+mod flight;
+mod refusal;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::credentials::{Credentials, Secret};
+pub(super) use crate::mechanism::kerberos::accounts::flight::Carrier;
+use crate::mechanism::kerberos::accounts::flight::{Flight, Wanted, is_refusal};
+use crate::mechanism::kerberos::accounts::refusal::Refusal;
+use crate::mechanism::kerberos::exchange::{FirstTicket, GrantedTicket, PasswordKey, Principal};
+use crate::mechanism::{Awaited, MechanismError};
+
+/// How many users are known, and how many tickets for services are kept.
+const MAX_ACCOUNTS: usize = 1_024;
+const MAX_TICKETS: usize = 1_024;
+/// Tickets with less than this left are replaced; short ones with less than a tenth.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Who logs in, with which password.
+pub(super) struct Identity {
+    client: Principal,
+    credentials: Credentials,
+}
+
+impl Identity {
+    /// Of these credentials, which are a name and a password.
+    pub(super) fn new(client: Principal, credentials: Credentials) -> Self {
+        Self { client, credentials }
+    }
+
+    pub(super) fn client(&self) -> &Principal {
+        &self.client
+    }
+
+    pub(super) fn password(&self) -> Option<&Secret> {
+        self.credentials.as_password().map(|(_, password)| password)
+    }
+}
+
+impl PartialEq for Identity {
+    /// However the name was written.
+    fn eq(&self, other: &Self) -> bool {
+        self.client == other.client && self.password() == other.password()
+    }
+}
+
+impl Eq for Identity {}
+
+impl Hash for Identity {
+    /// The name alone: a hash of the password has no place in a table.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.client.hash(state);
+    }
+}
+
+/// The users of one handle.
+#[derive(Default)]
+pub(super) struct Accounts(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    accounts: HashMap<Arc<Identity>, Account>,
+    /// Counts the look-ups: what was looked up long ago is dropped first.
+    uses: u64,
+}
+
+#[derive(Default)]
+struct Account {
+    key: Option<PasswordKey>,
+    first: Option<Arc<GrantedTicket>>,
+    services: HashMap<Arc<str>, Kept>,
+    /// A KDC has granted a ticket for this password.
+    was_taken: bool,
+    /// What a KDC has refused it with.
+    refusal: Option<Refusal>,
+    /// The same as servers have passed it on.
+    relayed: Option<Refusal>,
+    flights: Vec<Arc<Flight>>,
+    used: u64,
+}
+
+struct Kept {
+    ticket: Arc<GrantedTicket>,
+    used: u64,
+}
+
+/// What a login is to do.
+pub(super) enum Found {
+    /// Show this ticket to the service.
+    Ticket(Arc<GrantedTicket>),
+    /// Fail: the KDC has refused the password.
+    Refused(MechanismError),
+    /// Wait for another login, and look again.
+    Awaits(Awaited),
+    /// Get the ticket.
+    Leads(Lead),
+}
+
+impl Accounts {
+    /// Looks for a ticket, or for who gets it.
+    pub(super) fn find(
+        self: &Arc<Self>,
+        identity: &Arc<Identity>,
+        target_name: &Arc<str>,
+        carrier: &Carrier,
+        now: SystemTime,
+    ) -> Found {
+        let mut table = self.lock();
+        let account = table.account(identity, now);
+        if let Some(ticket) = account.service(target_name, now) {
+            return Found::Ticket(ticket);
+        }
+        if let Some(error) = account.refused(carrier, now) {
+            return Found::Refused(error);
+        }
+        account.first.take_if(|first| !is_fresh(first, now));
+        if let Some(flight) = account.awaits(target_name, carrier) {
+            return Found::Awaits(flight.awaited(carrier));
+        }
+        let wanted = match account.first {
+            Some(_) => Wanted::Service(Arc::clone(target_name)),
+            None => Wanted::First,
+        };
+        let flight = Flight::new(wanted, carrier.clone());
+        account.flights.push(Arc::clone(&flight));
+        Found::Leads(Lead {
+            accounts: Arc::clone(self),
+            identity: Arc::clone(identity),
+            target_name: Arc::clone(target_name),
+            first: account.first.clone(),
+            key: account.key.clone(),
+            flight,
+        })
+    }
+
+    /// The ticket for a service, if it is held.
+    pub(super) fn held(
+        &self,
+        identity: &Arc<Identity>,
+        target_name: &Arc<str>,
+        now: SystemTime,
+    ) -> Option<Arc<GrantedTicket>> {
+        self.lock().account(identity, now).service(target_name, now)
+    }
+
+    /// The service did not take its ticket: the next login gets another one.
+    pub(super) fn forget(
+        &self,
+        identity: &Arc<Identity>,
+        target_name: &Arc<str>,
+        ticket: &Arc<GrantedTicket>,
+    ) {
+        let mut table = self.lock();
+        let Some(account) = table.accounts.get_mut(identity) else { return };
+        if account.services.get(target_name).is_some_and(|kept| Arc::ptr_eq(&kept.ticket, ticket)) {
+            account.services.remove(target_name);
+        }
+    }
+
+    /// Passwords that were refused may be tried again.
+    pub(super) fn forget_refusals(&self) {
+        for account in self.lock().accounts.values_mut() {
+            (account.refusal, account.relayed) = (None, None);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Accounts(..)")
+    }
+}
+
+impl Table {
+    fn account(&mut self, identity: &Arc<Identity>, now: SystemTime) -> &mut Account {
+        if self.accounts.len() >= MAX_ACCOUNTS && !self.accounts.contains_key(identity) {
+            self.drop_one(now);
+        }
+        self.uses += 1;
+        let account = self.accounts.entry(Arc::clone(identity)).or_default();
+        account.used = self.uses;
+        account
+    }
+
+    /// The account that was looked up longest ago; refusals go last.
+    fn drop_one(&mut self, now: SystemTime) {
+        let oldest = self
+            .accounts
+            .iter()
+            .filter(|(_, account)| account.flights.is_empty())
+            .min_by_key(|(_, account)| (account.is_refused(now), account.used))
+            .map(|(identity, _)| Arc::clone(identity));
+        if let Some(oldest) = oldest {
+            self.accounts.remove(&oldest);
+        }
+    }
+
+    /// Makes room for a ticket where there is none.
+    fn drop_ticket(&mut self) {
+        if self.accounts.values().map(|account| account.services.len()).sum::<usize>() < MAX_TICKETS {
+            return;
+        }
+        let oldest = self
+            .accounts
+            .values_mut()
+            .filter_map(|account| {
+                let (target_name, kept) = account.services.iter().min_by_key(|(_, kept)| kept.used)?;
+                Some((kept.used, Arc::clone(target_name), account))
+            })
+            .min_by_key(|(used, ..)| *used);
+        if let Some((_, target_name, account)) = oldest {
+            account.services.remove(&target_name);
+        }
+    }
+}
+
+impl Account {
+    fn service(&mut self, target_name: &Arc<str>, now: SystemTime) -> Option<Arc<GrantedTicket>> {
+        let kept = self.services.get_mut(target_name)?;
+        if !is_fresh(&kept.ticket, now) {
+            self.services.remove(target_name);
+            return None;
+        }
+        kept.used = self.used;
+        Some(Arc::clone(&kept.ticket))
+    }
+
+    /// A server's word counts where servers are asked.
+    fn refused(&self, carrier: &Carrier, now: SystemTime) -> Option<MechanismError> {
+        let relayed = self.relayed.as_ref().filter(|_| matches!(carrier, Carrier::Server(_)));
+        self.refusal.iter().chain(relayed).find_map(|refusal| refusal.at(now))
+    }
+
+    fn is_refused(&self, now: SystemTime) -> bool {
+        self.refusal.iter().chain(&self.relayed).any(|refusal| refusal.at(now).is_some())
+    }
+
+    /// Who gets what a login needs. A password that no KDC has taken yet is shown once at a time, whoever carries it;
+    /// after that no login waits for another one's carrier.
+    fn awaits(&self, target_name: &Arc<str>, carrier: &Carrier) -> Option<&Arc<Flight>> {
+        self.flights.iter().find(|flight| match &flight.wanted {
+            Wanted::Service(service) => service == target_name && flight.carrier == *carrier,
+            Wanted::First => self.first.is_none() && (flight.carrier == *carrier || !self.was_taken),
+        })
+    }
+
+    fn refuse(&mut self, error: &MechanismError, now: SystemTime) {
+        if !is_refusal(error) {
+            return;
+        }
+        let (slot, was_taken) = match error.is_relayed() {
+            // A server cannot bar what a KDC has taken.
+            true if self.was_taken => return,
+            true => (&mut self.relayed, false),
+            false => (&mut self.refusal, self.was_taken),
+        };
+        *slot = Some(Refusal::new(error.clone(), now, was_taken, slot.is_none()));
+    }
+
+    fn end(&mut self, flight: &Arc<Flight>) {
+        self.flights.retain(|other| !Arc::ptr_eq(other, flight));
+    }
+}
+
+/// Gets a ticket for others as well, who wait meanwhile. Dropped before that, it leaves it to the next one.
+pub(super) struct Lead {
+    accounts: Arc<Accounts>,
+    identity: Arc<Identity>,
+    target_name: Arc<str>,
+    first: Option<Arc<GrantedTicket>>,
+    key: Option<PasswordKey>,
+    flight: Arc<Flight>,
+}
+
+impl Lead {
+    /// The ticket that gets others, if it is held.
+    pub(super) fn first(&self) -> Option<Arc<GrantedTicket>> {
+        self.first.clone()
+    }
+
+    /// The password's key, if it was made before.
+    pub(super) fn key(&self) -> Option<PasswordKey> {
+        self.key.clone()
+    }
+
+    /// The ticket that gets others was not taken. Where the KDC itself has said so, it is of no use to anybody.
+    pub(super) fn drop_first(&mut self, is_certain: bool) {
+        let Some(dropped) = self.first.take().filter(|_| is_certain) else { return };
+        let mut table = self.accounts.lock();
+        if let Some(account) = table.accounts.get_mut(&self.identity) {
+            account.first.take_if(|first| Arc::ptr_eq(first, &dropped));
+        }
+    }
+
+    /// The KDC has taken the password. What is left is the ticket for the service.
+    pub(super) fn first_granted(&mut self, granted: FirstTicket, now: SystemTime) -> Arc<GrantedTicket> {
+        let first = Arc::new(granted.ticket);
+        let next = Flight::new(Wanted::Service(Arc::clone(&self.target_name)), self.flight.carrier.clone());
+        self.with_account(now, |account, flight| {
+            account.first = Some(Arc::clone(&first));
+            account.key = Some(granted.key);
+            account.was_taken = true;
+            (account.refusal, account.relayed) = (None, None);
+            account.end(flight);
+            account.flights.push(Arc::clone(&next));
+        });
+        std::mem::replace(&mut self.flight, next).end(Ok(()));
+        Arc::clone(self.first.insert(first))
+    }
+
+    /// The ticket for the service is there.
+    pub(super) fn granted(self, ticket: GrantedTicket, now: SystemTime) -> Arc<GrantedTicket> {
+        let ticket = Arc::new(ticket);
+        self.accounts.lock().drop_ticket();
+        self.with_account(now, |account, flight| {
+            let kept = Kept { ticket: Arc::clone(&ticket), used: account.used };
+            account.services.insert(Arc::clone(&self.target_name), kept);
+            account.end(flight);
+        });
+        ticket
+    }
+
+    /// It failed, and with it those who wait.
+    pub(super) fn fail(self, error: MechanismError, now: SystemTime) -> MechanismError {
+        self.with_account(now, |account, flight| {
+            account.refuse(&error, now);
+            account.end(flight);
+        });
+        self.flight.end(Err(error.clone()));
+        error
+    }
+
+    fn with_account(&self, now: SystemTime, change: impl FnOnce(&mut Account, &Arc<Flight>)) {
+        let mut table = self.accounts.lock();
+        change(table.account(&self.identity, now), &self.flight);
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if let Some(account) = self.accounts.lock().accounts.get_mut(&self.identity) {
+            account.end(&self.flight);
+        }
+        self.flight.end(Ok(()));
+    }
+}
+
+/// Whether a ticket holds for a while.
+fn is_fresh(ticket: &GrantedTicket, now: SystemTime) -> bool {
+    let left = ticket.ends().duration_since(now).unwrap_or_default();
+    left > MARGIN.min(ticket.lifetime() / 10)
+}

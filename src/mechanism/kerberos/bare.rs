@@ -1,0 +1,37 @@
+//! Which servers take IAKERB only without SPNEGO around it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many are remembered.
+const MAX: usize = 1_024;
+
+/// Servers by their target names. What is remembered of one saves a leg, and decides nothing: where it has become wrong, the
+/// other form is tried.
+#[derive(Debug, Default)]
+pub(super) struct BareServers(Mutex<HashSet<Arc<str>>>);
+
+impl BareServers {
+    /// The server has answered IAKERB without SPNEGO, after it had not with.
+    pub(super) fn note(&self, target_name: &Arc<str>) {
+        let mut servers = self.lock();
+        if servers.len() >= MAX && !servers.contains(target_name) {
+            servers.clear();
+        }
+        servers.insert(Arc::clone(target_name));
+    }
+
+    /// It does not any more.
+    pub(super) fn forget(&self, target_name: &str) {
+        self.lock().remove(target_name);
+    }
+
+    /// Whether it does.
+    pub(super) fn has(&self, target_name: &str) -> bool {
+        self.lock().contains(target_name)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

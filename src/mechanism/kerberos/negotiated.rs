@@ -1,0 +1,95 @@
+//! IAKERB inside SPNEGO, or without.
+//!
+//! Windows takes it inside, MIT's servers only without: those refuse the first token inside SPNEGO, before they have carried
+//! a message to a KDC. Then it is begun without, and the server is remembered.
+
+use std::sync::Arc;
+
+use crate::mechanism::kerberos::relayed::Iakerb;
+use crate::mechanism::kerberos::settings::Kerberos;
+use crate::mechanism::oid;
+use crate::mechanism::spnego::Spnego;
+use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext, WithoutNtlm};
+
+/// SPNEGO with Kerberos, IAKERB and others behind these, and IAKERB without SPNEGO where a server wants that.
+#[derive(Clone, Debug)]
+pub(crate) struct NegotiatedIakerb {
+    kerberos: Kerberos,
+    /// Offers what is left to offer once IAKERB was not taken without it: the same.
+    spnego: Arc<dyn Mechanism>,
+}
+
+impl NegotiatedIakerb {
+    pub(crate) fn new(kerberos: Kerberos, behind: Vec<Arc<dyn Mechanism>>) -> Self {
+        let bare = Arc::new(kerberos.iakerb().bare(None));
+        let mut mechanisms: Vec<Arc<dyn Mechanism>> =
+            vec![Arc::new(kerberos.clone()), Arc::new(kerberos.iakerb().or_else(bare))];
+        mechanisms.extend(behind);
+        Self { kerberos, spnego: Arc::new(Spnego::new(mechanisms)) }
+    }
+}
+
+impl Mechanism for NegotiatedIakerb {
+    fn name(&self) -> &'static str {
+        self.spnego.name()
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        oid::SPNEGO
+    }
+
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        let is_bare = self.kerberos.bare().has(&arguments.target_name);
+        // Where the password is for a KDC only, there is Kerberos.
+        if !is_bare || arguments.only_kdc {
+            return self.spnego.initiate(arguments, moment);
+        }
+        let instead = NoLongerBare { kerberos: self.kerberos.clone(), spnego: Arc::clone(&self.spnego) };
+        self.kerberos.iakerb().bare(Some(Arc::new(instead))).initiate(arguments, moment)
+    }
+
+    fn may_block(&self) -> bool {
+        self.spnego.may_block()
+    }
+
+    fn authenticates_peer(&self) -> bool {
+        self.spnego.authenticates_peer()
+    }
+
+    fn asks_kdc(&self) -> bool {
+        self.spnego.asks_kdc()
+    }
+
+    fn without_ntlm(&self) -> WithoutNtlm<dyn Mechanism> {
+        match self.spnego.without_ntlm().of(&self.spnego) {
+            Some(spnego) => WithoutNtlm::Other(Arc::new(Self { kerberos: self.kerberos.clone(), spnego })),
+            None => WithoutNtlm::Nothing,
+        }
+    }
+
+    fn forget_refusals(&self) {
+        self.spnego.forget_refusals();
+    }
+}
+
+/// SPNEGO again: the server did not take IAKERB without.
+#[derive(Debug)]
+struct NoLongerBare {
+    kerberos: Kerberos,
+    spnego: Arc<dyn Mechanism>,
+}
+
+impl Mechanism for NoLongerBare {
+    fn name(&self) -> &'static str {
+        self.spnego.name()
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        oid::SPNEGO
+    }
+
+    fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        self.kerberos.bare().forget(&arguments.target_name);
+        self.spnego.initiate(arguments, moment)
+    }
+}

@@ -1,0 +1,1 @@
+//! IAKERB, with the KDC asked by the server.

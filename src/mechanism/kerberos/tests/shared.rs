@@ -1,0 +1,1 @@
+//! What many logins at once have in common.
