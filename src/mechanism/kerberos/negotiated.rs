@@ -9,7 +9,7 @@ use crate::mechanism::kerberos::relayed::Iakerb;
 use crate::mechanism::kerberos::settings::Kerberos;
 use crate::mechanism::oid;
 use crate::mechanism::spnego::Spnego;
-use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext, WithoutNtlm};
+use crate::mechanism::{Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step, WithoutNtlm};
 
 /// SPNEGO with Kerberos, IAKERB and others behind these, and IAKERB without SPNEGO where a server wants that.
 #[derive(Clone, Debug)]
@@ -27,6 +27,16 @@ impl NegotiatedIakerb {
         mechanisms.extend(behind);
         Self { kerberos, spnego: Arc::new(Spnego::new(mechanisms)) }
     }
+
+    /// Whether the server is one that is remembered. Where the password is for a KDC only, there is Kerberos.
+    fn goes_bare(&self, arguments: &Initiate) -> bool {
+        !arguments.only_kdc && self.kerberos.bare().has(&arguments.target_name)
+    }
+
+    fn bare(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
+        let instead = NoLongerBare { kerberos: self.kerberos.clone(), spnego: Arc::clone(&self.spnego) };
+        self.kerberos.iakerb().bare(Some(Arc::new(instead))).initiate(arguments, moment)
+    }
 }
 
 impl Mechanism for NegotiatedIakerb {
@@ -39,13 +49,11 @@ impl Mechanism for NegotiatedIakerb {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        let is_bare = self.kerberos.bare().has(&arguments.target_name);
-        // Where the password is for a KDC only, there is Kerberos.
-        if !is_bare || arguments.only_kdc {
-            return self.spnego.initiate(arguments, moment);
+        if self.goes_bare(&arguments) {
+            return self.bare(arguments, moment);
         }
-        let instead = NoLongerBare { kerberos: self.kerberos.clone(), spnego: Arc::clone(&self.spnego) };
-        self.kerberos.iakerb().bare(Some(Arc::new(instead))).initiate(arguments, moment)
+        let inner = self.spnego.initiate(arguments.clone(), moment);
+        Box::new(Undecided { negotiated: self.clone(), arguments, inner })
     }
 
     fn may_block(&self) -> bool {
@@ -69,6 +77,50 @@ impl Mechanism for NegotiatedIakerb {
 
     fn forget_refusals(&self) {
         self.spnego.forget_refusals();
+    }
+}
+
+/// Nothing was sent yet. While it waits for another login, that one may find out which form the server takes.
+struct Undecided {
+    negotiated: NegotiatedIakerb,
+    arguments: Initiate,
+    inner: Box<dyn SecurityContext>,
+}
+
+impl Undecided {
+    fn after(negotiated: NegotiatedIakerb, arguments: Initiate, step: Step) -> Step {
+        match step {
+            Step::Consult { inquiry, context: inner } => {
+                Step::Consult { inquiry, context: Box::new(Self { negotiated, arguments, inner }) }
+            }
+            step => step,
+        }
+    }
+}
+
+impl SecurityContext for Undecided {
+    fn step(self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let step = self.inner.step(input)?;
+        Ok(Self::after(self.negotiated, self.arguments, step))
+    }
+
+    fn consulted(
+        self: Box<Self>,
+        answer: Result<Vec<u8>, MechanismError>,
+        moment: Moment,
+    ) -> Result<Step, MechanismError> {
+        let Self { negotiated, arguments, inner } = *self;
+        // Another login ends without an answer.
+        if negotiated.goes_bare(&arguments) && answer.as_ref().is_ok_and(Vec::is_empty) {
+            drop(inner);
+            return negotiated.bare(arguments, moment).step(None);
+        }
+        let step = inner.consulted(answer, moment)?;
+        Ok(Self::after(negotiated, arguments, step))
+    }
+
+    fn takes_time(&self) -> bool {
+        self.inner.takes_time()
     }
 }
 

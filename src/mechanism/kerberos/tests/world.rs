@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) now: SystemTime,
     /// What the KDC was asked.
     pub(super) asked: Vec<Exchange>,
-    seed: u8,
+    seed: u32,
 }
 
 /// A login under way.
@@ -74,7 +74,9 @@ impl World {
 
     pub(super) fn moment(&mut self) -> Moment {
         self.seed += 1;
-        Moment::new(self.now, [self.seed; 32])
+        let mut octets = [0; 32];
+        octets[..4].copy_from_slice(&self.seed.to_be_bytes());
+        Moment::new(self.now, octets)
     }
 
     pub(super) fn begin(
