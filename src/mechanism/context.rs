@@ -5,6 +5,7 @@ use crate::mechanism::error::{ErrorKind, MechanismError};
 use crate::mechanism::initiate::{Initiate, Moment};
 use crate::mechanism::inquiry::Inquiry;
 use crate::mechanism::oid;
+use crate::mechanism::proves::Proves;
 use crate::mechanism::without_ntlm::WithoutNtlm;
 
 /// A security mechanism as an initiator sees it.
@@ -168,24 +169,6 @@ pub enum Expects {
     Success,
     /// The peer will answer with another challenge.
     Challenge,
-}
-
-/// What a token was made with, and so what a refusal of it says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)]
-pub enum Proves {
-    /// Nothing that anybody holds: a first message that only opens the conversation.
-    Nothing,
-    /// The secret: a refusal counts as a wrong password.
-    Secret,
-    /// The secret, for a KDC behind the server, which relays what the KDC says to it (IAKERB): that is the
-    /// verdict, and a challenge without it says nothing.
-    Relayed,
-    /// A ticket that a KDC has granted: a refusal says nothing about the password.
-    Ticket {
-        /// The KDC was asked just now, so that it has taken the password.
-        is_new: bool,
-    },
 }
 
 impl Proves {

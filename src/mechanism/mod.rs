@@ -21,14 +21,13 @@ pub mod kerberos;
 mod krb_error;
 pub mod ntlm;
 pub(crate) mod oid;
+mod proves;
 pub mod spnego;
 #[cfg(all(windows, feature = "sspi"))]
 pub mod sspi;
 mod without_ntlm;
 
-pub use context::{
-    Binding, Established, Expects, Mechanism, MessageIntegrity, Proves, SecurityContext, Step,
-};
+pub use context::{Binding, Established, Expects, Mechanism, MessageIntegrity, SecurityContext, Step};
 pub(crate) use describe::{describe_token, ntlm_message};
 pub use error::{ErrorKind, MechanismError};
 #[cfg(test)]
@@ -39,4 +38,5 @@ pub use inquiry::{Awaited, Inquiry, KdcInquiry};
 pub(crate) use job::SharedWork;
 pub use job::{StepJob, Stepped};
 pub use krb_error::explain_krb_error;
+pub use proves::Proves;
 pub use without_ntlm::WithoutNtlm;

@@ -151,7 +151,7 @@ struct Relaying {
 }
 
 enum Exchange {
-    First(AuthenticationService),
+    First(Box<AuthenticationService>),
     Service(TicketGranting),
 }
 
@@ -164,7 +164,7 @@ impl Relaying {
         let (client, policy) = (identity.client().clone(), kerberos.policy().clone());
         let Some(password) = identity.password().cloned() else { return Err(spent()) };
         let (request, exchange) = AuthenticationService::begin(client, password, policy, opening, &moment);
-        Ok(self.send(request, Exchange::First(exchange)))
+        Ok(self.send(request, Exchange::First(Box::new(exchange))))
     }
 
     fn ask_for_service(mut self) -> Result<Step, MechanismError> {
@@ -235,7 +235,7 @@ impl SecurityContext for Relayed {
         let error = match exchange {
             Exchange::First(exchange) => match exchange.answer(message, now) {
                 Ok(Next::Send { request, exchange }) => {
-                    return Ok(relaying.send(request, Exchange::First(exchange)));
+                    return Ok(relaying.send(request, Exchange::First(Box::new(exchange))));
                 }
                 Ok(Next::Granted(first)) => {
                     relaying.lead.first_granted(first, now);
