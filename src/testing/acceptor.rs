@@ -2,12 +2,19 @@
 
 use std::fmt;
 
+use super::persistence::Persistence;
 use crate::mechanism::MessageIntegrity;
 
-/// The accepting side of a mechanism, for one connection.
+/// The accepting side of a mechanism, for one login.
 pub trait Acceptor: Send {
     /// Takes the client's next token.
     fn step(&mut self, token: &[u8]) -> Accept;
+
+    /// How long a connection stays logged in that it has accepted a client on: as long as the connection lives, and nothing says so,
+    /// where the acceptor has no rule. A [`Quirk::Persistence`](crate::testing::Quirk::Persistence) takes precedence.
+    fn persistence(&self) -> Option<Persistence> {
+        None
+    }
 }
 
 /// What a token of the client came to.

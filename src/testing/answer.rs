@@ -8,7 +8,8 @@ use super::fault::{self, Fault};
 use super::guard::{Proof, Token};
 use super::offer::Offer;
 use super::page::Page;
-use super::quirk::{Challenges, Effects, Persistence};
+use super::persistence::Persistence;
+use super::quirk::{Challenges, Effects};
 use crate::protection_space::Challenger;
 
 const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
@@ -29,15 +30,16 @@ pub(super) fn announce(
     effects: &Effects,
     fields: &mut Vec<(HeaderName, String)>,
 ) -> Option<(usize, Vec<String>)> {
+    let persistence = effects.persistence.or(proof.persistence());
     let token = match proof {
         Proof::Standing => return None,
         Proof::Request(info) => {
             fields.extend(info.map(|info| (challenger.info_field(), info)));
             return None;
         }
-        Proof::Handshake(token) => token,
+        Proof::Handshake { token, .. } => token,
     };
-    match effects.persistence {
+    match persistence {
         Some(Persistence::Announced) => fields.push((PERSISTENT_AUTH, "true".to_owned())),
         Some(Persistence::Denied) => fields.push((PERSISTENT_AUTH, "false".to_owned())),
         Some(Persistence::Forgotten) | None => {}

@@ -6,7 +6,8 @@ use super::acceptor::{Accept, Acceptor};
 use super::fault::Fault;
 use super::judge::{Judgement, Presentation};
 use super::offer::Offer;
-use super::quirk::{Admission, AfterFailure, Effects, OnAuthorization, Persistence};
+use super::persistence::Persistence;
+use super::quirk::{Admission, AfterFailure, Effects, OnAuthorization};
 use super::report::{SeenAuthorization, Verdict};
 use super::token::{Presented, TokenKind};
 use super::users::Users;
@@ -54,8 +55,23 @@ pub(super) enum Proof {
     Standing,
     /// The request proved it by itself; perhaps with information about it for the client.
     Request(Option<String>),
-    /// The request completed a handshake, perhaps with a token for the client.
-    Handshake(Option<Token>),
+    /// The request completed a handshake.
+    Handshake {
+        /// A token for the client.
+        token: Option<Token>,
+        /// How long it holds, where the script does not say.
+        persistence: Option<Persistence>,
+    },
+}
+
+impl Proof {
+    /// How long it holds, where the script does not say.
+    pub(super) fn persistence(&self) -> Option<Persistence> {
+        match self {
+            Self::Handshake { persistence, .. } => *persistence,
+            Self::Standing | Self::Request(_) => None,
+        }
+    }
 }
 
 /// A token for the client, and the index of the offer that it belongs to.
@@ -186,7 +202,8 @@ impl Guard {
             Accept::Accepted { user, token, integrity: _ } => {
                 self.user = Some(user.clone());
                 self.history = History::Clean;
-                let proof = Proof::Handshake(token.map(|octets| Token { offer, octets }));
+                let token = token.map(|octets| Token { offer, octets });
+                let proof = Proof::Handshake { token, persistence: acceptor.persistence() };
                 (Decision::Admit { user: user.clone(), proof }, Verdict::Accepted { user })
             }
             Accept::Refused { why, token } => {

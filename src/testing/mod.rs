@@ -57,6 +57,7 @@ mod ntlm;
 mod offer;
 mod open;
 mod page;
+mod persistence;
 mod quirk;
 mod report;
 mod scram;
@@ -80,14 +81,19 @@ pub use self::judge::{Judge, Judgement, Presentation};
 #[cfg(feature = "kerberos")]
 #[doc(hidden)]
 pub use self::kerberos::kerberos_readings;
+#[cfg(feature = "kerberos")]
+pub use self::kerberos::{
+    AccountState, IakerbAcceptor, Kdc, KdcBuilder, KdcFault, KdcReport, KerberosAcceptor, KerberosService,
+};
 pub use self::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor, SentBindings};
 pub use self::offer::{MakeAcceptor, Offer};
+pub use self::persistence::Persistence;
 #[cfg(feature = "http2")]
 pub use self::quirk::Reset;
-pub use self::quirk::{Close, Persistence, Quirk, RefusalBody, When};
+pub use self::quirk::{Close, Quirk, RefusalBody, When};
 pub use self::report::{Connection, Leg, Report, SeenAuthorization, Verdict};
 pub use self::scram::{ScramAcceptor, ScramQuirk};
 pub use self::server::{Builder, Server};
 pub use self::spnego::{ServerMic, SpnegoAcceptor};
-pub use self::token::{NtlmMessage, TokenKind};
+pub use self::token::{KerberosMessage, MechanismMessage, NtlmMessage, TokenKind};
 pub use self::users::Users;

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use super::acceptor::Acceptor;
 use super::judge::Judge;
+#[cfg(feature = "kerberos")]
+use super::kerberos::KerberosService;
+#[cfg(feature = "kerberos")]
+use super::spnego::SpnegoAcceptor;
 
 /// A scheme that the server offers.
 #[derive(Clone)]
@@ -54,6 +58,28 @@ impl Offer {
         A: Acceptor + 'static,
     {
         Self::Custom { scheme, acceptor: Arc::new(move || Box::new(make())) }
+    }
+
+    /// `Negotiate` with Kerberos, inside SPNEGO and without it.
+    #[cfg(feature = "kerberos")]
+    pub fn kerberos(service: &KerberosService) -> Self {
+        let service = service.clone();
+        Self::custom("Negotiate", move || SpnegoAcceptor::kerberos(&service))
+    }
+
+    /// `Negotiate` with Kerberos and IAKERB, both inside SPNEGO and without it.
+    #[cfg(feature = "kerberos")]
+    pub fn kerberos_and_iakerb(service: &KerberosService) -> Self {
+        let service = service.clone();
+        Self::custom("Negotiate", move || SpnegoAcceptor::kerberos(&service).with_iakerb(&service))
+    }
+
+    /// `Negotiate` with nothing but IAKERB, and that only without SPNEGO: Apache over MIT's library, whose SPNEGO does not know IAKERB. As
+    /// there, other tokens are answered by a bare challenge, and the next login may begin on the same connection.
+    #[cfg(feature = "kerberos")]
+    pub fn iakerb(service: &KerberosService) -> Self {
+        let service = service.clone();
+        Self::custom("Negotiate", move || service.iakerb())
     }
 
     /// A scheme whose credentials hold for one request, at which this judge looks.

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::fault::Fault;
 use super::gate::Gate;
+use super::persistence::Persistence;
 
 /// An odd behaviour. Those that are set for a leg all take effect; of two that exclude each
 /// other, the later one does.
@@ -107,18 +108,6 @@ pub enum RefusalBody {
     Large(u64),
     /// Octets without end.
     Endless,
-}
-
-/// How long an authenticated connection stays so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Persistence {
-    /// As long as it lives, and `Persistent-Auth: true` says so behind a handshake.
-    Announced,
-    /// For the one request, and `Persistent-Auth: false` says so behind a handshake.
-    Denied,
-    /// Until after this leg, and nothing says so.
-    Forgotten,
 }
 
 /// The legs that a [`Quirk`] is limited to. Conditions add up.

@@ -138,11 +138,15 @@ impl Report {
         })
     }
 
-    /// How many answers derived from a password were verified, right or wrong: what counts towards
-    /// a lockout.
+    /// How many answers derived from a password were verified, right or wrong, by this server or by the KDC that it relays to: what
+    /// counts towards a lockout.
     pub fn attempts(&self) -> usize {
         self.count(|seen| {
-            let verified = matches!(seen.verdict, Verdict::Accepted { .. } | Verdict::Refused { .. });
+            let verified = match seen.verdict {
+                Verdict::Accepted { .. } | Verdict::Refused { .. } => true,
+                Verdict::Continued => seen.token.is_verified_elsewhere(),
+                Verdict::Ignored | Verdict::Misplaced => false,
+            };
             verified && seen.token.proves()
         })
     }

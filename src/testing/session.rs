@@ -226,7 +226,7 @@ impl Session {
             let challenges = match decision {
                 Decision::Admit { user: name, proof } => {
                     user = Some(name);
-                    guards.of(challenger).leave(effects.persistence);
+                    guards.of(challenger).leave(effects.persistence.or(proof.persistence()));
                     last = Some((challenger, announce(challenger, proof, offers, effects, &mut fields)));
                     continue;
                 }

@@ -1,18 +1,19 @@
-//! An SPNEGO acceptor around that of another mechanism, honest or misbehaving.
+//! An SPNEGO acceptor around those of other mechanisms, honest or misbehaving.
 
 use std::fmt;
 
 use crate::der::{self, Malformed, Reader};
 use crate::mechanism::oid;
-use crate::mechanism::spnego::token::{NegState, NegTokenResp};
+use crate::mechanism::spnego::token::{NegState, NegTokenResp, unframed};
 use crate::mechanism::{MechanismError, MessageIntegrity};
 use crate::testing::acceptor::{Accept, Acceptor};
+use crate::testing::persistence::Persistence;
 
-/// The accepting side of SPNEGO, with one mechanism to pick (RFC 4178).
+/// The accepting side of SPNEGO, with one mechanism to pick or several (RFC 4178).
 ///
-/// By default it behaves: it verifies the client's mechListMIC, requires it if its mechanism was
-/// not offered first, and answers it with its own. A bare `NTLMSSP` message is accepted and
-/// answered without SPNEGO, as Apache's mod_auth_gssapi and IIS do.
+/// By default it behaves: it picks the first of the client's mechanisms that it has, verifies the client's mechListMIC, requires it
+/// if that mechanism was not offered first, and answers it with its own. A bare message of NTLM or of Kerberos is accepted and answered
+/// without SPNEGO, as Apache's mod_auth_gssapi and IIS do.
 ///
 /// ```
 /// use legwork::testing::{Accept, Acceptor};
@@ -36,11 +37,18 @@ use crate::testing::acceptor::{Accept, Acceptor};
 /// # let _ = forger.step(b"");
 /// ```
 pub struct SpnegoAcceptor {
-    oid: Vec<u8>,
-    inner: Box<dyn Acceptor>,
+    mechanisms: Vec<Inner>,
+    /// The one that was picked, by its index.
+    picked: usize,
     mic: ServerMic,
     framing: Framing,
     state: State,
+}
+
+/// A mechanism that can be picked.
+struct Inner {
+    oid: Vec<u8>,
+    acceptor: Box<dyn Acceptor>,
 }
 
 /// What an acceptor does about its own mechListMIC.
@@ -89,12 +97,19 @@ impl SpnegoAcceptor {
     /// hands its tokens to `inner`.
     pub fn new(oid: &[u8], inner: Box<dyn Acceptor>) -> Self {
         Self {
-            oid: oid.to_vec(),
-            inner,
+            mechanisms: vec![Inner { oid: oid.to_vec(), acceptor: inner }],
+            picked: 0,
             mic: ServerMic::Right,
             framing: Framing::Negotiation,
             state: State::Fresh,
         }
+    }
+
+    /// The same with another mechanism to pick.
+    #[must_use]
+    pub fn with_mechanism(mut self, oid: &[u8], inner: Box<dyn Acceptor>) -> Self {
+        self.mechanisms.push(Inner { oid: oid.to_vec(), acceptor: inner });
+        self
     }
 
     /// The same with another behaviour about its mechListMIC.
@@ -118,27 +133,31 @@ impl SpnegoAcceptor {
         self
     }
 
-    /// The first token: a NegTokenInit, or a bare message of NTLM.
+    /// The first token: a NegTokenInit, or a bare message.
     fn begin(&mut self, token: &[u8]) -> Accept {
         if self.framing == Framing::Rejection {
             return reject("this server rejects everybody", None);
         }
-        if token.starts_with(b"NTLMSSP\0") {
+        if let Some(bare) = self.bare_mechanism(token) {
+            self.picked = bare;
             self.state = State::Bare;
-            return self.inner.step(token);
+            return self.step_mechanism(token);
         }
         let init = match NegTokenInit::decode(token) {
             Ok(init) => init,
             Err(malformed) => return reject(format!("malformed NegTokenInit: {malformed}"), None),
         };
-        let Some(place) = init.oids.iter().position(|oid| oid::same_mechanism(oid, &self.oid)) else {
+        let mut places = init.oids.iter().enumerate();
+        let found = places.find_map(|(place, oid)| Some((place, self.mechanism(oid)?)));
+        let Some((place, picked)) = found else {
             return reject("the client does not offer our mechanism", None);
         };
+        self.picked = picked;
         let offer = Offer { mech_types: init.mech_types.to_vec(), mic_required: place != 0, answered: false };
         match (place, init.mech_token) {
             (0, Some(token)) if self.framing == Framing::Bare => {
                 self.state = State::Bare;
-                self.inner.step(token)
+                self.step_mechanism(token)
             }
             (0, Some(token)) => self.advance(offer, token, None),
             _ => {
@@ -149,9 +168,27 @@ impl SpnegoAcceptor {
         }
     }
 
+    /// The mechanism with this object identifier, by its index.
+    fn mechanism(&self, oid: &[u8]) -> Option<usize> {
+        self.mechanisms.iter().position(|inner| oid::same_mechanism(&inner.oid, oid))
+    }
+
+    /// Whose message without SPNEGO this is.
+    fn bare_mechanism(&self, token: &[u8]) -> Option<usize> {
+        if token.starts_with(b"NTLMSSP\0") {
+            return self.mechanism(oid::NTLM);
+        }
+        let (oid, _) = unframed(token).ok()?;
+        self.mechanism(oid)
+    }
+
+    fn step_mechanism(&mut self, token: &[u8]) -> Accept {
+        self.mechanisms[self.picked].acceptor.step(token)
+    }
+
     /// Feeds the mechanism.
     fn advance(&mut self, offer: Offer, token: &[u8], client_mic: Option<&[u8]>) -> Accept {
-        match self.inner.step(token) {
+        match self.step_mechanism(token) {
             Accept::Continue(token) => {
                 let answer = self.respond(&offer, NegState::AcceptIncomplete, Some(&token), None);
                 self.state = State::Negotiated(Offer { answered: true, ..offer });
@@ -219,7 +256,7 @@ impl SpnegoAcceptor {
     fn respond(&self, offer: &Offer, state: NegState, token: Option<&[u8]>, mic: Option<&[u8]>) -> Vec<u8> {
         NegTokenResp {
             state: Some(state),
-            supported_mech: (!offer.answered).then_some(&self.oid),
+            supported_mech: (!offer.answered).then_some(&self.mechanisms[self.picked].oid),
             response_token: token,
             mech_list_mic: mic,
         }
@@ -233,7 +270,7 @@ impl Acceptor for SpnegoAcceptor {
             State::Fresh => self.begin(token),
             State::Bare => {
                 self.state = State::Bare;
-                self.inner.step(token)
+                self.step_mechanism(token)
             }
             State::Negotiated(offer) => match NegTokenResp::decode(token) {
                 Ok(NegTokenResp { response_token: Some(token), mech_list_mic, .. }) => {
@@ -255,11 +292,16 @@ impl Acceptor for SpnegoAcceptor {
             State::Over => reject("the negotiation is over", None),
         }
     }
+
+    fn persistence(&self) -> Option<Persistence> {
+        self.mechanisms[self.picked].acceptor.persistence()
+    }
 }
 
 impl fmt::Debug for SpnegoAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpnegoAcceptor").field("oid", &oid::dotted(&self.oid)).finish_non_exhaustive()
+        let mechanisms: Vec<_> = self.mechanisms.iter().map(|inner| oid::dotted(&inner.oid)).collect();
+        f.debug_struct("SpnegoAcceptor").field("mechanisms", &mechanisms).finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) mod messages;
 mod names;
 mod negotiated;
 mod relayed;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod server;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -2,4 +2,8 @@
 
 mod client;
 mod conversations;
+#[cfg(feature = "kerberos")]
+mod kdc;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod odd;

@@ -13,10 +13,14 @@ pub(crate) const KDC_ERR_NAME_EXPIRED: i32 = 1;
 pub(crate) const KDC_ERR_C_PRINCIPAL_UNKNOWN: i32 = 6;
 /// The service is not in the KDC's database.
 pub(crate) const KDC_ERR_S_PRINCIPAL_UNKNOWN: i32 = 7;
+/// The ticket would have ended before it began.
+pub(crate) const KDC_ERR_NEVER_VALID: i32 = 11;
 /// The KDC's policy forbids what was asked for.
 pub(crate) const KDC_ERR_POLICY: i32 = 12;
 /// No encryption type that was asked for is possible for this account.
 pub(crate) const KDC_ERR_ETYPE_NOSUPP: i32 = 14;
+/// The request lacks what shows who makes it.
+pub(crate) const KDC_ERR_PADATA_TYPE_NOSUPP: i32 = 16;
 /// The account is locked or disabled.
 pub(crate) const KDC_ERR_CLIENT_REVOKED: i32 = 18;
 /// The password has expired.
@@ -37,6 +41,8 @@ pub(crate) const KRB_AP_ERR_TKT_NYV: i32 = 33;
 pub(crate) const KRB_AP_ERR_REPEAT: i32 = 34;
 /// The ticket is for somebody else.
 pub(crate) const KRB_AP_ERR_NOT_US: i32 = 35;
+/// The Authenticator is by another client than the ticket.
+pub(crate) const KRB_AP_ERR_BADMATCH: i32 = 36;
 /// The clocks are too far apart; the error's own time says how far.
 pub(crate) const KRB_AP_ERR_SKEW: i32 = 37;
 /// The message was changed on its way.
@@ -45,6 +51,8 @@ pub(crate) const KRB_AP_ERR_MODIFIED: i32 = 41;
 pub(crate) const KRB_AP_ERR_BADKEYVER: i32 = 44;
 /// The server has no key for the ticket.
 pub(crate) const KRB_AP_ERR_NOKEY: i32 = 45;
+/// The Authenticator has no checksum, or one of another type than is wanted.
+pub(crate) const KRB_AP_ERR_INAPP_CKSUM: i32 = 50;
 /// The reply does not fit into a datagram: ask again over TCP.
 pub(crate) const KRB_ERR_RESPONSE_TOO_BIG: i32 = 52;
 /// Something else; the text may say what.
