@@ -72,15 +72,20 @@ async fn servers_that_require_bindings_refuse_logins_with_none_and_with_others()
             assert_eq!(page.status, 401, "{by} at {}: {page:?}", site.uri("/"));
         }
         for (by, authenticator) in logins(&site) {
-            let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(site.tls());
-            let connector = Elsewhere(https.https_only().enable_http1().build());
-            let client = Client::with_connector(authenticator.build(), connector);
+            let client = elsewhere(&site, authenticator);
             for path in ["/gss-require", "/gss-accept"] {
                 let page = Page::get(&client, site.uri(path)).await;
                 assert_eq!(page.status, 401, "{by} at {}: {page:?}", site.uri(path));
             }
         }
     }
+}
+
+/// A client whose connections have somebody in between.
+pub(crate) fn elsewhere(site: &Site, authenticator: AuthenticatorBuilder) -> LabClient {
+    let https = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(site.tls());
+    let connector = Elsewhere(https.https_only().enable_http1().build());
+    Client::with_connector(authenticator.build(), connector)
 }
 
 /// A connector whose connections claim the bindings of another server, as they would have with

@@ -26,6 +26,8 @@ mod iakerb;
 #[cfg(unix)]
 mod kerberos;
 mod logins;
+#[cfg(unix)]
+mod own_kerberos;
 mod proxies;
 mod refusals;
 mod squid;
