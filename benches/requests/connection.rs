@@ -14,7 +14,7 @@ use legwork::service::{AuthenticateLayer, LegBody};
 use tokio::net::TcpStream;
 use tower::{Layer, Service};
 
-use crate::server::CANNED;
+use crate::server::{CANNED, canned_ticket};
 
 type Sending<E> = Pin<Box<dyn Future<Output = Result<Response<Incoming>, E>> + Send>>;
 
@@ -87,6 +87,28 @@ impl Service<Request<Full<Bytes>>> for BareLogin {
                 frame?;
             }
             std::future::poll_fn(|cx| connection.poll_ready(cx)).await?;
+            connection.call(request).await
+        })
+    }
+}
+
+/// Sends one leg with a canned token on a new connection, with hyper and nothing else.
+pub(crate) struct BareTicket(pub(crate) SocketAddr);
+
+impl Service<Request<Full<Bytes>>> for BareTicket {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Sending<hyper::Error>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<Full<Bytes>>) -> Self::Future {
+        let address = self.0;
+        Box::pin(async move {
+            let mut connection = connect(address).await;
+            request.headers_mut().insert(header::AUTHORIZATION, canned_ticket());
             connection.call(request).await
         })
     }

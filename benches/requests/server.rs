@@ -3,17 +3,24 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 use std::{env, io, thread};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use legwork::testing::{Accept, Acceptor, NtlmAcceptor, SpnegoAcceptor, Users};
+use http::HeaderValue;
+use legwork::mechanism::kerberos::EncryptionType;
+use legwork::testing::{Accept, Acceptor, Kdc, KerberosService, NtlmAcceptor, SpnegoAcceptor, Users};
+use tokio::runtime::Runtime;
 
 pub(crate) const USER: &str = "LAB\\carol";
 pub(crate) const PASSWORD: &str = "carol-pw";
+pub(crate) const REALM: &str = "LAB.TEST";
+pub(crate) const SERVICE: &str = "HTTP/bench.lab.test";
+/// What makes a ticket 1.5 KB long.
+const GROUPS: usize = 1_280;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\n\
     date: Sun, 06 Nov 1994 08:49:37 GMT\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n";
@@ -32,11 +39,26 @@ pub(crate) const CANNED: &str = "TlRMTVNTUAADAAAAGAAYAIAAAAD6APoAmAAAAAYABgBYAAA
     TlRMTVNTUAADAAAAGAAYAIAAAAD6APoAmAAAAAYABgBYAAAACgAKAF4AAAAYABgAaAAAABAAEACSAQAANYKI4goAYUoAAAAP\
     TlRMTVNTUAADAAAAGAAYAIAAAAD6APoAmAAAAAYABgBYAAAACgAKAF4AAAAYABgAaAAAABAAEACSAQAANYKI4goAYUoAAAAP";
 
+/// As long as a ticket of 1.5 KB is in SPNEGO's first message, and as the server's answer to it.
+pub(crate) fn canned_ticket() -> HeaderValue {
+    static TOKEN: LazyLock<HeaderValue> = LazyLock::new(|| {
+        HeaderValue::try_from(format!("Negotiate {}", "A".repeat(2_512))).expect("a field value")
+    });
+    TOKEN.clone()
+}
+
+const CANNED_PROOF: usize = 248;
+
 /// A running server; dropped, it ends.
 pub(crate) struct Server {
     child: Child,
     addresses: [SocketAddr; Manner::ALL.len()],
+    /// Of the KDCs, by encryption type.
+    kdcs: [SocketAddr; KDCS.len()],
 }
+
+/// What tickets and their keys are of.
+pub(crate) const KDCS: [EncryptionType; 2] = [EncryptionType::Aes256Sha1, EncryptionType::Aes256Sha384];
 
 /// What a server wants, each at an address of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,8 +73,13 @@ pub(crate) enum Manner {
     NtlmOnce,
     /// NTLM within Negotiate, and each connection ends with its first answer.
     NegotiateOnce,
+    /// Kerberos within Negotiate by a key of this type, and each connection ends with its first answer.
+    KerberosSha1Once,
+    KerberosSha384Once,
     /// Any two messages, which nobody looks at, and each connection ends with its first answer.
     CannedOnce,
+    /// One message, which nobody looks at, and each connection ends with its answer.
+    CannedTicketOnce,
     /// Digest, which nobody looks at; without `rspauth`.
     Digest,
     /// The same with a nonce for each connection, which ends with its first answer.
@@ -69,11 +96,19 @@ impl Server {
             .spawn()?;
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let mut address = || lines.next().expect("an address")?.parse().map_err(io::Error::other);
-        let mut addresses = [SocketAddr::from(([127, 0, 0, 1], 0)); Manner::ALL.len()];
-        for known in &mut addresses {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut addresses = [nowhere; Manner::ALL.len()];
+        let mut kdcs = [nowhere; KDCS.len()];
+        for known in kdcs.iter_mut().chain(&mut addresses) {
             *known = address()?;
         }
-        Ok(Self { child, addresses })
+        Ok(Self { child, addresses, kdcs })
+    }
+
+    /// The KDC whose tickets are of this type.
+    pub(crate) fn kdc(&self, etype: EncryptionType) -> SocketAddr {
+        let (_, address) = KDCS.iter().zip(self.kdcs).find(|(known, _)| **known == etype).expect("a KDC");
+        address
     }
 
     pub(crate) fn address(&self, manner: Manner) -> SocketAddr {
@@ -82,29 +117,34 @@ impl Server {
 }
 
 impl Manner {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Open,
         Self::Ntlm,
         Self::NtlmToo,
         Self::NtlmOnce,
         Self::NegotiateOnce,
+        Self::KerberosSha1Once,
+        Self::KerberosSha384Once,
         Self::CannedOnce,
+        Self::CannedTicketOnce,
         Self::Digest,
         Self::DigestOnce,
     ];
 
     fn ends_with_answer(self) -> bool {
-        matches!(self, Self::NtlmOnce | Self::NegotiateOnce | Self::CannedOnce | Self::DigestOnce)
+        !matches!(self, Self::Open | Self::Ntlm | Self::NtlmToo | Self::Digest)
     }
 
     /// Who judges the tokens of a connection, and of which scheme they are.
-    fn login(self) -> Option<(&'static str, Box<dyn Acceptor>)> {
+    fn login(self, services: &[KerberosService; KDCS.len()]) -> Option<(&'static str, Box<dyn Acceptor>)> {
         let users = Arc::new(Users::new().with(USER, PASSWORD));
         let ntlm = || Box::new(NtlmAcceptor::new(users, [1; 8], SystemTime::now()));
         match self {
             Self::Ntlm | Self::NtlmToo | Self::NtlmOnce => Some(("NTLM", ntlm())),
             Self::NegotiateOnce => Some(("Negotiate", Box::new(SpnegoAcceptor::new(NTLM, ntlm())))),
-            Self::Open | Self::CannedOnce | Self::Digest | Self::DigestOnce => None,
+            Self::KerberosSha1Once => Some(("Negotiate", Box::new(SpnegoAcceptor::kerberos(&services[0])))),
+            Self::KerberosSha384Once => Some(("Negotiate", Box::new(SpnegoAcceptor::kerberos(&services[1])))),
+            Self::Open | Self::CannedOnce | Self::CannedTicketOnce | Self::Digest | Self::DigestOnce => None,
         }
     }
 }
@@ -119,12 +159,22 @@ impl Drop for Server {
 
 /// Serves until standard input ends, that is until the parent does.
 pub(crate) fn serve() -> io::Result<()> {
+    let runtime = Runtime::new()?;
+    let start = |etype| {
+        let kdc = Kdc::builder(REALM).user("carol", PASSWORD).service(SERVICE);
+        runtime.block_on(kdc.encryption_types([etype]).groups(GROUPS).start())
+    };
+    let kdcs = [start(KDCS[0])?, start(KDCS[1])?];
+    kdcs.iter().for_each(|kdc| println!("{}", kdc.address()));
+    let services = kdcs.each_ref().map(|kdc| kdc.service(SERVICE));
     for manner in Manner::ALL {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         println!("{}", listener.local_addr()?);
+        let services = services.clone();
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                thread::spawn(move || converse(stream, manner));
+                let services = services.clone();
+                thread::spawn(move || converse(stream, manner, &services));
             }
         });
     }
@@ -132,9 +182,13 @@ pub(crate) fn serve() -> io::Result<()> {
     Ok(())
 }
 
-fn converse(mut stream: TcpStream, manner: Manner) -> io::Result<()> {
+fn converse(
+    mut stream: TcpStream,
+    manner: Manner,
+    services: &[KerberosService; KDCS.len()],
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut login = manner.login();
+    let mut login = manner.login(services);
     let (mut is_open, mut legs) = (false, 0);
     let mut received = vec![0; 80 * 1024];
     let mut end = 0;
@@ -158,6 +212,9 @@ fn converse(mut stream: TcpStream, manner: Manner) -> io::Result<()> {
             (None, Manner::DigestOnce) if legs == 1 => {
                 let count = NONCES.fetch_add(1, Ordering::Relaxed);
                 Answer::Challenge(format!("{DIGEST}, stale=true").replace("0093", &format!("{count:04x}")))
+            }
+            (None, Manner::CannedTicketOnce) => {
+                Answer::Open(Some(format!("Negotiate {}", "A".repeat(CANNED_PROOF))))
             }
             _ => Answer::Open(None),
         };

@@ -13,17 +13,20 @@ use hyper::body::Body;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use legwork::client::KdcSockets;
 use legwork::handshake::Authenticator;
-use legwork::service::{AuthenticateLayer, ConnectionInfo, LegBody};
+use legwork::mechanism::kerberos::Kerberos;
+use legwork::scheme::Negotiate;
+use legwork::service::{AuthenticateLayer, ConnectionInfo, Environment, LegBody};
 use legwork::{Client, Credentials, Origin};
 use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tower::util::MapRequest;
 use tower::{Layer, Service, ServiceBuilder};
 
-use crate::connection::{BareLogin, LayerLogin, connect};
+use crate::connection::{BareLogin, BareTicket, LayerLogin, connect};
 use crate::messages::Messages;
-use crate::server::{DIGEST, Manner, PASSWORD, Server, USER};
+use crate::server::{DIGEST, KDCS, Manner, PASSWORD, REALM, SERVICE, Server, USER};
 use crate::template::Template;
 
 /// One row of the tables.
@@ -59,6 +62,12 @@ pub(crate) enum Subject {
     /// NTLM by Negotiate.
     NegotiateLogin,
     DigestLogin,
+    /// A new connection of hyper's for each request, and one leg whose messages are canned: as long as Kerberos'.
+    BareTicket,
+    /// By the layer with a ticket that is held, aes256-cts-hmac-sha1-96.
+    TicketSha1,
+    /// The same by aes256-cts-hmac-sha384-192.
+    TicketSha384,
     /// The first message of NTLM, without a connection.
     TypeOne,
     /// The first and the last.
@@ -66,7 +75,7 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Bare,
         Self::Layer,
         Self::Client,
@@ -83,6 +92,9 @@ impl Subject {
         Self::NtlmLogin,
         Self::NegotiateLogin,
         Self::DigestLogin,
+        Self::BareTicket,
+        Self::TicketSha1,
+        Self::TicketSha384,
         Self::TypeOne,
         Self::TypeThree,
     ];
@@ -105,6 +117,9 @@ impl Subject {
             Self::NtlmLogin => "ntlm-login",
             Self::NegotiateLogin => "negotiate-login",
             Self::DigestLogin => "digest-login",
+            Self::BareTicket => "bare-ticket",
+            Self::TicketSha1 => "ticket-sha1",
+            Self::TicketSha384 => "ticket-sha384",
             Self::TypeOne => "type-1",
             Self::TypeThree => "type-3",
         }
@@ -119,6 +134,7 @@ impl Subject {
             Self::PlainReqwest | Self::Reqwest => Self::PlainReqwest,
             Self::BareLogin | Self::LayerLogin | Self::NtlmLogin => Self::BareLogin,
             Self::NegotiateLogin | Self::DigestLogin => Self::BareLogin,
+            Self::BareTicket | Self::TicketSha1 | Self::TicketSha384 => Self::BareTicket,
             Self::TypeOne | Self::TypeThree => Self::TypeOne,
         }
     }
@@ -133,6 +149,9 @@ impl Subject {
             Self::LayerLogin | Self::NtlmLogin => Manner::NtlmOnce,
             Self::NegotiateLogin => Manner::NegotiateOnce,
             Self::DigestLogin => Manner::DigestOnce,
+            Self::BareTicket => Manner::CannedTicketOnce,
+            Self::TicketSha1 => Manner::KerberosSha1Once,
+            Self::TicketSha384 => Manner::KerberosSha384Once,
         }
     }
 
@@ -163,6 +182,20 @@ impl Subject {
             }
             Self::LayerLogin => {
                 let layer = AuthenticateLayer::new(authenticator, ConnectionInfo::new(origin));
+                let logins = (0..tasks).map(|_| LayerLogin { address, layer: layer.clone() }).collect();
+                prepared(logins, Template::of_a_connection(address, method)).await
+            }
+            Self::BareTicket => {
+                let logins = (0..tasks).map(|_| BareTicket(address)).collect();
+                prepared(logins, Template::of_a_connection(address, method)).await
+            }
+            Self::TicketSha1 | Self::TicketSha384 => {
+                let [sha1, sha384] = KDCS;
+                let etype = if self == Self::TicketSha1 { sha1 } else { sha384 };
+                let info = ConnectionInfo::new(origin.clone());
+                let environment = Environment::new().kdc_transport(KdcSockets::new());
+                let layer = AuthenticateLayer::new(by_kerberos(origin, server.kdc(etype)), info);
+                let layer = layer.environment(environment);
                 let logins = (0..tasks).map(|_| LayerLogin { address, layer: layer.clone() }).collect();
                 prepared(logins, Template::of_a_connection(address, method)).await
             }
@@ -224,6 +257,15 @@ fn authenticator(addresses: impl IntoIterator<Item = SocketAddr>) -> Authenticat
         builder.credentials(origin(address), Credentials::password(USER, PASSWORD))
     });
     builder.build()
+}
+
+fn by_kerberos(origin: Origin, kdc: SocketAddr) -> Authenticator {
+    let kerberos = Kerberos::new().kdc(REALM, [kdc.to_string()]);
+    Authenticator::builder()
+        .schemes(Negotiate::kerberos(kerberos))
+        .target_name(origin.clone(), SERVICE)
+        .credentials(origin, Credentials::password(format!("carol@{REALM}"), PASSWORD))
+        .build()
 }
 
 fn connector() -> HttpConnector {

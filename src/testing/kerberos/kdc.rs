@@ -13,7 +13,7 @@ use super::report::KdcReport;
 use super::sockets::Sockets;
 use crate::credentials::Secret;
 use crate::mechanism::kerberos::crypto::EncryptionType;
-use crate::mechanism::kerberos::messages::PrincipalName;
+use crate::mechanism::kerberos::messages::{AuthorizationData, PrincipalName};
 use crate::mechanism::kerberos::server::{self, AccountState};
 use crate::mechanism::{Moment, Moments};
 use crate::service::SystemMoments;
@@ -104,6 +104,7 @@ pub struct KdcBuilder {
     iterations: Option<NonZeroU32>,
     requires_timestamp: bool,
     lifetime: Duration,
+    groups: Option<usize>,
     fault: Option<KdcFault>,
     clock: Clock,
 }
@@ -119,6 +120,7 @@ impl KdcBuilder {
             iterations: None,
             requires_timestamp: true,
             lifetime: Duration::from_secs(36_000),
+            groups: None,
             fault: None,
             clock: Box::new(SystemTime::now),
         }
@@ -182,6 +184,14 @@ impl KdcBuilder {
         self
     }
 
+    /// Makes each ticket longer by so many octets, as those of Windows are by the user's groups: some hundreds as a rule, and up to
+    /// 48 KiB.
+    #[must_use]
+    pub fn groups(mut self, octets: usize) -> Self {
+        self.groups = Some(octets);
+        self
+    }
+
     /// Sets what the KDC does in place of an answer, from the beginning.
     #[must_use]
     pub fn fault(mut self, fault: KdcFault) -> Self {
@@ -216,6 +226,7 @@ impl KdcBuilder {
         let Moment { entropy, .. } = SystemMoments.moment().expect("the system has randomness");
         let mut kdc = server::Kdc::new(&self.realm, self.types.clone(), &entropy);
         kdc.lifetime = self.lifetime;
+        kdc.user_data = self.groups.map(AuthorizationData::groups);
         for (name, password) in self.users {
             let user = kdc.add_user(&name, password, self.types.clone());
             user.iterations = self.iterations;

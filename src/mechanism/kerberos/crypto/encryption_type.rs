@@ -19,8 +19,7 @@ pub enum EncryptionType {
 impl EncryptionType {
     /// In the order in which a client asks for them: MIT's and Windows' default puts 256 bits first, and those
     /// of RFC 3962, which every KDC has, before those of RFC 8009.
-    pub const ALL: [Self; 4] =
-        [Self::Aes256Sha1, Self::Aes128Sha1, Self::Aes256Sha384, Self::Aes128Sha256];
+    pub const ALL: [Self; 4] = [Self::Aes256Sha1, Self::Aes128Sha1, Self::Aes256Sha384, Self::Aes128Sha256];
 
     /// The type with this number in the IANA registry, if it is supported.
     pub(crate) fn from_number(number: i32) -> Option<Self> {

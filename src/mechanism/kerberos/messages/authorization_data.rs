@@ -23,7 +23,22 @@ pub(crate) struct AuthorizationData<'a> {
     pub(crate) ad_data: &'a [u8],
 }
 
+/// AD-WIN2K-PAC: a user's groups, as Windows has them (MS-PAC).
+const AD_WIN2K_PAC: i32 = 128;
+
+impl<'a> AuthorizationData<'a> {
+    /// These elements, encoded, where who does not know them may pass over them.
+    pub(crate) fn if_relevant(elements: &'a [u8]) -> Self {
+        Self { ad_type: AD_IF_RELEVANT, ad_data: elements }
+    }
+}
+
 impl AuthorizationData<'_> {
+    /// Elements of so many octets in all, in the place of a user's groups.
+    pub(crate) fn groups(octets: usize) -> Vec<u8> {
+        vec![AuthorizationData { ad_type: AD_WIN2K_PAC, ad_data: &vec![0; octets] }].encode()
+    }
+
     /// The contents of the AD-IF-RELEVANT that says that the client knows channel bindings.
     pub(crate) fn knows_channel_bindings() -> Vec<u8> {
         let options = KERB_AP_OPTIONS_CBT.to_le_bytes();

@@ -17,8 +17,8 @@ use crate::mechanism::kerberos::messages::pa_data::{
     PA_ENC_TIMESTAMP, PA_ETYPE_INFO2, PA_REQ_ENC_PA_REP, PA_TGS_REQ,
 };
 use crate::mechanism::kerberos::messages::{
-    ApReq, Checksum, EncKdcRepPart, EncTicketPart, EncryptedData, EncryptionKey, Exchange, KdcRep, KdcReq,
-    KdcReqBody, KerberosTime, Message, PaData, PrincipalName, Ticket, TransitedEncoding,
+    ApReq, AuthorizationData, Checksum, EncKdcRepPart, EncTicketPart, EncryptedData, EncryptionKey, Exchange,
+    KdcRep, KdcReq, KdcReqBody, KerberosTime, Message, PaData, PrincipalName, Ticket, TransitedEncoding,
 };
 use crate::mechanism::kerberos::server::presented::{KEY_VERSION, Presented};
 use crate::mechanism::kerberos::server::refusal::Refusal;
@@ -34,6 +34,8 @@ pub(crate) struct Kdc {
     services: Vec<KnownService>,
     /// How long a ticket is good for.
     pub(crate) lifetime: Duration,
+    /// What each ticket says of the user beside the name: elements, encoded.
+    pub(crate) user_data: Option<Vec<u8>>,
     /// Whether it encrypts by the subkey of a request; there are KDCs that pass over it.
     pub(crate) knows_subkeys: bool,
     pub(crate) change: Change,
@@ -93,6 +95,7 @@ impl Kdc {
             users: Vec::new(),
             services: Vec::new(),
             lifetime: Duration::from_secs(36_000),
+            user_data: None,
             knows_subkeys: true,
             change: |_, _| (),
             counts: Counts::default(),
@@ -307,7 +310,12 @@ impl Kdc {
             endtime: KerberosTime::from_unix(endtime),
             renew_till: None,
             caddr: None,
-            authorization_data: Vec::new(),
+            authorization_data: self
+                .user_data
+                .as_deref()
+                .map(AuthorizationData::if_relevant)
+                .into_iter()
+                .collect(),
         };
         let ticket_keys = service.key.for_messages(KeyUsage::TICKET);
         let cipher = ticket_keys.encrypt(&self.random.octets(), &part.encode());
