@@ -2,30 +2,36 @@
 
 use std::fmt;
 
+use aes::Aes256;
+use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroizing;
 
 use crate::mechanism::Entropy;
-use crate::mechanism::kerberos::crypto::encryption_type::EncryptionType;
-use crate::mechanism::kerberos::crypto::hmac::KeyedHmac;
+use crate::mechanism::kerberos::crypto::aes_cts::BLOCK;
 
-/// Confounders, keys and nonces of one context, each used once: HMAC-SHA-256 over a counter, by the context's entropy.
+/// Confounders, keys and nonces of one context, each used once: AES in counter mode by the context's entropy, as in
+/// CTR_DRBG (NIST SP 800-90A, section 10.2.1) without its updates, which a few octets need not.
 pub(crate) struct Random {
-    hmac: KeyedHmac,
-    count: u64,
+    /// In a box, so that its round keys are left nowhere when it is moved. They are wiped when it is dropped.
+    aes: Box<Aes256>,
+    count: u128,
 }
 
 impl Random {
     /// From entropy that is used for nothing else.
     pub(crate) fn new(entropy: &Entropy) -> Self {
-        Self { hmac: KeyedHmac::new(EncryptionType::Aes128Sha256, entropy.octets()), count: 0 }
+        Self { aes: Box::new(Aes256::new(entropy.octets().into())), count: 0 }
     }
 
-    /// The next octets, at most 32.
+    /// The next octets.
     pub(crate) fn octets<const N: usize>(&mut self) -> Zeroizing<[u8; N]> {
-        self.count += 1;
-        let code = self.hmac.code(&[b"legwork Kerberos", &self.count.to_be_bytes()]);
         let mut octets = Zeroizing::new([0; N]);
-        octets.copy_from_slice(&code[..N.min(32)]);
+        for chunk in octets.chunks_mut(BLOCK) {
+            self.count += 1;
+            let mut block = Zeroizing::new(self.count.to_be_bytes());
+            self.aes.encrypt_block((&mut *block).into());
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
         octets
     }
 
