@@ -12,7 +12,10 @@ use legwork::credentials::Ambient;
 use legwork::handshake::{AuthenticatorBuilder, Why};
 use legwork::mechanism::MutualAuthentication;
 use legwork::mechanism::gssapi::Gssapi;
+use legwork::mechanism::kerberos::EncryptionType;
 use legwork::scheme::{Basic, Negotiate, Schemes};
+use legwork::testing::{Kdc, Offer, Server};
+use legwork::{Authenticator, Client};
 use tokio::task::JoinSet;
 
 use crate::support::*;
@@ -303,6 +306,47 @@ async fn every_rule_for_the_servers_proof_can_be_kept() {
         let page =
             Page::get(&site.client_with(wrong.mutual_authentication(rule)), site.uri("/iakerb/")).await;
         assert!(matches!(page.why("Negotiate"), Why::Refused(Some(_))), "{rule:?}: {page:?}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the lab: tests/run"]
+async fn mits_client_logs_in_at_the_embedded_server() {
+    if !is_own_process("mits_client_logs_in_at_the_embedded_server") {
+        return;
+    }
+    let site = site("IAKERB");
+    for etype in [
+        EncryptionType::Aes128Sha1,
+        EncryptionType::Aes256Sha1,
+        EncryptionType::Aes128Sha256,
+        EncryptionType::Aes256Sha384,
+    ] {
+        let kdc = Kdc::builder("LAB.TEST").user("erin", "erin-pw").service("HTTP/127.0.0.1");
+        let kdc = kdc.encryption_types([etype]).build();
+        let server = Server::builder().offer(Offer::iakerb(&kdc.service("HTTP/127.0.0.1"))).start();
+        let server = server.await.expect("a port");
+        let log_in = |password| {
+            let erin = Credentials::password("erin@LAB.TEST", password);
+            let schemes = Negotiate::new(iakerb(&site));
+            let authenticator = Authenticator::builder().credentials(server.origin(), erin).schemes(schemes);
+            Client::builder(authenticator.build()).build_http::<Body>()
+        };
+        let client = log_in("erin-pw");
+        for _ in 0..2 {
+            let page = Page::get(&client, server.uri("/")).await;
+            assert_eq!(page.status, 200, "{etype}: {page:?}\n{}", server.report());
+        }
+        let report = server.report();
+        let tokens = report.legs().flat_map(|leg| &leg.authorization);
+        let tokens: Vec<_> = tokens.map(|seen| seen.token.to_string()).collect();
+        let carried = ["IAKERB request", "IAKERB request with a timestamp", "IAKERB request"];
+        assert_eq!(tokens, [&carried[..], &["IAKERB AP-REQ"]].concat(), "{etype}: {report}");
+        assert_eq!((kdc.report().relayed, kdc.report().packets()), (3, 0), "{etype}");
+
+        let page = Page::get(&log_in("not-hers"), server.uri("/")).await;
+        assert_eq!(page.status, 401, "{etype}: {page:?}");
+        assert_eq!(kdc.report().failures("erin"), 1, "{etype}");
     }
 }
 

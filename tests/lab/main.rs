@@ -13,6 +13,8 @@ mod digest;
 #[cfg(unix)]
 mod digest_strict;
 #[cfg(unix)]
+mod embedded;
+#[cfg(unix)]
 mod environment;
 #[cfg(unix)]
 #[path = "../examples/executable.rs"]

@@ -7,7 +7,9 @@ use super::core::Core;
 use super::kdc::{Kdc, principal_name};
 use crate::channel_bindings::ChannelBindings;
 use crate::mechanism::kerberos::exchange::{Carried, Principal};
-use crate::mechanism::kerberos::server::{Accepted, BindingsRule, Iakerb, Rejected, Relayed, Service};
+use crate::mechanism::kerberos::server::{
+    Accepted, BindingsRule, Iakerb, Rejected, Relayed, Service, WithoutRealm,
+};
 use crate::mechanism::oid;
 use crate::testing::acceptor::{Accept, Acceptor};
 use crate::testing::persistence::Persistence;
@@ -42,12 +44,18 @@ pub struct KerberosService {
     service: Arc<Service>,
     persistence: Option<Persistence>,
     cookie: Option<Vec<u8>>,
+    without_realm: WithoutRealm,
 }
 
 impl KerberosService {
     pub(super) fn new(kdc: Arc<Core>, service: Service) -> Self {
-        let persistence = Some(Persistence::Forgotten);
-        Self { kdc, service: Arc::new(service), persistence, cookie: None }
+        Self {
+            kdc,
+            service: Arc::new(service),
+            persistence: Some(Persistence::Forgotten),
+            cookie: None,
+            without_realm: WithoutRealm::Refused,
+        }
     }
 
     /// Refuses clients that send other channel bindings than these, or none although they say that they know them, as Windows' do:
@@ -84,6 +92,14 @@ impl KerberosService {
         self
     }
 
+    /// Takes messages to a KDC that name no realm, by IAKERB, as ones to this realm's, as Windows does. MIT's acceptor refuses them, and so
+    /// does this one by default.
+    #[must_use]
+    pub fn iakerb_without_realm(mut self) -> Self {
+        self.without_realm = WithoutRealm::OurRealm;
+        self
+    }
+
     /// The accepting side of Kerberos, for one login.
     pub fn kerberos(&self) -> KerberosAcceptor {
         KerberosAcceptor(self.clone())
@@ -92,7 +108,7 @@ impl KerberosService {
     /// The accepting side of IAKERB, for one login.
     pub fn iakerb(&self) -> IakerbAcceptor {
         let realm = self.kdc.with_kdc(|kdc| kdc.realm().to_owned());
-        let mut login = Iakerb::new(realm);
+        let mut login = Iakerb::new(realm).with_messages_without_realm(self.without_realm);
         if let Some(cookie) = &self.cookie {
             login = login.with_cookie(cookie.clone());
         }

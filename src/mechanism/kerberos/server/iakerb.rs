@@ -20,11 +20,22 @@ const MAX_MESSAGES: usize = 16;
 pub(crate) struct Iakerb {
     /// The realm of the server, told to who asks.
     realm: String,
+    without_realm: WithoutRealm,
     /// What the client has to send back.
     cookie: Option<Vec<u8>>,
     /// All tokens as they were sent, of both sides.
     tokens: Vec<u8>,
     messages: usize,
+}
+
+/// What becomes of a message that names no realm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WithoutRealm {
+    /// It is refused, as by MIT's acceptor.
+    #[default]
+    Refused,
+    /// It is for the server's own, as with Windows.
+    OurRealm,
 }
 
 /// Why there is no answer of a KDC.
@@ -48,7 +59,20 @@ pub(crate) enum Relayed {
 impl Iakerb {
     /// A login that begins, at a server of this realm.
     pub(crate) fn new(realm: impl Into<String>) -> Self {
-        Self { realm: realm.into(), cookie: None, tokens: Vec::new(), messages: 0 }
+        Self {
+            realm: realm.into(),
+            without_realm: WithoutRealm::Refused,
+            cookie: None,
+            tokens: Vec::new(),
+            messages: 0,
+        }
+    }
+
+    /// The same with this rule for messages that name no realm.
+    #[must_use]
+    pub(crate) fn with_messages_without_realm(mut self, rule: WithoutRealm) -> Self {
+        self.without_realm = rule;
+        self
     }
 
     /// The same with a cookie, without which the client's next message is refused. MIT's acceptor sends none.
@@ -86,17 +110,17 @@ impl Iakerb {
         if self.messages > MAX_MESSAGES {
             return rejected("too many messages for one login");
         }
-        let answer = match (&*header.target_realm, message) {
-            ("", []) => Vec::new(),
-            // As MIT's acceptor has it; Windows takes it.
-            ("", _) => return rejected("a message for no realm"),
-            (realm, message) => kdc(realm, message).unwrap_or_else(|unreachable| {
+        let target_realm = match (&*header.target_realm, message, self.without_realm) {
+            // Who sends no message asks for the realm.
+            ("", [], _) | ("", _, WithoutRealm::OurRealm) => self.realm.clone(),
+            ("", _, WithoutRealm::Refused) => return rejected("a message for no realm"),
+            (realm, ..) => realm.to_owned(),
+        };
+        let answer = match message {
+            [] => Vec::new(),
+            message => kdc(&target_realm, message).unwrap_or_else(|unreachable| {
                 unreachable.refusal().message(&Principal::new(nobody(), "WELLKNOWN:ANONYMOUS"), moment.now)
             }),
-        };
-        let target_realm = match &*header.target_realm {
-            "" => self.realm.clone(),
-            realm => realm.to_owned(),
         };
         let header = IakerbHeader { target_realm, cookie: self.cookie.as_deref() };
         let answer = header.token(&answer);

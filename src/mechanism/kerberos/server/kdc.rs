@@ -82,12 +82,13 @@ struct Grant<'a> {
 }
 
 impl Kdc {
-    /// A KDC that knows nobody. Its own tickets' session keys may be of these types.
+    /// A KDC that knows nobody. Its own key is of the first of these types, and its tickets' session keys may be of all.
     pub(crate) fn new(realm: &str, session_types: Vec<EncryptionType>, entropy: &Entropy) -> Self {
         let mut random = Random::new(entropy);
+        let etype = session_types.first().copied().unwrap_or(EncryptionType::Aes256Sha1);
         let krbtgt = KnownService {
             principal: Principal::ticket_granting(realm),
-            key: Key::random(EncryptionType::Aes256Sha1, random.octets()),
+            key: Key::random(etype, random.octets()),
             session_types,
         };
         Self {

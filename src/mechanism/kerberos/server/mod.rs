@@ -19,7 +19,7 @@ mod service;
 mod tests;
 mod user;
 
-pub(crate) use iakerb::{Iakerb, Relayed, Unreachable};
+pub(crate) use iakerb::{Iakerb, Relayed, Unreachable, WithoutRealm};
 pub(crate) use kdc::{Change, Counts, Kdc};
 pub(crate) use refusal::Refusal;
 pub(crate) use service::{Accepted, BindingsRule, ChangeReply, Rejected, Service};

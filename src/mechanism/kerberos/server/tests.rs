@@ -20,7 +20,7 @@ use crate::mechanism::kerberos::messages::{
     KdcReq, KdcReqBody, KerberosTime, KrbError, Message, PaData, PrincipalName, pa_data,
 };
 use crate::mechanism::kerberos::server::{
-    Accepted, AccountState, BindingsRule, Iakerb, Kdc, Rejected, Relayed, Service, Unreachable,
+    Accepted, AccountState, BindingsRule, Iakerb, Kdc, Rejected, Relayed, Service, Unreachable, WithoutRealm,
 };
 use crate::mechanism::{Entropy, MechanismError, MessageIntegrity, Moment, oid};
 
@@ -505,6 +505,12 @@ fn what_iakerb_cannot_carry_is_told_by_its_number() {
         let step = login.step(&token, &service, unreachable, &moment(9));
         let Relayed::Rejected(Rejected { token: None, .. }) = step else { panic!("{step:?}") };
     }
+    // Windows' acceptor carries it to its own.
+    let mut login = Iakerb::new(REALM).with_messages_without_realm(WithoutRealm::OurRealm);
+    let ask = |realm: &str, request: &[u8]| Ok([realm.as_bytes(), request].concat());
+    let step = login.step(&header("").token(b" was asked"), &service, ask, &moment(9));
+    let Relayed::Continue(answer) = step else { panic!("{step:?}") };
+    assert_eq!(answer, header(REALM).token(b"LAB.TEST was asked"));
 }
 
 #[test]
