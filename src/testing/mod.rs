@@ -1,8 +1,8 @@
 //! An HTTP server on loopback that demands authentication, for tests (feature `testing`).
 //!
-//! It really verifies what clients send: NTLM, Negotiate (SPNEGO with NTLM in it) and Basic. Its
-//! state belongs to the connection, as with IIS. [Quirks](Quirk) make it behave as real servers do
-//! on bad days, and a [`Report`] tells what each connection carried.
+//! It really verifies what clients send: NTLM, Negotiate (SPNEGO with NTLM in it) and Basic, and with the feature `kerberos`
+//! also Kerberos and IAKERB, by a KDC of its own. Its state belongs to the connection, as with IIS. [Quirks](Quirk) make it
+//! behave as real servers do on bad days, and a [`Report`] tells what each connection carried.
 //!
 //! ```
 //! use legwork::testing::{Offer, Server};

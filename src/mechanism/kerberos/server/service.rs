@@ -82,6 +82,7 @@ impl Service {
     }
 
     /// The same with a fault.
+    #[cfg(test)]
     #[must_use]
     pub(crate) fn with_change(mut self, change: ChangeReply) -> Self {
         self.change = change;
