@@ -71,6 +71,7 @@
 //! | `reqwest-rustls`, `reqwest-native-tls` | | TLS for it, and logins that are tied to TLS; with the first, a plain `reqwest::Client::new()` wants a crypto provider |
 //! | `form`, `json`, `multipart`, `query` | | reqwest's features of the same names, for its requests |
 //! | `sspi` | yes | on Windows, Negotiate and NTLM by the system (`mechanism::sspi`), for the logged-on user too; on other systems nothing at all |
+//! | `kerberos` | | Kerberos and IAKERB by a password (`mechanism::kerberos`), without a system library |
 //! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |
 //! | `saslprep` | | names and passwords outside ASCII in SCRAM |
 //! | `testing` | | an embedded server that demands authentication, for tests of your own |

@@ -16,7 +16,8 @@ impl BareServers {
     pub(super) fn note(&self, target_name: &Arc<str>) {
         let mut servers = self.lock();
         if servers.len() >= MAX && !servers.contains(target_name) {
-            servers.clear();
+            let any = servers.iter().next().cloned();
+            any.and_then(|any| servers.take(&any));
         }
         servers.insert(Arc::clone(target_name));
     }
