@@ -263,3 +263,103 @@ fn a_first_message_with_a_ticket_that_is_passed_over_is_no_refusal() {
     let mut connection = up_to(0, &iakerb(BY_TICKET).build());
     assert_eq!(connection.receive(&bare()).leg().0, "NTLM");
 }
+
+/// The same with SPNEGO around it, or another wrapping of its first token, which not every server takes.
+#[derive(Debug)]
+struct Wrapped {
+    instead: Arc<Iakerb>,
+}
+
+struct FirstToken(Arc<Iakerb>);
+
+impl Mechanism for Wrapped {
+    fn name(&self) -> &'static str {
+        "SPNEGO"
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        oid::IAKERB
+    }
+
+    fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
+        Box::new(FirstToken(Arc::clone(&self.instead)))
+    }
+}
+
+impl SecurityContext for FirstToken {
+    fn step(self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let (expects, proves) = (Expects::Challenge, Proves::Nothing);
+        match input {
+            None => Ok(Step::Continue { token: b"wrapped".to_vec(), context: self, expects, proves }),
+            Some(b"no KDC") => Err(MechanismError::new(ErrorKind::Unavailable, "the KDC's words").relayed()),
+            Some(_) => Err(MechanismError::new(ErrorKind::Refused, "the server rejected the negotiation")),
+        }
+    }
+
+    fn instead(&self) -> Option<Arc<dyn Mechanism>> {
+        Some(Arc::clone(&self.0) as _)
+    }
+}
+
+fn wrapped(begins_at: usize) -> AuthenticatorBuilder {
+    let instead = Arc::new(Iakerb { begins_at });
+    let negotiate = Negotiate::new(Wrapped { instead });
+    using([Arc::new(negotiate) as _, Arc::new(NtlmScheme::new(Ntlm::new())) as _])
+}
+
+#[track_caller]
+fn says(said: Said, token: &str) -> BodyUse {
+    let Said::Send(Some(value), body) = said else { panic!("{said:?}") };
+    assert_eq!(value, format!("Negotiate {}", BASE64_STANDARD.encode(token)));
+    body
+}
+
+#[test]
+fn a_first_token_that_is_not_taken_is_said_in_another_form() {
+    for answer in [bare(), kdc("reject")] {
+        let authenticator = wrapped(0).build();
+        let mut connection = Connection::new(&authenticator).with_body();
+        connection.begin().bare();
+        assert_eq!(says(connection.receive(&bare()), "wrapped"), BodyUse::Withheld);
+        let mut said = connection.receive(&answer);
+        for _ in 0..LAST {
+            assert_eq!(says(said, "token"), BodyUse::Withheld);
+            said = connection.receive(&kdc("kdc"));
+        }
+        assert_eq!(says(said, "token"), BodyUse::Carried);
+        let token = format!("Negotiate {}", BASE64_STANDARD.encode("proof"));
+        let login = connection.receive(&with(ok(), "www-authenticate", &token)).login();
+        assert_eq!((login.legs, login.mechanism, login.mutual), (6, "IAKERB", true));
+    }
+}
+
+#[test]
+fn another_form_that_is_not_taken_either_blames_no_password() {
+    for answer in [bare(), kdc("no KDC")] {
+        let authenticator = wrapped(0).build();
+        let mut connection = Connection::new(&authenticator).with_body();
+        connection.begin().bare();
+        connection.receive(&bare()).leg();
+        assert_eq!(says(connection.receive(&bare()), "token"), BodyUse::Withheld);
+        assert_eq!(connection.receive(&answer).leg().0, "NTLM", "nothing of the password is out");
+    }
+}
+
+#[test]
+fn a_kdcs_word_is_no_refusal_of_the_form() {
+    let mut connection = Connection::new(&wrapped(0).build()).with_body();
+    connection.begin().bare();
+    connection.receive(&bare()).leg();
+    assert_eq!(connection.receive(&kdc("no KDC")).leg().0, "NTLM");
+}
+
+#[test]
+fn a_ticket_in_another_form_is_no_trial_of_the_password() {
+    let authenticator = wrapped(LAST).build();
+    let mut connection = Connection::new(&authenticator).with_body();
+    connection.begin().bare();
+    connection.receive(&bare()).leg();
+    assert_eq!(says(connection.receive(&bare()), "token"), BodyUse::Carried);
+    connection.receive(&bare()).refusal();
+    elsewhere(&authenticator).leg();
+}
