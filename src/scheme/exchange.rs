@@ -99,6 +99,9 @@ pub enum Continuation {
     /// It refuses what was sent, but may be answered once more, as another login: what was sent was
     /// made with what an earlier request has left behind.
     Renews,
+    /// It takes no notice of what was sent, which may not have been understood: the exchange can say the same in another
+    /// form, on this connection.
+    TakesAnotherForm,
     /// It stands for itself, and refuses what was sent.
     Refuses,
 }

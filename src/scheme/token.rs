@@ -262,8 +262,7 @@ impl Exchange for TokenExchange {
         let has_token = challenge.token68().is_some_and(|token| !token.is_empty());
         match &self.state {
             _ if has_token => Continuation::GoesOn,
-            // In another form.
-            State::Continuing(context) if context.instead().is_some() => Continuation::GoesOn,
+            State::Continuing(context) if context.instead().is_some() => Continuation::TakesAnotherForm,
             _ => Continuation::Refuses,
         }
     }

@@ -78,6 +78,11 @@ impl Handshake {
             }
         }
         match continuation {
+            Some((_, Continuation::TakesAnotherForm)) if self.request.closing => {
+                // On the next connection it would begin as it has on this.
+                run.end(Evidence::Nothing, now);
+                self.not_taken(run, challenges, request)
+            }
             Some(_) if !run.started && self.request.closing => {
                 self.state = State::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)

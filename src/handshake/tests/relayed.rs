@@ -363,3 +363,14 @@ fn a_ticket_in_another_form_is_no_trial_of_the_password() {
     connection.receive(&bare()).refusal();
     elsewhere(&authenticator).leg();
 }
+
+#[test]
+fn a_server_that_closes_is_not_told_the_same_again_and_again() {
+    let authenticator = wrapped(0).build();
+    let mut connection = Connection::new(&authenticator).with_body();
+    connection.begin().bare();
+    connection.receive(&bare()).leg();
+    let closing = with(bare(), "connection", "close");
+    // NTLM is begun on another one.
+    assert_eq!(connection.receive(&closing).renewal(), Renewal::ClosedAfterChallenge);
+}

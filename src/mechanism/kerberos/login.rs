@@ -1,7 +1,7 @@
 //! What a login of Kerberos and one of IAKERB have in common: who, where, and how the ticket is shown.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::mechanism::kerberos::accounts::{Carrier, Found, Identity};
 use crate::mechanism::kerberos::exchange::{Application, Carried, GrantedTicket, Shown};
@@ -13,10 +13,6 @@ use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment,
     MutualAuthentication, Proves, SecurityContext, Step,
 };
-
-/// A ticket that was got longer ago than this may be of an old key of its service. Servers that cannot read one often say
-/// nothing but 401, as they do where a user has no access.
-const MAY_BE_OUTDATED: Duration = Duration::from_secs(5 * 60);
 
 /// Somebody logs in somewhere.
 pub(super) struct Login {
@@ -159,7 +155,8 @@ impl SecurityContext for Showing {
             Err(_) if self.login.arguments.mutual_authentication == MutualAuthentication::Off => {}
             Err(error) => {
                 if error.kind() == ErrorKind::TicketRefused {
-                    self.forget();
+                    let Login { kerberos, identity, arguments, .. } = &self.login;
+                    kerberos.accounts().forget(identity, &arguments.target_name, &self.ticket);
                 }
                 return Err(error);
             }
@@ -185,18 +182,11 @@ impl SecurityContext for Showing {
     }
 }
 
-impl Showing {
-    fn forget(&self) {
-        let Login { kerberos, identity, arguments, .. } = &self.login;
-        kerberos.accounts().forget(identity, &arguments.target_name, &self.ticket);
-    }
-}
-
 impl Drop for Showing {
     fn drop(&mut self) {
-        let age = self.now.duration_since(self.ticket.starts()).unwrap_or_default();
-        if self.application.is_some() && age > MAY_BE_OUTDATED {
-            self.forget();
+        if self.application.is_some() {
+            let Login { kerberos, identity, arguments, .. } = &self.login;
+            kerberos.accounts().forget_outdated(identity, &arguments.target_name, &self.ticket, self.now);
         }
     }
 }

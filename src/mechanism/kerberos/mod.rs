@@ -38,6 +38,9 @@
 //! nor one that is named by its address, unless a [target name](crate::handshake::AuthenticatorBuilder::target_name) says what
 //! its service principal is.
 //!
+//! The login is the server's only: nothing is delegated to it, whatever
+//! [`delegation`](crate::handshake::AuthenticatorBuilder::delegation) says.
+//!
 //! # What is kept
 //!
 //! Tickets, with all keys that are derived from theirs, and the password's key, by user and password, in memory alone. They are
@@ -89,6 +92,7 @@
 //! | `exchange` | a client's exchanges with a KDC and a service, step by step |
 //! | `accounts` | what is known of each user, and who is getting a ticket |
 //! | `direct`, `relayed` | the security contexts of Kerberos and IAKERB; `login` is what they have in common |
+//! | `server` | the other side: a KDC and a service, for the embedded server |
 //! | `negotiated`, `bare` | IAKERB inside SPNEGO or without |
 
 #![allow(dead_code, unused_imports, reason = "the KDC and the acceptor that use the rest are yet to come")]

@@ -21,6 +21,9 @@ const MAX_ACCOUNTS: usize = 1_024;
 const MAX_TICKETS: usize = 1_024;
 /// Tickets with less than this left are replaced; short ones with less than a tenth.
 const MARGIN: Duration = Duration::from_secs(60);
+/// A ticket that was got longer ago than this may be of an old key of its service. Servers that cannot read one often say
+/// nothing but 401, as they do where a user has no access.
+const MAY_BE_OUTDATED: Duration = Duration::from_secs(5 * 60);
 
 /// Who logs in, with which password.
 pub(super) struct Identity {
@@ -87,6 +90,7 @@ struct Account {
 
 struct Kept {
     ticket: Arc<GrantedTicket>,
+    since: SystemTime,
     used: u64,
 }
 
@@ -156,9 +160,30 @@ impl Accounts {
         target_name: &Arc<str>,
         ticket: &Arc<GrantedTicket>,
     ) {
+        self.forget_if(identity, target_name, |kept| Arc::ptr_eq(&kept.ticket, ticket));
+    }
+
+    /// The service has said nothing to its ticket: the next login gets another one, if that may be why.
+    pub(super) fn forget_outdated(
+        &self,
+        identity: &Arc<Identity>,
+        target_name: &Arc<str>,
+        ticket: &Arc<GrantedTicket>,
+        now: SystemTime,
+    ) {
+        let is_outdated = |kept: &Kept| now.duration_since(kept.since).is_ok_and(|age| age > MAY_BE_OUTDATED);
+        self.forget_if(identity, target_name, |kept| Arc::ptr_eq(&kept.ticket, ticket) && is_outdated(kept));
+    }
+
+    fn forget_if(
+        &self,
+        identity: &Arc<Identity>,
+        target_name: &Arc<str>,
+        condition: impl FnOnce(&Kept) -> bool,
+    ) {
         let mut table = self.lock();
         let Some(account) = table.accounts.get_mut(identity) else { return };
-        if account.services.get(target_name).is_some_and(|kept| Arc::ptr_eq(&kept.ticket, ticket)) {
+        if account.services.get(target_name).is_some_and(condition) {
             account.services.remove(target_name);
         }
     }
@@ -323,7 +348,7 @@ impl Lead {
         let ticket = Arc::new(ticket);
         self.accounts.lock().drop_ticket();
         self.with_account(now, |account, flight| {
-            let kept = Kept { ticket: Arc::clone(&ticket), used: account.used };
+            let kept = Kept { ticket: Arc::clone(&ticket), since: now, used: account.used };
             account.services.insert(Arc::clone(&self.target_name), kept);
             account.end(flight);
         });

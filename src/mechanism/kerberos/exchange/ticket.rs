@@ -97,11 +97,6 @@ impl GrantedTicket {
         Duration::from_secs(endtime.unix().saturating_sub(starttime.unix()))
     }
 
-    /// When it was granted, by our clock.
-    pub(crate) fn starts(&self) -> SystemTime {
-        self.clock.ours(self.times.starttime)
-    }
-
     /// The realm that it gets further tickets in, if it is for that.
     pub(crate) fn grants_in(&self) -> Option<&str> {
         match self.server.name.name_string.as_slice() {
