@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use crate::mechanism::kerberos::relayed::Iakerb;
 use crate::mechanism::kerberos::settings::Kerberos;
 use crate::mechanism::oid;
 use crate::mechanism::spnego::Spnego;
