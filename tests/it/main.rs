@@ -15,6 +15,8 @@ mod fairness;
 mod hostile;
 mod https;
 mod identity;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod lanes;
 mod layer;
 mod leaf;

@@ -58,8 +58,11 @@ fn look(login: Login, moment: &Moment) -> Result<Step, MechanismError> {
     let realm = &login.identity.client().realm;
     let Some(addresses) = login.kerberos.kdcs(realm).cloned() else {
         let Some(ticket) = login.held(moment.now) else {
-            let sentence = format!("no KDC is named for the realm {realm} (Kerberos::kdc)");
-            return Err(MechanismError::new(ErrorKind::Unavailable, sentence));
+            // Of two reasons, the one that the user can do something about.
+            return Err(login.refused(moment.now).unwrap_or_else(|| {
+                let sentence = format!("no KDC is named for the realm {realm} (Kerberos::kdc)");
+                MechanismError::new(ErrorKind::Unavailable, sentence)
+            }));
         };
         return Ok(login.show(ticket, &[], moment));
     };

@@ -73,6 +73,11 @@ impl Login {
         self.kerberos.accounts().held(&self.identity, &self.arguments.target_name, now)
     }
 
+    /// What was refused by whoever was asked.
+    pub(super) fn refused(&self, now: SystemTime) -> Option<MechanismError> {
+        self.kerberos.accounts().refused(&self.identity, &self.arguments.target_name, now)
+    }
+
     /// Shows the ticket. `tokens` are those of IAKERB so far.
     pub(super) fn show(self, ticket: Arc<GrantedTicket>, tokens: &[u8], moment: &Moment) -> Step {
         let rule = self.arguments.mutual_authentication;

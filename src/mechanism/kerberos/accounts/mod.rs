@@ -153,6 +153,16 @@ impl Accounts {
         self.lock().account(identity, now).service(target_name, now)
     }
 
+    /// What was refused by the word of a KDC, or by that of a server which has passed it on.
+    pub(super) fn refused(
+        &self,
+        identity: &Arc<Identity>,
+        target_name: &Arc<str>,
+        now: SystemTime,
+    ) -> Option<MechanismError> {
+        self.lock().account(identity, now).refused(&Carrier::Server(Arc::clone(target_name)), now)
+    }
+
     /// The service did not take its ticket: the next login gets another one.
     pub(super) fn forget(
         &self,

@@ -164,6 +164,13 @@ fn what_a_kdc_behind_the_server_refuses_is_the_servers_word() {
     let refused = failed(world.begin(&kerberos.iakerb(), to(WIKI)));
     assert_eq!((refused.kind(), refused.is_relayed()), (ErrorKind::WrongPassword, true));
     assert_eq!(world.kdc.refused, 1);
+    // Where no KDC is named, that is the reason to give.
+    let (mut relayed_only, unnamed) = (World::new(), Kerberos::new());
+    relayed_only.kdc.password = "changed-pw";
+    let login = relayed_only.begin(&unnamed.iakerb(), to(WWW));
+    converse(&mut relayed_only, login).err().expect("a refusal");
+    let refused = failed(relayed_only.begin(&unnamed, to(WIKI)));
+    assert_eq!((refused.kind(), refused.is_relayed()), (ErrorKind::WrongPassword, true));
     // But the KDC itself may be asked, and what it has taken no server can bar.
     world.kdc.password = "alice-pw";
     world.kdc.forget_key();
