@@ -31,10 +31,9 @@ mod ticket_granting;
 
 pub(crate) use application::{Application, Carried, Shown};
 pub(crate) use authentication_service::{AuthenticationService, FirstTicket, Opening};
-pub(crate) use clock::ClockOffset;
 pub(crate) use policy::Policy;
 pub(crate) use principal::Principal;
 pub(crate) use request::{KdcRequest, Next, Transport};
-pub(crate) use string_to_key::{PasswordKey, StringToKey};
-pub(crate) use ticket::{GrantedTicket, TicketTimes};
+pub(crate) use string_to_key::PasswordKey;
+pub(crate) use ticket::GrantedTicket;
 pub(crate) use ticket_granting::TicketGranting;

@@ -23,11 +23,6 @@ impl Principal {
         Self::new(PrincipalName::ticket_granting(realm), realm)
     }
 
-    /// Whether both are the same, whatever the types of their names say.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.name.is_same(&other.name) && self.realm == other.realm
-    }
-
     /// The salt of a password where the KDC names none (RFC 4120, section 4).
     pub(super) fn default_salt(&self) -> Vec<u8> {
         let mut salt = self.realm.clone();

@@ -21,6 +21,7 @@ pub(crate) struct GrantedTicket {
     /// What it is shown with.
     pub(crate) session_key: Key,
     /// Of [`ticket_flags`](crate::mechanism::kerberos::messages::flags::ticket_flags).
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is for delegation and referrals"))]
     pub(crate) flags: u32,
     /// Its times, by the KDC's clock.
     pub(crate) times: TicketTimes,

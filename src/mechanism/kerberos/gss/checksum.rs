@@ -9,6 +9,7 @@ use crate::mechanism::kerberos::gss::defective::defective;
 pub(crate) const CHECKSUM_TYPE: i32 = 0x8003;
 
 /// Context flags (RFC 4121, section 4.1.1.1).
+#[allow(dead_code, reason = "the table is whole")]
 pub(crate) mod flags {
     pub(crate) const DELEG: u32 = 1;
     pub(crate) const MUTUAL: u32 = 2;

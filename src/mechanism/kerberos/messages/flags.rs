@@ -6,6 +6,7 @@ const fn bit(number: u32) -> u32 {
 }
 
 /// KDCOptions: what a client asks of a ticket (RFC 4120, section 5.4.1).
+#[allow(dead_code, reason = "the table is whole")]
 pub(crate) mod kdc_options {
     use super::bit;
 
@@ -18,6 +19,7 @@ pub(crate) mod kdc_options {
 }
 
 /// TicketFlags: what a ticket is (RFC 4120, section 5.3).
+#[allow(dead_code, reason = "the table is whole")]
 pub(crate) mod ticket_flags {
     use super::bit;
 

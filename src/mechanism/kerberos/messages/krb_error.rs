@@ -49,8 +49,6 @@ pub(crate) const KRB_AP_ERR_SKEW: i32 = 37;
 pub(crate) const KRB_AP_ERR_MODIFIED: i32 = 41;
 /// The server has no key of the ticket's version.
 pub(crate) const KRB_AP_ERR_BADKEYVER: i32 = 44;
-/// The server has no key for the ticket.
-pub(crate) const KRB_AP_ERR_NOKEY: i32 = 45;
 /// The Authenticator has no checksum, or one of another type than is wanted.
 pub(crate) const KRB_AP_ERR_INAPP_CKSUM: i32 = 50;
 /// The reply does not fit into a datagram: ask again over TCP.

@@ -8,6 +8,7 @@ pub(crate) const PA_TGS_REQ: i32 = 1;
 /// An encrypted timestamp: EncryptedData of a [`PaEncTsEnc`]. In a KDC's error it is empty.
 pub(crate) const PA_ENC_TIMESTAMP: i32 = 2;
 /// A certificate in place of a password (RFC 4556).
+#[cfg(test)]
 pub(crate) const PA_PK_AS_REQ: i32 = 16;
 /// What to make the key of a password with: ETYPE-INFO2.
 pub(crate) const PA_ETYPE_INFO2: i32 = 19;

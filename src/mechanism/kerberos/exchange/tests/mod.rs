@@ -9,10 +9,11 @@ use std::time::{Duration, SystemTime};
 use crate::channel_bindings::ChannelBindings;
 use crate::credentials::Secret;
 use crate::mechanism::kerberos::crypto::{EncryptionType, KeyUsage};
+use crate::mechanism::kerberos::exchange::string_to_key::StringToKey;
 use crate::mechanism::kerberos::exchange::tests::kdc::{Change, Kdc, REALM, accept, error, methods, now};
 use crate::mechanism::kerberos::exchange::{
     Application, AuthenticationService, Carried, FirstTicket, GrantedTicket, KdcRequest, Next, Opening,
-    PasswordKey, Policy, Principal, Shown, StringToKey, TicketGranting, Transport,
+    PasswordKey, Policy, Principal, Shown, TicketGranting, Transport,
 };
 use crate::mechanism::kerberos::gss::iakerb::KrbFinished;
 use crate::mechanism::kerberos::gss::{Token, TokenId, flags};
