@@ -260,6 +260,16 @@ impl Handshake {
                 self.state = State::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
+            // A KDC has taken the password, by way of this server. What it has granted is shown on another connection.
+            Ok(Reply::Send { expects, proves: proves @ Proves::Ticket { .. }, .. })
+                if self.request.closing =>
+            {
+                run.exchange.not_sent();
+                run.note_proof(proves, expects, request);
+                run.leave_undecided(request.moments.instant());
+                self.state = State::Spoiled;
+                Action::Renew(Renewal::ClosedInHandshake)
+            }
             Ok(Reply::Send { .. }) if self.request.closing => {
                 // Nothing of the secret was sent, or it was and nobody said that it is wrong.
                 let detail = "the server closes the connection in the middle of the exchange";
