@@ -15,7 +15,6 @@ mod fairness;
 mod hostile;
 mod https;
 mod identity;
-#[cfg(feature = "kerberos")]
 mod kerberos;
 mod lanes;
 mod layer;

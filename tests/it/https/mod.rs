@@ -1,6 +1,7 @@
 //! Logins over TLS that are tied to it: to a server that looks at channel bindings.
 
 mod http2;
+mod kerberos;
 mod lanes;
 #[cfg(feature = "native-tls")]
 mod native;
