@@ -18,7 +18,7 @@ fn build(example: &str) -> PathBuf {
     // As these tests were built: then there is most often nothing to build.
     cargo.arg(match cfg!(feature = "native-tls") {
         true => "--all-features",
-        false => "--features=gssapi,http2,reqwest-rustls,saslprep,testing",
+        false => "--features=gssapi,http2,kerberos,reqwest-rustls,saslprep,testing",
     });
     cargo.args((!cfg!(debug_assertions)).then_some("--release"));
     // What cargo tells these tests of their package would have crates built anew.

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
-use legwork::testing::{Offer, Server};
+use legwork::testing::{Kdc, Offer, Server};
 
 use crate::executable::executable;
 
@@ -91,6 +91,29 @@ async fn a_password_is_the_first_line_of_stdin() {
     assert_eq!(server.report().handshakes(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn kerberos_goes_to_a_kdc_that_is_named_or_to_the_servers() {
+    const SERVICE: &str = "HTTP/www.lab.test";
+    let kdc =
+        Kdc::builder("LAB.TEST").user("alice", "alice-pw").service(SERVICE).start().await.expect("a port");
+    let offer = Offer::kerberos_and_iakerb(&kdc.service(SERVICE));
+    let server = Server::builder().offer(offer).start().await.expect("a server");
+    let named = format!("LAB.TEST={}", kdc.address());
+    for (arguments, words) in [
+        (&["--kdc", &named, "--mutual", "--user", "alice"][..], "as alice@LAB.TEST by Negotiate (Kerberos)"),
+        (&["--iakerb", "--user", "alice@LAB.TEST"], "as alice@LAB.TEST by Negotiate (IAKERB)"),
+    ] {
+        let mut command = example("kerberos");
+        command.args(arguments).args(["--target", SERVICE, &server.uri("/").to_string()]);
+        let output = run(command.env("LEGWORK_PASSWORD", "alice-pw"));
+        let (code, stderr) = said(&output);
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+        assert!(stdout.contains(words), "{stdout}");
+    }
+    assert_eq!((kdc.report().datagrams, kdc.report().relayed), (3, 3));
+}
+
 #[test]
 fn an_argument_that_is_not_known_is_an_error() {
     for name in EXAMPLES {
@@ -144,7 +167,7 @@ fn a_file_without_certificates_is_named() {
 fn printing(name: &'static str) -> Command {
     let mut command = example(name);
     match name {
-        "forward_proxy" | "kerberos" => command.arg("--help"),
+        "forward_proxy" => command.arg("--help"),
         _ => &mut command,
     };
     command
