@@ -9,7 +9,8 @@
 //! | [Identities and verdicts](identities) | Who a request acts as, and when a password is not sent |
 //! | [Bodies](bodies) | How often a body goes over the wire |
 //! | [Proxies](proxies) | Which requests go through a proxy, and who logs in there |
-//! | [Kerberos](kerberos) | What each platform needs |
+//! | [Kerberos](kerberos) | The three kinds of Kerberos, and IAKERB |
+//! | [Containers](containers) | Kerberos in a container that holds only the program |
 //! | [Windows](windows) | Who makes the tokens on which system, and what of it has been run |
 //! | [Security](security) | The defaults, and what each choice gives up |
 //! | [tower and tower-http](tower) | What goes above the login, and what goes beneath it |
@@ -29,6 +30,8 @@ macro_rules! pages {
         #[cfg_attr(not(feature = "reqwest"), doc = "\n\n[`client::reqwest`]: crate#features")]
         #[cfg_attr(all(unix, feature = "gssapi"), doc = "\n\n[`mechanism::gssapi`]: crate::mechanism::gssapi")]
         #[cfg_attr(not(all(unix, feature = "gssapi")), doc = "\n\n[`mechanism::gssapi`]: crate#features")]
+        #[cfg_attr(feature = "kerberos", doc = "\n\n[`mechanism::kerberos`]: crate::mechanism::kerberos")]
+        #[cfg_attr(not(feature = "kerberos"), doc = "\n\n[`mechanism::kerberos`]: crate#features")]
         #[cfg_attr(all(windows, feature = "sspi"), doc = "\n\n[`mechanism::sspi`]: crate::mechanism::sspi")]
         #[cfg_attr(not(all(windows, feature = "sspi")), doc = "\n\n[`mechanism::sspi`]: crate#features")]
         pub mod $page {}
@@ -42,6 +45,7 @@ pages! {
     bodies
     proxies
     kerberos
+    containers
     windows
     security
     tower
