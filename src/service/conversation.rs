@@ -37,7 +37,7 @@ pin_project! {
     pub(crate) struct Conversation<S, F, B, R> {
         #[pin]
         stage: Stage<F, R>,
-        talk: Talk<S, B, R>,
+        request: RequestInFlight<S, B, R>,
     }
 }
 
@@ -67,8 +67,8 @@ pin_project! {
     }
 }
 
-/// What is known of the request, beside the stage that it is in.
-struct Talk<S, B, R> {
+/// The request, its connection, and how far it has come, beside the stage that it is in.
+struct RequestInFlight<S, B, R> {
     out: Out<S, B>,
     method: Method,
     /// The request's target as it is on the wire.
@@ -117,8 +117,9 @@ where
         channel.state.saved.save(&request);
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let talk = Talk::new(Out::new(channel, payload), method, uri, BodyUse::Withheld, Some(parts));
-        Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, talk })
+        let request =
+            RequestInFlight::new(Out::new(channel, payload), method, uri, BodyUse::Withheld, Some(parts));
+        Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, request })
     }
 
     /// A request that went as its caller made it, with the connection's owner as its identity.
@@ -126,13 +127,13 @@ where
         let state = &mut *out.channel_mut().state;
         state.logins.went_on();
         let Parts { method, uri, .. } = state.saved.restore();
-        let talk = Talk::new(out, method, uri, BodyUse::Carried, None);
-        Box::pin(Self { stage: Stage::Answered { result: Some(result) }, talk })
+        let request = RequestInFlight::new(out, method, uri, BodyUse::Carried, None);
+        Box::pin(Self { stage: Stage::Answered { result: Some(result) }, request })
     }
 
     /// The connection, after the result; `None` if it is lost.
     pub(super) fn take_channel(self: Pin<&mut Self>) -> Option<Channel<S>> {
-        self.project().talk.out.channel.take()
+        self.project().request.out.channel.take()
     }
 }
 
@@ -150,35 +151,35 @@ where
         loop {
             let polled = match this.stage.as_mut().project() {
                 StageProj::Start { acting } => {
-                    Poll::Ready(this.talk.start(acting.take().expect("it is done once")))
+                    Poll::Ready(this.request.start(acting.take().expect("it is done once")))
                 }
-                StageProj::Ready => match this.talk.poll_leg(cx) {
+                StageProj::Ready => match this.request.poll_leg(cx) {
                     Poll::Ready(Ok(leg)) => {
                         this.stage.set(Stage::Responding { leg });
                         continue;
                     }
-                    Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error, true))),
+                    Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.request.lost(error, true))),
                     Poll::Pending => Poll::Pending,
                 },
                 StageProj::Responding { leg } => {
-                    let line = &mut this.talk.out.channel_mut().service;
+                    let line = &mut this.request.out.channel_mut().service;
                     let result = line.poll_response(leg, cx).map_err(Into::into);
                     if result.is_pending() {
-                        this.talk.poll_patience(cx);
+                        this.request.poll_patience(cx);
                     }
-                    result.map(|result| this.talk.answered(result))
+                    result.map(|result| this.request.answered(result))
                 }
-                StageProj::Answered { result } => {
-                    Poll::Ready(this.talk.answered(result.take().expect("it goes to the next stage at once")))
-                }
-                StageProj::Draining { body, drained } => this.talk.poll_drain(body, drained, cx),
-                StageProj::Gathering => this.talk.poll_gather(cx),
+                StageProj::Answered { result } => Poll::Ready(
+                    this.request.answered(result.take().expect("it goes to the next stage at once")),
+                ),
+                StageProj::Draining { body, drained } => this.request.poll_drain(body, drained, cx),
+                StageProj::Gathering => this.request.poll_gather(cx),
                 StageProj::Stepping { step } => {
-                    step.as_mut().poll(cx).map(|stepped| this.talk.resume(Answer::Stepped(stepped)))
+                    step.as_mut().poll(cx).map(|stepped| this.request.resume(Answer::Stepped(stepped)))
                 }
                 StageProj::Asking { credentials } => {
                     credentials.as_mut().poll(cx).map(|credentials| match credentials {
-                        Ok(credentials) => this.talk.resume(Answer::Credentials(credentials)),
+                        Ok(credentials) => this.request.resume(Answer::Credentials(credentials)),
                         Err(error) => Next::Fail(Failure::new(ErrorKind::Credentials(error))),
                     })
                 }
@@ -186,14 +187,14 @@ where
                     let is_due = timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
                     match Pin::new(turn).poll(cx) {
                         Poll::Pending if !is_due => Poll::Pending,
-                        _ => Poll::Ready(this.talk.waited()),
+                        _ => Poll::Ready(this.request.waited()),
                     }
                 }
                 StageProj::Done => panic!("polled after it was ready"),
             };
             let next = match polled {
                 Poll::Ready(next) => next,
-                Poll::Pending => Next::Fail(ready!(this.talk.poll_deadlines(cx))),
+                Poll::Pending => Next::Fail(ready!(this.request.poll_deadlines(cx))),
             };
             this.stage.set(match next {
                 Next::Leg => Stage::Ready,
@@ -204,7 +205,7 @@ where
                 Next::Wait(turn, timer) => Stage::Waiting { turn, timer },
                 Next::Deliver(response) => {
                     this.stage.set(Stage::Done);
-                    this.talk.out.channel_mut().state.answered();
+                    this.request.out.channel_mut().state.answered();
                     return Poll::Ready(Ok(response));
                 }
                 Next::Fail(failure) => {
@@ -212,12 +213,12 @@ where
                     // Untouched by a request of another identity, unless its proxy was spoken to.
                     let untouched = match failure.error.kind() {
                         ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
-                            !this.talk.out.channel().state.logins.has_proxy()
+                            !this.request.out.channel().state.logins.has_proxy()
                         }
                         _ => false,
                     };
                     if !untouched {
-                        this.talk.out.lose();
+                        this.request.out.lose();
                     }
                     return Poll::Ready(Err(failure));
                 }
@@ -226,7 +227,7 @@ where
     }
 }
 
-impl<S, B, R> Talk<S, B, R>
+impl<S, B, R> RequestInFlight<S, B, R>
 where
     S: Line<B, Received = R>,
     B: Body,
