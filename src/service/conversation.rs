@@ -18,6 +18,7 @@ use crate::mechanism::{Moments, Stepped};
 use crate::protection_space::Challenger;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
+use crate::service::channel_in_use::ChannelInUse;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind, OldPeer};
@@ -28,7 +29,6 @@ use crate::service::head::{
 };
 use crate::service::line::Line;
 use crate::service::observe::{self, LegReport, TokenReport};
-use crate::service::out::Out;
 use crate::service::payload::{Payload, Replay};
 use crate::service::pending::Pending;
 
@@ -69,7 +69,7 @@ pin_project! {
 
 /// The request, its connection, and how far it has come, beside the stage that it is in.
 struct RequestInFlight<S, B, R> {
-    out: Out<S, B>,
+    in_use: ChannelInUse<S, B>,
     method: Method,
     /// The request's target as it is on the wire.
     uri: Uri,
@@ -117,23 +117,31 @@ where
         channel.state.saved.save(&request);
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let request =
-            RequestInFlight::new(Out::new(channel, payload), method, uri, BodyUse::Withheld, Some(parts));
+        let request = RequestInFlight::new(
+            ChannelInUse::new(channel, payload),
+            method,
+            uri,
+            BodyUse::Withheld,
+            Some(parts),
+        );
         Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, request })
     }
 
     /// A request that went as its caller made it, with the connection's owner as its identity.
-    pub(super) fn answered(mut out: Out<S, B>, result: Result<Response<R>, BoxError>) -> Pin<Box<Self>> {
-        let state = &mut *out.channel_mut().state;
+    pub(super) fn answered(
+        mut in_use: ChannelInUse<S, B>,
+        result: Result<Response<R>, BoxError>,
+    ) -> Pin<Box<Self>> {
+        let state = &mut *in_use.channel_mut().state;
         state.logins.went_on();
         let Parts { method, uri, .. } = state.saved.restore();
-        let request = RequestInFlight::new(out, method, uri, BodyUse::Carried, None);
+        let request = RequestInFlight::new(in_use, method, uri, BodyUse::Carried, None);
         Box::pin(Self { stage: Stage::Answered { result: Some(result) }, request })
     }
 
     /// The connection, after the result; `None` if it is lost.
     pub(super) fn take_channel(self: Pin<&mut Self>) -> Option<Channel<S>> {
-        self.project().request.out.channel.take()
+        self.project().request.in_use.channel.take()
     }
 }
 
@@ -162,7 +170,7 @@ where
                     Poll::Pending => Poll::Pending,
                 },
                 StageProj::Responding { leg } => {
-                    let line = &mut this.request.out.channel_mut().service;
+                    let line = &mut this.request.in_use.channel_mut().service;
                     let result = line.poll_response(leg, cx).map_err(Into::into);
                     if result.is_pending() {
                         this.request.poll_patience(cx);
@@ -205,7 +213,7 @@ where
                 Next::Wait(turn, timer) => Stage::Waiting { turn, timer },
                 Next::Deliver(response) => {
                     this.stage.set(Stage::Done);
-                    this.request.out.channel_mut().state.answered();
+                    this.request.in_use.channel_mut().state.answered();
                     return Poll::Ready(Ok(response));
                 }
                 Next::Fail(failure) => {
@@ -213,12 +221,12 @@ where
                     // Untouched by a request of another identity, unless its proxy was spoken to.
                     let untouched = match failure.error.kind() {
                         ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
-                            !this.request.out.channel().state.logins.has_proxy()
+                            !this.request.in_use.channel().state.logins.has_proxy()
                         }
                         _ => false,
                     };
                     if !untouched {
-                        this.request.out.lose();
+                        this.request.in_use.lose();
                     }
                     return Poll::Ready(Err(failure));
                 }
@@ -235,11 +243,17 @@ where
     R: Body,
 {
     #[inline] // It is made where it stays.
-    fn new(out: Out<S, B>, method: Method, uri: Uri, sent: BodyUse, parts: Option<Parts>) -> Self {
-        let beyond_proxy = out.channel().state.logins.has_proxy().then(|| origin_form(&uri));
+    fn new(
+        in_use: ChannelInUse<S, B>,
+        method: Method,
+        uri: Uri,
+        sent: BodyUse,
+        parts: Option<Parts>,
+    ) -> Self {
+        let beyond_proxy = in_use.channel().state.logins.has_proxy().then(|| origin_form(&uri));
         let (response, deadlines, sent_tokens) = (None, Deadlines::default(), Vec::new());
         Self {
-            out,
+            in_use,
             method,
             uri,
             beyond_proxy,
@@ -268,7 +282,7 @@ where
 
     /// Something has changed for the credentials that others try, or it is time to look again.
     fn waited(&mut self) -> Next<R, B> {
-        self.deadlines.wait_ends(&self.out.channel().state.environment);
+        self.deadlines.wait_ends(&self.in_use.channel().state.environment);
         self.resume(Answer::Turn)
     }
 
@@ -282,7 +296,7 @@ where
         self.report(&response);
         self.deadlines.leg_ends();
         self.patience = None;
-        let state = &mut self.out.channel_mut().state;
+        let state = &mut self.in_use.channel_mut().state;
         state.note_version(response.version());
         if !state.holds_body_back() {
             state.held = None;
@@ -295,7 +309,7 @@ where
                 return Next::Fail(failure);
             }
         }
-        let logins = &mut self.out.channel_mut().state.logins;
+        let logins = &mut self.in_use.channel_mut().state.logins;
         logins.learn_channel_bindings(|| response.extensions().get().cloned());
         self.response = Some(response);
         let action = self.with_logins(|logins, head, request| {
@@ -316,16 +330,16 @@ where
             Action::Fail(error) => Next::Fail(Failure::new(ErrorKind::Handshake(error))),
             // The rest of it is on its way to the server: another connection begins with what is kept.
             Action::Gather
-                if self.sent == BodyUse::Carried && self.out.payload.replay() == Replay::Elsewhere =>
+                if self.sent == BodyUse::Carried && self.in_use.payload.replay() == Replay::Elsewhere =>
             {
                 Next::Fail(self.renewal(Renewal::UnfinishedUpload))
             }
             Action::Gather => {
-                self.deadlines.wait_begins(&self.out.channel().state.environment);
+                self.deadlines.wait_begins(&self.in_use.channel().state.environment);
                 Next::Gather
             }
             Action::Wait(turn) => {
-                let environment = &self.out.channel().state.environment;
+                let environment = &self.in_use.channel().state.environment;
                 let left = turn.until().map(|until| until.saturating_duration_since(environment.instant()));
                 let timer = left.and_then(|left| environment.sleep(left));
                 self.deadlines.wait_begins(environment);
@@ -333,7 +347,7 @@ where
             }
             Action::Step(job) => {
                 self.handshake_begins();
-                let state = &self.out.channel().state;
+                let state = &self.in_use.channel().state;
                 let moment = match state.environment.moment() {
                     Ok(moment) => moment,
                     Err(error) => return Next::Fail(Failure::new(ErrorKind::Entropy(error.into()))),
@@ -345,7 +359,7 @@ where
             }
             Action::Ask(question) => {
                 self.handshake_begins();
-                match self.out.channel().state.logins.origin().provider() {
+                match self.in_use.channel().state.logins.origin().provider() {
                     Some(provider) => Next::Ask(provider.credentials(question.query())),
                     None => self.resume(Answer::Credentials(None)),
                 }
@@ -357,16 +371,16 @@ where
     fn leg(&mut self) -> Next<R, B> {
         let Some(response) = self.response.take() else { return Next::Leg };
         if self.sent == BodyUse::Carried {
-            match self.out.payload.replay() {
+            match self.in_use.payload.replay() {
                 // Else the leg's head has announced a body that does not come: nothing can follow it.
-                Replay::Here if !self.out.channel().state.holds_body_back() => {}
+                Replay::Here if !self.in_use.channel().state.holds_body_back() => {}
                 Replay::Here | Replay::Elsewhere => {
                     return Next::Fail(self.renewal(Renewal::UnfinishedUpload));
                 }
                 Replay::Never | Replay::Failed => return Next::Fail(self.not_replayable(None)),
             }
         }
-        let logins = &self.out.channel().state.logins;
+        let logins = &self.in_use.channel().state.logins;
         if !logins.origin().stays_after(ResponseHead::of(&response)) {
             return Next::Fail(self.renewal(Renewal::ClosedInHandshake));
         }
@@ -375,7 +389,7 @@ where
         if body.is_end_stream() {
             return Next::Leg;
         }
-        let channel = self.out.channel();
+        let channel = self.in_use.channel();
         let environment = &channel.state.environment;
         if body.size_hint().lower() > environment.limits.drain {
             return Next::Fail(self.renewal(Renewal::LongAnswer));
@@ -405,7 +419,7 @@ where
                 }
                 Some(Ok(frame)) => {
                     *drained += frame.data_ref().map_or(0, |data| data.remaining() as u64);
-                    if *drained > self.out.channel().state.environment.limits.drain {
+                    if *drained > self.in_use.channel().state.environment.limits.drain {
                         return Poll::Ready(Next::Fail(self.renewal(Renewal::LongAnswer)));
                     }
                 }
@@ -416,7 +430,7 @@ where
 
     /// Reads the request's body to its end, as far as it is kept.
     fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Next<R, B>> {
-        let (channel, payload) = self.out.both_mut();
+        let (channel, payload) = self.in_use.both_mut();
         let limit = channel.state.environment.limits.replay;
         let length = match &self.parts {
             Some(parts) => declared_length(&parts.headers),
@@ -432,7 +446,7 @@ where
 
     /// Awaits the connection and puts the leg on it.
     fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Leg, BoxError>> {
-        let channel = self.out.channel_mut();
+        let channel = self.in_use.channel_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
         let environment = &channel.state.environment;
         let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
@@ -452,7 +466,7 @@ where
             }
             BodyUse::Carried => self.carried(&mut parts, cx),
         };
-        let (channel, payload) = self.out.both_mut();
+        let (channel, payload) = self.in_use.both_mut();
         if !channel.state.takes(&parts.headers, &body) {
             return Poll::Ready(Err(OldPeer.into()));
         }
@@ -475,7 +489,7 @@ where
     /// The body of a leg that carries it. It waits for the server's word where it may be sent in vain, or
     /// its caller has said so.
     fn carried(&mut self, parts: &mut Parts, cx: &mut Context<'_>) -> LegBody<B> {
-        let (channel, payload) = self.out.both_mut();
+        let (channel, payload) = self.in_use.both_mut();
         if payload.is_empty() {
             return LegBody::empty();
         }
@@ -511,7 +525,7 @@ where
             return;
         }
         self.patience = None;
-        let state = &mut self.out.channel_mut().state;
+        let state = &mut self.in_use.channel_mut().state;
         if state.held.take().is_some_and(|held| held.fulfil()) {
             state.logins.origin().memory().note_never_says_continue();
         }
@@ -520,12 +534,12 @@ where
     /// The server does not want to be asked whether it wants the body, and has looked at nothing else. The
     /// request is sent again without that, where it can be.
     fn expectation_failed(&mut self) -> Option<Box<Failure<B>>> {
-        let channel = self.out.channel_mut();
+        let channel = self.in_use.channel_mut();
         channel.state.logins.origin().memory().note_never_says_continue();
         let now = channel.state.environment.instant();
-        match self.out.payload.replay() {
+        match self.in_use.payload.replay() {
             Replay::Here | Replay::Elsewhere => {
-                self.out.channel_mut().state.logins.withdraw(now);
+                self.in_use.channel_mut().state.logins.withdraw(now);
                 Some(self.renewal(Renewal::UnfinishedUpload))
             }
             Replay::Never | Replay::Failed => None,
@@ -537,7 +551,7 @@ where
         if let Some(outcome) = outcome {
             response.extensions_mut().insert(*outcome);
         }
-        if let Some(outcome) = self.out.channel_mut().state.logins.take_proxy_outcome() {
+        if let Some(outcome) = self.in_use.channel_mut().state.logins.take_proxy_outcome() {
             response.extensions_mut().insert(outcome);
         }
         Next::Deliver(response)
@@ -546,10 +560,10 @@ where
     /// The connection failed, perhaps before it took the request.
     fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
         self.patience = None;
-        let has_body = !self.out.payload.is_empty();
-        let held = !not_called && self.out.channel().state.holds_body_back();
+        let has_body = !self.in_use.payload.is_empty();
+        let held = !not_called && self.in_use.channel().state.holds_body_back();
         let loss = Loss { error, not_called, sent: self.sent, held, legs: self.legs, has_body };
-        let Judged { retry, kind, acted_on } = loss.judge(&mut self.out.channel_mut().state);
+        let Judged { retry, kind, acted_on } = loss.judge(&mut self.in_use.channel_mut().state);
         let mut failure = match retry {
             Some(grounds) => self.elsewhere(grounds, kind),
             None => Failure::new(kind),
@@ -565,8 +579,8 @@ where
 
     /// Another connection may serve the request, where its body is still to be had.
     fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<Failure<B>> {
-        self.out.payload.cut_off();
-        match self.out.payload.replay() {
+        self.in_use.payload.cut_off();
+        match self.in_use.payload.replay() {
             Replay::Here | Replay::Elsewhere => Failure::retry(grounds, kind, self.again()),
             Replay::Never => self.not_replayable(match kind {
                 ErrorKind::Connection(error) => Some(error),
@@ -578,27 +592,27 @@ where
 
     /// The request would have to be sent again; `lost` says how its connection was lost, if it was.
     fn not_replayable(&self, lost: Option<BoxError>) -> Box<Failure<B>> {
-        let kept = self.out.channel().state.environment.limits.replay;
+        let kept = self.in_use.channel().state.environment.limits.replay;
         Failure::new(ErrorKind::BodyNotReplayable { kept, lost })
     }
 
     /// The request once more.
     fn again(&mut self) -> Pending<B> {
-        let payload = std::mem::replace(&mut self.out.payload, Payload::Empty);
+        let payload = std::mem::replace(&mut self.in_use.payload, Payload::Empty);
         let unsent = self.parts.take();
-        let state = &self.out.channel().state;
+        let state = &self.in_use.channel().state;
         let parts = unsent.unwrap_or_else(|| state.saved.restore());
         Pending { request: Request::from_parts(parts, payload), acting: state.logins.acting().clone() }
     }
 
     fn handshake_begins(&mut self) {
-        let channel = self.out.channel();
+        let channel = self.in_use.channel();
         let environment = &channel.state.environment;
         self.deadlines.handshake_begins(environment);
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
-        let limits = &self.out.channel().state.environment.limits;
+        let limits = &self.in_use.channel().state.environment.limits;
         // A leg that carried all there is may be the request itself.
         let is_whole = self.sent == BodyUse::Carried && self.parts.is_none();
         let acted_on = is_whole && !is_idempotent(&self.method);
@@ -611,7 +625,7 @@ where
 
     /// Tells the observer, if there is one, of a leg.
     fn report(&mut self, response: &Response<R>) {
-        let state = &self.out.channel().state;
+        let state = &self.in_use.channel().state;
         let Some(observer) = &state.environment.observer else { return };
         let authorization = std::mem::take(&mut self.sent_tokens);
         let mut challenges = observe::challenges(Challenger::Origin, response.headers());
@@ -626,7 +640,7 @@ where
                 path => format!("{} {path}", self.method),
             },
             authorization,
-            body_withheld: !self.out.payload.is_empty()
+            body_withheld: !self.in_use.payload.is_empty()
                 && (self.sent == BodyUse::Withheld || state.holds_body_back()),
             status: response.status(),
             challenges,
@@ -637,7 +651,7 @@ where
         &mut self,
         act: impl FnOnce(&mut Logins, Option<ResponseHead<'_>>, WireRequest<'_>) -> T,
     ) -> T {
-        let (channel, payload) = self.out.both_mut();
+        let (channel, payload) = self.in_use.both_mut();
         let state = &mut *channel.state;
         let on_the_wire = payload.context(&self.method, &self.uri, &*state.environment);
         let request = WireRequest { on_the_wire, beyond_proxy: self.beyond_proxy.as_ref() };

@@ -11,12 +11,12 @@ use pin_project_lite::pin_project;
 
 use crate::handshake::{Acting, Identity};
 use crate::service::channel::Channel;
+use crate::service::channel_in_use::ChannelInUse;
 use crate::service::conversation::Conversation;
 use crate::service::error::BoxError;
 use crate::service::failure::Failure;
 use crate::service::head::{DeclaredLength, declare_empty, declared_length};
 use crate::service::line::Line;
-use crate::service::out::Out;
 use crate::service::payload::Payload;
 use crate::service::pending::Pending;
 
@@ -25,7 +25,7 @@ pin_project! {
     #[project = SendingProj]
     pub(crate) enum Sending<S, F, B, R> {
         /// The connection is authenticated, and the request is out as its caller made it.
-        Plain { #[pin] leg: F, out: Out<S, B> },
+        Plain { #[pin] leg: F, in_use: ChannelInUse<S, B> },
         /// There is something to be said.
         Conversing { conversation: Pin<Box<Conversation<S, F, B, R>>> },
         /// The connection has gone back.
@@ -67,7 +67,7 @@ where
             payload = Payload::new(body);
             payload.leg(&mut channel.service, state.environment.limits.replay, length)
         });
-        Self::Plain { leg: channel.service.send(request), out: Out::new(channel, payload) }
+        Self::Plain { leg: channel.service.send(request), in_use: ChannelInUse::new(channel, payload) }
     }
 
     /// A request that is not to go as it is, or that another connection has failed.
@@ -83,8 +83,8 @@ where
         result: Result<Response<R>, BoxError>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<R>, Box<Failure<B>>>> {
-        if let SendingProj::Plain { out, .. } = self.as_mut().project() {
-            let conversation = Conversation::answered(out.take(), result);
+        if let SendingProj::Plain { in_use, .. } = self.as_mut().project() {
+            let conversation = Conversation::answered(in_use.take(), result);
             self.set(Self::Conversing { conversation });
         }
         self.poll(cx)
@@ -93,9 +93,9 @@ where
     /// The connection, after the result; `None` if it is lost.
     pub(crate) fn take_channel(mut self: Pin<&mut Self>) -> Option<Channel<S>> {
         let channel = match self.as_mut().project() {
-            SendingProj::Plain { out, .. } => {
-                let mut channel = out.channel.take();
-                let payload = std::mem::replace(&mut out.payload, Payload::Empty);
+            SendingProj::Plain { in_use, .. } => {
+                let mut channel = in_use.channel.take();
+                let payload = std::mem::replace(&mut in_use.payload, Payload::Empty);
                 if let (Some(channel), Some(tee)) = (&mut channel, payload.into_spare()) {
                     channel.service.keep_tee(tee);
                 }
@@ -120,8 +120,8 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.as_mut().project() {
-            SendingProj::Plain { leg, out } => {
-                let channel = out.channel_mut();
+            SendingProj::Plain { leg, in_use } => {
+                let channel = in_use.channel_mut();
                 match ready!(channel.service.poll_response(leg, cx)) {
                     Ok(response) if channel.state.goes_by(response.status()) => {
                         channel.state.note_version(response.version());
