@@ -62,11 +62,11 @@ impl StepJob {
     /// The same with a moment that only a first step asks for.
     pub(crate) fn run_at(self, moment: impl FnOnce() -> Result<Moment, MechanismError>) -> Stepped {
         Stepped(match self.work {
-            Work::Initiate { mechanism, arguments } => {
-                moment().and_then(|moment| mechanism.initiate(arguments, moment).step(None)).map(Came::Step)
-            }
-            Work::Continue { context, input } => context.step(Some(&input)).map(Came::Step),
-            Work::Compute(work) => Ok(Came::Computed(work())),
+            Work::Initiate { mechanism, arguments } => moment()
+                .and_then(|moment| mechanism.initiate(arguments, moment).step(None))
+                .map(StepOutput::Step),
+            Work::Continue { context, input } => context.step(Some(&input)).map(StepOutput::Step),
+            Work::Compute(work) => Ok(StepOutput::Computed(work())),
         })
     }
 }
@@ -88,10 +88,10 @@ pub(crate) struct SharedWork {
 
 /// What a [`StepJob`] came to; goes back to the exchange that asked for it.
 #[derive(Debug)]
-pub struct Stepped(Result<Came, MechanismError>);
+pub struct Stepped(Result<StepOutput, MechanismError>);
 
 #[derive(Debug)]
-enum Came {
+enum StepOutput {
     Step(Step),
     Computed(Box<dyn Any + Send>),
 }
@@ -114,8 +114,8 @@ impl Stepped {
     /// What the security context returned.
     pub fn into_result(self) -> Result<Step, MechanismError> {
         match self.0? {
-            Came::Step(step) => Ok(step),
-            Came::Computed(_) => Err(out_of_turn()),
+            StepOutput::Step(step) => Ok(step),
+            StepOutput::Computed(_) => Err(out_of_turn()),
         }
     }
 
@@ -126,8 +126,8 @@ impl Stepped {
     /// Why it could not be computed.
     pub fn into_computed<T: 'static>(self) -> Result<T, MechanismError> {
         match self.0? {
-            Came::Computed(computed) => computed.downcast().map(|it| *it).map_err(|_| out_of_turn()),
-            Came::Step(_) => Err(out_of_turn()),
+            StepOutput::Computed(computed) => computed.downcast().map(|it| *it).map_err(|_| out_of_turn()),
+            StepOutput::Step(_) => Err(out_of_turn()),
         }
     }
 }
