@@ -23,7 +23,7 @@ use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind, OldPeer};
 use crate::service::expectation::{self, Expectation, Held, PATIENCE};
-use crate::service::failure::{Failure, Judged, Loss, Retry};
+use crate::service::failure::{Failure, LostConnection, Retry, RetryDecision};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
 };
@@ -562,8 +562,8 @@ where
         self.patience = None;
         let has_body = !self.in_use.payload.is_empty();
         let held = !not_called && self.in_use.channel().state.holds_body_back();
-        let loss = Loss { error, not_called, sent: self.sent, held, legs: self.legs, has_body };
-        let Judged { retry, kind, acted_on } = loss.judge(&mut self.in_use.channel_mut().state);
+        let lost = LostConnection { error, not_called, sent: self.sent, held, legs: self.legs, has_body };
+        let RetryDecision { retry, kind, acted_on } = lost.judge(&mut self.in_use.channel_mut().state);
         let mut failure = match retry {
             Some(grounds) => self.elsewhere(grounds, kind),
             None => Failure::new(kind),

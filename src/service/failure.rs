@@ -43,8 +43,8 @@ impl<B> Failure<B> {
     }
 }
 
-/// The loss of a connection in the middle of a request.
-pub(super) struct Loss {
+/// A connection that was lost in the middle of a request.
+pub(super) struct LostConnection {
     pub(super) error: BoxError,
     /// The connection did not take the leg.
     pub(super) not_called: bool,
@@ -57,8 +57,8 @@ pub(super) struct Loss {
     pub(super) has_body: bool,
 }
 
-/// What a loss comes to.
-pub(super) struct Judged {
+/// Whether the request of a lost connection is sent again, and what its caller is told if not.
+pub(super) struct RetryDecision {
     /// On which grounds the request may move to another connection.
     pub(super) retry: Option<Retry>,
     /// What its caller is told if it does not.
@@ -67,14 +67,14 @@ pub(super) struct Judged {
     pub(super) acted_on: bool,
 }
 
-impl Loss {
-    /// What it comes to. The handshakes learn of it.
-    pub(super) fn judge(mut self, state: &mut ChannelState) -> Judged {
+impl LostConnection {
+    /// Decides whether the request may move to another connection. The handshakes learn of the loss.
+    pub(super) fn judge(mut self, state: &mut ChannelState) -> RetryDecision {
         match self.error.downcast::<NotConnected>() {
             Ok(unconnected) => {
                 state.logins.not_sent();
                 let kind = ErrorKind::Connect(unconnected.into_source());
-                return Judged { retry: None, kind, acted_on: false };
+                return RetryDecision { retry: None, kind, acted_on: false };
             }
             Err(error) => self.error = error,
         }
@@ -88,14 +88,14 @@ impl Loss {
                 true => (None, ErrorKind::Connection(self.error)),
                 false => (is_safe.then_some(Retry::Renew), ErrorKind::NewConnectionNeeded(Renewal::Astray)),
             };
-            return Judged { retry, kind, acted_on };
+            return RetryDecision { retry, kind, acted_on };
         }
         let reset = self.error.downcast_ref::<StreamReset>();
         if let Some(StreamReset::Http1Required(_)) = reset {
             if state.logins.origin().needs_http1() {
                 state.logins.not_sent();
                 let kind = ErrorKind::NewConnectionNeeded(Renewal::Http1Needed);
-                return Judged { retry: Some(Retry::Renew), kind, acted_on: false };
+                return RetryDecision { retry: Some(Retry::Renew), kind, acted_on: false };
             }
         }
         let is_reset = reset.is_some();
@@ -138,6 +138,6 @@ impl Loss {
             Some(_) if in_handshake => ErrorKind::NewConnectionNeeded(Renewal::ClosedInHandshake),
             _ => ErrorKind::Connection(self.error),
         };
-        Judged { retry, kind, acted_on: !unseen }
+        RetryDecision { retry, kind, acted_on: !unseen }
     }
 }
