@@ -120,8 +120,8 @@ impl Logins {
     /// Whether a response with this status, to a request that [went on](Self::go_on), is for the
     /// caller alone.
     #[inline]
-    pub(crate) fn goes_by(&self, status: StatusCode) -> bool {
-        self.origin.goes_by(status)
+    pub(crate) fn passes_through(&self, status: StatusCode) -> bool {
+        self.origin.passes_through(status)
     }
 
     /// It is not: the response is to be [received](Self::receive).

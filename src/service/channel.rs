@@ -99,8 +99,8 @@ impl ChannelState {
     /// Whether a response with this status, to a request that went as its caller made it, is for
     /// the caller alone.
     #[inline]
-    pub(super) fn goes_by(&self, status: StatusCode) -> bool {
-        self.logins.goes_by(status) && self.environment.observer.is_none()
+    pub(super) fn passes_through(&self, status: StatusCode) -> bool {
+        self.logins.passes_through(status) && self.environment.observer.is_none()
     }
 
     /// Whether the request under way was answered, or is to be, without its body: which is announced,

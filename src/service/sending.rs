@@ -123,7 +123,7 @@ where
             SendingProj::Plain { leg, in_use } => {
                 let channel = in_use.channel_mut();
                 match ready!(channel.service.poll_response(leg, cx)) {
-                    Ok(response) if channel.state.goes_by(response.status()) => {
+                    Ok(response) if channel.state.passes_through(response.status()) => {
                         channel.state.note_version(response.version());
                         channel.state.answered();
                         Poll::Ready(Ok(response))

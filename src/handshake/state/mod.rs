@@ -432,7 +432,7 @@ impl Handshake {
     /// Whether a response with this status is the answer to a request that [went on](Self::go_on),
     /// and nothing is to be told about it.
     #[inline]
-    pub(crate) fn goes_by(&self, status: StatusCode) -> bool {
+    pub(crate) fn passes_through(&self, status: StatusCode) -> bool {
         self.is_established()
             && status != self.challenger.status()
             && !self.authenticator.reports_established()
