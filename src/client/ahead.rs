@@ -10,7 +10,7 @@ use crate::client::pool::{Leaf, Wanted};
 use crate::handshake::Acting;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin};
-use crate::service::{BoxError, Error, Line, Payload, Pending, Sending, withhold_body};
+use crate::service::{BoxError, Error, Line, Payload, PreparedRequest, Sending, withhold_body};
 
 /// In a request's extensions: has the client log in by a `HEAD` of the same target before it sends the
 /// request.
@@ -87,7 +87,7 @@ where
         let mut lease = self.lease(wanted, false).await?;
         let at_proxy = address(&mut head, lease.host(), uri, via);
         let acting = Acting::new(identity.clone(), at_proxy);
-        let mut sending = pin!(Sending::again(lease.channel(), Pending { request: head, acting }));
+        let mut sending = pin!(Sending::again(lease.channel(), PreparedRequest { request: head, acting }));
         let result = sending.as_mut().await;
         let mut response = match settle(lease, sending.take_channel(), result) {
             Ok(response) => response,

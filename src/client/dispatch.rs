@@ -134,14 +134,14 @@ where
         let mut acted_on = false;
         loop {
             let again = retries.again(*failure).map_err(|error| self.named(uri, error.after(acted_on)));
-            let (grounds, pending) = again?;
+            let (grounds, prepared) = again?;
             acted_on |= grounds == Retry::Closed;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
-            let wanted = Wanted { uri, identity: &pending.acting.at_origin, via };
+            let wanted = Wanted { uri, identity: &prepared.acting.at_origin, via };
             let leased = self.lease(wanted, fresh).await;
             let mut lease = leased.map_err(|error| error.after(acted_on))?;
-            let mut sending = pin!(Sending::again(lease.channel(), pending));
+            let mut sending = pin!(Sending::again(lease.channel(), prepared));
             let result = sending.as_mut().await;
             match settle(lease, sending.take_channel(), result) {
                 Ok(response) => return Ok(response),

@@ -1,6 +1,6 @@
 //! How often one request may move to another connection.
 
-use crate::service::{Error, Failure, Pending, Retry};
+use crate::service::{Error, Failure, PreparedRequest, Retry};
 
 /// Counts the connections that failed a request, by the grounds on which it may move on.
 pub(super) struct Retries {
@@ -31,9 +31,9 @@ impl Retries {
     /// # Errors
     ///
     /// What failed it, where it cannot be sent again or has been often enough.
-    pub(super) fn again<B>(&mut self, failure: Failure<B>) -> Result<(Retry, Pending<B>), Error> {
+    pub(super) fn again<B>(&mut self, failure: Failure<B>) -> Result<(Retry, PreparedRequest<B>), Error> {
         let Failure { error, retry } = failure;
-        let Some((grounds, pending)) = retry else { return Err(error) };
+        let Some((grounds, prepared)) = retry else { return Err(error) };
         let (tries, limit) = match grounds {
             Retry::Unsent => (&mut self.unsent, self.limits.unsent),
             Retry::Closed => (&mut self.closed, MAX_CLOSED),
@@ -43,6 +43,6 @@ impl Retries {
             return Err(error);
         }
         *tries += 1;
-        Ok((grounds, pending))
+        Ok((grounds, prepared))
     }
 }

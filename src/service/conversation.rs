@@ -30,7 +30,7 @@ use crate::service::head::{
 use crate::service::line::Line;
 use crate::service::observe::{self, LegReport, TokenReport};
 use crate::service::payload::{Payload, Replay};
-use crate::service::pending::Pending;
+use crate::service::prepared_request::PreparedRequest;
 
 pin_project! {
     /// Sends a request leg by leg until there is a response to deliver.
@@ -112,8 +112,8 @@ where
     R: Body,
 {
     /// A request of which nothing has been sent.
-    pub(super) fn new(mut channel: Channel<S>, pending: Pending<B>) -> Pin<Box<Self>> {
-        let Pending { request, acting } = pending;
+    pub(super) fn new(mut channel: Channel<S>, prepared: PreparedRequest<B>) -> Pin<Box<Self>> {
+        let PreparedRequest { request, acting } = prepared;
         channel.state.saved.save(&request);
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
@@ -597,12 +597,15 @@ where
     }
 
     /// The request once more.
-    fn again(&mut self) -> Pending<B> {
+    fn again(&mut self) -> PreparedRequest<B> {
         let payload = std::mem::replace(&mut self.in_use.payload, Payload::Empty);
         let unsent = self.parts.take();
         let state = &self.in_use.channel().state;
         let parts = unsent.unwrap_or_else(|| state.saved.restore());
-        Pending { request: Request::from_parts(parts, payload), acting: state.logins.acting().clone() }
+        PreparedRequest {
+            request: Request::from_parts(parts, payload),
+            acting: state.logins.acting().clone(),
+        }
     }
 
     fn handshake_begins(&mut self) {

@@ -9,13 +9,13 @@ use crate::service::channel::ChannelState;
 use crate::service::error::Astray;
 use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, OldPeer, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
-use crate::service::pending::Pending;
+use crate::service::prepared_request::PreparedRequest;
 use crate::service::retryable::is_given_up;
 
 /// Why there is no response, and the request, where another connection may serve it.
 pub(crate) struct Failure<B> {
     pub(crate) error: Error,
-    pub(crate) retry: Option<(Retry, Pending<B>)>,
+    pub(crate) retry: Option<(Retry, PreparedRequest<B>)>,
 }
 
 /// On which grounds a request may move to another connection.
@@ -36,7 +36,7 @@ impl<B> Failure<B> {
     }
 
     /// The connection cannot serve the request; another one may, on these grounds.
-    pub(super) fn retry(grounds: Retry, kind: ErrorKind, request: Pending<B>) -> Box<Self> {
+    pub(super) fn retry(grounds: Retry, kind: ErrorKind, request: PreparedRequest<B>) -> Box<Self> {
         let mut failure = Self::new(kind);
         failure.retry = Some((grounds, request));
         failure

@@ -147,7 +147,7 @@ mod line;
 mod make;
 mod observe;
 mod payload;
-mod pending;
+mod prepared_request;
 mod retryable;
 mod sending;
 mod through_proxy;
@@ -177,6 +177,6 @@ pub(crate) use {
     head::withhold_body,
     line::Line,
     payload::Payload,
-    pending::Pending,
+    prepared_request::PreparedRequest,
     sending::Sending,
 };

@@ -18,7 +18,7 @@ use crate::service::failure::Failure;
 use crate::service::head::{DeclaredLength, declare_empty, declared_length};
 use crate::service::line::Line;
 use crate::service::payload::Payload;
-use crate::service::pending::Pending;
+use crate::service::prepared_request::PreparedRequest;
 
 pin_project! {
     /// Sends a request until there is a response to deliver. `F` is a leg that is out.
@@ -51,7 +51,10 @@ where
         let ready = std::mem::take(&mut state.ready);
         if !ready || !state.takes(request.headers(), request.body()) || !state.logins.go_on(&identity) {
             let request = request.map(Payload::new);
-            return Self::again(channel, Pending { request, acting: Acting::new(identity, proxy_identity) });
+            return Self::again(
+                channel,
+                PreparedRequest { request, acting: Acting::new(identity, proxy_identity) },
+            );
         }
         if state.saved.save(&request) {
             state.logins.serves(request.method(), request.uri().path());
@@ -72,8 +75,8 @@ where
 
     /// A request that is not to go as it is, or that another connection has failed.
     #[inline(never)] // Its large frame is none of a plain request's.
-    pub(crate) fn again(channel: Channel<S>, pending: Pending<B>) -> Self {
-        Self::Conversing { conversation: Conversation::new(channel, pending) }
+    pub(crate) fn again(channel: Channel<S>, prepared: PreparedRequest<B>) -> Self {
+        Self::Conversing { conversation: Conversation::new(channel, prepared) }
     }
 
     /// What came of a plain request is not for its caller alone.

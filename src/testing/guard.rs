@@ -69,12 +69,12 @@ pub(super) struct Token {
 #[derive(Default)]
 pub(super) struct Guard {
     user: Option<String>,
-    pending: Option<Pending>,
+    pending: Option<PendingHandshake>,
     last_challenge: Option<Token>,
     history: History,
 }
 
-struct Pending {
+struct PendingHandshake {
     offer: usize,
     acceptor: Box<dyn Acceptor>,
 }
@@ -119,7 +119,7 @@ impl Guard {
 
     fn judge(
         &mut self,
-        pending: Option<Pending>,
+        pending: Option<PendingHandshake>,
         field: &HeaderValue,
         presented: &Presented,
         rules: &Rules<'_>,
@@ -150,7 +150,13 @@ impl Guard {
     }
 
     /// The acceptor that a token belongs to.
-    fn pick(&self, pending: Option<Pending>, kind: TokenKind, offer: &Offer, rules: &Rules<'_>) -> Picked {
+    fn pick(
+        &self,
+        pending: Option<PendingHandshake>,
+        kind: TokenKind,
+        offer: &Offer,
+        rules: &Rules<'_>,
+    ) -> Picked {
         match pending {
             Some(pending) if !kind.begins() => return Picked::Acceptor(pending.acceptor),
             None if kind.continues() => return Picked::Misplaced,
@@ -179,7 +185,7 @@ impl Guard {
                 let token = Token { offer, octets };
                 self.last_challenge = Some(token.clone());
                 if rules.effects.challenge_fault != Some(Fault::LeftOut) {
-                    self.pending = Some(Pending { offer, acceptor });
+                    self.pending = Some(PendingHandshake { offer, acceptor });
                 }
                 (Decision::Continue(token), Verdict::Continued)
             }

@@ -21,7 +21,8 @@ use crate::handshake::{Acting, Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::tunnel::TunnelErrorKind;
 use crate::service::{
-    Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, Pending, Sending,
+    Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, PreparedRequest,
+    Sending,
 };
 
 /// `CONNECT` has no content.
@@ -47,7 +48,7 @@ impl<C: Connect> Opening<'_, C> {
         fields: &ConnectFields,
         target: &str,
     ) -> Result<TunnelStream<C::Io>, TunnelErrorKind> {
-        let mut pending = Pending {
+        let mut prepared = PreparedRequest {
             request: connect_to(target, identity, fields).map(Payload::new),
             // Nobody is logged in anywhere but at the proxy.
             acting: Acting::new(Identity::None, identity.clone()),
@@ -58,11 +59,11 @@ impl<C: Connect> Opening<'_, C> {
         loop {
             let mut connector = self.connector.clone();
             let io = connector.connect(proxy.to_uri()).await.map_err(TunnelErrorKind::Unreachable)?;
-            let failure = match self.converse(io, proxy, pending).await {
+            let failure = match self.converse(io, proxy, prepared).await {
                 Ok(answered) => return answered,
                 Err(failure) => failure,
             };
-            (_, pending) = retries.again(*failure).map_err(TunnelErrorKind::Failed)?;
+            (_, prepared) = retries.again(*failure).map_err(TunnelErrorKind::Failed)?;
         }
     }
 
@@ -71,7 +72,7 @@ impl<C: Connect> Opening<'_, C> {
         &self,
         io: C::Io,
         proxy: &Origin,
-        pending: Pending<NoBody>,
+        prepared: PreparedRequest<NoBody>,
     ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<Failure<NoBody>>> {
         // The origin of these requests is the proxy itself: nothing is learnt of another one.
         let mut info = ConnectionInfo::new(proxy.clone()).proxy(proxy.clone());
@@ -89,7 +90,7 @@ impl<C: Connect> Opening<'_, C> {
         let channel =
             Channel::new(Connection::to_proxy(sender, requests), self.authenticator, environment, &info);
         let mut line = Line::new(connection);
-        let response = line.carry(pin!(Sending::again(channel, pending))).await?;
+        let response = line.carry(pin!(Sending::again(channel, prepared))).await?;
         if !response.status().is_success() {
             return Ok(Err(answered(&response)));
         }

@@ -1,4 +1,4 @@
-//! A request before it is sent, and who it acts as.
+//! A request that can be sent, and who it acts as.
 
 use http::Request;
 
@@ -6,7 +6,7 @@ use crate::handshake::Acting;
 use crate::service::payload::Payload;
 
 /// A request that can be sent, for the first time or once more.
-pub(crate) struct Pending<B> {
+pub(crate) struct PreparedRequest<B> {
     pub(crate) request: Request<Payload<B>>,
     pub(crate) acting: Acting,
 }
