@@ -16,7 +16,7 @@ use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::sent::SentDigest;
 use super::session::{self, DigestSession};
-use super::sharing::{Reach, Sharing};
+use super::sharing::{NonceScope, Sharing};
 use super::spelling::{Spelling, Spellings};
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
@@ -184,10 +184,10 @@ struct Sent {
 impl DigestExchange {
     /// The nonce for a request that speaks first.
     fn known_nonce(&mut self, session: &DigestSession) -> Option<Nonce> {
-        match self.space.sharing.reach() {
-            Reach::All => session.alive(),
-            Reach::Connection => self.own.clone().or_else(|| session.take_unused()),
-            Reach::Request => match &self.own {
+        match self.space.sharing.scope() {
+            NonceScope::All => session.alive(),
+            NonceScope::Connection => self.own.clone().or_else(|| session.take_unused()),
+            NonceScope::Request => match &self.own {
                 Some(own) if own.count() == 0 || self.space.sharing.tries_again() => Some(own.clone()),
                 _ => session.take_unused(),
             },
