@@ -5,7 +5,7 @@ use std::pin::pin;
 use http::{Method, Request, Uri};
 use http_body::Body;
 
-use crate::client::dispatch::{Dispatcher, Reach, address, settle};
+use crate::client::dispatch::{Dispatcher, MakeConnection, address, settle};
 use crate::client::pool::{Leaf, Wanted};
 use crate::handshake::Acting;
 use crate::mechanism::Binding;
@@ -41,7 +41,7 @@ pub struct AuthenticateFirst;
 
 impl<T, L> Dispatcher<T, L>
 where
-    T: Reach<L>,
+    T: MakeConnection<L>,
     L: Leaf + Send + 'static,
 {
     /// The `HEAD` that is to go ahead of the request, if that was asked for and is useful.

@@ -22,9 +22,9 @@ use crate::service::{
 };
 
 /// Makes the connections of a client.
-pub(super) trait Reach<L>: Send + Sync {
+pub(super) trait MakeConnection<L>: Send + Sync {
     /// A new connection on the way to `host`.
-    fn reach(
+    fn make_connection(
         &self,
         settings: &Settings,
         host: &Host,
@@ -75,7 +75,7 @@ const MAX_UNSENT: u32 = 64;
 
 impl<T, L> Dispatcher<T, L>
 where
-    T: Reach<L>,
+    T: MakeConnection<L>,
     L: Leaf + Send + 'static,
 {
     /// The future is small enough for the allocator's fast path: nothing in it is there twice.
@@ -167,13 +167,13 @@ where
     async fn connect<'a>(&self, permit: Permit<'a, L>) -> Result<Lease<'a, L>, ErrorKind> {
         self.pool.keep_swept();
         let Settings { authenticator, environment, connect_timeout, .. } = &self.settings;
-        let reaching = self.transport.reach(&self.settings, permit.host());
-        let reached = match tokio::time::timeout(*connect_timeout, reaching).await {
-            Ok(reached) => reached,
+        let making = self.transport.make_connection(&self.settings, permit.host());
+        let made = match tokio::time::timeout(*connect_timeout, making).await {
+            Ok(made) => made,
             Err(_) => Err(ErrorKind::Timeout(CONNECTING, *connect_timeout)),
         };
-        let (line, info) = match reached {
-            Ok(reached) => reached,
+        let (line, info) = match made {
+            Ok(made) => made,
             Err(kind) => {
                 permit.failed();
                 return Err(kind);

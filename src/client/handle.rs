@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tower_service::Service;
 
 use crate::client::ahead::without_body;
-use crate::client::dispatch::{Dispatcher, Reach};
+use crate::client::dispatch::{Dispatcher, MakeConnection};
 use crate::client::log_out::LogOut;
 use crate::client::pool::Leaf;
 use crate::client::response_body::ResponseBody;
@@ -82,7 +82,7 @@ trait Dispatch<B>: Send + Sync {
 
 impl<T, L, B> Dispatch<B> for Dispatcher<T, L>
 where
-    T: Reach<L> + 'static,
+    T: MakeConnection<L> + 'static,
     L: Leaf + Line<B, Leg: Send, Received = Incoming> + Send + 'static,
     B: RequestBody,
 {
@@ -118,7 +118,7 @@ where
 impl<B> Client<B> {
     pub(super) fn over<T, L>(dispatcher: Dispatcher<T, L>) -> Self
     where
-        T: Reach<L> + 'static,
+        T: MakeConnection<L> + 'static,
         L: Leaf + Line<B, Leg: Send, Received = Incoming> + Send + 'static,
         B: RequestBody,
     {

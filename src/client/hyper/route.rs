@@ -13,7 +13,7 @@ use crate::client::connection::Connection;
 #[cfg(feature = "http2")]
 use crate::client::connection::http2::{self, Common};
 use crate::client::connection::to_proxy::ToProxy;
-use crate::client::dispatch::{Reach, Settings};
+use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::pool::Host;
 use crate::client::proxy::{Proxies, Proxy};
 use crate::client::tunnel::opening::{Opening, authority};
@@ -40,14 +40,14 @@ pub(super) struct Ways<C> {
     pub(super) tls: Option<Arc<dyn Secure>>,
 }
 
-impl<C, B> Reach<Connection<B>> for Ways<C>
+impl<C, B> MakeConnection<Connection<B>> for Ways<C>
 where
     C: Connect,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    async fn reach(
+    async fn make_connection(
         &self,
         settings: &Settings,
         host: &Host,

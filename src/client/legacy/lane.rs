@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::Connection;
 
 use crate::client::connect::connector::{Connect, extra};
 use crate::client::connection::interim;
-use crate::client::dispatch::{Reach, Settings};
+use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::lane::{Gone, absolute};
 use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::pool::{Host, Leaf};
@@ -25,13 +25,17 @@ pub(super) struct Lanes<C> {
     pub(super) builder: legacy::Builder,
 }
 
-impl<C, B> Reach<Lane<C::Io, B>> for Lanes<C>
+impl<C, B> MakeConnection<Lane<C::Io, B>> for Lanes<C>
 where
     C: Connect,
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    async fn reach(&self, _: &Settings, host: &Host) -> Result<(Lane<C::Io, B>, ConnectionInfo), ErrorKind> {
+    async fn make_connection(
+        &self,
+        _: &Settings,
+        host: &Host,
+    ) -> Result<(Lane<C::Io, B>, ConnectionInfo), ErrorKind> {
         let connected = self.connector.clone().connect(host.target.clone()).await;
         let transport = connected.map_err(ErrorKind::Connect)?;
         if transport.connected().is_negotiated_h2() {

@@ -10,7 +10,7 @@ use reqwest::{Body, ResponseBuilderExt, Url};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::client::dispatch::{Reach, Settings};
+use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::lane::Gone;
 use crate::client::pool::{Host, Leaf};
 use crate::client::reqwest::build::build;
@@ -29,9 +29,13 @@ pub(super) enum Lanes {
     Shared(reqwest::Client),
 }
 
-impl Reach<Lane> for Lanes {
+impl MakeConnection<Lane> for Lanes {
     /// The lane connects with its first leg.
-    async fn reach(&self, settings: &Settings, host: &Host) -> Result<(Lane, ConnectionInfo), ErrorKind> {
+    async fn make_connection(
+        &self,
+        settings: &Settings,
+        host: &Host,
+    ) -> Result<(Lane, ConnectionInfo), ErrorKind> {
         let (client, way) = match self {
             Self::Apart(make) => {
                 let gate = Gate::default();
