@@ -14,7 +14,7 @@ use crate::client::connect::tcp::http_connector;
 use crate::client::connect::tls::{Rustls, platform_config};
 use crate::client::connection::Connection;
 use crate::client::handle::{Client, RequestBody};
-use crate::client::hyper::route::Ways;
+use crate::client::hyper::route::MakeHyperConnection;
 use crate::handshake::Authenticator;
 #[cfg(feature = "rustls")]
 use crate::handshake::HttpVersion;
@@ -56,7 +56,7 @@ impl ClientBuilder {
     ) -> Client<B> {
         let proxies = self.proxies.take();
         let (version, http1) = (self.version, self.http1.clone());
-        let ways = Ways { version, http1, connector, any, proxies, tls };
+        let ways = MakeHyperConnection { version, http1, connector, any, proxies, tls };
         Client::over::<_, Connection<B>>(self.dispatcher(ways))
     }
 

@@ -25,7 +25,7 @@ use crate::protection_space::{Challenger, Origin};
 use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody};
 
 /// All the ways that a client has.
-pub(super) struct Ways<C> {
+pub(super) struct MakeHyperConnection<C> {
     /// The highest that is spoken.
     pub(super) version: HttpVersion,
     /// How HTTP/1 is spoken.
@@ -40,7 +40,7 @@ pub(super) struct Ways<C> {
     pub(super) tls: Option<Arc<dyn Secure>>,
 }
 
-impl<C, B> MakeConnection<Connection<B>> for Ways<C>
+impl<C, B> MakeConnection<Connection<B>> for MakeHyperConnection<C>
 where
     C: Connect,
     B: Body + Send + 'static,
@@ -82,13 +82,13 @@ where
     }
 }
 
-impl<C> Ways<C> {
+impl<C> MakeHyperConnection<C> {
     fn proxy_of(&self, uri: &Uri) -> Option<&Proxy> {
         self.proxies.as_ref()?.of(uri).ok().flatten()
     }
 }
 
-impl<C: Connect> Ways<C> {
+impl<C: Connect> MakeHyperConnection<C> {
     /// A connection on the way to `host`.
     async fn connect<B>(
         &self,
