@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tower_service::Service;
 
 use crate::client::connect::write::write_to;
-use crate::client::lane::Gone;
+use crate::client::one_connection::Gone;
 use crate::service::BoxFuture;
 
 /// Gives its connection once. Asked again, it waits for the end of that one: until then, whoever

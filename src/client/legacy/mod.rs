@@ -36,15 +36,15 @@
 //! [`ChannelBound`](crate::client::connect::ChannelBound), so that logins are tied to it. For a proxy,
 //! a [`Tunnel`](crate::client::tunnel::Tunnel) goes into the connector.
 
+mod connection;
 mod connector;
-mod lane;
 
 use hyper_util::client::legacy;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::connect::Connect;
 use crate::client::handle::{Client, RequestBody};
-use crate::client::legacy::lane::{Lane, Lanes};
+use crate::client::legacy::connection::{LegacyConnection, MakeLegacyConnection};
 
 impl ClientBuilder {
     /// A client over hyper-util's [legacy client](crate::client::legacy) of these settings, whose pool they have no part
@@ -54,7 +54,7 @@ impl ClientBuilder {
         settings: legacy::Builder,
         connector: C,
     ) -> Client<B> {
-        let lanes = Lanes { connector, builder: settings };
-        Client::over::<_, Lane<C::Io, B>>(self.dispatcher(lanes))
+        let make = MakeLegacyConnection { connector, builder: settings };
+        Client::over::<_, LegacyConnection<C::Io, B>>(self.dispatcher(make))
     }
 }

@@ -15,7 +15,7 @@ use crate::client::dispatch::Dispatcher;
 use crate::client::log_out::LogOut;
 use crate::client::redirect::{Redirects, follow};
 use crate::client::reqwest::build::{BuildError, build};
-use crate::client::reqwest::lane::{Lane, Lanes, Original};
+use crate::client::reqwest::connection::{MakeReqwestConnection, Original, ReqwestConnection};
 use crate::client::response_body::ResponseBody;
 use crate::client::runtime::in_runtime;
 use crate::handshake::{Authenticator, Login};
@@ -28,7 +28,7 @@ use crate::service::{BoxFuture, Error, ErrorKind};
 /// [`credentials`](crate::client::reqwest::RequestBuilder::credentials), the userinfo in its URL, and the authenticator's own.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Dispatcher<Lanes, Lane>>,
+    shared: Arc<Dispatcher<MakeReqwestConnection, ReqwestConnection>>,
     /// Makes requests.
     pub(super) template: reqwest::Client,
     redirects: Option<Redirects>,
@@ -62,7 +62,7 @@ impl ClientBuilder {
             return Err(BuildError::Proxies);
         }
         let template = build(&make)?;
-        let shared = Arc::new(self.dispatcher(Lanes::Apart(Box::new(make))));
+        let shared = Arc::new(self.dispatcher(MakeReqwestConnection::Apart(Box::new(make))));
         Ok(Client { shared, template, redirects: None })
     }
 
@@ -104,7 +104,7 @@ impl ClientBuilder {
         if self.proxies.is_some() {
             return Err(BuildError::Proxies);
         }
-        let shared = Arc::new(self.dispatcher(Lanes::Shared(client.clone())));
+        let shared = Arc::new(self.dispatcher(MakeReqwestConnection::Shared(client.clone())));
         Ok(Client { shared, template: client, redirects: None })
     }
 }
@@ -266,7 +266,7 @@ impl Limit {
 
 /// The requests to all origins, without the ones that redirects make of them.
 struct Origins {
-    shared: Arc<Dispatcher<Lanes, Lane>>,
+    shared: Arc<Dispatcher<MakeReqwestConnection, ReqwestConnection>>,
     /// The next request is what a redirect made of the one before.
     is_redirected: bool,
 }

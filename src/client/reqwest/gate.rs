@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::client::lane::Gone;
+use crate::client::one_connection::Gone;
 use crate::service::BoxError;
 
 /// How long a second connection is held off within a login before it is refused. A pool gets its connection

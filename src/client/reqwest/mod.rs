@@ -62,8 +62,8 @@
 
 mod build;
 mod client;
+mod connection;
 mod gate;
-mod lane;
 mod named;
 mod request;
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::client::AuthenticateFirst;
 use crate::client::reqwest::client::Client;
-use crate::client::reqwest::lane::strip_userinfo;
+use crate::client::reqwest::connection::strip_userinfo;
 use crate::client::userinfo::{self, InvalidUserinfo};
 use crate::credentials::{Anonymous, Credentials};
 use crate::service::{Error, ErrorKind};

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::client::dispatch::{MakeConnection, Settings};
-use crate::client::lane::Gone;
+use crate::client::one_connection::Gone;
 use crate::client::pool::{Host, Leaf};
 use crate::client::reqwest::build::build;
 use crate::client::reqwest::gate::{Gate, Rest};
@@ -21,21 +21,21 @@ use crate::mechanism::Binding;
 use crate::protection_space::Challenger;
 use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, Line, NotConnected, Unsent};
 
-/// Makes lanes.
-pub(super) enum Lanes {
+/// Makes connections.
+pub(super) enum MakeReqwestConnection {
     /// Each with a client of its own.
     Apart(Box<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>),
     /// All over one client that was built elsewhere.
     Shared(reqwest::Client),
 }
 
-impl MakeConnection<Lane> for Lanes {
+impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
     /// The lane connects with its first leg.
     async fn make_connection(
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Lane, ConnectionInfo), ErrorKind> {
+    ) -> Result<(ReqwestConnection, ConnectionInfo), ErrorKind> {
         let (client, way) = match self {
             Self::Apart(make) => {
                 let gate = Gate::default();
@@ -56,7 +56,7 @@ impl MakeConnection<Lane> for Lanes {
         if host.origin.is_secure() {
             info = info.channel_bindings_follow();
         }
-        Ok((Lane { client, way, is_gone: false, has_told: false }, info))
+        Ok((ReqwestConnection { client, way, is_gone: false, has_told: false }, info))
     }
 }
 
@@ -102,7 +102,7 @@ pub(super) fn strip_userinfo(url: &mut Url) {
 }
 
 /// One connection.
-pub(super) struct Lane {
+pub(super) struct ReqwestConnection {
     client: reqwest::Client,
     way: Way,
     is_gone: bool,
@@ -118,7 +118,7 @@ enum Way {
     Shared(Named),
 }
 
-impl Leaf for Lane {
+impl Leaf for ReqwestConnection {
     const SEES_ITS_END: bool = false;
 
     fn is_ready(&self) -> bool {
@@ -143,7 +143,7 @@ impl Leaf for Lane {
 /// A leg that is out.
 type Leg = <reqwest::Client as Service<reqwest::Request>>::Future;
 
-impl Line<Body> for Lane {
+impl Line<Body> for ReqwestConnection {
     type Leg = Leg;
     type Received = Body;
     type Error = BoxError;
@@ -193,7 +193,7 @@ impl Line<Body> for Lane {
     }
 }
 
-impl Lane {
+impl ReqwestConnection {
     fn answered(&mut self, response: reqwest::Response) -> Result<Response<Body>, BoxError> {
         let mut url = response.url().clone();
         strip_userinfo(&mut url);
