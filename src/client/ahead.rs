@@ -10,7 +10,7 @@ use crate::client::pool::{Leaf, Wanted};
 use crate::handshake::Acting;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin};
-use crate::service::{BoxError, Error, Line, Payload, PreparedRequest, Sending, withhold_body};
+use crate::service::{BoxError, Error, LegService, Payload, PreparedRequest, Sending, withhold_body};
 
 /// In a request's extensions: has the client log in by a `HEAD` of the same target before it sends the
 /// request.
@@ -74,7 +74,7 @@ where
         wanted: Wanted<'_>,
     ) -> Result<(), Error>
     where
-        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        L: LegService<B, Leg: Send, Received: Unpin + Send>,
         B: Body + Send,
         B::Error: Into<BoxError>,
     {

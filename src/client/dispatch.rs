@@ -17,7 +17,7 @@ use crate::client::userinfo;
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
-    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Line, Retry,
+    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegService, Retry,
     Route, Sending,
 };
 
@@ -85,7 +85,7 @@ where
     ) -> impl Future<Output = Result<Response<ResponseBody<L::Received>>, Error>> + Send
     where
         T: 'static,
-        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        L: LegService<B, Leg: Send, Received: Unpin + Send>,
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
@@ -125,7 +125,7 @@ where
         mut failure: Box<Failure<B>>,
     ) -> Result<Response<ResponseBody<L::Received>>, Error>
     where
-        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        L: LegService<B, Leg: Send, Received: Unpin + Send>,
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
@@ -172,14 +172,14 @@ where
             Ok(made) => made,
             Err(_) => Err(ErrorKind::Timeout(CONNECTING, *connect_timeout)),
         };
-        let (line, info) = match made {
+        let (connection, info) = match made {
             Ok(made) => made,
             Err(kind) => {
                 permit.failed();
                 return Err(kind);
             }
         };
-        let channel = Channel::new(line, authenticator, Arc::clone(environment), &info);
+        let channel = Channel::new(connection, authenticator, Arc::clone(environment), &info);
         Ok(permit.connected(channel))
     }
 

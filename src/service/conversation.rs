@@ -27,7 +27,7 @@ use crate::service::failure::{Failure, LostConnection, Retry, RetryDecision};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
 };
-use crate::service::line::Line;
+use crate::service::leg_service::LegService;
 use crate::service::observe::{self, LegReport, TokenReport};
 use crate::service::payload::{Payload, Replay};
 use crate::service::prepared_request::PreparedRequest;
@@ -106,7 +106,7 @@ enum Next<R, B> {
 
 impl<S, F, B, R> Conversation<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
@@ -147,7 +147,7 @@ where
 
 impl<S, F, B, R> Future for Conversation<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
@@ -170,8 +170,8 @@ where
                     Poll::Pending => Poll::Pending,
                 },
                 StageProj::Responding { leg } => {
-                    let line = &mut this.request.in_use.channel_mut().service;
-                    let result = line.poll_response(leg, cx).map_err(Into::into);
+                    let service = &mut this.request.in_use.channel_mut().service;
+                    let result = service.poll_response(leg, cx).map_err(Into::into);
                     if result.is_pending() {
                         this.request.poll_patience(cx);
                     }
@@ -237,7 +237,7 @@ where
 
 impl<S, B, R> RequestInFlight<S, B, R>
 where
-    S: Line<B, Received = R>,
+    S: LegService<B, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
@@ -493,23 +493,23 @@ where
         if payload.is_empty() {
             return LegBody::empty();
         }
-        let Channel { service: line, state } = channel;
+        let Channel { service, state } = channel;
         let (length, limit) = (declared_length(&parts.headers), state.environment.limits.replay);
-        let can_wait = line.tells_of_continue()
+        let can_wait = service.tells_of_continue()
             && parts.version != Version::HTTP_10
             && state.environment.limits.restarts > 0
             && state.logins.origin().memory().may_say_continue();
         let is_asked = expectation::is_expected(&parts.headers);
         let waits =
-            can_wait && (is_asked || payload.is_to_wait(state.logins.outlook(), line, limit, length, cx));
-        let body = payload.leg(line, limit, length);
+            can_wait && (is_asked || payload.is_to_wait(state.logins.outlook(), service, limit, length, cx));
+        let body = payload.leg(service, limit, length);
         if !waits {
             return body;
         }
         // Without a timer it might wait forever.
         let Some(patience) = state.environment.sleep(PATIENCE) else { return body };
         let expectation = Expectation::new();
-        if !line.fulfil_by_continue(&mut parts.extensions, expectation.clone()) {
+        if !service.fulfil_by_continue(&mut parts.extensions, expectation.clone()) {
             return body;
         }
         expectation::expect(&mut parts.headers);

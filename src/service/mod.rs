@@ -143,7 +143,7 @@ mod expectation;
 mod failure;
 mod head;
 mod layer;
-mod line;
+mod leg_service;
 mod make;
 mod observe;
 mod payload;
@@ -175,7 +175,7 @@ pub(crate) use {
     expectation::Expectation,
     failure::{Failure, Retry},
     head::withhold_body,
-    line::Line,
+    leg_service::LegService,
     payload::Payload,
     prepared_request::PreparedRequest,
     sending::Sending,

@@ -12,7 +12,7 @@ use crate::scheme::{Content, RequestContext};
 use crate::service::body::{LegBody, Progress, Tee};
 use crate::service::error::BoxError;
 use crate::service::head::DeclaredLength;
-use crate::service::line::Line;
+use crate::service::leg_service::LegService;
 
 /// What a request's body is, before and after it has been sent.
 pub(crate) enum Payload<B> {
@@ -72,16 +72,21 @@ impl<B: Body> Payload<B> {
     }
 
     /// The body of a leg that carries it.
-    pub(super) fn leg<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> LegBody<B> {
-        self.tee(line, limit, length).map_or_else(LegBody::empty, LegBody::teed)
+    pub(super) fn leg<L: LegService<B>>(
+        &mut self,
+        service: &mut L,
+        limit: u64,
+        length: DeclaredLength,
+    ) -> LegBody<B> {
+        self.tee(service, limit, length).map_or_else(LegBody::empty, LegBody::teed)
     }
 
     /// Whether a leg with this outlook is to wait before it sends the body. A body that cannot be sent
     /// again waits wherever it may be sent in vain; one that can, where that costs more than the wait.
-    pub(super) fn is_to_wait<L: Line<B>>(
+    pub(super) fn is_to_wait<L: LegService<B>>(
         &mut self,
         outlook: Outlook,
-        line: &mut L,
+        service: &mut L,
         limit: u64,
         length: DeclaredLength,
         cx: &mut Context<'_>,
@@ -92,7 +97,7 @@ impl<B: Body> Payload<B> {
         if outlook == Outlook::Clear {
             return false;
         }
-        let Some(tee) = self.tee(line, limit, length) else { return false };
+        let Some(tee) = self.tee(service, limit, length) else { return false };
         match (outlook, tee.length()) {
             (Outlook::Doubtful, Some(length)) => length > FIRST_FLIGHT,
             _ => !tee.is_at_hand(cx),
@@ -104,9 +109,9 @@ impl<B: Body> Payload<B> {
     /// # Errors
     ///
     /// The body's own.
-    pub(super) fn poll_gather<L: Line<B>>(
+    pub(super) fn poll_gather<L: LegService<B>>(
         &mut self,
-        line: &mut L,
+        service: &mut L,
         limit: u64,
         length: DeclaredLength,
         cx: &mut Context<'_>,
@@ -114,16 +119,21 @@ impl<B: Body> Payload<B> {
     where
         B::Error: Into<BoxError>,
     {
-        match self.tee(line, limit, length) {
+        match self.tee(service, limit, length) {
             Some(tee) => tee.poll_gather(cx),
             None => Poll::Ready(Ok(())),
         }
     }
 
     /// What keeps the body; `None` where there is none.
-    fn tee<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> Option<&Arc<Tee<B>>> {
+    fn tee<L: LegService<B>>(
+        &mut self,
+        service: &mut L,
+        limit: u64,
+        length: DeclaredLength,
+    ) -> Option<&Arc<Tee<B>>> {
         *self = match std::mem::replace(self, Self::Empty) {
-            Self::Untouched(body) => Self::Teed(Tee::of(body, limit, length, line.take_tee())),
+            Self::Untouched(body) => Self::Teed(Tee::of(body, limit, length, service.take_tee())),
             other => other,
         };
         match self {

@@ -16,7 +16,7 @@ use crate::service::conversation::Conversation;
 use crate::service::error::BoxError;
 use crate::service::failure::Failure;
 use crate::service::head::{DeclaredLength, declare_empty, declared_length};
-use crate::service::line::Line;
+use crate::service::leg_service::LegService;
 use crate::service::payload::Payload;
 use crate::service::prepared_request::PreparedRequest;
 
@@ -35,7 +35,7 @@ pin_project! {
 
 impl<S, F, B, R> Sending<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
@@ -114,7 +114,7 @@ where
 
 impl<S, F, B, R> Future for Sending<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use crate::client::connection::interim;
 use crate::client::pool::Leaf;
-use crate::service::{BoxError, Expectation, LegBody, Line, Tee};
+use crate::service::{BoxError, Expectation, LegBody, LegService, Tee};
 
 /// hyper's response future cannot be named; it lives in this cell, made once per connection and
 /// refilled for each leg.
@@ -70,7 +70,7 @@ impl<B> Leaf for Connection<B> {
     }
 }
 
-impl<B> Line<B> for Connection<B> {
+impl<B> LegService<B> for Connection<B> {
     /// It stays in the cell.
     type Leg = ();
     type Received = Incoming;

@@ -17,7 +17,7 @@ use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::one_connection::{Gone, absolute};
 use crate::client::pool::{Host, Leaf};
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, Line, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, LegService, Unsent};
 
 /// Makes connections.
 pub(super) struct MakeLegacyConnection<C> {
@@ -80,7 +80,7 @@ impl<T, B> Leaf for LegacyConnection<T, B> {
     }
 }
 
-impl<T, B> Line<B> for LegacyConnection<T, B>
+impl<T, B> LegService<B> for LegacyConnection<T, B>
 where
     T: hyper::rt::Read + hyper::rt::Write + Connection + Unpin + Send + 'static,
     B: Body + Send + 'static,

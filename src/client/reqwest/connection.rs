@@ -19,7 +19,7 @@ use crate::client::reqwest::named::Named;
 use crate::handshake::{HttpVersion, ResponseHead};
 use crate::mechanism::Binding;
 use crate::protection_space::Challenger;
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, Line, NotConnected, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, LegService, NotConnected, Unsent};
 
 /// Makes connections.
 pub(super) enum MakeReqwestConnection {
@@ -143,7 +143,7 @@ impl Leaf for ReqwestConnection {
 /// A leg that is out.
 type Leg = <reqwest::Client as Service<reqwest::Request>>::Future;
 
-impl Line<Body> for ReqwestConnection {
+impl LegService<Body> for ReqwestConnection {
     type Leg = Leg;
     type Received = Body;
     type Error = BoxError;

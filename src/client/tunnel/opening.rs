@@ -89,12 +89,12 @@ impl<C: Connect> Opening<'_, C> {
         let environment = Arc::clone(self.environment);
         let channel =
             Channel::new(Connection::to_proxy(sender, requests), self.authenticator, environment, &info);
-        let mut line = Line::new(connection);
-        let response = line.carry(pin!(Sending::again(channel, prepared))).await?;
+        let mut connection = DrivenConnection::new(connection);
+        let response = connection.carry(pin!(Sending::again(channel, prepared))).await?;
         if !response.status().is_success() {
             return Ok(Err(answered(&response)));
         }
-        let Parts { io, read_buf, .. } = match line.end().await {
+        let Parts { io, read_buf, .. } = match connection.end().await {
             Ok(parts) => parts,
             Err(error) => return Ok(Err(lost(error))),
         };
@@ -145,13 +145,13 @@ fn lost(error: hyper::Error) -> TunnelErrorKind {
 
 /// HTTP on the connection to the proxy. It moves only while somebody waits for it here, so that a
 /// dropped future takes the connection with it.
-struct Line<T: Read + Write> {
+struct DrivenConnection<T: Read + Write> {
     open: Option<http1::Connection<T, LegBody<NoBody>>>,
     /// What is left when HTTP has ended, by a tunnel or by a connection that was closed.
     ended: Option<Result<Parts<T>, hyper::Error>>,
 }
 
-impl<T: Read + Write + Unpin> Line<T> {
+impl<T: Read + Write + Unpin> DrivenConnection<T> {
     fn new(connection: http1::Connection<T, LegBody<NoBody>>) -> Self {
         Self { open: Some(connection), ended: None }
     }
