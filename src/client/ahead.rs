@@ -6,7 +6,7 @@ use http::{Method, Request, Uri};
 use http_body::Body;
 
 use crate::client::dispatch::{Dispatcher, MakeConnection, address, settle};
-use crate::client::pool::{Leaf, Wanted};
+use crate::client::pool::{Poolable, Wanted};
 use crate::handshake::Acting;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin};
@@ -42,7 +42,7 @@ pub struct AuthenticateFirst;
 impl<T, L> Dispatcher<T, L>
 where
     T: MakeConnection<L>,
-    L: Leaf + Send + 'static,
+    L: Poolable + Send + 'static,
 {
     /// The `HEAD` that is to go ahead of the request, if that was asked for and is useful.
     pub(super) fn head_of<B: Body>(&self, request: &mut Request<B>) -> Option<Box<Request<Payload<B>>>> {

@@ -6,7 +6,7 @@ use hyper::client::conn::http1;
 
 use crate::client::connection::http1::http1_settings;
 use crate::client::dispatch::{Dispatcher, Settings};
-use crate::client::pool::{Leaf, Pool, PoolLimits};
+use crate::client::pool::{Pool, PoolLimits, Poolable};
 use crate::client::proxy::Proxies;
 use crate::handshake::{Authenticator, HttpVersion};
 use crate::service::Environment;
@@ -172,7 +172,7 @@ impl ClientBuilder {
     }
 
     /// What a client shares among its clones, over connections that `transport` makes.
-    pub(super) fn dispatcher<T, L: Leaf>(self, transport: T) -> Dispatcher<T, L> {
+    pub(super) fn dispatcher<T, L: Poolable>(self, transport: T) -> Dispatcher<T, L> {
         Dispatcher {
             transport,
             settings: Settings {

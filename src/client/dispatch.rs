@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 
 use crate::client::log_out::LogOut;
-use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
+use crate::client::pool::{Checkout, Host, Lease, Permit, Pool, Poolable, Wanted};
 use crate::client::response_body::ResponseBody;
 use crate::client::retries::{Retries, RetryLimits};
 use crate::client::runtime::in_runtime;
@@ -60,7 +60,7 @@ pub(super) struct Dispatcher<T, L> {
     pub(super) pool: Arc<Pool<L>>,
 }
 
-impl<T, L: Leaf> Dispatcher<T, L> {
+impl<T, L: Poolable> Dispatcher<T, L> {
     pub(super) fn close_idle(&self) {
         self.pool.retire(|_| true);
     }
@@ -76,7 +76,7 @@ const MAX_UNSENT: u32 = 64;
 impl<T, L> Dispatcher<T, L>
 where
     T: MakeConnection<L>,
-    L: Leaf + Send + 'static,
+    L: Poolable + Send + 'static,
 {
     /// The future is small enough for the allocator's fast path: nothing in it is there twice.
     pub(super) fn send<B>(
@@ -218,7 +218,7 @@ pub(super) fn address<B>(
 }
 
 /// The response with its connection, or why there is none; then the connection's place is free.
-pub(super) fn settle<L: Leaf + Send + 'static, R: Body, B>(
+pub(super) fn settle<L: Poolable + Send + 'static, R: Body, B>(
     lease: Lease<'_, L>,
     channel: Option<Channel<L>>,
     result: Result<Response<R>, Box<Failure<B>>>,

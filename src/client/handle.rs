@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::client::ahead::without_body;
 use crate::client::dispatch::{Dispatcher, MakeConnection};
 use crate::client::log_out::LogOut;
-use crate::client::pool::Leaf;
+use crate::client::pool::Poolable;
 use crate::client::response_body::ResponseBody;
 use crate::handshake::{Authenticator, Login, Outcome};
 use crate::service::{BoxError, BoxFuture, Error, LegService};
@@ -83,7 +83,7 @@ trait Dispatch<B>: Send + Sync {
 impl<T, L, B> Dispatch<B> for Dispatcher<T, L>
 where
     T: MakeConnection<L> + 'static,
-    L: Leaf + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
+    L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
     B: RequestBody,
 {
     fn send(self: Arc<Self>, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
@@ -119,7 +119,7 @@ impl<B> Client<B> {
     pub(super) fn over<T, L>(dispatcher: Dispatcher<T, L>) -> Self
     where
         T: MakeConnection<L> + 'static,
-        L: Leaf + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
+        L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
         B: RequestBody,
     {
         Self { shared: Arc::new(dispatcher) }

@@ -19,7 +19,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
 use crate::client::connect::secure::Transport;
-use crate::client::connection::leaf::{Cell, Connection};
+use crate::client::connection::hyper_connection::{Cell, HyperConnection};
 use crate::handshake::{HttpVersion, OriginMemory};
 use crate::service::{BoxError, LegBody, StreamReset, Unsent};
 
@@ -227,7 +227,7 @@ where
 }
 
 /// HTTP/2 on a transport that has agreed to it.
-pub(in crate::client) async fn connection<T, B>(io: T, common: Common) -> Result<Connection<B>, BoxError>
+pub(in crate::client) async fn connection<T, B>(io: T, common: Common) -> Result<HyperConnection<B>, BoxError>
 where
     T: Transport + 'static,
     B: Body + Send + 'static,
@@ -248,7 +248,7 @@ where
         done
     }));
     let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-    Ok(Connection::of(Box::pin(Branch { sender, send, common, pause: None, response: None })))
+    Ok(HyperConnection::of(Box::pin(Branch { sender, send, common, pause: None, response: None })))
 }
 
 #[cfg(test)]

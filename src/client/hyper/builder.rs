@@ -12,7 +12,7 @@ use crate::client::connect::secure::Secure;
 use crate::client::connect::tcp::http_connector;
 #[cfg(feature = "rustls")]
 use crate::client::connect::tls::{Rustls, platform_config};
-use crate::client::connection::Connection;
+use crate::client::connection::HyperConnection;
 use crate::client::handle::{Client, RequestBody};
 use crate::client::hyper::route::MakeHyperConnection;
 use crate::handshake::Authenticator;
@@ -56,8 +56,8 @@ impl ClientBuilder {
     ) -> Client<B> {
         let proxies = self.proxies.take();
         let (version, http1) = (self.version, self.http1.clone());
-        let ways = MakeHyperConnection { version, http1, connector, any, proxies, tls };
-        Client::over::<_, Connection<B>>(self.dispatcher(ways))
+        let make = MakeHyperConnection { version, http1, connector, any, proxies, tls };
+        Client::over::<_, HyperConnection<B>>(self.dispatcher(make))
     }
 
     /// A client for `http` alone.

@@ -9,7 +9,7 @@ use hyper::rt::{Read, Write};
 
 use crate::client::connect::connector::{Connect, channel_bindings};
 use crate::client::connect::secure::{Secure, Transport};
-use crate::client::connection::Connection;
+use crate::client::connection::HyperConnection;
 #[cfg(feature = "http2")]
 use crate::client::connection::http2::{self, Common};
 use crate::client::connection::to_proxy::ToProxy;
@@ -40,7 +40,7 @@ pub(super) struct MakeHyperConnection<C> {
     pub(super) tls: Option<Arc<dyn Secure>>,
 }
 
-impl<C, B> MakeConnection<Connection<B>> for MakeHyperConnection<C>
+impl<C, B> MakeConnection<HyperConnection<B>> for MakeHyperConnection<C>
 where
     C: Connect,
     B: Body + Send + 'static,
@@ -51,7 +51,7 @@ where
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Connection<B>, ConnectionInfo), ErrorKind> {
+    ) -> Result<(HyperConnection<B>, ConnectionInfo), ErrorKind> {
         self.connect(settings, host).await.map_err(ErrorKind::Connect)
     }
 
@@ -94,7 +94,7 @@ impl<C: Connect> MakeHyperConnection<C> {
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+    ) -> Result<(HyperConnection<B>, ConnectionInfo), BoxError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -119,7 +119,7 @@ impl<C: Connect> MakeHyperConnection<C> {
                 info.channel_bindings = channel_bindings(&io);
                 let (io, requests) = ToProxy::new(io);
                 let sender = spawn(&self.http1, io).await?;
-                Ok((Connection::to_proxy(sender, requests), info))
+                Ok((HyperConnection::to_proxy(sender, requests), info))
             }
             Some((proxy, identity)) => {
                 let target = authority(&host.origin);
@@ -148,7 +148,7 @@ impl<C: Connect> MakeHyperConnection<C> {
         mut info: ConnectionInfo,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+    ) -> Result<(HyperConnection<B>, ConnectionInfo), BoxError>
     where
         T: Transport + 'static,
         B: Body + Send + 'static,
@@ -172,7 +172,7 @@ async fn connection<T, B>(
     http1: &http1::Builder,
     io: T,
     mut info: ConnectionInfo,
-) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+) -> Result<(HyperConnection<B>, ConnectionInfo), BoxError>
 where
     T: Transport + 'static,
     B: Body + Send + 'static,
@@ -180,7 +180,7 @@ where
     B::Error: Into<BoxError>,
 {
     info.channel_bindings = channel_bindings(&io);
-    Ok((Connection::new(spawn(http1, io).await?), info))
+    Ok((HyperConnection::new(spawn(http1, io).await?), info))
 }
 
 /// What sends requests on a transport, which is moved by a task of its own.

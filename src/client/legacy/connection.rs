@@ -16,7 +16,7 @@ use crate::client::connection::interim;
 use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::one_connection::{Gone, absolute};
-use crate::client::pool::{Host, Leaf};
+use crate::client::pool::{Host, Poolable};
 use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, LegService, Unsent};
 
 /// Makes connections.
@@ -66,7 +66,7 @@ pub(super) struct LegacyConnection<T, B> {
     end: End,
 }
 
-impl<T, B> Leaf for LegacyConnection<T, B> {
+impl<T, B> Poolable for LegacyConnection<T, B> {
     fn is_ready(&self) -> bool {
         !self.end.has_come()
     }

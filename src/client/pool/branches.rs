@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::client::pool::host::Host;
-use crate::client::pool::leaf::Leaf;
+use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{Kind, Pooled};
 use crate::client::pool::shared::Shared;
 use crate::client::pool::state::{HostState, State};
 
-impl<L: Leaf> HostState<L> {
+impl<L: Poolable> HostState<L> {
     /// Room on a connection that carries other requests.
     pub(super) fn branch(&mut self) -> Option<Box<Pooled<L>>> {
         self.shared.iter_mut().find_map(Shared::lease)
@@ -24,7 +24,7 @@ impl<L: Leaf> HostState<L> {
     }
 }
 
-impl<L: Leaf> State<L> {
+impl<L: Poolable> State<L> {
     /// Shares a connection that was just made, for one request at first.
     pub(super) fn share(&mut self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         self.shareable += 1;

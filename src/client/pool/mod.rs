@@ -2,9 +2,9 @@
 
 mod branches;
 mod host;
-mod leaf;
 mod lease;
 mod limits;
+mod poolable;
 mod pooled;
 mod queue;
 mod shared;
@@ -14,9 +14,9 @@ mod tests;
 mod waiter;
 
 pub(super) use host::{Host, Wanted};
-pub(super) use leaf::Leaf;
 pub(super) use lease::{Lease, Parked, Permit};
 pub(super) use limits::PoolLimits;
+pub(super) use poolable::Poolable;
 
 use std::hash::RandomState;
 use std::pin::{Pin, pin};
@@ -54,12 +54,12 @@ pub(super) struct Pool<L> {
 }
 
 /// What a request gets from the pool.
-pub(super) enum Checkout<'a, L: Leaf> {
+pub(super) enum Checkout<'a, L: Poolable> {
     Lease(Lease<'a, L>),
     Connect(Permit<'a, L>),
 }
 
-impl<L: Leaf> Pool<L> {
+impl<L: Poolable> Pool<L> {
     /// `may_share` says that a connection over TLS may turn out to carry many requests at a time.
     pub(super) fn new(limits: PoolLimits, may_share: bool) -> Arc<Self> {
         Arc::new(Self {
@@ -154,7 +154,7 @@ impl<L: Leaf> Pool<L> {
     }
 }
 
-impl<L: Leaf + Send + 'static> Pool<L> {
+impl<L: Poolable + Send + 'static> Pool<L> {
     /// An idle connection, if there is one.
     pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, L>>, ErrorKind> {
         let mut state = self.lock();
@@ -251,7 +251,7 @@ impl<L: Leaf + Send + 'static> Pool<L> {
     }
 }
 
-impl<L: Leaf + Send + 'static> Home<L> for Pool<L> {
+impl<L: Poolable + Send + 'static> Home<L> for Pool<L> {
     /// A connection was made. Where it can be shared, others that wait for one need none of their
     /// own; else they may make it now.
     fn connected(&self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
@@ -305,12 +305,12 @@ impl<L: Leaf + Send + 'static> Home<L> for Pool<L> {
 }
 
 /// Resolves when the waiter is given something; dropped before, it leaves the queue.
-struct Waiting<'a, L: Leaf + Send + 'static> {
+struct Waiting<'a, L: Poolable + Send + 'static> {
     pool: &'a Arc<Pool<L>>,
     waiter: Option<Arc<Waiter<L>>>,
 }
 
-impl<'a, L: Leaf + Send + 'static> Waiting<'a, L> {
+impl<'a, L: Poolable + Send + 'static> Waiting<'a, L> {
     fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
         Self { pool, waiter: Some(waiter) }
     }
@@ -323,7 +323,7 @@ impl<'a, L: Leaf + Send + 'static> Waiting<'a, L> {
     }
 }
 
-impl<'a, L: Leaf + Send + 'static> Future for Waiting<'a, L> {
+impl<'a, L: Poolable + Send + 'static> Future for Waiting<'a, L> {
     type Output = Result<Checkout<'a, L>, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -340,7 +340,7 @@ impl<'a, L: Leaf + Send + 'static> Future for Waiting<'a, L> {
     }
 }
 
-impl<L: Leaf + Send + 'static> Drop for Waiting<'_, L> {
+impl<L: Poolable + Send + 'static> Drop for Waiting<'_, L> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
         self.pool.lock().leave(&waiter);
@@ -354,7 +354,7 @@ impl<L: Leaf + Send + 'static> Drop for Waiting<'_, L> {
 }
 
 /// Waits, and looks every now and then whether others leave their connections idle.
-async fn look_again_and_again<'a, L: Leaf + Send + 'static>(
+async fn look_again_and_again<'a, L: Poolable + Send + 'static>(
     waiting: Waiting<'a, L>,
 ) -> Result<Checkout<'a, L>, ErrorKind> {
     let mut waiting = pin!(waiting);

@@ -9,8 +9,8 @@ use std::task::Waker;
 use tokio::task::JoinHandle;
 
 use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, authority, hash};
-use crate::client::pool::leaf::Leaf;
 use crate::client::pool::limits::PoolLimits;
+use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{Kind, Pooled};
 use crate::client::pool::queue::Queue;
 use crate::client::pool::shared::Shared;
@@ -71,7 +71,7 @@ pub(super) struct Idle<L> {
     turn: u64,
 }
 
-impl<L: Leaf> State<L> {
+impl<L: Poolable> State<L> {
     pub(super) fn new(may_share: bool) -> Self {
         Self {
             hosts: HashMap::default(),

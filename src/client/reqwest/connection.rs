@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::one_connection::Gone;
-use crate::client::pool::{Host, Leaf};
+use crate::client::pool::{Host, Poolable};
 use crate::client::reqwest::build::build;
 use crate::client::reqwest::gate::{Gate, Rest};
 use crate::client::reqwest::named::Named;
@@ -118,7 +118,7 @@ enum Way {
     Shared(Named),
 }
 
-impl Leaf for ReqwestConnection {
+impl Poolable for ReqwestConnection {
     const SEES_ITS_END: bool = false;
 
     fn is_ready(&self) -> bool {
@@ -152,7 +152,7 @@ impl LegService<Body> for ReqwestConnection {
         if let Way::Shared(named) = &mut self.way {
             ready!(named.poll_ready(cx));
         }
-        Leaf::poll_ready(self, cx)
+        Poolable::poll_ready(self, cx)
     }
 
     fn send(&mut self, request: Request<LegBody<Body>>) -> Leg {

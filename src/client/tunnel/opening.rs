@@ -12,7 +12,7 @@ use hyper::ext::ReasonPhrase;
 use hyper::rt::{Read, Write};
 
 use crate::client::connect::connector::{Connect, extra};
-use crate::client::connection::Connection;
+use crate::client::connection::HyperConnection;
 use crate::client::connection::to_proxy::ToProxy;
 use crate::client::proxy::ConnectFields;
 use crate::client::retries::{Retries, RetryLimits};
@@ -88,7 +88,7 @@ impl<C: Connect> Opening<'_, C> {
         };
         let environment = Arc::clone(self.environment);
         let channel =
-            Channel::new(Connection::to_proxy(sender, requests), self.authenticator, environment, &info);
+            Channel::new(HyperConnection::to_proxy(sender, requests), self.authenticator, environment, &info);
         let mut connection = DrivenConnection::new(connection);
         let response = connection.carry(pin!(Sending::again(channel, prepared))).await?;
         if !response.status().is_success() {
