@@ -38,11 +38,11 @@ pub struct BearerTokens {
 
 struct Shared {
     fetch: Box<dyn Fn() -> Fetching + Send + Sync>,
-    state: Mutex<State>,
+    state: Mutex<FetchState>,
 }
 
 #[derive(Default)]
-struct State {
+struct FetchState {
     /// The last one fetched.
     token: Option<Credentials>,
     is_fetching: bool,
@@ -90,7 +90,7 @@ impl CredentialsProvider for BearerTokens {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, FetchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -177,7 +177,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl FetchState {
     fn next_id(&mut self) -> u64 {
         self.ids += 1;
         self.ids

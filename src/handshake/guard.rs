@@ -20,10 +20,10 @@ use crate::handshake::verdicts::{
 use crate::protection_space::ProtectionSpace;
 
 #[derive(Clone, Debug)]
-pub(super) struct Guard(Arc<Mutex<State>>);
+pub(super) struct Guard(Arc<Mutex<GuardState>>);
 
 #[derive(Debug)]
-struct State {
+struct GuardState {
     verdicts: Verdicts,
     /// Logins that were given up. They end with the next call, which brings the time.
     given_up: Vec<(Trial, Credentials, ProtectionSpace)>,
@@ -47,7 +47,7 @@ impl Guard {
     pub(super) fn new(bounds: LockoutBounds) -> Self {
         let verdicts = Verdicts::new(bounds);
         let (given_up, waiting) = (Vec::new(), HashMap::new());
-        Self(Arc::new(Mutex::new(State { verdicts, given_up, waiting, turns: 0 })))
+        Self(Arc::new(Mutex::new(GuardState { verdicts, given_up, waiting, turns: 0 })))
     }
 
     pub(super) fn ask(&self, asking: &Asking<'_>, now: Instant) -> Pass {
@@ -111,12 +111,12 @@ impl Guard {
         waiting.into_values().for_each(Queue::wake);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GuardState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl GuardState {
     fn take_waiting(&mut self, credentials: &Credentials) -> Option<Queue> {
         // As a rule there is nobody, and to look for them is not free.
         if self.waiting.is_empty() { None } else { self.waiting.remove(credentials) }

@@ -16,10 +16,10 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The legs of all connections that the challenger may answer by a challenge.
 #[derive(Debug, Default)]
-pub(super) struct Legs(Mutex<State>);
+pub(super) struct Legs(Mutex<LegCounts>);
 
 #[derive(Debug, Default)]
-struct State {
+struct LegCounts {
     /// The number of the last thing that happened.
     now: u64,
     /// How many legs are out.
@@ -110,7 +110,7 @@ impl Legs {
         waiting.wake();
     }
 
-    fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>, until: Instant) -> Turn {
+    fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, LegCounts>, until: Instant) -> Turn {
         state.turns += 1;
         let number = state.turns;
         state.waiting.join(number);
@@ -134,12 +134,12 @@ impl Legs {
         arrival.is_alone && state.last_challenge <= arrival.number && state.last_lost < arrival.number
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LegCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl LegCounts {
     fn is_due(&self, now: Instant) -> bool {
         self.is_due_until.is_some_and(|until| now < until)
     }

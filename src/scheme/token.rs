@@ -183,10 +183,10 @@ struct TokenExchange {
     scheme: &'static str,
     mechanism: Arc<dyn Mechanism>,
     arguments: Initiate,
-    state: State,
+    state: TokenExchangeState,
 }
 
-enum State {
+enum TokenExchangeState {
     New,
     Stepping,
     Continuing(Box<dyn SecurityContext>),
@@ -196,7 +196,7 @@ enum State {
 
 impl TokenExchange {
     fn new(scheme: &'static str, mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
-        Self { scheme, mechanism, arguments, state: State::New }
+        Self { scheme, mechanism, arguments, state: TokenExchangeState::New }
     }
 
     fn initiate(&self) -> Reply {
@@ -232,15 +232,20 @@ impl Exchange for TokenExchange {
         _: RequestContext<'_>,
     ) -> Result<Reply, SchemeError> {
         let token = self.token(challenge)?;
-        match (std::mem::replace(&mut self.state, State::Stepping), token) {
-            (State::New, None) => Ok(self.initiate()),
+        match (std::mem::replace(&mut self.state, TokenExchangeState::Stepping), token) {
+            (TokenExchangeState::New, None) => Ok(self.initiate()),
             // Each request of a login that holds for one alone has a context of its own.
-            (State::Complete(_), None) if challenge.is_none() => Ok(self.initiate()),
-            (State::New, Some(_)) => Err(self.error("the server sent a token before the first message")),
-            (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
-            (State::Continuing(_), None) => Err(self.error("the server's token is missing")),
-            (State::Complete(_) | State::Stepping | State::Failed, _) => {
-                self.state = State::Failed;
+            (TokenExchangeState::Complete(_), None) if challenge.is_none() => Ok(self.initiate()),
+            (TokenExchangeState::New, Some(_)) => {
+                Err(self.error("the server sent a token before the first message"))
+            }
+            (TokenExchangeState::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
+            (TokenExchangeState::Continuing(_), None) => Err(self.error("the server's token is missing")),
+            (
+                TokenExchangeState::Complete(_) | TokenExchangeState::Stepping | TokenExchangeState::Failed,
+                _,
+            ) => {
+                self.state = TokenExchangeState::Failed;
                 Err(self.error("the server challenges a finished exchange"))
             }
         }
@@ -248,12 +253,12 @@ impl Exchange for TokenExchange {
 
     fn resume(&mut self, stepped: Stepped) -> Result<Reply, SchemeError> {
         let step = stepped.into_result().map_err(|error| {
-            self.state = State::Failed;
+            self.state = TokenExchangeState::Failed;
             SchemeError::mechanism(self.scheme, error)
         })?;
         match step {
             Step::Continue { token, context, expects, proves } => {
-                self.state = State::Continuing(context);
+                self.state = TokenExchangeState::Continuing(context);
                 Ok(Reply::Send {
                     authorization: Authorization::token68(self.scheme, &token),
                     expects,
@@ -262,7 +267,7 @@ impl Exchange for TokenExchange {
             }
             Step::Complete { token: Some(token), established } => {
                 let proves = Proves::of(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Send {
                     authorization: Authorization::token68(self.scheme, &token),
                     expects: Expects::Success,
@@ -271,7 +276,7 @@ impl Exchange for TokenExchange {
             }
             Step::Complete { token: None, established } => {
                 let proof = proof(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Done(proof))
             }
         }
@@ -279,23 +284,23 @@ impl Exchange for TokenExchange {
 
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
         let token = self.token(acceptance.challenge)?;
-        match (std::mem::replace(&mut self.state, State::Stepping), token) {
-            (State::Complete(established), _) => {
+        match (std::mem::replace(&mut self.state, TokenExchangeState::Stepping), token) {
+            (TokenExchangeState::Complete(established), _) => {
                 let proof = proof(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Done(proof))
             }
-            (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
-            (State::Continuing(context), None) => {
+            (TokenExchangeState::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
+            (TokenExchangeState::Continuing(context), None) => {
                 let established = context
                     .finish_without_token()
                     .map_err(|error| SchemeError::mechanism(self.scheme, error))?;
                 let proof = proof(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Done(proof))
             }
-            (State::New | State::Stepping | State::Failed, _) => {
-                self.state = State::Failed;
+            (TokenExchangeState::New | TokenExchangeState::Stepping | TokenExchangeState::Failed, _) => {
+                self.state = TokenExchangeState::Failed;
                 Err(self.error("there is no exchange to conclude"))
             }
         }

@@ -36,9 +36,9 @@ use crate::testing::users::Users;
 /// scram.quirk(ScramQuirk::WrongSignature);
 /// ```
 #[derive(Clone)]
-pub struct ScramAcceptor(Arc<Mutex<State>>);
+pub struct ScramAcceptor(Arc<Mutex<ScramServer>>);
 
-struct State {
+struct ScramServer {
     users: Arc<Users>,
     hash: ScramHash,
     realm: String,
@@ -103,7 +103,7 @@ struct ClientFinal<'a> {
 impl ScramAcceptor {
     /// SCRAM-SHA-256 with 4096 iterations.
     pub fn new(users: Arc<Users>, realm: impl Into<String>, seed: [u8; 32]) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(ScramServer {
             users,
             hash: ScramHash::Sha256,
             realm: realm.into(),
@@ -161,7 +161,7 @@ impl ScramAcceptor {
         self.state().known.clear();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ScramServer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -180,7 +180,7 @@ impl Judge for ScramAcceptor {
     }
 }
 
-impl State {
+impl ScramServer {
     fn judge(&mut self, credentials: &str) -> Result<Judgement, String> {
         // Credentials have the grammar of a challenge (RFC 9110, section 11.4).
         let read = Challenges::from_value(format!("SCRAM {credentials}").as_bytes());

@@ -40,7 +40,7 @@ pub struct SpnegoAcceptor {
     inner: Box<dyn Acceptor>,
     mic: ServerMic,
     framing: Framing,
-    state: State,
+    state: SpnegoState,
 }
 
 /// What an acceptor does about its own mechListMIC.
@@ -66,7 +66,7 @@ enum Framing {
     Rejection,
 }
 
-enum State {
+enum SpnegoState {
     Fresh,
     /// Without SPNEGO.
     Bare,
@@ -93,7 +93,7 @@ impl SpnegoAcceptor {
             inner,
             mic: ServerMic::Right,
             framing: Framing::Negotiation,
-            state: State::Fresh,
+            state: SpnegoState::Fresh,
         }
     }
 
@@ -124,7 +124,7 @@ impl SpnegoAcceptor {
             return reject("this server rejects everybody", None);
         }
         if token.starts_with(b"NTLMSSP\0") {
-            self.state = State::Bare;
+            self.state = SpnegoState::Bare;
             return self.inner.step(token);
         }
         let init = match NegTokenInit::decode(token) {
@@ -137,13 +137,13 @@ impl SpnegoAcceptor {
         let offer = Offer { mech_types: init.mech_types.to_vec(), mic_required: place != 0, answered: false };
         match (place, init.mech_token) {
             (0, Some(token)) if self.framing == Framing::Bare => {
-                self.state = State::Bare;
+                self.state = SpnegoState::Bare;
                 self.inner.step(token)
             }
             (0, Some(token)) => self.advance(offer, token, None),
             _ => {
                 let answer = self.respond(&offer, NegState::RequestMic, None, None);
-                self.state = State::Negotiated(Offer { answered: true, ..offer });
+                self.state = SpnegoState::Negotiated(Offer { answered: true, ..offer });
                 Accept::Continue(answer)
             }
         }
@@ -154,7 +154,7 @@ impl SpnegoAcceptor {
         match self.inner.step(token) {
             Accept::Continue(token) => {
                 let answer = self.respond(&offer, NegState::AcceptIncomplete, Some(&token), None);
-                self.state = State::Negotiated(Offer { answered: true, ..offer });
+                self.state = SpnegoState::Negotiated(Offer { answered: true, ..offer });
                 Accept::Continue(answer)
             }
             Accept::Refused { why, token } => reject(why, token.as_deref()),
@@ -168,7 +168,7 @@ impl SpnegoAcceptor {
                     let mic = self.own_mic(integrity.as_mut(), &offer);
                     let state = NegState::AcceptIncomplete;
                     let answer = self.respond(&offer, state, token.as_deref(), mic.as_deref());
-                    self.state = State::AwaitingMic(offer, user, integrity);
+                    self.state = SpnegoState::AwaitingMic(offer, user, integrity);
                     Accept::Continue(answer)
                 }
                 integrity => {
@@ -229,20 +229,20 @@ impl SpnegoAcceptor {
 
 impl Acceptor for SpnegoAcceptor {
     fn step(&mut self, token: &[u8]) -> Accept {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Fresh => self.begin(token),
-            State::Bare => {
-                self.state = State::Bare;
+        match std::mem::replace(&mut self.state, SpnegoState::Over) {
+            SpnegoState::Fresh => self.begin(token),
+            SpnegoState::Bare => {
+                self.state = SpnegoState::Bare;
                 self.inner.step(token)
             }
-            State::Negotiated(offer) => match NegTokenResp::decode(token) {
+            SpnegoState::Negotiated(offer) => match NegTokenResp::decode(token) {
                 Ok(NegTokenResp { response_token: Some(token), mech_list_mic, .. }) => {
                     self.advance(offer, token, mech_list_mic)
                 }
                 Ok(_) => reject("the client's answer lacks the mechanism's token", None),
                 Err(error) => reject_for(&error),
             },
-            State::AwaitingMic(offer, user, mut integrity) => match NegTokenResp::decode(token) {
+            SpnegoState::AwaitingMic(offer, user, mut integrity) => match NegTokenResp::decode(token) {
                 Ok(NegTokenResp { mech_list_mic: Some(mic), .. }) => {
                     match integrity.verify(&offer.mech_types, mic) {
                         Ok(()) => Accept::Accepted { user, token: None, integrity: Some(integrity) },
@@ -252,7 +252,7 @@ impl Acceptor for SpnegoAcceptor {
                 Ok(_) => reject("the client's mechListMIC is missing", None),
                 Err(error) => reject_for(&error),
             },
-            State::Over => reject("the negotiation is over", None),
+            SpnegoState::Over => reject("the negotiation is over", None),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::client::pool::host::Host;
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{Kind, Pooled};
 use crate::client::pool::shared::Shared;
-use crate::client::pool::state::{HostState, State};
+use crate::client::pool::state::{HostState, PoolState};
 
 impl<L: Poolable> HostState<L> {
     /// Room on a connection that carries other requests.
@@ -24,7 +24,7 @@ impl<L: Poolable> HostState<L> {
     }
 }
 
-impl<L: Poolable> State<L> {
+impl<L: Poolable> PoolState<L> {
     /// Shares a connection that was just made, for one request at first.
     pub(super) fn share(&mut self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         self.shareable += 1;

@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 
 use crate::client::pool::host::Generation;
 use crate::client::pool::pooled::{Home, Pooled};
-use crate::client::pool::state::{Served, State};
+use crate::client::pool::state::{PoolState, Served};
 use crate::client::pool::waiter::{Grant, Waiter, wake};
 use crate::service::ErrorKind;
 
@@ -46,7 +46,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 
 pub(super) struct Pool<L> {
-    state: Mutex<State<L>>,
+    state: Mutex<PoolState<L>>,
     limits: PoolLimits,
     hasher: RandomState,
     /// Told whenever the last connection is gone.
@@ -63,19 +63,19 @@ impl<L: Poolable> Pool<L> {
     /// `may_share` says that a connection over TLS may turn out to carry many requests at a time.
     pub(super) fn new(limits: PoolLimits, may_share: bool) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::new(may_share)),
+            state: Mutex::new(PoolState::new(may_share)),
             limits,
             hasher: RandomState::new(),
             empty: Notify::new(),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<L>> {
+    fn lock(&self) -> MutexGuard<'_, PoolState<L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// There is something for one of those that wait: a connection or a place at this host.
-    fn serve_one(&self, mut state: MutexGuard<'_, State<L>>, host: &Host) {
+    fn serve_one(&self, mut state: MutexGuard<'_, PoolState<L>>, host: &Host) {
         let served = state.serve_one(Some(host), &self.limits);
         let trimmed = state.trim(host, &self.limits);
         // What had to go leaves a place for somebody.
@@ -87,7 +87,7 @@ impl<L: Poolable> Pool<L> {
     }
 
     /// There may be something for several of those that wait.
-    fn serve_all(&self, mut state: MutexGuard<'_, State<L>>) {
+    fn serve_all(&self, mut state: MutexGuard<'_, PoolState<L>>) {
         let served = state.serve_all(&self.limits);
         self.wake_if_empty(&state);
         drop(state);
@@ -100,7 +100,7 @@ impl<L: Poolable> Pool<L> {
         served.into_iter().for_each(tell);
     }
 
-    fn wake_if_empty(&self, state: &State<L>) {
+    fn wake_if_empty(&self, state: &PoolState<L>) {
         if state.open == 0 {
             self.empty.notify_waiters();
         }

@@ -21,7 +21,7 @@ use crate::protection_space::{InvalidOrigin, Origin};
 const FEW_HOSTS: usize = 64;
 
 /// All that is behind the pool's lock.
-pub(super) struct State<L> {
+pub(super) struct PoolState<L> {
     pub(super) hosts: HashMap<u64, Vec<HostState<L>>, BuildHasherDefault<Hashed>>,
     pub(super) origins: HashMap<Origin, Arc<Counts>>,
     /// The host of the last request, which the next is likely to be for.
@@ -71,7 +71,7 @@ pub(super) struct Idle<L> {
     turn: u64,
 }
 
-impl<L: Poolable> State<L> {
+impl<L: Poolable> PoolState<L> {
     pub(super) fn new(may_share: bool) -> Self {
         Self {
             hosts: HashMap::default(),

@@ -10,7 +10,7 @@ use crate::handshake::guard::OnTrial;
 use crate::handshake::latest::{EarlierChallenges, Latest, LatestChallenge};
 use crate::handshake::run::{Answered, Run};
 use crate::handshake::select::Candidate;
-use crate::handshake::state::{Handshake, State};
+use crate::handshake::state::{Handshake, HandshakeState};
 use crate::handshake::turn::Turn;
 use crate::protection_space::Realm;
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
@@ -75,10 +75,10 @@ impl Handshake {
         self.demand = Demand::LoginAskedAnew;
         if self.request.closing {
             self.memory.legs().expect_one(request.moments.instant());
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
-        self.state = State::Idle;
+        self.state = HandshakeState::Idle;
         self.request.trial = trial.map(Box::new);
         self.send_within_bounds(None, BodyUse::without(request.has_body))
     }

@@ -48,7 +48,7 @@ pub struct Handshake {
     /// What is known of the proxy that the origin is spoken to through.
     relay: Option<Arc<OriginMemory>>,
     protocol: Protocol,
-    state: State,
+    state: HandshakeState,
     /// It has carried messages of the identity of the request, or of the last one: it serves nobody else.
     is_owned: bool,
     /// A first message went by unread on this connection: it speaks when it is asked.
@@ -65,7 +65,7 @@ pub struct Handshake {
     request: Progress,
 }
 
-enum State {
+enum HandshakeState {
     /// No authorization is out.
     Idle,
     /// A leg without an authorization is out, and without the body: the challenger is expected to ask.
@@ -126,7 +126,7 @@ impl Handshake {
             memory,
             relay: None,
             protocol: Protocol::default(),
-            state: State::Idle,
+            state: HandshakeState::Idle,
             is_owned: false,
             unasked: false,
             demand: Demand::default(),
@@ -185,7 +185,7 @@ impl Handshake {
         match action {
             Action::Send { authorization, body } => {
                 self.sent = body;
-                if let State::Sent(run) = &mut self.state {
+                if let HandshakeState::Sent(run) = &mut self.state {
                     if run.started {
                         run.note_legs(self.memory.legs());
                         run.start(request.moments.instant());
@@ -195,7 +195,7 @@ impl Handshake {
                 Action::Send { authorization, body }
             }
             Action::Deliver(_) if self.lacks_proof(&action) => {
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Fail(HandshakeError::Unproven)
             }
             action => action,
@@ -248,8 +248,8 @@ impl Handshake {
     /// or for the whole connection.
     fn is_proven_for_this_response(&self) -> bool {
         match &self.state {
-            State::Established(established) => established.proof.mutual,
-            State::Standing(_) | State::Idle => self.request.is_proven,
+            HandshakeState::Established(established) => established.proof.mutual,
+            HandshakeState::Standing(_) | HandshakeState::Idle => self.request.is_proven,
             _ => false,
         }
     }
@@ -272,7 +272,7 @@ impl Handshake {
     /// The leg that is out spoke unasked and showed nothing of a secret: the request can go without.
     /// Tells whether that is so, and remembers it for the request.
     pub(crate) fn drop_hint(&mut self) -> bool {
-        let spoke_first = matches!(&self.state, State::Sent(run) if run.spoke_first && !run.started);
+        let spoke_first = matches!(&self.state, HandshakeState::Sent(run) if run.spoke_first && !run.started);
         let is_hint = self.demand == Demand::Unknown && (spoke_first || self.holds_body());
         if is_hint {
             self.demand = self.demand.let_through();
@@ -283,7 +283,7 @@ impl Handshake {
     /// The leg that was to be sent was not.
     pub(crate) fn not_sent(&mut self) {
         self.take_leg_back();
-        if let State::Sent(run) = &mut self.state {
+        if let HandshakeState::Sent(run) = &mut self.state {
             run.take_back();
         }
     }
@@ -292,8 +292,8 @@ impl Handshake {
     /// for its turn meanwhile.
     /// Tells whether that is so.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(mut run) if run.is_on_trial() && !(run.started && run.is_bound()) => {
+        match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Sent(mut run) if run.is_on_trial() && !(run.started && run.is_bound()) => {
                 run.end(Evidence::Nothing, now);
                 true
             }
@@ -307,8 +307,10 @@ impl Handshake {
     /// How the leg may fare that is decided, if it carries the body.
     pub(crate) fn outlook(&self) -> Outlook {
         match &self.state {
-            State::Sent(run) if run.exchange.may_be_out_of_date() => Outlook::Doubtful,
-            State::Idle | State::Unsettled(_) if self.may_be_asked_to_log_in() => Outlook::Unknown,
+            HandshakeState::Sent(run) if run.exchange.may_be_out_of_date() => Outlook::Doubtful,
+            HandshakeState::Idle | HandshakeState::Unsettled(_) if self.may_be_asked_to_log_in() => {
+                Outlook::Unknown
+            }
             _ => Outlook::Clear,
         }
     }
@@ -334,7 +336,7 @@ impl Handshake {
 
     /// Whether it tries credentials of which others may wait to hear.
     pub(crate) fn is_on_trial(&self) -> bool {
-        matches!(&self.state, State::Sent(run) if run.is_on_trial())
+        matches!(&self.state, HandshakeState::Sent(run) if run.is_on_trial())
     }
 
     fn begin_request(&mut self, identity: &Identity, demand: Demand, request: RequestContext<'_>) -> Action {
@@ -351,27 +353,27 @@ impl Handshake {
         self.demand = demand;
         let listens = self.unasked || self.opening == Opening::Listens || demand.is_for_nothing();
         let wants = self.memory.wants(request.target.path());
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Standing(run)
+        match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Standing(run)
                 if same_identity && !listens && wants.as_ref().is_some_and(|it| run.is_wanted(it)) =>
             {
                 return self.repeat(run, request);
             }
-            State::Unsettled(unsettled) => {
-                self.state = State::Unsettled(unsettled);
+            HandshakeState::Unsettled(unsettled) => {
+                self.state = HandshakeState::Unsettled(unsettled);
                 return Action::bare();
             }
-            State::Idle | State::Standing(_) => {}
+            HandshakeState::Idle | HandshakeState::Standing(_) => {}
             // Established, it would have gone on.
-            State::Established(_)
-            | State::Listening
-            | State::Asking(_)
-            | State::Waiting(..)
-            | State::Stepping(_)
-            | State::Gathering(_)
-            | State::Sent(_)
-            | State::Spoiled => {
-                self.state = State::Spoiled;
+            HandshakeState::Established(_)
+            | HandshakeState::Listening
+            | HandshakeState::Asking(_)
+            | HandshakeState::Waiting(..)
+            | HandshakeState::Stepping(_)
+            | HandshakeState::Gathering(_)
+            | HandshakeState::Sent(_)
+            | HandshakeState::Spoiled => {
+                self.state = HandshakeState::Spoiled;
                 return Action::Renew(Renewal::Spoiled);
             }
         }
@@ -422,7 +424,7 @@ impl Handshake {
 
     /// A request that went on is for this, and the last one was for something else.
     pub(crate) fn serves(&mut self, method: &Method, path: &str) {
-        if let State::Established(established) = &mut self.state {
+        if let HandshakeState::Established(established) = &mut self.state {
             if let Some(served) = &mut established.served {
                 served.note(Target::of(method, path));
             }
@@ -439,13 +441,13 @@ impl Handshake {
     }
 
     fn resume_state(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
-        match (std::mem::replace(&mut self.state, State::Spoiled), answer) {
-            (State::Asking(candidate), Answer::Credentials(found)) => {
-                self.state = State::Idle;
+        match (std::mem::replace(&mut self.state, HandshakeState::Spoiled), answer) {
+            (HandshakeState::Asking(candidate), Answer::Credentials(found)) => {
+                self.state = HandshakeState::Idle;
                 self.found(*candidate, found, request)
             }
-            (State::Waiting(waiting), Answer::Turn) => {
-                self.state = State::Idle;
+            (HandshakeState::Waiting(waiting), Answer::Turn) => {
+                self.state = HandshakeState::Idle;
                 match waiting {
                     Waiting::Candidate(candidate, credentials) => {
                         self.enter(*candidate, credentials, request)
@@ -454,11 +456,11 @@ impl Handshake {
                     Waiting::Again(run, challenge) => self.try_again(run, &challenge, request),
                 }
             }
-            (State::Stepping(mut run), Answer::Stepped(stepped)) => {
+            (HandshakeState::Stepping(mut run), Answer::Stepped(stepped)) => {
                 let reply = run.exchange.resume(stepped);
                 self.reply(run, reply, request)
             }
-            (State::Gathering(mut run), Answer::Gathered) => {
+            (HandshakeState::Gathering(mut run), Answer::Gathered) => {
                 let reply = run.exchange.gathered(request);
                 self.reply(run, reply, request)
             }
@@ -469,7 +471,7 @@ impl Handshake {
     /// Whether the next request needs no handshake.
     #[inline]
     pub fn is_established(&self) -> bool {
-        matches!(self.state, State::Established(_))
+        matches!(self.state, HandshakeState::Established(_))
     }
 
     /// Whether the connection can serve another request once its response has ended.
@@ -478,7 +480,10 @@ impl Handshake {
         !self.ends
             && matches!(
                 self.state,
-                State::Idle | State::Established(_) | State::Standing(_) | State::Unsettled(_)
+                HandshakeState::Idle
+                    | HandshakeState::Established(_)
+                    | HandshakeState::Standing(_)
+                    | HandshakeState::Unsettled(_)
             )
     }
 
@@ -493,7 +498,7 @@ impl Handshake {
 
     /// Whether a leg is out that the connection must outlive.
     pub(crate) fn is_bound_under_way(&self) -> bool {
-        matches!(&self.state, State::Sent(run) if run.is_bound())
+        matches!(&self.state, HandshakeState::Sent(run) if run.is_bound())
     }
 
     /// The connection was lost while a leg was out. Tells whether that leg held what was derived
@@ -501,15 +506,15 @@ impl Handshake {
     pub fn lose_connection(&mut self, now: Instant) -> bool {
         self.leg = None;
         match &mut self.state {
-            State::Sent(run) => run.leave_undecided(now),
-            State::Unsettled(unsettled) => unsettled.0.leave_undecided(now),
+            HandshakeState::Sent(run) => run.leave_undecided(now),
+            HandshakeState::Unsettled(unsettled) => unsettled.0.leave_undecided(now),
             _ => false,
         }
     }
 
     /// Whether a leg is out that the challenger cannot take for the request itself.
     pub(crate) fn expects_challenge(&self) -> bool {
-        matches!(&self.state, State::Sent(run) if run.expects == Expects::Challenge)
+        matches!(&self.state, HandshakeState::Sent(run) if run.expects == Expects::Challenge)
     }
 
     pub(super) fn send_within_bounds(
@@ -519,7 +524,7 @@ impl Handshake {
     ) -> Action {
         let max = self.authenticator.max_legs();
         if self.request.legs >= max {
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Fail(HandshakeError::TooManyLegs(max));
         }
         Action::Send { authorization, body }
@@ -534,7 +539,7 @@ impl Handshake {
     /// The realm of the login that is out.
     pub(crate) fn realm_under_way(&self) -> Option<&Realm> {
         match &self.state {
-            State::Sent(run) => run.space.realm.as_ref(),
+            HandshakeState::Sent(run) => run.space.realm.as_ref(),
             _ => None,
         }
     }
@@ -543,17 +548,17 @@ impl Handshake {
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Idle => "Idle",
-            State::Listening => "Listening",
-            State::Asking(_) => "Asking",
-            State::Waiting(..) => "Waiting",
-            State::Stepping(_) => "Stepping",
-            State::Gathering(_) => "Gathering",
-            State::Sent(_) => "Sent",
-            State::Unsettled(_) => "Unsettled",
-            State::Established(_) => "Established",
-            State::Standing(_) => "Standing",
-            State::Spoiled => "Spoiled",
+            HandshakeState::Idle => "Idle",
+            HandshakeState::Listening => "Listening",
+            HandshakeState::Asking(_) => "Asking",
+            HandshakeState::Waiting(..) => "Waiting",
+            HandshakeState::Stepping(_) => "Stepping",
+            HandshakeState::Gathering(_) => "Gathering",
+            HandshakeState::Sent(_) => "Sent",
+            HandshakeState::Unsettled(_) => "Unsettled",
+            HandshakeState::Established(_) => "Established",
+            HandshakeState::Standing(_) => "Standing",
+            HandshakeState::Spoiled => "Spoiled",
         };
         f.debug_struct("Handshake")
             .field("challenger", &self.challenger)

@@ -22,10 +22,10 @@ pub(super) enum NonceScope {
 /// It starts from the best that a server can do, and falls at the first sign that it does not, so that
 /// no request fails for it.
 #[derive(Debug, Default)]
-pub(super) struct Sharing(Mutex<State>);
+pub(super) struct Sharing(Mutex<SharingState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct SharingState {
     scope: NonceScope,
     /// A second use of a nonce was accepted.
     reused: bool,
@@ -81,12 +81,12 @@ impl Sharing {
         state.note_misuse(sent) || is_replaced && state.scope == NonceScope::All
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SharingState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SharingState {
     /// Learns from an answer that was not accepted. Tells whether its nonce may have been used wrongly.
     fn note_misuse(&mut self, sent: &SentDigest) -> bool {
         let Some(count) = sent.count() else { return false };
