@@ -33,10 +33,10 @@ type Fetching = Pin<Box<dyn Future<Output = Result<Secret, BoxError>> + Send>>;
 /// ```
 pub struct BearerTokens {
     origin: Origin,
-    shared: Arc<Shared>,
+    shared: Arc<TokenSource>,
 }
 
-struct Shared {
+struct TokenSource {
     fetch: Box<dyn Fn() -> Fetching + Send + Sync>,
     state: Mutex<FetchState>,
 }
@@ -69,7 +69,7 @@ impl BearerTokens {
             let fetch = Arc::clone(&fetch);
             Box::pin(async move { fetch().await }) as Fetching
         });
-        Self { origin, shared: Arc::new(Shared { fetch, state: Mutex::default() }) }
+        Self { origin, shared: Arc::new(TokenSource { fetch, state: Mutex::default() }) }
     }
 }
 
@@ -89,7 +89,7 @@ impl CredentialsProvider for BearerTokens {
     }
 }
 
-impl Shared {
+impl TokenSource {
     fn lock(&self) -> MutexGuard<'_, FetchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -97,7 +97,7 @@ impl Shared {
 
 /// Resolves to a token other than the refused one, or to what the fetch gave that it waited for.
 struct Token {
-    shared: Arc<Shared>,
+    shared: Arc<TokenSource>,
     refused: Option<Credentials>,
     stage: Stage,
 }
@@ -153,7 +153,7 @@ impl Future for Token {
     }
 }
 
-impl Shared {
+impl TokenSource {
     /// A fetch has ended: those that wait for it go on.
     fn fetched(&self, fetched: Result<Secret, BoxError>) -> Result<Credentials, BoxError> {
         let mut state = self.lock();

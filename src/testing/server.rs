@@ -20,7 +20,7 @@ use super::offer::Offer;
 use super::open::Open;
 use super::quirk::{Quirk, Script, When};
 use super::report::{Recorder, Report};
-use super::shared::{Command, Shared};
+use super::shared::{Command, ServerState};
 use super::spnego::SpnegoAcceptor;
 use super::users::Users;
 use crate::protection_space::{Challenger, Origin};
@@ -42,7 +42,7 @@ use crate::protection_space::{Challenger, Origin};
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     commands: watch::Sender<Command>,
 }
 
@@ -222,7 +222,7 @@ impl Builder {
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerState {
             users: Arc::new(self.users),
             origin_offers: self.origin_offers,
             proxy_offers: self.proxy_offers,
@@ -252,7 +252,7 @@ impl fmt::Debug for Builder {
 }
 
 /// Takes connections until the handle is gone.
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut commands: watch::Receiver<Command>) {
+async fn accept(listener: TcpListener, shared: Arc<ServerState>, mut commands: watch::Receiver<Command>) {
     loop {
         let accepted = tokio::select! {
             // Commands first: one that is older than a connection is none for it.

@@ -19,7 +19,7 @@ use super::open::Open;
 use super::page::Page;
 use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
-use super::shared::{Command, Shared};
+use super::shared::{Command, ServerState};
 use super::token::Presented;
 use super::tunnel::Tunnel;
 use super::upgraded::{echo, leave_to};
@@ -33,7 +33,7 @@ const X_BODY_OCTETS: HeaderName = HeaderName::from_static("x-body-octets");
 
 /// The server's side of one connection.
 pub(super) struct Session {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     connection: usize,
     open: Arc<Open>,
     activity: Arc<Activity>,
@@ -323,7 +323,12 @@ fn seen(number: usize, head: &request::Parts) -> Leg {
 
 /// Reads a request's content and keeps its length; of the content its beginning, if a judge wants to
 /// see it.
-async fn count(mut body: Incoming, shared: Arc<Shared>, connection: usize, leg: usize) -> (u64, Vec<u8>) {
+async fn count(
+    mut body: Incoming,
+    shared: Arc<ServerState>,
+    connection: usize,
+    leg: usize,
+) -> (u64, Vec<u8>) {
     let (mut total, mut content) = (0, Vec::new());
     let kept = if shared.has_judge() { Presentation::MAX_CONTENT } else { 0 };
     while let Some(Ok(frame)) = body.frame().await {

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::client::pool::host::Host;
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{Kind, Pooled};
-use crate::client::pool::shared::Shared;
+use crate::client::pool::shared::SharedConnection;
 use crate::client::pool::state::{HostState, PoolState};
 
 impl<L: Poolable> HostState<L> {
     /// Room on a connection that carries other requests.
     pub(super) fn branch(&mut self) -> Option<Box<Pooled<L>>> {
-        self.shared.iter_mut().find_map(Shared::lease)
+        self.shared.iter_mut().find_map(SharedConnection::lease)
     }
 
     /// Takes an idle connection that can be shared.
@@ -32,7 +32,7 @@ impl<L: Poolable> PoolState<L> {
         let Some(branch) = connection.branch() else { return connection };
         let host = Arc::clone(&connection.host);
         let known = self.of(&host).expect("a host is known while there are connections to it");
-        known.shared.push(Shared { connection, leases: 1 });
+        known.shared.push(SharedConnection { connection, leases: 1 });
         branch
     }
 
@@ -42,7 +42,7 @@ impl<L: Poolable> PoolState<L> {
             return Some(connection);
         }
         let host = Arc::clone(&connection.host);
-        let mut shared = Shared { connection, leases: 0 };
+        let mut shared = SharedConnection { connection, leases: 0 };
         let Some(branch) = shared.lease() else {
             self.close(&host);
             return None;
@@ -72,7 +72,7 @@ impl<L: Poolable> PoolState<L> {
         let Kind::Branch(number) = ended.kind else { return Some(ended) };
         let host = Arc::clone(&ended.host);
         let shared = &mut self.of(&host)?.shared;
-        let is_it = |shared: &Shared<L>| matches!(shared.connection.kind, Kind::Shared(its) if its == number);
+        let is_it = |shared: &SharedConnection<L>| matches!(shared.connection.kind, Kind::Shared(its) if its == number);
         let at = shared.iter().position(is_it)?;
         shared[at].connection.graft(&mut ended);
         shared[at].leases -= 1;

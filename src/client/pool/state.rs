@@ -13,7 +13,7 @@ use crate::client::pool::limits::PoolLimits;
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{Kind, Pooled};
 use crate::client::pool::queue::Queue;
-use crate::client::pool::shared::Shared;
+use crate::client::pool::shared::SharedConnection;
 use crate::client::pool::waiter::{Due, Grant, Waiter};
 use crate::protection_space::{InvalidOrigin, Origin};
 
@@ -61,7 +61,7 @@ pub(super) struct HostState<L> {
     /// The most recently used last.
     pub(super) idle: Vec<Idle<L>>,
     /// Those with requests on them that take more at the same time.
-    pub(super) shared: Vec<Shared<L>>,
+    pub(super) shared: Vec<SharedConnection<L>>,
 }
 
 /// A connection that nobody uses; since which sweep, and since which turn.

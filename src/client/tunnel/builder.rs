@@ -10,7 +10,7 @@ use crate::client::connect::Connect;
 use crate::client::connect::tcp::http_connector;
 use crate::client::connection::http1::http1_settings;
 use crate::client::proxy::{ConnectFields, InvalidConnectField};
-use crate::client::tunnel::connector::{Shared, Tunnel};
+use crate::client::tunnel::connector::{Tunnel, TunnelSettings};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
 use crate::service::Environment;
@@ -97,7 +97,7 @@ impl TunnelBuilder {
     /// Tunnels over this connector, which connects to the proxy.
     pub fn build<C: Connect>(self, connector: C) -> Tunnel<C> {
         Tunnel {
-            shared: Arc::new(Shared {
+            shared: Arc::new(TunnelSettings {
                 connector,
                 proxy: self.proxy,
                 authenticator: self.authenticator,

@@ -31,11 +31,11 @@ use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 /// [`close_idle`](crate::Client::close_idle) closes those that a client keeps, and those in use once their
 /// requests have ended. Dropping the connecting future closes the connection to the proxy.
 pub struct Tunnel<C> {
-    pub(super) shared: Arc<Shared<C>>,
+    pub(super) shared: Arc<TunnelSettings<C>>,
 }
 
 /// What all tunnels share.
-pub(super) struct Shared<C> {
+pub(super) struct TunnelSettings<C> {
     pub(super) connector: C,
     pub(super) proxy: Origin,
     pub(super) authenticator: Authenticator,
@@ -45,7 +45,7 @@ pub(super) struct Shared<C> {
     pub(super) timeout: Duration,
 }
 
-impl<C: Connect> Shared<C> {
+impl<C: Connect> TunnelSettings<C> {
     async fn open(self: Arc<Self>, target: Uri) -> Result<TunnelStream<C::Io>, TunnelError> {
         let failed = |target: &str, kind| TunnelError::new(self.proxy.clone(), target.to_owned(), kind);
         let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
