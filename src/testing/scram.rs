@@ -46,7 +46,7 @@ struct ScramServer {
     quirks: Vec<ScramQuirk>,
     seed: [u8; 32],
     drawn: u64,
-    open: Vec<Open>,
+    open: Vec<OpenLogin>,
     known: Vec<Known>,
     server_nonce: Option<String>,
     seconds_to_live: Option<u64>,
@@ -76,7 +76,7 @@ pub enum ScramQuirk {
 }
 
 /// A login whose first message was answered.
-struct Open {
+struct OpenLogin {
     sid: String,
     user: String,
     client_first_bare: String,
@@ -235,7 +235,7 @@ impl ScramServer {
         let data = BASE64_STANDARD.encode(&server_first);
         let sid_attribute =
             if self.has(ScramQuirk::NoSid) { String::new() } else { format!("sid=\"{sid}\", ") };
-        self.open.push(Open {
+        self.open.push(OpenLogin {
             sid,
             user,
             client_first_bare: bare.to_owned(),
@@ -248,7 +248,7 @@ impl ScramServer {
         })
     }
 
-    fn last(&mut self, open: Open, client_final: &ClientFinal<'_>) -> Result<Judgement, String> {
+    fn last(&mut self, open: OpenLogin, client_final: &ClientFinal<'_>) -> Result<Judgement, String> {
         if client_final.nonce != open.nonce {
             return Err("the nonce is another login's".to_owned());
         }

@@ -17,7 +17,7 @@ use super::connection::drive;
 use super::connection::drive_http2;
 use super::ntlm::NtlmAcceptor;
 use super::offer::Offer;
-use super::open::Open;
+use super::open::OpenConnection;
 use super::quirk::{Quirk, Script, When};
 use super::report::{Recorder, Report};
 use super::shared::{Command, ServerState};
@@ -94,7 +94,7 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let open = Open::new(self.shared.clone(), None);
+        let open = OpenConnection::new(self.shared.clone(), None);
         tokio::spawn(drive(io, open, self.commands.subscribe()));
     }
 
@@ -104,7 +104,7 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let open = Open::new(self.shared.clone(), None);
+        let open = OpenConnection::new(self.shared.clone(), None);
         tokio::spawn(drive_http2(io, open, self.commands.subscribe()));
     }
 
@@ -268,6 +268,6 @@ async fn accept(listener: TcpListener, shared: Arc<ServerState>, mut commands: w
         // An error here is that of one connection which was gone before it was taken.
         let Ok((stream, peer)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
-        tokio::spawn(drive(stream, Open::new(shared.clone(), Some(peer)), commands.clone()));
+        tokio::spawn(drive(stream, OpenConnection::new(shared.clone(), Some(peer)), commands.clone()));
     }
 }

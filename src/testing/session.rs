@@ -15,7 +15,7 @@ use super::answer::{Answer, announce, challenges, refusal, sent_challenges, serv
 use super::body::AnswerBody;
 use super::guard::{Decision, Guard, Hearing, Rules};
 use super::judge::Presentation;
-use super::open::Open;
+use super::open::OpenConnection;
 use super::page::Page;
 use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
@@ -35,7 +35,7 @@ const X_BODY_OCTETS: HeaderName = HeaderName::from_static("x-body-octets");
 pub(super) struct Session {
     shared: Arc<ServerState>,
     connection: usize,
-    open: Arc<Open>,
+    open: Arc<OpenConnection>,
     activity: Arc<Activity>,
     trickle: Trickle,
     commands: watch::Receiver<Command>,
@@ -76,7 +76,7 @@ impl std::error::Error for Unanswered {
 
 impl Session {
     pub(super) fn new(
-        open: Arc<Open>,
+        open: Arc<OpenConnection>,
         activity: Arc<Activity>,
         trickle: Trickle,
         commands: watch::Receiver<Command>,

@@ -8,7 +8,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::open::Open;
+use super::open::OpenConnection;
 use super::shared::Command;
 use super::upgraded::leave_to;
 
@@ -27,7 +27,12 @@ impl Tunnel {
     }
 
     /// Carries octets in both directions once the client has its answer.
-    pub(super) fn carry(mut self, client: OnUpgrade, open: Arc<Open>, commands: watch::Receiver<Command>) {
+    pub(super) fn carry(
+        mut self,
+        client: OnUpgrade,
+        open: Arc<OpenConnection>,
+        commands: watch::Receiver<Command>,
+    ) {
         leave_to(client, open, commands, |mut client| async move {
             let _ = copy_bidirectional(&mut client, &mut self.origin).await;
         });

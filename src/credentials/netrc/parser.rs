@@ -136,11 +136,11 @@ struct Parser<'a> {
     /// The line of the word that was read last.
     last_word: usize,
     entries: Entries,
-    open: Option<Open>,
+    open: Option<OpenEntry>,
 }
 
 /// The entry that keywords belong to.
-struct Open {
+struct OpenEntry {
     host: Host,
     line: usize,
     /// Whether nothing stands before it on its line.
@@ -210,7 +210,7 @@ impl Parser<'_> {
     }
 
     fn begin(&mut self, host: Host, line: usize, begins_line: bool) {
-        self.open = Some(Open {
+        self.open = Some(OpenEntry {
             host,
             line,
             begins_line,
@@ -225,7 +225,7 @@ impl Parser<'_> {
 
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let Open { host, line, begins_line, error, port, protocol, login, password, account: _ } = open;
+        let OpenEntry { host, line, begins_line, error, port, protocol, login, password, account: _ } = open;
         let username = login.map(|login| login.to_string());
         let missing = |kind| NetrcError::at(kind, line);
         let credentials = match (&username, password, error) {
@@ -276,7 +276,7 @@ impl Parser<'_> {
     fn set<T>(
         &mut self,
         line: usize,
-        field: impl Fn(&mut Open) -> &mut Option<T>,
+        field: impl Fn(&mut OpenEntry) -> &mut Option<T>,
         value: T,
     ) -> Result<(), NetrcError> {
         let open = self.open.as_mut().ok_or(NetrcError::at(NetrcErrorKind::NoEntry, line))?;
