@@ -9,14 +9,14 @@ use std::sync::Arc;
 pub struct NetrcError {
     kind: NetrcErrorKind,
     line: Option<usize>,
-    entry: Option<Entry>,
+    entry: Option<EntryName>,
     path: Option<PathBuf>,
     source: Option<Arc<io::Error>>,
 }
 
 /// An entry whose name can be shown, or not.
 #[derive(Clone, Debug)]
-struct Entry(Option<String>);
+struct EntryName(Option<String>);
 
 /// The kinds of [`NetrcError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl NetrcError {
     }
 
     pub(super) fn in_entry(mut self, host: Option<String>) -> Self {
-        self.entry = Some(Entry(host));
+        self.entry = Some(EntryName(host));
         self
     }
 
@@ -104,8 +104,8 @@ impl fmt::Display for NetrcError {
         }
         match &self.entry {
             None => write!(f, "{}", self.kind)?,
-            Some(Entry(None)) => write!(f, "an entry has {}", self.kind)?,
-            Some(Entry(Some(host))) => write!(f, "the entry for {host:?} has {}", self.kind)?,
+            Some(EntryName(None)) => write!(f, "an entry has {}", self.kind)?,
+            Some(EntryName(Some(host))) => write!(f, "the entry for {host:?} has {}", self.kind)?,
         }
         match self.line {
             Some(line) => write!(f, ", in line {line}"),

@@ -11,7 +11,7 @@ use crate::credentials::{Credentials, CredentialsFuture, CredentialsProvider, Cr
 use crate::protection_space::{Challenger, Origin};
 
 pub use self::error::{NetrcError, NetrcErrorKind};
-use self::parser::{Entries, Entry};
+use self::parser::{Entries, NetrcEntry};
 
 /// The names and passwords of a `.netrc` file, by host.
 ///
@@ -187,7 +187,7 @@ impl Netrc {
         if !origin.is_secure() && self.plain_http == PlainHttp::Never {
             return None;
         }
-        let of_login = |entry: &&Entry| match &self.login {
+        let of_login = |entry: &&NetrcEntry| match &self.login {
             Some(login) => entry.username().map_or(!entry.is_usable(), |username| username == login),
             None => true,
         };

@@ -14,14 +14,14 @@ use crate::protection_space::Origin;
 /// What is in a file.
 #[derive(Clone)]
 pub(super) struct Entries {
-    pub(super) all: Vec<Entry>,
+    pub(super) all: Vec<NetrcEntry>,
     /// Why some of them serve nobody.
     pub(super) unusable: Vec<NetrcError>,
 }
 
 /// One entry. One without credentials serves nobody, and still decides for its host.
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct NetrcEntry {
     host: Host,
     port: Option<Port>,
     protocol: Option<Protocol>,
@@ -48,7 +48,7 @@ enum Protocol {
     Other,
 }
 
-impl Entry {
+impl NetrcEntry {
     /// Whether it is for this origin.
     pub(super) fn names(&self, origin: &Origin) -> bool {
         self.names_host(origin) && self.allows(origin)
@@ -245,7 +245,7 @@ impl Parser<'_> {
             self.entries.unusable.push(error.in_entry(name));
         });
         let credentials = credentials.ok();
-        self.entries.all.push(Entry { host, port, protocol, username, credentials });
+        self.entries.all.push(NetrcEntry { host, port, protocol, username, credentials });
     }
 
     /// The entry that is open cannot be used, and the next one begins a line.
@@ -391,7 +391,7 @@ mod tests {
     /// Machine, login and password of each entry.
     fn read(text: &str) -> Vec<(String, Option<String>, Option<String>)> {
         let entries = parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let shown = |entry: Entry| {
+        let shown = |entry: NetrcEntry| {
             let host = match entry.host {
                 Host::Machine(name) => name,
                 Host::Default => "(default)".to_owned(),

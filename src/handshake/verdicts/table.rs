@@ -17,7 +17,7 @@ pub(super) const MAX_OCTETS_OF_ORIGIN: usize = 64 * 1024;
 pub(super) struct Table {
     accounts: Slots<Holding>,
     by_credentials: HashMap<Credentials, usize>,
-    spaces: Slots<Entry>,
+    spaces: Slots<TableEntry>,
     /// Which space was looked at last: as a rule it is the next one, too.
     latest: usize,
     origins: HashMap<(Challenger, Origin), OfOrigin>,
@@ -36,7 +36,7 @@ struct Holding {
 
 /// What is kept of an account in a space.
 #[derive(Clone, Debug)]
-struct Entry {
+struct TableEntry {
     credentials: Credentials,
     key: ProtectionSpace,
     /// Where the account is.
@@ -124,7 +124,7 @@ impl Table {
     fn add(&mut self, credentials: &Credentials, space: &ProtectionSpace) -> usize {
         let account = self.by_credentials.entry(credentials.clone());
         let account = *account.or_insert_with(|| self.accounts.insert(Holding::default()));
-        let at = self.spaces.insert(Entry {
+        let at = self.spaces.insert(TableEntry {
             credentials: credentials.clone(),
             key: space.clone(),
             account,
@@ -204,7 +204,7 @@ impl Table {
 
 impl Use {
     /// Whether it is its space's last. Another one that has got its place since has a number of its own.
-    fn holds(self, spaces: &Slots<Entry>) -> bool {
+    fn holds(self, spaces: &Slots<TableEntry>) -> bool {
         spaces.get(self.at).is_some_and(|entry| entry.used == self.number)
     }
 }
@@ -215,7 +215,7 @@ impl Queues {
     }
 
     /// Where the least recently used is, of little worth first.
-    fn pop(&mut self, spaces: &Slots<Entry>) -> Option<usize> {
+    fn pop(&mut self, spaces: &Slots<TableEntry>) -> Option<usize> {
         self.0.iter_mut().find_map(|queue| {
             while let Some(used) = queue.pop_front() {
                 if used.holds(spaces) {
@@ -227,7 +227,7 @@ impl Queues {
     }
 
     /// Drops entries that hold no longer once they are the larger part.
-    fn tidy(&mut self, count: usize, spaces: &Slots<Entry>) {
+    fn tidy(&mut self, count: usize, spaces: &Slots<TableEntry>) {
         if self.0.iter().map(VecDeque::len).sum::<usize>() > 2 * count + 16 {
             for queue in &mut self.0 {
                 queue.retain(|used| used.holds(spaces));
@@ -242,7 +242,7 @@ impl Space {
     }
 }
 
-impl Entry {
+impl TableEntry {
     /// About how much memory it takes, with its share of the tables around it.
     fn count(&self) -> usize {
         let secret = self.credentials.as_password();
