@@ -240,14 +240,14 @@ fn hashed(target: &Uri) -> u64 {
 /// Memories by challenger and exact origin; the least recently used one makes room.
 #[derive(Debug)]
 pub(crate) struct Memories {
-    entries: Mutex<Entries>,
+    entries: Mutex<OriginEntries>,
     capacity: usize,
 }
 
 type Key = (Challenger, Origin);
 
 #[derive(Debug, Default)]
-struct Entries {
+struct OriginEntries {
     by_origin: HashMap<Key, (Arc<OriginMemory>, u64)>,
     /// The same by when they were last used.
     by_use: BTreeMap<u64, Key>,
@@ -261,7 +261,7 @@ impl Memories {
 
     pub(crate) fn of(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let Entries { by_origin, by_use, uses } = &mut *entries;
+        let OriginEntries { by_origin, by_use, uses } = &mut *entries;
         *uses += 1;
         let key = (challenger, origin.clone());
         if let Some((memory, used)) = by_origin.get_mut(&key) {

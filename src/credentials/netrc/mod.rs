@@ -11,7 +11,7 @@ use crate::credentials::{Credentials, CredentialsFuture, CredentialsProvider, Cr
 use crate::protection_space::{Challenger, Origin};
 
 pub use self::error::{NetrcError, NetrcErrorKind};
-use self::parser::{Entries, NetrcEntry};
+use self::parser::{NetrcEntries, NetrcEntry};
 
 /// The names and passwords of a `.netrc` file, by host.
 ///
@@ -69,7 +69,7 @@ use self::parser::{Entries, NetrcEntry};
 /// ```
 #[derive(Clone)]
 pub struct Netrc {
-    entries: Entries,
+    entries: NetrcEntries,
     login: Option<String>,
     plain_http: PlainHttp,
     default_entry: DefaultEntry,

@@ -13,7 +13,7 @@ use crate::protection_space::Origin;
 
 /// What is in a file.
 #[derive(Clone)]
-pub(super) struct Entries {
+pub(super) struct NetrcEntries {
     pub(super) all: Vec<NetrcEntry>,
     /// Why some of them serve nobody.
     pub(super) unusable: Vec<NetrcError>,
@@ -104,7 +104,7 @@ impl Protocol {
 }
 
 /// Reads a whole file.
-pub(super) fn parse(octets: &[u8]) -> Result<Entries, NetrcError> {
+pub(super) fn parse(octets: &[u8]) -> Result<NetrcEntries, NetrcError> {
     if octets.len() > MAX_OCTETS {
         return Err(NetrcError::too_large());
     }
@@ -116,7 +116,7 @@ pub(super) fn parse(octets: &[u8]) -> Result<Entries, NetrcError> {
         rest: text.trim_start_matches('\u{feff}').chars().peekable(),
         line: 1,
         last_word: 0,
-        entries: Entries { all: Vec::new(), unusable: Vec::new() },
+        entries: NetrcEntries { all: Vec::new(), unusable: Vec::new() },
         open: None,
     };
     loop {
@@ -135,7 +135,7 @@ struct Parser<'a> {
     line: usize,
     /// The line of the word that was read last.
     last_word: usize,
-    entries: Entries,
+    entries: NetrcEntries,
     open: Option<OpenEntry>,
 }
 
