@@ -17,8 +17,8 @@ use crate::client::userinfo;
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
-    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegService, Retry,
-    Route, Sending,
+    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, FailedRequest, LegService,
+    Retry, Route, Sending,
 };
 
 /// Makes the connections of a client.
@@ -122,7 +122,7 @@ where
         &self,
         uri: &Uri,
         via: Option<&(Origin, Identity)>,
-        mut failure: Box<Failure<B>>,
+        mut failure: Box<FailedRequest<B>>,
     ) -> Result<Response<ResponseBody<L::Received>>, Error>
     where
         L: LegService<B, Leg: Send, Received: Unpin + Send>,
@@ -221,8 +221,8 @@ pub(super) fn address<B>(
 pub(super) fn settle<L: Poolable + Send + 'static, R: Body, B>(
     lease: Lease<'_, L>,
     channel: Option<Channel<L>>,
-    result: Result<Response<R>, Box<Failure<B>>>,
-) -> Result<Response<ResponseBody<R>>, Box<Failure<B>>> {
+    result: Result<Response<R>, Box<FailedRequest<B>>>,
+) -> Result<Response<ResponseBody<R>>, Box<FailedRequest<B>>> {
     match (result, channel) {
         (Ok(response), Some(channel)) => {
             let connection = match response.status() {

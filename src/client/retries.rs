@@ -1,6 +1,6 @@
 //! How often one request may move to another connection.
 
-use crate::service::{Error, Failure, PreparedRequest, Retry};
+use crate::service::{Error, FailedRequest, PreparedRequest, Retry};
 
 /// Counts the connections that failed a request, by the grounds on which it may move on.
 pub(super) struct Retries {
@@ -31,8 +31,11 @@ impl Retries {
     /// # Errors
     ///
     /// What failed it, where it cannot be sent again or has been often enough.
-    pub(super) fn again<B>(&mut self, failure: Failure<B>) -> Result<(Retry, PreparedRequest<B>), Error> {
-        let Failure { error, retry } = failure;
+    pub(super) fn again<B>(
+        &mut self,
+        failure: FailedRequest<B>,
+    ) -> Result<(Retry, PreparedRequest<B>), Error> {
+        let FailedRequest { error, retry } = failure;
         let Some((grounds, prepared)) = retry else { return Err(error) };
         let (tries, limit) = match grounds {
             Retry::Unsent => (&mut self.unsent, self.limits.unsent),

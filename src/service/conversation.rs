@@ -23,7 +23,7 @@ use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind, OldPeer};
 use crate::service::expectation::{self, Expectation, Held, PATIENCE};
-use crate::service::failure::{Failure, LostConnection, Retry, RetryDecision};
+use crate::service::failure::{FailedRequest, LostConnection, Retry, RetryDecision};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
 };
@@ -101,7 +101,7 @@ enum Next<R, B> {
     Ask(CredentialsFuture),
     Wait(Turn, Option<BoxFuture<()>>),
     Deliver(Response<R>),
-    Fail(Box<Failure<B>>),
+    Fail(Box<FailedRequest<B>>),
 }
 
 impl<S, F, B, R> Conversation<S, F, B, R>
@@ -152,7 +152,7 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
-    type Output = Result<Response<R>, Box<Failure<B>>>;
+    type Output = Result<Response<R>, Box<FailedRequest<B>>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -188,7 +188,7 @@ where
                 StageProj::Asking { credentials } => {
                     credentials.as_mut().poll(cx).map(|credentials| match credentials {
                         Ok(credentials) => this.request.resume(Answer::Credentials(credentials)),
-                        Err(error) => Next::Fail(Failure::new(ErrorKind::Credentials(error))),
+                        Err(error) => Next::Fail(FailedRequest::new(ErrorKind::Credentials(error))),
                     })
                 }
                 StageProj::Waiting { turn, timer } => {
@@ -327,7 +327,7 @@ where
             }
             Action::Deliver(outcome) => self.deliver(outcome),
             Action::Renew(renewal) => Next::Fail(self.renewal(renewal)),
-            Action::Fail(error) => Next::Fail(Failure::new(ErrorKind::Handshake(error))),
+            Action::Fail(error) => Next::Fail(FailedRequest::new(ErrorKind::Handshake(error))),
             // The rest of it is on its way to the server: another connection begins with what is kept.
             Action::Gather
                 if self.sent == BodyUse::Carried && self.in_use.payload.replay() == Replay::Elsewhere =>
@@ -350,7 +350,7 @@ where
                 let state = &self.in_use.channel().state;
                 let moment = match state.environment.moment() {
                     Ok(moment) => moment,
-                    Err(error) => return Next::Fail(Failure::new(ErrorKind::Entropy(error.into()))),
+                    Err(error) => return Next::Fail(FailedRequest::new(ErrorKind::Entropy(error.into()))),
                 };
                 match &state.environment.blocking {
                     Some(blocking) => Next::Step(blocking.run(job, moment)),
@@ -533,7 +533,7 @@ where
 
     /// The server does not want to be asked whether it wants the body, and has looked at nothing else. The
     /// request is sent again without that, where it can be.
-    fn expectation_failed(&mut self) -> Option<Box<Failure<B>>> {
+    fn expectation_failed(&mut self) -> Option<Box<FailedRequest<B>>> {
         let channel = self.in_use.channel_mut();
         channel.state.logins.origin().memory().note_never_says_continue();
         let now = channel.state.environment.instant();
@@ -558,7 +558,7 @@ where
     }
 
     /// The connection failed, perhaps before it took the request.
-    fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
+    fn lost(&mut self, error: BoxError, not_called: bool) -> Box<FailedRequest<B>> {
         self.patience = None;
         let has_body = !self.in_use.payload.is_empty();
         let held = !not_called && self.in_use.channel().state.holds_body_back();
@@ -566,34 +566,34 @@ where
         let RetryDecision { retry, kind, acted_on } = lost.judge(&mut self.in_use.channel_mut().state);
         let mut failure = match retry {
             Some(grounds) => self.elsewhere(grounds, kind),
-            None => Failure::new(kind),
+            None => FailedRequest::new(kind),
         };
         failure.error.note_acted_on(acted_on);
         failure
     }
 
     /// The connection cannot serve the request (any more).
-    fn renewal(&mut self, renewal: Renewal) -> Box<Failure<B>> {
+    fn renewal(&mut self, renewal: Renewal) -> Box<FailedRequest<B>> {
         self.elsewhere(Retry::Renew, ErrorKind::NewConnectionNeeded(renewal))
     }
 
     /// Another connection may serve the request, where its body is still to be had.
-    fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<Failure<B>> {
+    fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<FailedRequest<B>> {
         self.in_use.payload.cut_off();
         match self.in_use.payload.replay() {
-            Replay::Here | Replay::Elsewhere => Failure::retry(grounds, kind, self.again()),
+            Replay::Here | Replay::Elsewhere => FailedRequest::retry(grounds, kind, self.again()),
             Replay::Never => self.not_replayable(match kind {
                 ErrorKind::Connection(error) => Some(error),
                 _ => None,
             }),
-            Replay::Failed => Failure::new(kind),
+            Replay::Failed => FailedRequest::new(kind),
         }
     }
 
     /// The request would have to be sent again; `lost` says how its connection was lost, if it was.
-    fn not_replayable(&self, lost: Option<BoxError>) -> Box<Failure<B>> {
+    fn not_replayable(&self, lost: Option<BoxError>) -> Box<FailedRequest<B>> {
         let kept = self.in_use.channel().state.environment.limits.replay;
-        Failure::new(ErrorKind::BodyNotReplayable { kept, lost })
+        FailedRequest::new(ErrorKind::BodyNotReplayable { kept, lost })
     }
 
     /// The request once more.
@@ -614,13 +614,13 @@ where
         self.deadlines.handshake_begins(environment);
     }
 
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<FailedRequest<B>>> {
         let limits = &self.in_use.channel().state.environment.limits;
         // A leg that carried all there is may be the request itself.
         let is_whole = self.sent == BodyUse::Carried && self.parts.is_none();
         let acted_on = is_whole && !is_idempotent(&self.method);
         self.deadlines.poll(limits, cx).map(|kind| {
-            let mut failure = Failure::new(kind);
+            let mut failure = FailedRequest::new(kind);
             failure.error.note_acted_on(acted_on);
             failure
         })

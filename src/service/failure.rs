@@ -13,7 +13,7 @@ use crate::service::prepared_request::PreparedRequest;
 use crate::service::retryable::is_given_up;
 
 /// Why there is no response, and the request, where another connection may serve it.
-pub(crate) struct Failure<B> {
+pub(crate) struct FailedRequest<B> {
     pub(crate) error: Error,
     pub(crate) retry: Option<(Retry, PreparedRequest<B>)>,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Retry {
     Renew,
 }
 
-impl<B> Failure<B> {
+impl<B> FailedRequest<B> {
     /// A failure for good.
     pub(super) fn new(kind: ErrorKind) -> Box<Self> {
         Box::new(Self { error: Error::new(kind), retry: None })

@@ -173,7 +173,7 @@ pub(crate) use {
     channel::Channel,
     error::{CONNECTING, Route},
     expectation::Expectation,
-    failure::{Failure, Retry},
+    failure::{FailedRequest, Retry},
     head::withhold_body,
     leg_service::LegService,
     payload::Payload,

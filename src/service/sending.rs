@@ -14,7 +14,7 @@ use crate::service::channel::Channel;
 use crate::service::channel_in_use::ChannelInUse;
 use crate::service::conversation::Conversation;
 use crate::service::error::BoxError;
-use crate::service::failure::Failure;
+use crate::service::failure::FailedRequest;
 use crate::service::head::{DeclaredLength, declare_empty, declared_length};
 use crate::service::leg_service::LegService;
 use crate::service::payload::Payload;
@@ -85,7 +85,7 @@ where
         mut self: Pin<&mut Self>,
         result: Result<Response<R>, BoxError>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<R>, Box<Failure<B>>>> {
+    ) -> Poll<Result<Response<R>, Box<FailedRequest<B>>>> {
         if let SendingProj::Plain { in_use, .. } = self.as_mut().project() {
             let conversation = Conversation::answered(in_use.take(), result);
             self.set(Self::Conversing { conversation });
@@ -119,7 +119,7 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
-    type Output = Result<Response<R>, Box<Failure<B>>>;
+    type Output = Result<Response<R>, Box<FailedRequest<B>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.as_mut().project() {

@@ -21,7 +21,7 @@ use crate::handshake::{Acting, Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::tunnel::TunnelErrorKind;
 use crate::service::{
-    Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, PreparedRequest,
+    Channel, ConnectionInfo, Environment, Error, ErrorKind, FailedRequest, LegBody, Payload, PreparedRequest,
     Sending,
 };
 
@@ -73,7 +73,7 @@ impl<C: Connect> Opening<'_, C> {
         io: C::Io,
         proxy: &Origin,
         prepared: PreparedRequest<NoBody>,
-    ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<Failure<NoBody>>> {
+    ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<FailedRequest<NoBody>>> {
         // The origin of these requests is the proxy itself: nothing is learnt of another one.
         let mut info = ConnectionInfo::new(proxy.clone()).proxy(proxy.clone());
         info.channel_bindings = extra(&io);

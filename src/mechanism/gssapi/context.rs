@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::credentials::{Ambient, Credentials};
 use crate::mechanism::gssapi::credentials::Wanted;
 use crate::mechanism::gssapi::iakerb::{self, Relayed};
-use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
+use crate::mechanism::gssapi::library::{Context, GssapiFailure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::gssapi::{Canonicalization, Gssapi};
 use crate::mechanism::oid;
@@ -129,7 +129,11 @@ impl SecurityContext for Start {
 }
 
 /// The target's name, for the library.
-fn target(library: &Arc<Library>, name: &str, canonicalization: Canonicalization) -> Result<Name, Failure> {
+fn target(
+    library: &Arc<Library>,
+    name: &str,
+    canonicalization: Canonicalization,
+) -> Result<Name, GssapiFailure> {
     let service_and_host = name.split_once('/').filter(|_| !name.contains('@'));
     let Some((service, host)) = service_and_host else {
         return Name::import(library, name, Oid::KERBEROS_PRINCIPAL);

@@ -202,19 +202,19 @@ impl DigestAcceptor {
     pub fn judge(&self, request: &PresentedDigest<'_>, now: Instant) -> DigestVerdict {
         match self.verify(request, now) {
             Ok(accepted) => DigestVerdict::Accepted(Box::new(accepted)),
-            Err(Failure::Nonce(Unfit::Stale)) => DigestVerdict::Stale,
-            Err(Failure::Nonce(Unfit::Repeated)) => {
+            Err(Rejection::Nonce(Unfit::Stale)) => DigestVerdict::Stale,
+            Err(Rejection::Nonce(Unfit::Repeated)) => {
                 DigestVerdict::Refused { why: "the count was used before" }
             }
-            Err(Failure::NoName) => DigestVerdict::Unreadable,
-            Err(Failure::Other(why)) => DigestVerdict::Refused { why },
+            Err(Rejection::NoName) => DigestVerdict::Unreadable,
+            Err(Rejection::Other(why)) => DigestVerdict::Refused { why },
         }
     }
 
-    fn verify(&self, request: &PresentedDigest<'_>, now: Instant) -> Result<AcceptedDigest, Failure> {
-        let params = Params::parse(request.field).map_err(Failure::Other)?;
+    fn verify(&self, request: &PresentedDigest<'_>, now: Instant) -> Result<AcceptedDigest, Rejection> {
+        let params = Params::parse(request.field).map_err(Rejection::Other)?;
         if params.is_name_extended && self.is(DigestOddity::NoExtendedNames) {
-            return Err(Failure::NoName);
+            return Err(Rejection::NoName);
         }
         let algorithm = self.algorithm(&params)?;
         let echoes = [
@@ -224,7 +224,7 @@ impl DigestAcceptor {
             (self.offers(params.protection.as_ref().map(|presented| presented.qop)), "a qop not offered"),
         ];
         if let Some((_, why)) = echoes.into_iter().find(|(holds, _)| !holds) {
-            return Err(Failure::Other(why));
+            return Err(Rejection::Other(why));
         }
 
         let mut nonces = self.nonces();
@@ -260,22 +260,22 @@ impl DigestAcceptor {
             let expected = response::response(hash, &key, nonce, params.protection(), &request_hash);
             response::same(&expected, &params.response).then_some((user, key))
         });
-        let (user, key) = known.ok_or(Failure::Other("there is no such user, or the password is wrong"))?;
+        let (user, key) = known.ok_or(Rejection::Other("there is no such user, or the password is wrong"))?;
 
         let counted = params.protection.as_ref().filter(|_| !self.is(DigestOddity::OneNonce));
         let count = counted.map(|presented| presented.count);
-        nonces.spend(now, &params.nonce, count, session.clone()).map_err(Failure::Nonce)?;
+        nonces.spend(now, &params.nonce, count, session.clone()).map_err(Rejection::Nonce)?;
         let next_nonce = self.is(DigestOddity::NextNonce).then(|| nonces.issue(now, session));
         Ok(AcceptedDigest { user, algorithm, key, params, next_nonce, oddities: self.oddities.clone() })
     }
 
     /// The algorithm in the spelling of the challenge, or MD5.
-    fn algorithm(&self, params: &Params) -> Result<Algorithm, Failure> {
+    fn algorithm(&self, params: &Params) -> Result<Algorithm, Rejection> {
         let offered = |algorithm: &&Algorithm| match &params.algorithm {
             Some(name) => self.spell(**algorithm) == *name,
             None => **algorithm == Algorithm::Md5,
         };
-        self.algorithms.iter().find(offered).copied().ok_or(Failure::Other("an algorithm not offered"))
+        self.algorithms.iter().find(offered).copied().ok_or(Rejection::Other("an algorithm not offered"))
     }
 
     fn offers(&self, qop: Option<Qop>) -> bool {
@@ -380,7 +380,7 @@ impl Judge for DigestAcceptor {
     }
 }
 
-enum Failure {
+enum Rejection {
     Nonce(Unfit),
     NoName,
     Other(&'static str),
