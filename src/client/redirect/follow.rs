@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::client::redirect::head::{Content, follow as onwards, redirect};
+use crate::client::redirect::head::{RedirectedContent, follow as onwards, redirect};
 use crate::client::redirect::policy::{Redirected, Redirects, Stopped};
 use crate::client::runtime::in_runtime;
 use crate::client::userinfo;
@@ -189,8 +189,8 @@ where
                 return Err(Stopped::Limit);
             }
             let body = match redirect.content {
-                Content::Dropped => Some(B::default()),
-                Content::Repeated => spare,
+                RedirectedContent::Dropped => Some(B::default()),
+                RedirectedContent::Repeated => spare,
             };
             Ok((redirect, body.ok_or(Stopped::Content)?))
         });
