@@ -19,25 +19,25 @@ use crate::service::head::DeclaredLength;
 /// so that they can be sent again. It may wait until the server has said that it wants it.
 ///
 /// Small, since hyper has room for 32 requests in each connection.
-pub struct LegBody<B>(Kind<B>);
+pub struct LegBody<B>(LegBodyKind<B>);
 
-enum Kind<B> {
+enum LegBodyKind<B> {
     Empty,
     Teed(Reader<B>),
 }
 
 impl<B> LegBody<B> {
     pub(super) fn empty() -> Self {
-        Self(Kind::Empty)
+        Self(LegBodyKind::Empty)
     }
 
     pub(super) fn teed(tee: &Arc<Tee<B>>) -> Self {
-        Self(Kind::Teed(Reader { id: tee.next_reader(), next: 0, tee: Arc::clone(tee) }))
+        Self(LegBodyKind::Teed(Reader { id: tee.next_reader(), next: 0, tee: Arc::clone(tee) }))
     }
 
     /// The same, which waits for this. Where there is no body, nothing waits.
     pub(super) fn waiting_for(self, expectation: Expectation) -> Self {
-        if let Kind::Teed(reader) = &self.0 {
+        if let LegBodyKind::Teed(reader) = &self.0 {
             reader.tee.lock().waits_for = Some(expectation);
         }
         self
@@ -57,22 +57,22 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().0 {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Teed(reader) => reader.poll_frame(cx),
+            LegBodyKind::Empty => Poll::Ready(None),
+            LegBodyKind::Teed(reader) => reader.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
-            Kind::Teed(reader) => reader.is_end_stream(),
+            LegBodyKind::Empty => true,
+            LegBodyKind::Teed(reader) => reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
-            Kind::Teed(reader) => reader.size_hint(),
+            LegBodyKind::Empty => SizeHint::with_exact(0),
+            LegBodyKind::Teed(reader) => reader.size_hint(),
         }
     }
 }
@@ -80,8 +80,8 @@ where
 impl<B> fmt::Debug for LegBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
-            Kind::Empty => "LegBody::Empty",
-            Kind::Teed(_) => "LegBody::Teed",
+            LegBodyKind::Empty => "LegBody::Empty",
+            LegBodyKind::Teed(_) => "LegBody::Teed",
         })
     }
 }

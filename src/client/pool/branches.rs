@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::client::pool::host::Host;
 use crate::client::pool::poolable::Poolable;
-use crate::client::pool::pooled::{Kind, Pooled};
+use crate::client::pool::pooled::{LeaseKind, Pooled};
 use crate::client::pool::shared::SharedConnection;
 use crate::client::pool::state::{HostState, PoolState};
 
@@ -18,7 +18,7 @@ impl<L: Poolable> HostState<L> {
 
     /// Takes an idle connection that can be shared.
     pub(super) fn pop_shareable(&mut self) -> Option<Box<Pooled<L>>> {
-        let at = self.idle.iter().rposition(|idle| matches!(idle.connection.kind, Kind::Shared(_)))?;
+        let at = self.idle.iter().rposition(|idle| matches!(idle.connection.kind, LeaseKind::Shared(_)))?;
         self.host.counts.idle.fetch_sub(1, Relaxed);
         Some(self.idle.remove(at).connection)
     }
@@ -28,7 +28,7 @@ impl<L: Poolable> PoolState<L> {
     /// Shares a connection that was just made, for one request at first.
     pub(super) fn share(&mut self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         self.shareable += 1;
-        connection.kind = Kind::Shared(self.shareable);
+        connection.kind = LeaseKind::Shared(self.shareable);
         let Some(branch) = connection.branch() else { return connection };
         let host = Arc::clone(&connection.host);
         let known = self.of(&host).expect("a host is known while there are connections to it");
@@ -38,7 +38,7 @@ impl<L: Poolable> PoolState<L> {
 
     /// What is leased of a connection that nobody uses: itself, or a branch.
     pub(super) fn lease_out(&mut self, connection: Box<Pooled<L>>) -> Option<Box<Pooled<L>>> {
-        if let Kind::Exclusive = connection.kind {
+        if let LeaseKind::Exclusive = connection.kind {
             return Some(connection);
         }
         let host = Arc::clone(&connection.host);
@@ -69,10 +69,10 @@ impl<L: Poolable> PoolState<L> {
     /// The connection that is free now that this lease of it has ended: itself, or what it was the
     /// last branch of.
     pub(super) fn end_lease(&mut self, mut ended: Box<Pooled<L>>) -> Option<Box<Pooled<L>>> {
-        let Kind::Branch(number) = ended.kind else { return Some(ended) };
+        let LeaseKind::Branch(number) = ended.kind else { return Some(ended) };
         let host = Arc::clone(&ended.host);
         let shared = &mut self.of(&host)?.shared;
-        let is_it = |shared: &SharedConnection<L>| matches!(shared.connection.kind, Kind::Shared(its) if its == number);
+        let is_it = |shared: &SharedConnection<L>| matches!(shared.connection.kind, LeaseKind::Shared(its) if its == number);
         let at = shared.iter().position(is_it)?;
         shared[at].connection.graft(&mut ended);
         shared[at].leases -= 1;

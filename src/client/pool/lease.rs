@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::client::pool::host::{Generation, Host};
 use crate::client::pool::poolable::Poolable;
-use crate::client::pool::pooled::{Home, Kind, Pooled};
+use crate::client::pool::pooled::{Home, LeaseKind, Pooled};
 use crate::service::Channel;
 
 /// A place in the pool's limits, without a connection in it. Dropped, it is free again.
@@ -101,11 +101,11 @@ impl<L: Poolable> Drop for Lease<'_, L> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         match connection.kind {
-            Kind::Branch(_) => {
+            LeaseKind::Branch(_) => {
                 *connection.channel() = None;
                 self.home.put_back(connection);
             }
-            Kind::Exclusive | Kind::Shared(_) => self.home.free(&connection.host),
+            LeaseKind::Exclusive | LeaseKind::Shared(_) => self.home.free(&connection.host),
         }
     }
 }

@@ -15,7 +15,7 @@ pub(in crate::client) struct Pooled<L> {
     pub(super) host: Arc<Host>,
     /// When the making of it began.
     generation: Generation,
-    pub(super) kind: Kind,
+    pub(super) kind: LeaseKind,
     /// Out while a request is on it. The lock is never taken; it lets a body that holds the
     /// connection be `Sync`.
     channel: Mutex<Option<Channel<L>>>,
@@ -25,7 +25,7 @@ pub(in crate::client) struct Pooled<L> {
 
 /// How a connection is leased.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum LeaseKind {
     /// To one request at a time.
     Exclusive,
     /// By branches. Told from others by its number.
@@ -67,7 +67,7 @@ impl<L> Pooled<L> {
             home,
             host,
             generation,
-            kind: Kind::Exclusive,
+            kind: LeaseKind::Exclusive,
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
         })
@@ -122,7 +122,7 @@ impl<L> Pooled<L> {
     where
         L: Poolable,
     {
-        let Kind::Shared(number) = self.kind else { return None };
+        let LeaseKind::Shared(number) = self.kind else { return None };
         let grafts = self.grafts.get_mut().unwrap_or_else(PoisonError::into_inner);
         let channel = self.channel.get_mut().unwrap_or_else(PoisonError::into_inner).as_ref()?;
         let channel = match grafts.pop() {
@@ -133,7 +133,7 @@ impl<L> Pooled<L> {
             home: self.home.clone(),
             host: Arc::clone(&self.host),
             generation: self.generation,
-            kind: Kind::Branch(number),
+            kind: LeaseKind::Branch(number),
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
         }))

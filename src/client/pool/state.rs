@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, authority, hash};
 use crate::client::pool::limits::PoolLimits;
 use crate::client::pool::poolable::Poolable;
-use crate::client::pool::pooled::{Kind, Pooled};
+use crate::client::pool::pooled::{LeaseKind, Pooled};
 use crate::client::pool::queue::Queue;
 use crate::client::pool::shared::SharedConnection;
 use crate::client::pool::waiter::{Due, Grant, Waiter};
@@ -166,7 +166,7 @@ impl<L: Poolable> PoolState<L> {
 
     /// Takes back a lease that has ended. What is not used up is idle now, or has other leases still.
     pub(super) fn put_back(&mut self, connection: Box<Pooled<L>>) {
-        let is_exclusive = matches!(connection.kind, Kind::Exclusive);
+        let is_exclusive = matches!(connection.kind, LeaseKind::Exclusive);
         let free = if is_exclusive { Some(connection) } else { self.end_lease(connection) };
         let Some(mut free) = free else { return };
         if self.shut_down || free.is_retired() || (!is_exclusive && free.is_closed()) {
