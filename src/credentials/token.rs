@@ -85,7 +85,7 @@ impl CredentialsProvider for BearerTokens {
             return Box::pin(std::future::ready(Ok(None)));
         }
         let refused = query.refused.cloned();
-        Box::pin(Token { shared: Arc::clone(&self.shared), refused, stage: Stage::Asking })
+        Box::pin(TokenFuture { shared: Arc::clone(&self.shared), refused, stage: Stage::Asking })
     }
 }
 
@@ -96,7 +96,7 @@ impl TokenSource {
 }
 
 /// Resolves to a token other than the refused one, or to what the fetch gave that it waited for.
-struct Token {
+struct TokenFuture {
     shared: Arc<TokenSource>,
     refused: Option<Credentials>,
     stage: Stage,
@@ -113,7 +113,7 @@ enum Stage {
     Fetching(Fetching),
 }
 
-impl Future for Token {
+impl Future for TokenFuture {
     type Output = Result<Option<Credentials>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -198,7 +198,7 @@ impl FetchState {
     }
 }
 
-impl Drop for Token {
+impl Drop for TokenFuture {
     /// A request that was given up while it fetched leaves the fetch to the next.
     fn drop(&mut self) {
         match self.stage {

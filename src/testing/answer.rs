@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 
 use super::body::AnswerBody;
 use super::fault::{self, Fault};
-use super::guard::{Proof, Token};
+use super::guard::{OfferToken, Proof};
 use super::offer::Offer;
 use super::page::Page;
 use super::quirk::{Challenges, Effects, Persistence};
@@ -49,7 +49,7 @@ pub(super) fn announce(
 }
 
 /// A scheme and a token for it; `None` if the fault leaves the token out.
-pub(super) fn with_token(offers: &[Offer], token: &Token, fault: Option<Fault>) -> Option<String> {
+pub(super) fn with_token(offers: &[Offer], token: &OfferToken, fault: Option<Fault>) -> Option<String> {
     let encoded = fault::encode(&token.octets, fault)?;
     Some(format!("{} {encoded}", offers[token.offer].scheme()))
 }

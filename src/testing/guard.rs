@@ -36,9 +36,9 @@ pub(super) enum Decision {
     /// It is served as this user.
     Admit { user: String, proof: Proof },
     /// The handshake goes on with this token.
-    Continue(Token),
+    Continue(OfferToken),
     /// The client is to authenticate; the token, if there is one, tells it why it has not.
-    Demand(Option<Token>),
+    Demand(Option<OfferToken>),
     /// An exchange by requests goes on with this challenge.
     Challenge { challenge: String },
     /// The client is to authenticate; one offer's challenges are these.
@@ -55,12 +55,12 @@ pub(super) enum Proof {
     /// The request proved it by itself; perhaps with information about it for the client.
     Request(Option<String>),
     /// The request completed a handshake, perhaps with a token for the client.
-    Handshake(Option<Token>),
+    Handshake(Option<OfferToken>),
 }
 
 /// A token for the client, and the index of the offer that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct OfferToken {
     pub(super) offer: usize,
     pub(super) octets: Vec<u8>,
 }
@@ -70,7 +70,7 @@ pub(super) struct Token {
 pub(super) struct Guard {
     user: Option<String>,
     pending: Option<PendingHandshake>,
-    last_challenge: Option<Token>,
+    last_challenge: Option<OfferToken>,
     history: History,
 }
 
@@ -182,7 +182,7 @@ impl Guard {
         };
         match acceptor.step(token) {
             Accept::Continue(octets) => {
-                let token = Token { offer, octets };
+                let token = OfferToken { offer, octets };
                 self.last_challenge = Some(token.clone());
                 if rules.effects.challenge_fault != Some(Fault::LeftOut) {
                     self.pending = Some(PendingHandshake { offer, acceptor });
@@ -192,12 +192,12 @@ impl Guard {
             Accept::Accepted { user, token, integrity: _ } => {
                 self.user = Some(user.clone());
                 self.history = History::Clean;
-                let proof = Proof::Handshake(token.map(|octets| Token { offer, octets }));
+                let proof = Proof::Handshake(token.map(|octets| OfferToken { offer, octets }));
                 (Decision::Admit { user: user.clone(), proof }, Verdict::Accepted { user })
             }
             Accept::Refused { why, token } => {
                 self.history = History::Failed;
-                self.refuse(why, token.map(|octets| Token { offer, octets }))
+                self.refuse(why, token.map(|octets| OfferToken { offer, octets }))
             }
         }
     }
@@ -232,7 +232,7 @@ impl Guard {
         }
     }
 
-    fn refuse(&mut self, why: impl Into<String>, token: Option<Token>) -> (Decision, Verdict) {
+    fn refuse(&mut self, why: impl Into<String>, token: Option<OfferToken>) -> (Decision, Verdict) {
         self.user = None;
         (Decision::Demand(token), Verdict::Refused { why: why.into() })
     }
