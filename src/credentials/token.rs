@@ -85,7 +85,7 @@ impl CredentialsProvider for BearerTokens {
             return Box::pin(std::future::ready(Ok(None)));
         }
         let refused = query.refused.cloned();
-        Box::pin(TokenFuture { shared: Arc::clone(&self.shared), refused, stage: Stage::Asking })
+        Box::pin(TokenFuture { shared: Arc::clone(&self.shared), refused, stage: FetchStage::Asking })
     }
 }
 
@@ -99,10 +99,10 @@ impl TokenSource {
 struct TokenFuture {
     shared: Arc<TokenSource>,
     refused: Option<Credentials>,
-    stage: Stage,
+    stage: FetchStage,
 }
 
-enum Stage {
+enum FetchStage {
     Asking,
     /// Another request fetches; so many fetches had ended, and given a token, before.
     Waiting {
@@ -119,14 +119,14 @@ impl Future for TokenFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let this = &mut *self;
-            if let Stage::Fetching(fetching) = &mut this.stage {
+            if let FetchStage::Fetching(fetching) = &mut this.stage {
                 let Poll::Ready(fetched) = fetching.as_mut().poll(cx) else { return Poll::Pending };
-                this.stage = Stage::Asking;
+                this.stage = FetchStage::Asking;
                 return Poll::Ready(this.shared.fetched(fetched).map(Some));
             }
             let mut state = this.shared.lock();
             let mut is_awaited = false;
-            if let Stage::Waiting { ended, fetched, .. } = this.stage {
+            if let FetchStage::Waiting { ended, fetched, .. } = this.stage {
                 if let Some(failure) = state.failure.as_ref().filter(|_| state.ended > ended) {
                     return Poll::Ready(Err(FetchFailed(Arc::clone(failure)).into()));
                 }
@@ -139,16 +139,16 @@ impl Future for TokenFuture {
             }
             if state.is_fetching {
                 let id = match this.stage {
-                    Stage::Waiting { id, .. } => id,
-                    Stage::Asking | Stage::Fetching(_) => state.next_id(),
+                    FetchStage::Waiting { id, .. } => id,
+                    FetchStage::Asking | FetchStage::Fetching(_) => state.next_id(),
                 };
                 state.wait(id, cx.waker());
-                this.stage = Stage::Waiting { id, ended: state.ended, fetched: state.fetched };
+                this.stage = FetchStage::Waiting { id, ended: state.ended, fetched: state.fetched };
                 return Poll::Pending;
             }
             state.is_fetching = true;
             drop(state);
-            this.stage = Stage::Fetching((this.shared.fetch)());
+            this.stage = FetchStage::Fetching((this.shared.fetch)());
         }
     }
 }
@@ -202,9 +202,11 @@ impl Drop for TokenFuture {
     /// A request that was given up while it fetched leaves the fetch to the next.
     fn drop(&mut self) {
         match self.stage {
-            Stage::Asking => {}
-            Stage::Waiting { id, .. } => self.shared.lock().waiting.retain(|(waiting, _)| *waiting != id),
-            Stage::Fetching(_) => {
+            FetchStage::Asking => {}
+            FetchStage::Waiting { id, .. } => {
+                self.shared.lock().waiting.retain(|(waiting, _)| *waiting != id)
+            }
+            FetchStage::Fetching(_) => {
                 let mut state = self.shared.lock();
                 state.failure = None;
                 let waiting = state.end();
