@@ -47,7 +47,7 @@ struct ScramServer {
     seed: [u8; 32],
     drawn: u64,
     open: Vec<OpenLogin>,
-    known: Vec<Known>,
+    known: Vec<KnownLogin>,
     server_nonce: Option<String>,
     seconds_to_live: Option<u64>,
     keys: HashMap<(String, u32), Arc<ScramKeys>>,
@@ -86,7 +86,7 @@ struct OpenLogin {
 }
 
 /// A login that was completed, for the next one by one message.
-struct Known {
+struct KnownLogin {
     sid: String,
     user: String,
     iterations: u32,
@@ -267,7 +267,7 @@ impl ScramServer {
             return Ok(self.refuse(why, &format!(", sid=\"{}\", data=\"{data}\"", open.sid)));
         };
         if self.server_nonce.is_some() {
-            self.known.push(Known {
+            self.known.push(KnownLogin {
                 sid: open.sid.clone(),
                 user: open.user.clone(),
                 iterations: open.iterations,
@@ -282,7 +282,7 @@ impl ScramServer {
         let at =
             self.known.iter().position(|known| known.sid == sid).ok_or("there is no login with this sid")?;
         let sr = self.server_nonce.clone().ok_or("logins of one round trip are not taken")?;
-        let Known { user, iterations, next, .. } = &self.known[at];
+        let KnownLogin { user, iterations, next, .. } = &self.known[at];
         let (user, iterations, next) = (user.clone(), *iterations, *next);
         let Some(client_nonce) = client_final.nonce.strip_suffix(&format!("{next}{sr}")) else {
             self.renew();
