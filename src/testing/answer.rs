@@ -15,7 +15,7 @@ const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
 const X_USER: HeaderName = HeaderName::from_static("x-user");
 
 /// What a request is answered with, before it is a response.
-pub(super) enum Answer {
+pub(super) enum PlannedAnswer {
     Refusal { challenger: Challenger, challenges: Vec<String> },
     Page { page: Page, user: Option<String>, fields: Vec<(HeaderName, String)> },
 }

@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::watch;
 
 use super::activity::Activity;
-use super::answer::{Answer, announce, challenges, refusal, sent_challenges, served, with_token};
+use super::answer::{PlannedAnswer, announce, challenges, refusal, sent_challenges, served, with_token};
 use super::body::AnswerBody;
 use super::guard::{Decision, Guard, Hearing, Rules};
 use super::judge::Presentation;
@@ -104,21 +104,21 @@ impl Session {
 
         let (mut answer, body_octets) = self.receive(&head, body, &effects, leg).await;
         match &mut answer {
-            Answer::Page { page: page @ Page::Tunnel, .. } => match self.tunnel(&head.uri).await {
+            PlannedAnswer::Page { page: page @ Page::Tunnel, .. } => match self.tunnel(&head.uri).await {
                 Ok(tunnel) => {
                     let upgrade = upgrade.expect("hyper lets every CONNECT upgrade");
                     tunnel.carry(upgrade, self.open.clone(), self.commands.clone());
                 }
                 Err(status) => *page = Page::Status(status),
             },
-            Answer::Page { page: page @ Page::Upgrade, fields, .. } => match upgrade {
+            PlannedAnswer::Page { page: page @ Page::Upgrade, fields, .. } => match upgrade {
                 Some(upgrade) => {
                     fields.extend(switching(&head));
                     leave_to(upgrade, self.open.clone(), self.commands.clone(), echo);
                 }
                 None => *page = Page::Status(StatusCode::UPGRADE_REQUIRED),
             },
-            Answer::Page { .. } | Answer::Refusal { .. } => {}
+            PlannedAnswer::Page { .. } | PlannedAnswer::Refusal { .. } => {}
         }
         for gate in &effects.gates {
             gate.pass().await;
@@ -137,15 +137,15 @@ impl Session {
             answering.ends_the_connection();
         }
         let mut response = match answer {
-            Answer::Refusal { challenger, challenges } => {
+            PlannedAnswer::Refusal { challenger, challenges } => {
                 let text = "The request lacks credentials that would do.\n";
                 let body = AnswerBody::refusal(effects.refusal_body.clone(), text, answering);
                 refusal(challenger, &challenges, effects.challenges, body)
             }
-            Answer::Page { page: page @ (Page::Tunnel | Page::Upgrade), user, fields } => {
+            PlannedAnswer::Page { page: page @ (Page::Tunnel | Page::Upgrade), user, fields } => {
                 served(page.status(), user, fields, AnswerBody::whole("", answering))
             }
-            Answer::Page { page, user, fields } => {
+            PlannedAnswer::Page { page, user, fields } => {
                 let text = self.shared.page.clone();
                 let (connection, name) = (self.connection, user.as_deref().unwrap_or("nobody"));
                 let text = text.unwrap_or_else(|| {
@@ -172,7 +172,7 @@ impl Session {
         body: Incoming,
         effects: &Effects,
         leg: usize,
-    ) -> (Answer, u64) {
+    ) -> (PlannedAnswer, u64) {
         let reading = count(body, self.shared.clone(), self.connection, leg);
         match effects.refusal {
             Refusal::AfterTheBody => {
@@ -180,8 +180,8 @@ impl Session {
                 (self.decide(head, effects, leg, &content), octets)
             }
             Refusal::Early => match self.decide(head, effects, leg, b"") {
-                page @ Answer::Page { .. } => (page, reading.await.0),
-                refusal @ Answer::Refusal { .. } => {
+                page @ PlannedAnswer::Page { .. } => (page, reading.await.0),
+                refusal @ PlannedAnswer::Refusal { .. } => {
                     // Reading would send `100 Continue`, to which the refusal is the alternative.
                     if !head.headers.contains_key(header::EXPECT) {
                         tokio::spawn(reading);
@@ -193,11 +193,11 @@ impl Session {
     }
 
     /// Whether the request gets in; no IO from here on.
-    fn decide(&self, head: &request::Parts, effects: &Effects, leg: usize, content: &[u8]) -> Answer {
+    fn decide(&self, head: &request::Parts, effects: &Effects, leg: usize, content: &[u8]) -> PlannedAnswer {
         let page = Page::of(&head.method, head.uri.path());
         let (mut user, mut fields) = (None, Vec::new());
         if effects.admission == Admission::Everyone || page == Page::Public {
-            return Answer::Page { page, user, fields };
+            return PlannedAnswer::Page { page, user, fields };
         }
 
         // A proxy passes it on in another form.
@@ -241,21 +241,25 @@ impl Session {
                 }
                 Decision::Challenge { challenge } => vec![challenge],
                 Decision::Reject => {
-                    return Answer::Page { page: Page::Status(StatusCode::BAD_REQUEST), user: None, fields };
+                    return PlannedAnswer::Page {
+                        page: Page::Status(StatusCode::BAD_REQUEST),
+                        user: None,
+                        fields,
+                    };
                 }
                 Decision::Tell { offer, challenges: told } => challenges(offers, Some((offer, told))),
             };
-            return Answer::Refusal { challenger, challenges };
+            return PlannedAnswer::Refusal { challenger, challenges };
         }
         let denied = page == Page::Denied || effects.admission == Admission::NobodyAnyMore;
         if let (true, Some((challenger, token))) = (denied, last) {
-            return Answer::Refusal {
+            return PlannedAnswer::Refusal {
                 challenger,
                 challenges: challenges(self.shared.offers(challenger), token),
             };
         }
         self.shared.recorder.on_leg(self.connection, leg, |leg| leg.user.clone_from(&user));
-        Answer::Page { page, user, fields }
+        PlannedAnswer::Page { page, user, fields }
     }
 
     fn report(&self, leg: usize, challenger: Challenger, seen: Option<SeenAuthorization>) {
