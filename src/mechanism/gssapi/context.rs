@@ -1,4 +1,4 @@
-//! The security context: [`Start`] gets credentials and makes the first token, [`Continued`] takes
+//! The security context: [`GssapiStart`] gets credentials and makes the first token, [`Continued`] takes
 //! the server's.
 
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl Mechanism for Gssapi {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(Start::new(self.clone(), arguments, moment.now))
+        Box::new(GssapiStart::new(self.clone(), arguments, moment.now))
     }
 
     fn may_block(&self) -> bool {
@@ -56,13 +56,13 @@ impl Mechanism for Gssapi {
 }
 
 /// Before the first token.
-pub(super) struct Start {
+pub(super) struct GssapiStart {
     gssapi: Gssapi,
     arguments: Initiate,
     now: SystemTime,
 }
 
-impl Start {
+impl GssapiStart {
     pub(super) fn new(gssapi: Gssapi, arguments: Initiate, now: SystemTime) -> Self {
         Self { gssapi, arguments, now }
     }
@@ -113,7 +113,7 @@ impl Start {
     }
 }
 
-impl SecurityContext for Start {
+impl SecurityContext for GssapiStart {
     fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
         let library = Arc::clone(self.gssapi.library()?);
         self.attempt(&library)

@@ -122,7 +122,7 @@ impl Mechanism for Spnego {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(offered::Start::new(self.mechanisms.clone(), self.lost_ntlm, arguments, moment))
+        Box::new(offered::SpnegoStart::new(self.mechanisms.clone(), self.lost_ntlm, arguments, moment))
     }
 
     fn authenticates_peer(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The beginning of a negotiation: [`Start`] sends the list, [`Offered`] awaits the server's pick.
+//! The beginning of a negotiation: [`SpnegoStart`] sends the list, [`Offered`] awaits the server's pick.
 //! What follows is in `selected`.
 
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::mechanism::{
 const NTLM_SIGNATURE: &[u8] = b"NTLMSSP\0";
 
 /// Before the first token.
-pub(super) struct Start {
+pub(super) struct SpnegoStart {
     mechanisms: Vec<Arc<dyn Mechanism>>,
     lost_ntlm: bool,
     arguments: Initiate,
     moment: Moment,
 }
 
-impl Start {
+impl SpnegoStart {
     pub(super) fn new(
         mut mechanisms: Vec<Arc<dyn Mechanism>>,
         lost_ntlm: bool,
@@ -81,7 +81,7 @@ impl Start {
     }
 }
 
-impl SecurityContext for Start {
+impl SecurityContext for SpnegoStart {
     /// The first mechanism that can start makes the optimistic token, and those before it are not
     /// offered. Those after it are offered untried: they begin if the server picks them. A password
     /// that was refused meanwhile is not tried in another mechanism.
