@@ -98,7 +98,7 @@ struct TeeState<B> {
     waits_for: Option<Expectation>,
     /// Who reads and waits for the next frame: cut off, it is to be told.
     waiting: Option<Waker>,
-    kept: Vec<Kept>,
+    kept: Vec<KeptFrame>,
     octets: u64,
     limit: u64,
     /// How many octets the connection sends at the most. HTTP/1.1 does not ask for anything past them.
@@ -123,7 +123,7 @@ pub(super) enum Progress {
 }
 
 #[derive(Clone)]
-enum Kept {
+enum KeptFrame {
     Data(Bytes),
     Trailers(HeaderMap),
 }
@@ -159,7 +159,7 @@ impl<B> Tee<B> {
 impl<B> Content for Tee<B> {
     fn read(&self, take: &mut dyn FnMut(&[u8])) {
         for kept in &self.lock().kept {
-            if let Kept::Data(data) = kept {
+            if let KeptFrame::Data(data) = kept {
                 take(data);
             }
         }
@@ -347,7 +347,7 @@ impl<B: Body> TeeState<B> {
             self.kept = Vec::new();
             return;
         }
-        self.kept.push(Kept::Data(data.clone()));
+        self.kept.push(KeptFrame::Data(data.clone()));
         if is_last {
             self.progress = Progress::Ended;
         }
@@ -362,13 +362,13 @@ impl<B: Body> TeeState<B> {
                 if is_last && is_kept {
                     self.progress = Progress::Ended;
                 }
-                self.kept.push(Kept::Data(data));
+                self.kept.push(KeptFrame::Data(data));
                 return;
             }
             Err(frame) => frame,
         };
         self.end();
-        self.kept.extend(frame.into_trailers().ok().map(Kept::Trailers));
+        self.kept.extend(frame.into_trailers().ok().map(KeptFrame::Trailers));
     }
 
     /// The body has nothing more to give.
@@ -437,8 +437,8 @@ where
         if let Some(kept) = state.kept.get(self.next as usize) {
             self.next += 1;
             return Poll::Ready(Some(Ok(match kept.clone() {
-                Kept::Data(data) => Frame::data(data),
-                Kept::Trailers(trailers) => Frame::trailers(trailers),
+                KeptFrame::Data(data) => Frame::data(data),
+                KeptFrame::Trailers(trailers) => Frame::trailers(trailers),
             })));
         }
         let Poll::Ready(frame) = state.poll_next(cx) else {
@@ -462,7 +462,7 @@ where
             // They are the last.
             state.end();
             if state.progress == Progress::Ended {
-                state.kept.push(Kept::Trailers(trailers.clone()));
+                state.kept.push(KeptFrame::Trailers(trailers.clone()));
             }
         }
         self.next = u32::try_from(state.kept.len()).expect("fewer pieces are kept");
@@ -481,8 +481,8 @@ where
             .iter()
             .skip(self.next as usize)
             .map(|kept| match kept {
-                Kept::Data(data) => data.len() as u64,
-                Kept::Trailers(_) => 0,
+                KeptFrame::Data(data) => data.len() as u64,
+                KeptFrame::Trailers(_) => 0,
             })
             .sum();
         let rest = state.to_come();

@@ -21,9 +21,9 @@ const KEPT_FOR_IAKERB: Duration = Duration::from_secs(10 * 60 * 60);
 /// ticket, and collects those for servers. All of them serve the one mechanism of the `Gssapi` that
 /// owns this table, so the user and the password are key enough.
 #[derive(Default)]
-pub(super) struct Tickets(Mutex<HashMap<Credentials, Kept>>);
+pub(super) struct Tickets(Mutex<HashMap<Credentials, KeptCredential>>);
 
-struct Kept {
+struct KeptCredential {
     credential: Arc<Credential>,
     until: SystemTime,
 }
@@ -74,7 +74,11 @@ impl Tickets {
         let credential = Arc::new(found.for_context(wanted, credentials)?);
         // A moment beyond what the clock can hold is one at which nothing is kept.
         if let Some(until) = now.checked_add(lifetime) {
-            self.keep(credentials.clone(), Kept { credential: Arc::clone(&credential), until }, now);
+            self.keep(
+                credentials.clone(),
+                KeptCredential { credential: Arc::clone(&credential), until },
+                now,
+            );
         }
         Ok(Acquired { credential, was_kept: false })
     }
@@ -93,7 +97,7 @@ impl Tickets {
         Some(Arc::clone(&kept.credential))
     }
 
-    fn keep(&self, credentials: Credentials, kept: Kept, now: SystemTime) {
+    fn keep(&self, credentials: Credentials, kept: KeptCredential, now: SystemTime) {
         let mut table = self.lock();
         if table.len() >= MAX_KEPT {
             table.retain(|_, kept| kept.until > now);
@@ -107,7 +111,7 @@ impl Tickets {
         table.insert(credentials, kept);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Credentials, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Credentials, KeptCredential>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
