@@ -107,11 +107,11 @@ struct TeeState<B> {
     ahead: VecDeque<Result<Frame<Bytes>, BoxError>>,
     /// Empty once it has ended, and between two requests; the box is made once.
     rest: Pin<Box<Option<B>>>,
-    progress: Progress,
+    progress: TeeProgress,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum TeeProgress {
     /// Frames are still to come.
     Streaming,
     /// All octets were given, and all are kept. Trailers may still be to come.
@@ -133,7 +133,7 @@ impl<B> Tee<B> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> TeeProgress {
         self.lock().progress
     }
 
@@ -178,12 +178,12 @@ where
     /// The body's own.
     pub(super) fn poll_gather(&self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         let mut state = self.lock();
-        while state.progress == Progress::Streaming && state.octets <= state.limit {
+        while state.progress == TeeProgress::Streaming && state.octets <= state.limit {
             match ready!(state.poll_next(cx)) {
                 None => state.end(),
                 Some(Ok(frame)) => state.keep_ahead(frame),
                 Some(Err(error)) => {
-                    state.progress = Progress::Failed;
+                    state.progress = TeeProgress::Failed;
                     return Poll::Ready(Err(error));
                 }
             }
@@ -204,7 +204,7 @@ impl<B: Body> Tee<B> {
             length: None,
             ahead: VecDeque::new(),
             rest: Box::pin(None),
-            progress: Progress::Streaming,
+            progress: TeeProgress::Streaming,
         };
         state.fill(body, limit, length);
         Self { state: Mutex::new(state) }
@@ -250,7 +250,7 @@ where
         if state.length.is_some_and(|length| length <= state.limit) {
             return true;
         }
-        while state.progress == Progress::Streaming && !state.rest_is_read() {
+        while state.progress == TeeProgress::Streaming && !state.rest_is_read() {
             let so_far = state.octets + state.ahead_octets();
             let is_long = state.length.is_some_and(|length| length > state.limit);
             // More than one piece, and too much of it.
@@ -272,9 +272,9 @@ where
         }
         let pieces = state.kept.len() + state.ahead.len();
         match state.progress {
-            Progress::Streaming => pieces <= 1 || state.octets + state.ahead_octets() <= state.limit,
-            Progress::Ended | Progress::Failed => true,
-            Progress::Overflowed => false,
+            TeeProgress::Streaming => pieces <= 1 || state.octets + state.ahead_octets() <= state.limit,
+            TeeProgress::Ended | TeeProgress::Failed => true,
+            TeeProgress::Overflowed => false,
         }
     }
 }
@@ -326,7 +326,7 @@ impl<B: Body> TeeState<B> {
         };
         self.ahead.clear();
         self.rest.set(Some(body));
-        self.progress = if self.length == Some(0) { Progress::Ended } else { Progress::Streaming };
+        self.progress = if self.length == Some(0) { TeeProgress::Ended } else { TeeProgress::Streaming };
     }
 
     /// Counts what was read. Tells whether it is the last.
@@ -337,19 +337,19 @@ impl<B: Body> TeeState<B> {
 
     fn keep_data(&mut self, data: &Bytes) {
         let is_last = self.count(data);
-        if let Progress::Overflowed | Progress::Failed = self.progress {
+        if let TeeProgress::Overflowed | TeeProgress::Failed = self.progress {
             return;
         }
         // A body that comes in one piece was in memory as a whole: to keep it costs nothing.
         let is_all = is_last && self.octets == data.len() as u64;
         if self.octets > self.limit && !is_all {
-            self.progress = Progress::Overflowed;
+            self.progress = TeeProgress::Overflowed;
             self.kept = Vec::new();
             return;
         }
         self.kept.push(KeptFrame::Data(data.clone()));
         if is_last {
-            self.progress = Progress::Ended;
+            self.progress = TeeProgress::Ended;
         }
     }
 
@@ -360,7 +360,7 @@ impl<B: Body> TeeState<B> {
                 let is_last = self.count(&data);
                 let is_kept = self.octets <= self.limit || self.octets == data.len() as u64;
                 if is_last && is_kept {
-                    self.progress = Progress::Ended;
+                    self.progress = TeeProgress::Ended;
                 }
                 self.kept.push(KeptFrame::Data(data));
                 return;
@@ -374,8 +374,8 @@ impl<B: Body> TeeState<B> {
     /// The body has nothing more to give.
     fn end(&mut self) {
         self.rest.set(None);
-        if self.progress == Progress::Streaming {
-            self.progress = Progress::Ended;
+        if self.progress == TeeProgress::Streaming {
+            self.progress = TeeProgress::Ended;
         }
     }
 
@@ -391,7 +391,7 @@ impl<B: Body> TeeState<B> {
 
     /// How much has been given to no leg yet.
     fn to_come(&self) -> SizeHint {
-        if self.progress == Progress::Ended {
+        if self.progress == TeeProgress::Ended {
             return SizeHint::with_exact(0);
         }
         match self.length {
@@ -452,7 +452,7 @@ where
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => {
-                state.progress = Progress::Failed;
+                state.progress = TeeProgress::Failed;
                 return Poll::Ready(Some(Err(error)));
             }
         };
@@ -461,7 +461,7 @@ where
         } else if let Some(trailers) = frame.trailers_ref() {
             // They are the last.
             state.end();
-            if state.progress == Progress::Ended {
+            if state.progress == TeeProgress::Ended {
                 state.kept.push(KeptFrame::Trailers(trailers.clone()));
             }
         }
@@ -543,7 +543,7 @@ mod tests {
         assert_eq!(next(&mut second), Some(Ok("one".into())));
         assert_eq!(next(&mut second), Some(Ok("two".into())));
         assert_eq!(next(&mut second), None);
-        assert_eq!(tee.progress(), Progress::Ended);
+        assert_eq!(tee.progress(), TeeProgress::Ended);
         assert!(next(&mut first).expect("an error").is_err(), "the older leg is cut off");
     }
 
@@ -555,7 +555,7 @@ mod tests {
             assert_eq!(next(&mut body), Some(Ok(text.into())));
         }
         assert_eq!(next(&mut body), None);
-        assert_eq!(tee.progress(), Progress::Overflowed);
+        assert_eq!(tee.progress(), TeeProgress::Overflowed);
         assert!(tee.lock().kept.is_empty());
     }
 
@@ -570,18 +570,18 @@ mod tests {
             let Poll::Ready(Some(Ok(frame))) = frame else { panic!("a frame") };
             let data = frame.into_data().expect("data");
             assert_eq!((data.as_ptr(), data.len()), (whole.as_ptr(), whole.len()));
-            assert_eq!(tee.progress(), Progress::Ended);
+            assert_eq!(tee.progress(), TeeProgress::Ended);
         }
         // Of a length that was declared, and in pieces.
         let tee = Arc::new(Tee::new(frames(&["123456789"]), 8, DeclaredLength::Octets(9)));
         assert_eq!(next(&mut LegBody::teed(&tee)), Some(Ok("123456789".into())));
-        assert_eq!(tee.progress(), Progress::Ended);
+        assert_eq!(tee.progress(), TeeProgress::Ended);
         let tee = Arc::new(Tee::new(frames(&["12345", "6789"]), 8, DeclaredLength::Octets(9)));
         let mut leg = LegBody::teed(&tee);
         for text in ["12345", "6789"] {
             assert_eq!(next(&mut leg), Some(Ok(text.into())));
         }
-        assert_eq!(tee.progress(), Progress::Overflowed);
+        assert_eq!(tee.progress(), TeeProgress::Overflowed);
     }
 
     #[test]
@@ -589,7 +589,7 @@ mod tests {
         let tee = Arc::new(Tee::new(frames(&["12345"]), 8, DeclaredLength::Octets(5)));
         let mut body = LegBody::teed(&tee);
         assert_eq!(next(&mut body), Some(Ok("12345".into())));
-        assert_eq!(tee.progress(), Progress::Ended);
+        assert_eq!(tee.progress(), TeeProgress::Ended);
         let again = LegBody::teed(&tee);
         assert_eq!(again.size_hint().exact(), Some(5));
     }
@@ -622,7 +622,7 @@ mod tests {
                 assert!(!first.is_end_stream(), "{length:?}");
                 assert!(any(&mut first).expect("trailers").is_trailers(), "{length:?}");
                 assert!(first.is_end_stream() && any(&mut first).is_none(), "{length:?}");
-                assert_eq!(tee.progress(), Progress::Ended, "{length:?}");
+                assert_eq!(tee.progress(), TeeProgress::Ended, "{length:?}");
                 first = LegBody::teed(&tee);
             }
         }
@@ -636,7 +636,7 @@ mod tests {
             for _ in texts {
                 assert!(any(&mut first).expect("data").is_data());
             }
-            assert_eq!(tee.progress(), Progress::Ended, "HTTP/1.1 asks for nothing more");
+            assert_eq!(tee.progress(), TeeProgress::Ended, "HTTP/1.1 asks for nothing more");
             let mut second = LegBody::teed(&tee);
             for _ in texts {
                 assert!(any(&mut second).expect("data").is_data());
@@ -650,7 +650,7 @@ mod tests {
         let tee = Arc::new(Tee::new(with_trailers(&["12345"]), 8, DeclaredLength::Chunked));
         let mut first = LegBody::teed(&tee);
         assert!(any(&mut first).expect("data").is_data());
-        assert_eq!(tee.progress(), Progress::Streaming);
+        assert_eq!(tee.progress(), TeeProgress::Streaming);
     }
 
     #[test]
@@ -661,7 +661,7 @@ mod tests {
             assert!(any(&mut first).expect("data").is_data());
         }
         assert!(any(&mut first).expect("trailers").is_trailers());
-        assert_eq!(tee.progress(), Progress::Overflowed);
+        assert_eq!(tee.progress(), TeeProgress::Overflowed);
     }
 
     #[test]
@@ -677,7 +677,7 @@ mod tests {
         let mut body = LegBody::teed(&tee);
         assert_eq!(next(&mut body), Some(Ok("three".into())));
         assert_eq!(next(&mut body), None);
-        assert_eq!(tee.progress(), Progress::Ended);
+        assert_eq!(tee.progress(), TeeProgress::Ended);
         assert_eq!(next(&mut LegBody::teed(&tee)), Some(Ok("three".into())));
     }
 
@@ -731,14 +731,14 @@ mod tests {
         {
             let tee = Arc::new(Tee::new(frames(texts), limit, DeclaredLength::Undeclared));
             assert_eq!((is_at_hand(&tee), is_at_hand(&tee)), (is_short, is_short), "{texts:?}");
-            assert_eq!(tee.progress(), Progress::Streaming, "no leg was given anything");
+            assert_eq!(tee.progress(), TeeProgress::Streaming, "no leg was given anything");
             let mut leg = LegBody::teed(&tee);
             assert_eq!(leg.size_hint().exact(), None, "it goes in chunks as it would have");
             for text in texts {
                 assert_eq!(next(&mut leg), Some(Ok((*text).into())));
             }
             assert_eq!(next(&mut leg), None);
-            let progress = if is_short { Progress::Ended } else { Progress::Overflowed };
+            let progress = if is_short { TeeProgress::Ended } else { TeeProgress::Overflowed };
             assert_eq!(tee.progress(), progress, "{texts:?}");
         }
     }
@@ -753,7 +753,7 @@ mod tests {
             for text in texts {
                 assert_eq!(next(&mut leg), Some(Ok((*text).into())));
             }
-            assert_eq!(tee.progress() == Progress::Ended, is_whole);
+            assert_eq!(tee.progress() == TeeProgress::Ended, is_whole);
         }
     }
 
@@ -762,7 +762,7 @@ mod tests {
         let tee = Arc::new(Tee::new(frames(&["one", "two", "three"]), 64, DeclaredLength::Undeclared));
         assert!(is_at_hand(&tee), "it has read them all");
         assert!(tee.poll_gather(&mut Context::from_waker(Waker::noop())).is_ready());
-        assert_eq!(tee.progress(), Progress::Ended);
+        assert_eq!(tee.progress(), TeeProgress::Ended);
         let mut leg = LegBody::teed(&tee);
         for text in ["one", "two", "three"] {
             assert_eq!(next(&mut leg), Some(Ok(text.into())));
@@ -777,13 +777,13 @@ mod tests {
         let mut leg = LegBody::teed(&tee);
         assert!(any(&mut leg).expect("data").is_data() && !leg.is_end_stream());
         assert!(any(&mut leg).expect("trailers").is_trailers() && leg.is_end_stream());
-        assert_eq!(tee.progress(), Progress::Ended);
+        assert_eq!(tee.progress(), TeeProgress::Ended);
 
         let failing = Frames([Err("the file vanished")].into());
         let tee = Arc::new(Tee::new(failing, 8, DeclaredLength::Undeclared));
         assert!(is_at_hand(&tee), "there is nothing to wait for");
         assert!(next(&mut LegBody::teed(&tee)).expect("an error").is_err());
-        assert_eq!(tee.progress(), Progress::Failed);
+        assert_eq!(tee.progress(), TeeProgress::Failed);
     }
 
     #[test]
@@ -816,6 +816,6 @@ mod tests {
         let tee =
             Arc::new(Tee::new(Frames([Err("the file vanished")].into()), 8, DeclaredLength::Undeclared));
         assert!(next(&mut LegBody::teed(&tee)).expect("an error").is_err());
-        assert_eq!(tee.progress(), Progress::Failed);
+        assert_eq!(tee.progress(), TeeProgress::Failed);
     }
 }

@@ -9,7 +9,7 @@ use http_body::Body;
 use crate::handshake::Outlook;
 use crate::mechanism::Moments;
 use crate::scheme::{Content, RequestContext};
-use crate::service::body::{LegBody, Progress, Tee};
+use crate::service::body::{LegBody, Tee, TeeProgress};
 use crate::service::error::BoxError;
 use crate::service::head::DeclaredLength;
 use crate::service::leg_service::LegService;
@@ -65,7 +65,7 @@ impl<B: Body> Payload<B> {
         moments: &'a dyn Moments,
     ) -> RequestContext<'a> {
         let content: Option<&dyn Content> = match self {
-            Self::Teed(tee) if tee.progress() == Progress::Ended => Some(&**tee),
+            Self::Teed(tee) if tee.progress() == TeeProgress::Ended => Some(&**tee),
             Self::Empty | Self::Untouched(_) | Self::Teed(_) => None,
         };
         RequestContext::new(method, target, !self.is_empty(), moments).with_content(content)
@@ -156,10 +156,10 @@ impl<B: Body> Payload<B> {
         match self {
             Self::Empty | Self::Untouched(_) => Replay::Here,
             Self::Teed(tee) => match tee.progress() {
-                Progress::Ended => Replay::Here,
-                Progress::Streaming => Replay::Elsewhere,
-                Progress::Overflowed => Replay::Never,
-                Progress::Failed => Replay::Failed,
+                TeeProgress::Ended => Replay::Here,
+                TeeProgress::Streaming => Replay::Elsewhere,
+                TeeProgress::Overflowed => Replay::Never,
+                TeeProgress::Failed => Replay::Failed,
             },
         }
     }

@@ -23,7 +23,7 @@ use crate::handshake::identity::Identity;
 use crate::handshake::legs::Leg;
 use crate::handshake::memory::OriginMemory;
 use crate::handshake::outcome::Outcome;
-use crate::handshake::progress::Progress;
+use crate::handshake::progress::RequestProgress;
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
 use crate::handshake::verdicts::{Evidence, Target};
@@ -62,7 +62,7 @@ pub struct Handshake {
     leg: Option<Leg>,
     /// A handshake that was the connection's has failed: the connection ends with the request.
     ends: bool,
-    request: Progress,
+    request: RequestProgress,
 }
 
 enum HandshakeState {
@@ -134,7 +134,7 @@ impl Handshake {
             opening: Opening::Speaks,
             leg: None,
             ends: false,
-            request: Progress::new(Identity::None),
+            request: RequestProgress::new(Identity::None),
         }
     }
 
@@ -349,7 +349,7 @@ impl Handshake {
             return Action::Renew(Renewal::OtherIdentity);
         }
         let same_identity = self.request.identity == *identity;
-        self.request = Progress::new(identity.clone());
+        self.request = RequestProgress::new(identity.clone());
         self.demand = demand;
         let listens = self.unasked || self.opening == Opening::Listens || demand.is_for_nothing();
         let wants = self.memory.wants(request.target.path());
@@ -414,7 +414,7 @@ impl Handshake {
             return false;
         }
         if self.request.is_spent {
-            self.request = Progress::new(identity.clone());
+            self.request = RequestProgress::new(identity.clone());
             self.request.is_spent = false;
         }
         self.request.legs = 0;

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 use crate::mechanism::oid;
 use crate::mechanism::spnego::selected::{
-    Choice, Negotiated, Progress, explain, missing_token, unexpected_token,
+    Choice, InnerProgress, Negotiated, explain, missing_token, unexpected_token,
 };
 use crate::mechanism::spnego::token::{self, NegState, NegTokenResp, defective};
 use crate::mechanism::{
@@ -56,13 +56,13 @@ impl SpnegoStart {
         let mech_types = token::mech_type_list(mechanisms.iter().map(|mechanism| mechanism.oid()));
         let (mech_token, optimistic, expects, proves) = match step {
             Step::Continue { token, context, expects, proves } => {
-                (Some(token), Progress::Stepping(context), expects, proves)
+                (Some(token), InnerProgress::Stepping(context), expects, proves)
             }
             // Kerberos without mutual authentication is done with its first token, but the
             // negotiation is not: the server may still pick another mechanism.
             Step::Complete { token, established } => {
                 let proves = Proves::of(&established);
-                (token, Progress::Done(established), Expects::Success, proves)
+                (token, InnerProgress::Done(established), Expects::Success, proves)
             }
         };
         Step::Continue {
@@ -130,7 +130,7 @@ struct Offered {
     mech_types: Vec<u8>,
     arguments: Initiate,
     moment: Moment,
-    optimistic: Progress,
+    optimistic: InnerProgress,
 }
 
 impl SecurityContext for Offered {
@@ -146,7 +146,7 @@ impl SecurityContext for Offered {
         if answer.state == Some(NegState::Reject) {
             return Err(explain(self.optimistic, answer.response_token));
         }
-        if let Progress::Done(_) = self.optimistic {
+        if let InnerProgress::Done(_) = self.optimistic {
             // A proof of who the server is that nobody asked for.
             answer.response_token = None;
         }
@@ -165,8 +165,8 @@ impl SecurityContext for Offered {
 
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
         match self.optimistic {
-            Progress::Stepping(inner) => inner.finish_without_token(),
-            Progress::Done(established) => Ok(established),
+            InnerProgress::Stepping(inner) => inner.finish_without_token(),
+            InnerProgress::Done(established) => Ok(established),
         }
     }
 }
@@ -209,9 +209,9 @@ impl Offered {
     /// answer: it goes on with what was offered first.
     fn step_framed(self: Box<Self>, input: &[u8]) -> Result<Step, MechanismError> {
         match self.optimistic {
-            Progress::Stepping(inner) => inner.step(Some(input)),
+            InnerProgress::Stepping(inner) => inner.step(Some(input)),
             // A proof of who the server is that nobody asked for.
-            Progress::Done(established) => Ok(Step::Complete { token: None, established }),
+            InnerProgress::Done(established) => Ok(Step::Complete { token: None, established }),
         }
     }
 
@@ -229,8 +229,8 @@ impl Offered {
             ));
         }
         match self.optimistic {
-            Progress::Stepping(inner) => inner.step(Some(input)),
-            Progress::Done(_) => Err(unexpected_token()),
+            InnerProgress::Stepping(inner) => inner.step(Some(input)),
+            InnerProgress::Done(_) => Err(unexpected_token()),
         }
     }
 }
