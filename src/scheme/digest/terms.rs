@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::challenge::DigestChallenge;
 use super::policy::DigestCharset;
-use super::user::{self, Login};
+use super::user::{self, UserInRealm};
 use crate::credentials::Credentials;
 use crate::scheme::SchemeError;
 
 /// What a challenge and the credentials come to.
 pub(super) struct Terms {
     pub(super) challenge: DigestChallenge,
-    pub(super) login: Arc<Login>,
+    pub(super) login: Arc<UserInRealm>,
 }
 
 impl Terms {

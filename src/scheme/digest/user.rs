@@ -41,7 +41,7 @@ impl Name {
 }
 
 /// What name and password come to in a realm.
-pub(super) struct Login {
+pub(super) struct UserInRealm {
     pub(super) name: Name,
     /// `H(username:realm:password)`, the password's equal in this realm.
     pub(super) key: Arc<Key>,
@@ -52,7 +52,7 @@ pub(super) fn log_in(
     credentials: &Credentials,
     challenge: &DigestChallenge,
     charset: DigestCharset,
-) -> Result<Login, SchemeError> {
+) -> Result<UserInRealm, SchemeError> {
     let Some((username, password)) = credentials.as_password() else {
         return Err(SchemeError::new(NAME, "it needs a password"));
     };
@@ -80,7 +80,7 @@ pub(super) fn log_in(
         Name::Extended(extended(username), name_octets.to_vec())
     };
     let key = response::key(challenge.algorithm().hash(), name_octets, challenge.realm(), password_octets);
-    Ok(Login { name, key: Arc::new(key) })
+    Ok(UserInRealm { name, key: Arc::new(key) })
 }
 
 /// `None` if a character is not in ISO-8859-1.

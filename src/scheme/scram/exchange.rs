@@ -12,7 +12,7 @@ use crate::scheme::scram::Scram;
 use crate::scheme::scram::attributes::ScramAttributes;
 use crate::scheme::scram::attributes::authorization;
 use crate::scheme::scram::error::ScramError;
-use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, Login, client_nonce};
+use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, ScramLogin, client_nonce};
 use crate::scheme::scram::memory::{ScramMemory, ServerNonce, Ticket};
 use crate::scheme::scram::message::ServerFinal;
 
@@ -162,7 +162,7 @@ impl ScramExchange {
     ///
     /// [`ScramError`] if the signature is wrong or missing. The response is then another server's
     /// than the user's, and not to be trusted.
-    pub fn conclude(&mut self, info: Option<&AuthenticationInfo>) -> Result<Login, ScramError> {
+    pub fn conclude(&mut self, info: Option<&AuthenticationInfo>) -> Result<ScramLogin, ScramError> {
         let state = mem::replace(&mut self.state, ScramState::Over);
         let info = info.map(ScramAttributes::from_info).transpose()?.unwrap_or_default();
         let renewed = self.server_nonce(&info);

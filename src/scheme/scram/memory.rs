@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::credentials::Credentials;
 use crate::scheme::scram::Scram;
 use crate::scheme::scram::hash::ScramHash;
-use crate::scheme::scram::login::Login;
+use crate::scheme::scram::login::ScramLogin;
 
 /// The logins that one challenger remembers, by credentials and realm. Belongs to exactly one
 /// origin server or proxy, and is shared by all connections to it.
@@ -17,7 +17,7 @@ pub struct ScramMemory(Mutex<Vec<Remembered>>);
 struct Remembered {
     credentials: Credentials,
     realm: Option<Vec<u8>>,
-    login: Login,
+    login: ScramLogin,
     sid: Option<Vec<u8>>,
     nonce: ServerNonce,
     /// The count of the next login.
@@ -33,7 +33,7 @@ pub(super) struct ServerNonce {
 
 /// What one login of one round trip is made of. Its count is nobody else's.
 pub(super) struct Ticket {
-    pub(super) login: Login,
+    pub(super) login: ScramLogin,
     pub(super) realm: Option<Vec<u8>>,
     pub(super) sid: Option<Vec<u8>>,
     pub(super) sr: String,
@@ -96,7 +96,7 @@ impl ScramMemory {
         &self,
         credentials: &Credentials,
         realm: Option<Vec<u8>>,
-        login: Login,
+        login: ScramLogin,
         sid: Option<Vec<u8>>,
         nonce: ServerNonce,
     ) {

@@ -11,7 +11,7 @@ use crate::credentials::Credentials;
 use crate::mechanism::{Expects, Moment, Proves};
 use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
-use crate::scheme::scram::login::Login;
+use crate::scheme::scram::login::ScramLogin;
 use crate::scheme::scram::memory::ScramMemory;
 use crate::scheme::scram::{Scram, ScramHash};
 use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, ScramQuirk, Users};
@@ -41,7 +41,7 @@ struct Client {
 }
 
 /// What a login came to, and in how many requests with credentials.
-type Ended = (Result<Login, ScramError>, usize);
+type Ended = (Result<ScramLogin, ScramError>, usize);
 
 impl Client {
     fn new(scram: Scram, credentials: Credentials) -> Self {
