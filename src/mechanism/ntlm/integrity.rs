@@ -46,7 +46,7 @@ impl Way {
 /// Each direction has a sequence number and an RC4 state of its own, which every signature moves
 /// on. SPNEGO resets the RC4 states, though not the numbers, after the signatures of its
 /// mechanism list (MS-SPNG 3.3.5.1). HTTP signs nothing after them, so there is no such reset here.
-pub(crate) struct Integrity {
+pub(crate) struct NtlmIntegrity {
     exported_session_key: Key,
     key_exchanged: bool,
     sends: Way,
@@ -55,7 +55,7 @@ pub(crate) struct Integrity {
     receiving: Option<Direction>,
 }
 
-impl Integrity {
+impl NtlmIntegrity {
     /// The integrity that these flags give to the side that sends `sends`. `None` without
     /// signing, extended session security or 128-bit keys: what older clients did then is not
     /// worth trusting.
@@ -91,7 +91,7 @@ impl Integrity {
     }
 }
 
-impl MessageIntegrity for Integrity {
+impl MessageIntegrity for NtlmIntegrity {
     fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError> {
         Ok(self.sending().sign(message).to_vec())
     }

@@ -16,7 +16,7 @@ use crate::mechanism::ntlm::flags::{
     NEGOTIATE_128, NEGOTIATE_EXTENDED_SESSION_SECURITY, NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN,
     NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY,
 };
-use crate::mechanism::ntlm::integrity::{Integrity, Way};
+use crate::mechanism::ntlm::integrity::{NtlmIntegrity, Way};
 use crate::mechanism::ntlm::rc4::Rc4;
 use crate::mechanism::ntlm::vectors::Vectors;
 use crate::mechanism::ntlm::{Ntlm, message_type};
@@ -175,7 +175,7 @@ fn signs_as_the_specification_does() {
     let v = specification();
     let flags = NEGOTIATE_SIGN | NEGOTIATE_EXTENDED_SESSION_SECURITY | NEGOTIATE_128 | NEGOTIATE_KEY_EXCH;
     let key = v.array("common.session-key").into();
-    let mut integrity = Integrity::negotiated(flags, &key, Way::ClientToServer).expect("negotiated");
+    let mut integrity = NtlmIntegrity::negotiated(flags, &key, Way::ClientToServer).expect("negotiated");
 
     // GSS_WrapEx seals first: its 18 octets of key stream come before the checksum's.
     let plaintext = v.octets("wrap.plaintext");
@@ -244,7 +244,8 @@ fn recomputes_what_gss_ntlmssp_sent() {
         let bindings = v.optional(&format!("{case}.bindings")).map(ChannelBindings::from_application_data);
         assert_eq!(theirs.channel_bindings_hash(), bindings.as_ref().map(channel_bindings_hash), "{case}");
 
-        let side = |sends| Integrity::negotiated(theirs.flags(), &session_key, sends).expect("negotiated");
+        let side =
+            |sends| NtlmIntegrity::negotiated(theirs.flags(), &session_key, sends).expect("negotiated");
         let (mut initiator, mut acceptor) = (side(Way::ClientToServer), side(Way::ServerToClient));
         if case.starts_with("mic") {
             let list = octets("mech-list");
@@ -510,7 +511,7 @@ fn wants_its_tokens_in_order() {
 #[test]
 fn a_signature_is_good_once_and_for_its_message() {
     let flags = REQUESTED | REQUESTED_FOR_INTEGRITY;
-    let side = |sends| Integrity::negotiated(flags, &[7; 16].into(), sends).expect("negotiated");
+    let side = |sends| NtlmIntegrity::negotiated(flags, &[7; 16].into(), sends).expect("negotiated");
     let mic = side(Way::ClientToServer).mic(b"hello").expect("signs");
     let refused = |message: &[u8], mic: &[u8]| {
         let mut server = side(Way::ServerToClient);

@@ -13,7 +13,7 @@ use crate::mechanism::ntlm::filetime::filetime;
 use crate::mechanism::ntlm::flags::{
     NEGOTIATE_KEY_EXCH, NEGOTIATE_TARGET_INFO, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
-use crate::mechanism::ntlm::integrity::{Integrity, Way};
+use crate::mechanism::ntlm::integrity::{NtlmIntegrity, Way};
 use crate::mechanism::ntlm::message_type;
 use crate::mechanism::ntlm::names::utf16;
 use crate::mechanism::ntlm::wire::{Message, MessageWriter, VERSION};
@@ -174,7 +174,11 @@ impl NtlmAcceptor {
     }
 
     /// Verifies an AUTHENTICATE_MESSAGE (3.2.5.1.2); gives the name and the integrity.
-    fn verify(&self, challenged: &Challenged, token: &[u8]) -> Result<(String, Option<Integrity>), String> {
+    fn verify(
+        &self,
+        challenged: &Challenged,
+        token: &[u8],
+    ) -> Result<(String, Option<NtlmIntegrity>), String> {
         let message = AuthenticateMessage::parse(token).map_err(|e| e.to_string())?;
         let name = match message.domain() {
             "" => message.user().to_owned(),
@@ -193,7 +197,7 @@ impl NtlmAcceptor {
             verify_mic(challenged, &message, &session_key)?;
         }
         self.verify_channel_bindings(&message)?;
-        Ok((name, Integrity::negotiated(message.flags(), &session_key, Way::ServerToClient)))
+        Ok((name, NtlmIntegrity::negotiated(message.flags(), &session_key, Way::ServerToClient)))
     }
 
     fn verify_channel_bindings(&self, message: &AuthenticateMessage) -> Result<(), String> {
