@@ -19,7 +19,7 @@ use crate::mechanism::ntlm::flags::{
     REQUEST_TARGET, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
 use crate::mechanism::ntlm::integrity::{NtlmIntegrity, Way};
-use crate::mechanism::ntlm::names::{Account, check_length, utf16};
+use crate::mechanism::ntlm::names::{AccountName, check_length, utf16};
 use crate::mechanism::ntlm::negotiate::negotiate_message;
 use crate::mechanism::ntlm::wire::VERSION;
 use crate::mechanism::{
@@ -83,7 +83,7 @@ impl SecurityContext for Begin {
 /// Refuses what cannot serve before anything is sent.
 fn check_credentials(credentials: &Credentials) -> Result<(), MechanismError> {
     let (username, password) = password(credentials)?;
-    Account::parse(username)?;
+    AccountName::parse(username)?;
     check_length("user name", username)?;
     check_length("password", password.expose())
 }
@@ -136,7 +136,7 @@ impl Negotiated {
         flags: u32,
     ) -> Result<(Vec<u8>, Key), MechanismError> {
         let (username, password) = password(&self.arguments.credentials)?;
-        let Account { domain, user } = Account::parse(username)?;
+        let AccountName { domain, user } = AccountName::parse(username)?;
         let make_key = || keyed(&response_key(user, domain, password.expose()));
         let response_key = self.arguments.credentials.ntlm_key(make_key);
         let (nonce, random_session_key) = self.random();
