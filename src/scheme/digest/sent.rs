@@ -10,7 +10,7 @@ use super::nonce::{ClientNonce, Nonce};
 use super::response::{Protection, Qop};
 use super::spelling::Spelling;
 use super::terms::Terms;
-use super::user::Name;
+use super::user::SentName;
 use crate::authorization::{Authorization, ParamValue};
 use crate::scheme::SchemeError;
 
@@ -49,7 +49,7 @@ impl SentDigest {
 
     /// Whether its user's name can be written in more than one way.
     pub(super) fn has_spellings(&self) -> bool {
-        matches!(self.nonce.terms().login.name, Name::Extended(..))
+        matches!(self.nonce.terms().login.name, SentName::Extended(..))
     }
 
     /// It was not sent: nobody has seen the count.

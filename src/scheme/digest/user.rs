@@ -16,7 +16,7 @@ use crate::credentials::Credentials;
 use crate::scheme::SchemeError;
 
 /// A name as it is sent.
-pub(super) enum Name {
+pub(super) enum SentName {
     /// `username="…"`, in the charset of the hash. Other than ASCII goes as it is, as in Chromium,
     /// Firefox and curl: who names no charset does not know `username*` either.
     Plain(Vec<u8>),
@@ -26,7 +26,7 @@ pub(super) enum Name {
     Hashed(Hex),
 }
 
-impl Name {
+impl SentName {
     /// The parameter's name and value.
     pub(super) fn param(&self, spelling: Spelling) -> (&'static str, ParamValue<'_>) {
         match self {
@@ -42,7 +42,7 @@ impl Name {
 
 /// What name and password come to in a realm.
 pub(super) struct UserInRealm {
-    pub(super) name: Name,
+    pub(super) name: SentName,
     /// `H(username:realm:password)`, the password's equal in this realm.
     pub(super) key: Arc<Key>,
 }
@@ -73,11 +73,11 @@ pub(super) fn log_in(
         None => (username.as_bytes(), password.as_bytes()),
     };
     let name = if challenge.wants_user_hash() {
-        Name::Hashed(response::user_hash(challenge.algorithm(), name_octets, challenge.realm()))
+        SentName::Hashed(response::user_hash(challenge.algorithm(), name_octets, challenge.realm()))
     } else if username.is_ascii() || !challenge.is_utf8() {
-        Name::Plain(name_octets.to_vec())
+        SentName::Plain(name_octets.to_vec())
     } else {
-        Name::Extended(extended(username), name_octets.to_vec())
+        SentName::Extended(extended(username), name_octets.to_vec())
     };
     let key = response::key(challenge.algorithm().hash(), name_octets, challenge.realm(), password_octets);
     Ok(UserInRealm { name, key: Arc::new(key) })
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::challenge::Challenges;
 
-    fn name(challenge: &str, charset: DigestCharset, username: &str) -> Result<(Name, Key), SchemeError> {
+    fn name(challenge: &str, charset: DigestCharset, username: &str) -> Result<(SentName, Key), SchemeError> {
         let challenges = Challenges::from_value(challenge.as_bytes());
         let challenge = DigestChallenge::parse(challenges.iter().next().expect("one"))?;
         let login = log_in(&Credentials::password(username, "pass-wörd"), &challenge, charset)?;
@@ -127,20 +127,23 @@ mod tests {
 
     #[test]
     fn a_name_beyond_ascii_goes_as_utf8_unless_the_policy_says_otherwise() {
-        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Utf8, "J\u{e4}s\u{f8}n").expect("good")
+        let (SentName::Plain(plain), hash) =
+            name(SILENT, DigestCharset::Utf8, "J\u{e4}s\u{f8}n").expect("good")
         else {
             panic!("not as it is")
         };
         assert_eq!(plain, "Jäsøn".as_bytes());
         assert_eq!(hash, key("Jäsøn".as_bytes(), "pass-wörd".as_bytes()));
 
-        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "Jäsøn").expect("good") else {
+        let (SentName::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "Jäsøn").expect("good")
+        else {
             panic!("not as it is")
         };
         assert_eq!(plain, b"J\xe4s\xf8n");
         assert_eq!(hash, key(b"J\xe4s\xf8n", b"pass-w\xf6rd"));
 
-        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "J€").expect("good") else {
+        let (SentName::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "J€").expect("good")
+        else {
             panic!("not as it is")
         };
         assert_eq!(plain, "J€".as_bytes());
@@ -150,7 +153,7 @@ mod tests {
     #[test]
     fn a_server_that_names_utf8_gets_an_extended_name() {
         for charset in [DigestCharset::Utf8, DigestCharset::Latin1] {
-            let (Name::Extended(text, _), hash) =
+            let (SentName::Extended(text, _), hash) =
                 name(UTF8, charset, "J\u{e4}s\u{f8}n Doe'*%").expect("good")
             else {
                 panic!("not extended")
@@ -159,7 +162,7 @@ mod tests {
             assert_eq!(hash, key("Jäsøn Doe'*%".as_bytes(), "pass-wörd".as_bytes()));
         }
         let (name, _) = name(UTF8, DigestCharset::Utf8, "a \"b\" \\c").expect("good");
-        assert!(matches!(name, Name::Plain(plain) if plain == b"a \"b\" \\c"));
+        assert!(matches!(name, SentName::Plain(plain) if plain == b"a \"b\" \\c"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method};
 use super::super::judge::{Judge, Judgement, Presentation};
 use super::nonces::{Nonces, Session, Unfit};
 use super::oddity::DigestOddity;
-use super::presented::{Name, Params};
+use super::presented::{Params, PresentedName};
 use crate::credentials::Secret;
 use crate::scheme::digest::Algorithm;
 use crate::scheme::digest::algorithm::Key;
@@ -289,7 +289,7 @@ impl DigestAcceptor {
     }
 
     /// Who it may be, and the keys of each: in UTF-8 and, where that differs, in ISO-8859-1.
-    fn keys(&self, name: &Name, algorithm: Algorithm) -> Vec<(String, Key)> {
+    fn keys(&self, name: &PresentedName, algorithm: Algorithm) -> Vec<(String, Key)> {
         let (hash, realm) = (algorithm.hash(), self.realm.as_bytes());
         let mut keys = Vec::new();
         for (user, password) in &self.accounts {
@@ -298,8 +298,10 @@ impl DigestAcceptor {
                     continue;
                 };
                 let is_meant = match name {
-                    Name::Octets(presented) => *presented == octets,
-                    Name::Hashed(hex) => response::same(&response::user_hash(algorithm, &octets, realm), hex),
+                    PresentedName::Octets(presented) => *presented == octets,
+                    PresentedName::Hashed(hex) => {
+                        response::same(&response::user_hash(algorithm, &octets, realm), hex)
+                    }
                 };
                 if is_meant {
                     keys.push((user.clone(), response::key(hash, &octets, realm, &password)));

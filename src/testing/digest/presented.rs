@@ -7,7 +7,7 @@ use crate::scheme::digest::response::Qop;
 
 /// The parameters of `Authorization: Digest` (RFC 7616, section 3.4).
 pub(super) struct Params {
-    pub(super) name: Name,
+    pub(super) name: PresentedName,
     /// It came as `username*`.
     pub(super) is_name_extended: bool,
     pub(super) realm: Vec<u8>,
@@ -20,7 +20,7 @@ pub(super) struct Params {
 }
 
 /// How the user is named.
-pub(super) enum Name {
+pub(super) enum PresentedName {
     Octets(Vec<u8>),
     Hashed(Vec<u8>),
 }
@@ -50,7 +50,7 @@ impl Params {
         };
         let must = |value: Option<String>, why| value.ok_or(why);
         Ok(Self {
-            name: Name::parse(params)?,
+            name: PresentedName::parse(params)?,
             is_name_extended: params.param("username*").is_some(),
             realm: params.param("realm").ok_or("there is no realm")?.to_vec(),
             nonce: must(text("nonce"), "there is no nonce")?,
@@ -79,7 +79,7 @@ impl Params {
     }
 }
 
-impl Name {
+impl PresentedName {
     fn parse(params: &Challenge) -> Result<Self, &'static str> {
         let is_hashed = params.param("userhash").is_some_and(|value| value.eq_ignore_ascii_case(b"true"));
         match (params.param("username"), params.param("username*")) {
