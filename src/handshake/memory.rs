@@ -23,7 +23,7 @@ use crate::scheme::Knowledge;
 #[derive(Debug, Default)]
 pub struct OriginMemory {
     /// The most recently used last.
-    spaces: Mutex<Vec<Space>>,
+    spaces: Mutex<Vec<SpaceMemory>>,
     /// Of a proxy: whether it said last that it ties its clients' connections to those to a server.
     ties_connections: AtomicBool,
     /// HTTP/1.1 alone will do.
@@ -37,7 +37,7 @@ pub struct OriginMemory {
 
 /// What is wanted in one protection space.
 #[derive(Debug)]
-struct Space {
+struct SpaceMemory {
     wants: Wants,
     paths: Paths,
     known: KnownSpace,
@@ -153,14 +153,14 @@ impl OriginMemory {
                 spaces[at].octets = spaces[at].octets.max(octets);
                 spaces[at..].rotate_left(1);
             }
-            None => spaces.push(Space {
+            None => spaces.push(SpaceMemory {
                 wants: Wants { scheme, realm, binding },
                 paths: paths.unwrap_or(Paths::All),
                 known: KnownSpace::default(),
                 octets,
             }),
         }
-        let is_too_much = |spaces: &[Space]| {
+        let is_too_much = |spaces: &[SpaceMemory]| {
             spaces.len() > Self::MAX_SPACES
                 || spaces.iter().map(|space| space.octets).sum::<usize>() > Self::MAX_OCTETS
         };
@@ -225,7 +225,7 @@ impl OriginMemory {
         }
     }
 
-    fn spaces(&self) -> MutexGuard<'_, Vec<Space>> {
+    fn spaces(&self) -> MutexGuard<'_, Vec<SpaceMemory>> {
         self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::Evidence::{LetThrough, Nothing, Proven, Refused, RefusedWeakly, Undecided};
-use super::account::{Account, Space};
+use super::account::{Account, AccountInSpace};
 use super::*;
 use crate::protection_space::Challenger;
 
@@ -164,7 +164,7 @@ impl World<'_> {
         )
     }
 
-    fn with<T>(&mut self, space: usize, look: impl FnOnce(&mut Account, &mut Space) -> T) -> T {
+    fn with<T>(&mut self, space: usize, look: impl FnOnce(&mut Account, &mut AccountInSpace) -> T) -> T {
         self.verdicts.table.with(self.credentials, &self.spaces[space], look)
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::account::{Account, Space};
+use super::account::{Account, AccountInSpace};
 use super::slots::Slots;
 use crate::credentials::Credentials;
 use crate::protection_space::{Challenger, Origin, ProtectionSpace};
@@ -41,7 +41,7 @@ struct TableEntry {
     key: ProtectionSpace,
     /// Where the account is.
     account: usize,
-    space: Space,
+    space: AccountInSpace,
     /// The number of its last use, which no other space has.
     used: u64,
     octets: usize,
@@ -81,7 +81,7 @@ impl Table {
         &mut self,
         credentials: &Credentials,
         space: &ProtectionSpace,
-        act: impl FnOnce(&mut Account, &mut Space) -> T,
+        act: impl FnOnce(&mut Account, &mut AccountInSpace) -> T,
     ) -> T {
         let at = self.find(credentials, space).unwrap_or_else(|| self.add(credentials, space));
         self.latest = at;
@@ -128,7 +128,7 @@ impl Table {
             credentials: credentials.clone(),
             key: space.clone(),
             account,
-            space: Space::default(),
+            space: AccountInSpace::default(),
             used: 0,
             octets: 0,
             worth: Worth::default(),
@@ -139,7 +139,11 @@ impl Table {
     }
 
     /// Changes all spaces of these credentials.
-    pub(super) fn for_each_space(&mut self, credentials: &Credentials, mut act: impl FnMut(&mut Space)) {
+    pub(super) fn for_each_space(
+        &mut self,
+        credentials: &Credentials,
+        mut act: impl FnMut(&mut AccountInSpace),
+    ) {
         let Some(account) = self.by_credentials.get(credentials) else { return };
         for at in self.accounts[*account].spaces.values() {
             act(&mut self.spaces[*at].space);
@@ -150,7 +154,7 @@ impl Table {
     pub(super) fn for_all(
         &mut self,
         mut act_on_account: impl FnMut(&mut Account),
-        mut act_on_space: impl FnMut(&mut Space),
+        mut act_on_space: impl FnMut(&mut AccountInSpace),
     ) {
         self.accounts.iter_mut().for_each(|holding| act_on_account(&mut holding.account));
         self.spaces.iter_mut().for_each(|entry| act_on_space(&mut entry.space));
@@ -236,7 +240,7 @@ impl Queues {
     }
 }
 
-impl Space {
+impl AccountInSpace {
     fn is_worth_keeping(&self) -> bool {
         self.is_accepted || self.is_barred || self.record.is_worth_keeping()
     }

@@ -87,7 +87,7 @@ impl Scheme for Digest {
     }
 
     fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
-        let space = knowledge.of::<Space>();
+        let space = knowledge.of::<RealmMemory>();
         let session = space.logins().of(&arguments.credentials);
         Box::new(DigestExchange {
             session,
@@ -105,7 +105,7 @@ impl Scheme for Digest {
 /// What all exchanges in a realm share: the logins by user, how the server treats its nonces, and how it
 /// reads names.
 #[derive(Default)]
-struct Space {
+struct RealmMemory {
     logins: Mutex<Logins>,
     sharing: Sharing,
     counts: Counts,
@@ -141,14 +141,14 @@ impl Logins {
     }
 }
 
-impl Space {
+impl RealmMemory {
     fn logins(&self) -> MutexGuard<'_, Logins> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct DigestExchange {
-    space: Arc<Space>,
+    space: Arc<RealmMemory>,
     session: Option<Arc<DigestSession>>,
     policy: DigestPolicy,
     credentials: Credentials,
@@ -400,7 +400,7 @@ fn reply(authorization: Authorization) -> Reply {
     Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret }
 }
 
-impl fmt::Debug for Space {
+impl fmt::Debug for RealmMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Space(..)")
     }
