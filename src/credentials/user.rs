@@ -21,9 +21,9 @@ use crate::credentials::secret::Secret;
 /// assert_eq!(format!("{carol:?}"), "Credentials { username: \"LAB\\\\carol\", .. }");
 /// ```
 #[derive(Clone)]
-pub struct Credentials(Arc<Held>);
+pub struct Credentials(Arc<CredentialsData>);
 
-struct Held {
+struct CredentialsData {
     kind: CredentialsKind,
     /// What NTLM makes of them; empty until then.
     ntlm_key: OnceLock<Hmac<Md5>>,
@@ -120,7 +120,7 @@ impl Credentials {
     }
 
     fn new(kind: CredentialsKind) -> Self {
-        Self(Arc::new(Held { kind, ntlm_key: OnceLock::new() }))
+        Self(Arc::new(CredentialsData { kind, ntlm_key: OnceLock::new() }))
     }
 }
 

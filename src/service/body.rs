@@ -502,7 +502,7 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
-    use crate::service::expectation::Held;
+    use crate::service::expectation::HeldBody;
 
     /// A body of these frames, each asked for once.
     struct Frames(VecDeque<Result<Frame<Bytes>, &'static str>>);
@@ -796,7 +796,7 @@ mod tests {
         for goes in [true, false] {
             let tee = Arc::new(Tee::new(frames(&["one"]), 8, DeclaredLength::Undeclared));
             let (expectation, woken) = (Expectation::new(), Arc::new(Woken::default()));
-            let held = Held::new(expectation.clone());
+            let held = HeldBody::new(expectation.clone());
             let mut leg = LegBody::teed(&tee).waiting_for(expectation.clone());
             let waker = Waker::from(Arc::clone(&woken));
             assert!(Pin::new(&mut leg).poll_frame(&mut Context::from_waker(&waker)).is_pending());

@@ -10,7 +10,7 @@ use crate::channel_bindings::ChannelBindings;
 use crate::handshake::{Authenticator, Handshake, Logins, Protocol};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::environment::Environment;
-use crate::service::expectation::Held;
+use crate::service::expectation::HeldBody;
 use crate::service::head::SavedHead;
 
 /// What a connection is to: requests in origin form do not say.
@@ -88,7 +88,7 @@ pub(crate) struct ChannelState {
     /// An earlier request was answered over it: a failure may be its idle time's.
     pub(crate) used: bool,
     /// The body of the request under way waits for the server's word.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<HeldBody>,
     /// The service has said that it is ready, and nothing was sent since.
     pub(crate) ready: bool,
     /// It was answered by HTTP/1.0. hyper then sends by that version, too.
@@ -106,7 +106,7 @@ impl ChannelState {
     /// Whether the request under way was answered, or is to be, without its body: which is announced,
     /// so that the connection can carry nothing else.
     pub(super) fn holds_body_back(&self) -> bool {
-        self.held.as_ref().is_some_and(Held::is_waiting)
+        self.held.as_ref().is_some_and(HeldBody::is_waiting)
     }
 
     /// A response came by this version.

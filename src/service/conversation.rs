@@ -22,7 +22,7 @@ use crate::service::channel_in_use::ChannelInUse;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind, OldPeer};
-use crate::service::expectation::{self, Expectation, Held, PATIENCE};
+use crate::service::expectation::{self, Expectation, HeldBody, PATIENCE};
 use crate::service::failure::{FailedRequest, LostConnection, Retry, RetryDecision};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
@@ -513,7 +513,7 @@ where
             return body;
         }
         expectation::expect(&mut parts.headers);
-        state.held = Some(Held::new(expectation.clone()));
+        state.held = Some(HeldBody::new(expectation.clone()));
         (self.patience, self.expectation_is_ours) = (Some(patience), !is_asked);
         body.waiting_for(expectation)
     }

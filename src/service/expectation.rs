@@ -79,9 +79,9 @@ impl Expectation {
 }
 
 /// Keeps a body waiting. Dropped, it tells the body to stay where it is, if it still waits.
-pub(super) struct Held(Expectation);
+pub(super) struct HeldBody(Expectation);
 
-impl Held {
+impl HeldBody {
     pub(super) fn new(expectation: Expectation) -> Self {
         Self(expectation)
     }
@@ -96,7 +96,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBody {
     fn drop(&mut self) {
         self.0.disappoint();
     }
