@@ -116,8 +116,8 @@ impl Netrc {
     /// [`NetrcError`] if it cannot be read or is no file of entries, or if `NETRC` names no file.
     pub fn read_default() -> Result<Self, NetrcError> {
         match file::find(|name| std::env::var_os(name)) {
-            file::Found::Named(path) => Self::read(path),
-            file::Found::AtHome(paths) => {
+            file::NetrcLocation::Named(path) => Self::read(path),
+            file::NetrcLocation::AtHome(paths) => {
                 let read = paths.iter().map(Self::read);
                 let mut there = read.filter(|read| !matches!(read, Err(error) if error.is_no_file()));
                 there.next().unwrap_or_else(|| Self::parse(b""))
