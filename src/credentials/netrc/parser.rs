@@ -22,7 +22,7 @@ pub(super) struct NetrcEntries {
 /// One entry. One without credentials serves nobody, and still decides for its host.
 #[derive(Clone)]
 pub(super) struct NetrcEntry {
-    host: Host,
+    host: NetrcHost,
     port: Option<Port>,
     protocol: Option<Protocol>,
     username: Option<String>,
@@ -30,7 +30,7 @@ pub(super) struct NetrcEntry {
 }
 
 #[derive(Clone)]
-enum Host {
+enum NetrcHost {
     Machine(String),
     Default,
 }
@@ -56,13 +56,13 @@ impl NetrcEntry {
 
     /// Whether it is for this origin's host, be it for another port.
     pub(super) fn names_host(&self, origin: &Origin) -> bool {
-        let Host::Machine(name) = &self.host else { return false };
+        let NetrcHost::Machine(name) = &self.host else { return false };
         bare(name).eq_ignore_ascii_case(bare(origin.host()))
     }
 
     /// Whether it is for whoever has no entry.
     pub(super) fn is_default_for(&self, origin: &Origin) -> bool {
-        matches!(self.host, Host::Default) && self.allows(origin)
+        matches!(self.host, NetrcHost::Default) && self.allows(origin)
     }
 
     pub(super) fn username(&self) -> Option<&str> {
@@ -141,7 +141,7 @@ struct Parser<'a> {
 
 /// The entry that keywords belong to.
 struct OpenEntry {
-    host: Host,
+    host: NetrcHost,
     line: usize,
     /// Whether nothing stands before it on its line.
     begins_line: bool,
@@ -172,11 +172,11 @@ impl Parser<'_> {
             "machine" => {
                 self.close();
                 let name = self.value(line)?;
-                self.begin(Host::Machine(name.to_string()), line, begins_line);
+                self.begin(NetrcHost::Machine(name.to_string()), line, begins_line);
             }
             "default" => {
                 self.close();
-                self.begin(Host::Default, line, begins_line);
+                self.begin(NetrcHost::Default, line, begins_line);
             }
             "macdef" => {
                 self.value(line)?;
@@ -209,7 +209,7 @@ impl Parser<'_> {
         Ok(true)
     }
 
-    fn begin(&mut self, host: Host, line: usize, begins_line: bool) {
+    fn begin(&mut self, host: NetrcHost, line: usize, begins_line: bool) {
         self.open = Some(OpenEntry {
             host,
             line,
@@ -239,8 +239,8 @@ impl Parser<'_> {
         let credentials = credentials.map_err(|error| {
             // In the middle of a line it may be a part of an unquoted password.
             let name = match &host {
-                Host::Machine(name) if begins_line => Some(name.clone()),
-                Host::Machine(_) | Host::Default => None,
+                NetrcHost::Machine(name) if begins_line => Some(name.clone()),
+                NetrcHost::Machine(_) | NetrcHost::Default => None,
             };
             self.entries.unusable.push(error.in_entry(name));
         });
@@ -393,8 +393,8 @@ mod tests {
         let entries = parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
         let shown = |entry: NetrcEntry| {
             let host = match entry.host {
-                Host::Machine(name) => name,
-                Host::Default => "(default)".to_owned(),
+                NetrcHost::Machine(name) => name,
+                NetrcHost::Default => "(default)".to_owned(),
             };
             let password = entry.credentials.as_ref().and_then(Credentials::as_password);
             let password = password.map(|(_, password)| password.expose().to_owned());
