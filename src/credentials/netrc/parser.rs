@@ -24,7 +24,7 @@ pub(super) struct NetrcEntries {
 pub(super) struct NetrcEntry {
     host: NetrcHost,
     port: Option<Port>,
-    protocol: Option<Protocol>,
+    protocol: Option<NetrcProtocol>,
     username: Option<String>,
     credentials: Option<Credentials>,
 }
@@ -38,11 +38,11 @@ enum NetrcHost {
 #[derive(Clone, Copy)]
 enum Port {
     Number(u16),
-    DefaultOf(Protocol),
+    DefaultOf(NetrcProtocol),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+enum NetrcProtocol {
     Http,
     Https,
     Other,
@@ -78,7 +78,7 @@ impl NetrcEntry {
     }
 
     fn allows(&self, origin: &Origin) -> bool {
-        let protocol = if origin.is_secure() { Protocol::Https } else { Protocol::Http };
+        let protocol = if origin.is_secure() { NetrcProtocol::Https } else { NetrcProtocol::Http };
         let port = match self.port {
             None => true,
             Some(Port::Number(number)) => number == origin.port(),
@@ -93,7 +93,7 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
-impl Protocol {
+impl NetrcProtocol {
     fn named(name: &str) -> Self {
         match name.to_ascii_lowercase().as_str() {
             "http" => Self::Http,
@@ -148,7 +148,7 @@ struct OpenEntry {
     /// Why it cannot be used.
     error: Option<NetrcError>,
     port: Option<Port>,
-    protocol: Option<Protocol>,
+    protocol: Option<NetrcProtocol>,
     login: Option<Zeroizing<String>>,
     password: Option<Zeroizing<String>>,
     account: Option<()>,
@@ -196,13 +196,13 @@ impl Parser<'_> {
             }
             "port" => {
                 let value = self.value(line)?;
-                let named = || Port::DefaultOf(Protocol::named(&value));
+                let named = || Port::DefaultOf(NetrcProtocol::named(&value));
                 let port = value.parse().map_or_else(|_| named(), Port::Number);
                 self.set(line, |open| &mut open.port, port)?;
             }
             "protocol" => {
                 let value = self.value(line)?;
-                self.set(line, |open| &mut open.protocol, Protocol::named(&value))?;
+                self.set(line, |open| &mut open.protocol, NetrcProtocol::named(&value))?;
             }
             _ => return Err(NetrcError::at(NetrcErrorKind::UnknownKeyword, line)),
         }
