@@ -27,7 +27,7 @@ impl Challenges {
     }
 
     pub(super) fn from_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut parser = Parser::default();
+        let mut parser = ChallengeParser::default();
         for (line, value) in lines.into_iter().enumerate() {
             if parser.line(line, value).is_break() {
                 break;
@@ -39,7 +39,7 @@ impl Challenges {
 
 /// Reads field lines one after another.
 #[derive(Default)]
-struct Parser {
+struct ChallengeParser {
     read: Challenges,
     octets: usize,
     line: usize,
@@ -61,7 +61,7 @@ enum OpenChallenge {
 /// What is wrong, and at which octet of the line.
 pub(super) type Fault = (ChallengeErrorKind, usize);
 
-impl Parser {
+impl ChallengeParser {
     /// Reads one line; breaks when a limit is reached.
     fn line(&mut self, line: usize, value: &[u8]) -> ControlFlow<()> {
         self.line = line;

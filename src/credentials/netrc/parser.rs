@@ -112,7 +112,7 @@ pub(super) fn parse(octets: &[u8]) -> Result<NetrcEntries, NetrcError> {
         let line = octets[..error.valid_up_to()].split(|&octet| octet == b'\n').count();
         NetrcError::at(NetrcErrorKind::NotUtf8, line)
     })?;
-    let mut parser = Parser {
+    let mut parser = NetrcParser {
         rest: text.trim_start_matches('\u{feff}').chars().peekable(),
         line: 1,
         last_word: 0,
@@ -130,7 +130,7 @@ pub(super) fn parse(octets: &[u8]) -> Result<NetrcEntries, NetrcError> {
     Ok(parser.entries)
 }
 
-struct Parser<'a> {
+struct NetrcParser<'a> {
     rest: Peekable<Chars<'a>>,
     line: usize,
     /// The line of the word that was read last.
@@ -157,7 +157,7 @@ struct OpenEntry {
 /// A piece of text that may be a password.
 type Word = Zeroizing<String>;
 
-impl Parser<'_> {
+impl NetrcParser<'_> {
     /// Reads a keyword and what belongs to it; says whether there was one.
     fn keyword(&mut self) -> Result<bool, NetrcError> {
         self.white_space();
