@@ -8,7 +8,7 @@ use super::fault::{self, Fault};
 use super::guard::{OfferToken, Proof};
 use super::offer::Offer;
 use super::page::Page;
-use super::quirk::{Challenges, Effects, Persistence};
+use super::quirk::{ChallengeLayout, Effects, Persistence};
 use crate::protection_space::Challenger;
 
 const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
@@ -67,14 +67,14 @@ pub(super) fn challenges(offers: &[Offer], told: Option<(usize, Vec<String>)>) -
 pub(super) fn refusal(
     challenger: Challenger,
     challenges: &[String],
-    layout: Challenges,
+    layout: ChallengeLayout,
     body: AnswerBody,
 ) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = challenger.status();
     let lines = match layout {
-        Challenges::OnePerLine => challenges,
-        Challenges::Joined => &[challenges.join(", ")],
+        ChallengeLayout::OnePerLine => challenges,
+        ChallengeLayout::Joined => &[challenges.join(", ")],
     };
     append(response.headers_mut(), lines.iter().map(|line| (challenger.challenge_field(), line.as_str())));
     response

@@ -237,7 +237,7 @@ pub(super) struct Effects {
     pub(super) refusal: Refusal,
     pub(super) challenge_fault: Option<Fault>,
     pub(super) final_fault: Option<Fault>,
-    pub(super) challenges: Challenges,
+    pub(super) challenges: ChallengeLayout,
     pub(super) admission: Admission,
     pub(super) on_authorization: OnAuthorization,
     pub(super) after_failure: AfterFailure,
@@ -267,7 +267,7 @@ pub(super) enum Refusal {
 
 /// How challenges are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Challenges {
+pub(super) enum ChallengeLayout {
     #[default]
     OnePerLine,
     Joined,
@@ -308,7 +308,7 @@ impl Effects {
             Quirk::EarlyRefusal => self.refusal = Refusal::Early,
             Quirk::ChallengeToken(fault) => self.challenge_fault = Some(fault),
             Quirk::FinalToken(fault) => self.final_fault = Some(fault),
-            Quirk::JoinedChallenges => self.challenges = Challenges::Joined,
+            Quirk::JoinedChallenges => self.challenges = ChallengeLayout::Joined,
             Quirk::Open => self.admission = Admission::Everyone,
             Quirk::Deny => self.admission = Admission::NobodyAnyMore,
             Quirk::ChallengeAgain => self.admission = Admission::NobodyEver,
