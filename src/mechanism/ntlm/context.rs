@@ -8,7 +8,7 @@ use crate::mechanism::bindings_hash::channel_bindings_hash;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::authenticate::Authenticate;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
-use crate::mechanism::ntlm::challenge::Challenge;
+use crate::mechanism::ntlm::challenge::ChallengeMessage;
 use crate::mechanism::ntlm::crypto::{
     Key, client_challenge, exchange_key, keyed, lm_response, message_integrity_code, nt_proof, response_key,
     session_base_key,
@@ -113,7 +113,7 @@ impl SecurityContext for Negotiated {
                 "the server sent no NTLM challenge: it refused the negotiation, or lost its state",
             ));
         };
-        let challenge = Challenge::parse(input)?;
+        let challenge = ChallengeMessage::parse(input)?;
         let flags = negotiated_flags(self.requested, challenge.flags)?;
         let (token, exported_session_key) = self.answer(input, &challenge, flags)?;
 
@@ -132,7 +132,7 @@ impl Negotiated {
     fn answer(
         &self,
         challenge_message: &[u8],
-        challenge: &Challenge<'_>,
+        challenge: &ChallengeMessage<'_>,
         flags: u32,
     ) -> Result<(Vec<u8>, Key), MechanismError> {
         let (username, password) = password(&self.arguments.credentials)?;

@@ -7,7 +7,7 @@ use crate::credentials::Credentials;
 use crate::mechanism::bindings_hash::channel_bindings_hash;
 use crate::mechanism::ntlm::authenticate::Authenticate;
 use crate::mechanism::ntlm::av_pairs;
-use crate::mechanism::ntlm::challenge::Challenge;
+use crate::mechanism::ntlm::challenge::ChallengeMessage;
 use crate::mechanism::ntlm::crypto::{
     client_challenge, exchange_key, keyed, lm_response, message_integrity_code, nt_proof, response_key,
     session_base_key,
@@ -119,7 +119,7 @@ fn computes_the_values_of_the_specification() {
 fn reads_the_challenge_of_the_specification() {
     let v = specification();
     let message = v.octets("messages.challenge");
-    let challenge = Challenge::parse(&message).expect("published");
+    let challenge = ChallengeMessage::parse(&message).expect("published");
     assert_eq!(challenge.flags, 0xe28a_8233);
     assert_eq!(challenge.server_challenge, v.array("common.server-challenge"));
     let target_info = challenge.target_info.expect("two names");
@@ -229,7 +229,7 @@ fn recomputes_what_gss_ntlmssp_sent() {
         assert_eq!((theirs.domain(), theirs.user()), (text("domain"), text("user")), "{case}");
         assert_eq!(theirs.target_name().as_deref(), Some(text("spn")), "{case}");
 
-        let server_challenge = Challenge::parse(&second).expect("recorded").server_challenge;
+        let server_challenge = ChallengeMessage::parse(&second).expect("recorded").server_challenge;
         let key = keyed(&response_key(theirs.user(), theirs.domain(), text("password")));
         let proof = nt_proof(&key, server_challenge, theirs.client_challenge());
         assert_eq!(theirs.nt_proof(), proof, "{case}");
@@ -274,7 +274,7 @@ fn answers_the_challenges_of_gss_ntlmssp() {
         let ours = converse(&Ntlm::new(), arguments, &second).expect("done");
 
         let message = ours.authenticate;
-        let challenge = Challenge::parse(&second).expect("recorded");
+        let challenge = ChallengeMessage::parse(&second).expect("recorded");
         let key = keyed(&response_key(text("user"), text("domain"), text("password")));
         let proof = nt_proof(&key, challenge.server_challenge, message.client_challenge());
         assert_eq!(message.nt_proof(), proof, "{case}");
