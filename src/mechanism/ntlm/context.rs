@@ -6,7 +6,7 @@ use crate::channel_bindings::AbsentChannelBindings;
 use crate::credentials::{Credentials, Secret};
 use crate::mechanism::bindings_hash::channel_bindings_hash;
 use crate::mechanism::ntlm::Ntlm;
-use crate::mechanism::ntlm::authenticate::Authenticate;
+use crate::mechanism::ntlm::authenticate::AuthenticateFields;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
 use crate::mechanism::ntlm::challenge::ChallengeMessage;
 use crate::mechanism::ntlm::crypto::{
@@ -160,7 +160,7 @@ impl Negotiated {
             (key_exchange_key, None)
         };
 
-        let message = Authenticate {
+        let message = AuthenticateFields {
             flags,
             version: if has(flags, NEGOTIATE_VERSION) { VERSION } else { [0; 8] },
             domain,

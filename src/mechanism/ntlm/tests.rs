@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
 use crate::mechanism::bindings_hash::channel_bindings_hash;
-use crate::mechanism::ntlm::authenticate::Authenticate;
+use crate::mechanism::ntlm::authenticate::AuthenticateFields;
 use crate::mechanism::ntlm::av_pairs;
 use crate::mechanism::ntlm::challenge::ChallengeMessage;
 use crate::mechanism::ntlm::crypto::{
@@ -136,7 +136,7 @@ fn reads_the_challenge_of_the_specification() {
 fn writes_the_answer_of_the_specification_octet_for_octet() {
     let v = specification();
     let blob = client_challenge([0; 8], [0xaa; 8], &v.octets("v2.target-info"));
-    let message = Authenticate {
+    let message = AuthenticateFields {
         flags: 0xe288_8235,
         version: [5, 1, 0x28, 0x0a, 0, 0, 0, 15],
         domain: v.text("common.domain"),
