@@ -9,7 +9,7 @@ use http::{HeaderValue, Method};
 use super::super::judge::{Judge, Judgement, Presentation};
 use super::nonces::{Nonces, Session, Unfit};
 use super::oddity::DigestOddity;
-use super::presented::{Params, PresentedName};
+use super::presented::{DigestParams, PresentedName};
 use crate::credentials::Secret;
 use crate::scheme::digest::Algorithm;
 use crate::scheme::digest::algorithm::Key;
@@ -96,7 +96,7 @@ pub struct AcceptedDigest {
     user: String,
     algorithm: Algorithm,
     key: Key,
-    params: Params,
+    params: DigestParams,
     next_nonce: Option<String>,
     oddities: Vec<DigestOddity>,
 }
@@ -212,7 +212,7 @@ impl DigestAcceptor {
     }
 
     fn verify(&self, request: &PresentedDigest<'_>, now: Instant) -> Result<AcceptedDigest, Rejection> {
-        let params = Params::parse(request.field).map_err(Rejection::Other)?;
+        let params = DigestParams::parse(request.field).map_err(Rejection::Other)?;
         if params.is_name_extended && self.is(DigestOddity::NoExtendedNames) {
             return Err(Rejection::NoName);
         }
@@ -270,7 +270,7 @@ impl DigestAcceptor {
     }
 
     /// The algorithm in the spelling of the challenge, or MD5.
-    fn algorithm(&self, params: &Params) -> Result<Algorithm, Rejection> {
+    fn algorithm(&self, params: &DigestParams) -> Result<Algorithm, Rejection> {
         let offered = |algorithm: &&Algorithm| match &params.algorithm {
             Some(name) => self.spell(**algorithm) == *name,
             None => **algorithm == Algorithm::Md5,
@@ -437,7 +437,7 @@ impl fmt::Debug for AcceptedDigest {
     }
 }
 
-impl Params {
+impl DigestParams {
     fn protection(&self) -> Option<Protection<'_>> {
         self.protection.as_ref().map(|presented| Protection {
             qop: presented.qop,

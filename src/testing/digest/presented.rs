@@ -6,7 +6,7 @@ use crate::challenge::{Challenge, Challenges};
 use crate::scheme::digest::response::Qop;
 
 /// The parameters of `Authorization: Digest` (RFC 7616, section 3.4).
-pub(super) struct Params {
+pub(super) struct DigestParams {
     pub(super) name: PresentedName,
     /// It came as `username*`.
     pub(super) is_name_extended: bool,
@@ -33,7 +33,7 @@ pub(super) struct Presented {
     pub(super) cnonce: String,
 }
 
-impl Params {
+impl DigestParams {
     pub(super) fn parse(field: &HeaderValue) -> Result<Self, &'static str> {
         let challenges = Challenges::from_value(field.as_bytes());
         let mut read = challenges.iter();

@@ -160,7 +160,7 @@ fn names_beyond_ascii_are_known_hashed_extended_and_in_either_charset() {
     }
     let field =
         "Digest username*=UTF-8''J%C3%A4s%C3%B8n, realm=\"x\", nonce=\"n\", uri=\"/\", response=\"r\"";
-    let params = presented::Params::parse(&HeaderValue::from_static(field)).expect("well-formed");
+    let params = presented::DigestParams::parse(&HeaderValue::from_static(field)).expect("well-formed");
     assert!(matches!(params.name, presented::PresentedName::Octets(octets) if octets == jason.0.as_bytes()));
 }
 
