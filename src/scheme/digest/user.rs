@@ -107,7 +107,7 @@ fn extended(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::algorithm::Hash;
+    use super::super::algorithm::DigestHash;
     use super::*;
     use crate::challenge::Challenges;
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn key(username: &[u8], password: &[u8]) -> Key {
-        response::key(Hash::Md5, username, b"r", password)
+        response::key(DigestHash::Md5, username, b"r", password)
     }
 
     const UTF8: &str = "Digest realm=r, nonce=n, charset=utf-8";

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::scheme::digest::algorithm::Hash;
+use crate::scheme::digest::algorithm::DigestHash;
 
 /// Nonces in the order in which they were issued.
 pub(super) struct Nonces {
@@ -67,8 +67,9 @@ impl Nonces {
     /// A nonce that no other one is like. One that goes on from another takes its session along.
     pub(super) fn issue(&mut self, now: Instant, session: Option<Session>) -> String {
         self.issued += 1;
-        let text =
-            Hash::Md5.of(&[b"nonce", &self.acceptor.to_be_bytes(), &self.issued.to_be_bytes()]).to_string();
+        let text = DigestHash::Md5
+            .of(&[b"nonce", &self.acceptor.to_be_bytes(), &self.issued.to_be_bytes()])
+            .to_string();
         if self.nonces.len() == Self::MAX_NONCES {
             self.nonces.pop_front();
         }

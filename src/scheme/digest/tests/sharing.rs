@@ -144,7 +144,7 @@ fn a_session_key_lives_from_challenge_to_challenge() {
             session.authorize(&get("/"), ClientNonce::verbatim(cnonce)).expect("an answer");
         (params(authorization), sent)
     };
-    let hash = super::super::algorithm::Hash::Md5;
+    let hash = super::super::algorithm::DigestHash::Md5;
     let login = hash.of(&[b"carol", b"lab", b"carol-pw"]);
     let expected = |nonces: [&[u8]; 2], nonce: &[u8], count: &[u8], cnonce: &[u8]| {
         let key = hash.of(&[login.as_bytes(), nonces[0], nonces[1]]);
