@@ -84,7 +84,7 @@ enum HandshakeState {
     /// without an authorization, does.
     Unsettled(Box<(Run, Proof)>),
     /// The connection is authenticated: requests carry nothing.
-    Established(Box<Established>),
+    Established(Box<EstablishedLogin>),
     /// Each request carries its own authorization, made by this run.
     Standing(Box<Run>),
     /// A handshake failed; servers do not take up another one on the connection.
@@ -92,7 +92,7 @@ enum HandshakeState {
 }
 
 /// A login that is the connection's.
-struct Established {
+struct EstablishedLogin {
     scheme: &'static str,
     proof: Proof,
     /// With a guard, what was served since.

@@ -8,7 +8,7 @@ use crate::handshake::action::{Action, BodyUse, Renewal, ResponseHead};
 use crate::handshake::demand::Demand;
 use crate::handshake::error::HandshakeError;
 use crate::handshake::run::Run;
-use crate::handshake::state::{Established, Handshake, HandshakeState};
+use crate::handshake::state::{EstablishedLogin, Handshake, HandshakeState};
 use crate::handshake::verdicts::{Evidence, Reading};
 use crate::handshake::version::Protocol;
 use crate::mechanism::{Binding, Expects, MutualAuthentication};
@@ -60,7 +60,7 @@ impl Handshake {
             }
             HandshakeState::Established(established) => {
                 let told = self.authenticator.reports_established();
-                let Established { scheme, proof, .. } = &*established;
+                let EstablishedLogin { scheme, proof, .. } = &*established;
                 let login = told.then(|| self.request.login(self.challenger, scheme, proof));
                 self.state = HandshakeState::Established(established);
                 Action::Deliver(login)
@@ -264,7 +264,7 @@ impl Handshake {
             Binding::Connection if run.is_stable() => {
                 let guard = self.authenticator.guard_for(run.credentials());
                 let served = guard.map(|guard| guard.serves(run.credentials(), &run.space));
-                HandshakeState::Established(Box::new(Established { scheme, proof, served }))
+                HandshakeState::Established(Box::new(EstablishedLogin { scheme, proof, served }))
             }
             Binding::Connection | Binding::Request => HandshakeState::Standing(run),
         };
