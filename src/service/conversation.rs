@@ -93,7 +93,7 @@ struct RequestInFlight<S, B, R> {
 }
 
 /// Where an action leads.
-enum Next<R, B> {
+enum AfterAction<R, B> {
     Leg,
     Drain(R),
     Gather,
@@ -166,7 +166,7 @@ where
                         this.stage.set(Stage::Responding { leg });
                         continue;
                     }
-                    Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.request.lost(error, true))),
+                    Poll::Ready(Err(error)) => Poll::Ready(AfterAction::Fail(this.request.lost(error, true))),
                     Poll::Pending => Poll::Pending,
                 },
                 StageProj::Responding { leg } => {
@@ -188,7 +188,7 @@ where
                 StageProj::Asking { credentials } => {
                     credentials.as_mut().poll(cx).map(|credentials| match credentials {
                         Ok(credentials) => this.request.resume(Answer::Credentials(credentials)),
-                        Err(error) => Next::Fail(FailedRequest::new(ErrorKind::Credentials(error))),
+                        Err(error) => AfterAction::Fail(FailedRequest::new(ErrorKind::Credentials(error))),
                     })
                 }
                 StageProj::Waiting { turn, timer } => {
@@ -202,21 +202,21 @@ where
             };
             let next = match polled {
                 Poll::Ready(next) => next,
-                Poll::Pending => Next::Fail(ready!(this.request.poll_deadlines(cx))),
+                Poll::Pending => AfterAction::Fail(ready!(this.request.poll_deadlines(cx))),
             };
             this.stage.set(match next {
-                Next::Leg => Stage::Ready,
-                Next::Drain(body) => Stage::Draining { body, drained: 0 },
-                Next::Gather => Stage::Gathering,
-                Next::Step(step) => Stage::Stepping { step },
-                Next::Ask(credentials) => Stage::Asking { credentials },
-                Next::Wait(turn, timer) => Stage::Waiting { turn, timer },
-                Next::Deliver(response) => {
+                AfterAction::Leg => Stage::Ready,
+                AfterAction::Drain(body) => Stage::Draining { body, drained: 0 },
+                AfterAction::Gather => Stage::Gathering,
+                AfterAction::Step(step) => Stage::Stepping { step },
+                AfterAction::Ask(credentials) => Stage::Asking { credentials },
+                AfterAction::Wait(turn, timer) => Stage::Waiting { turn, timer },
+                AfterAction::Deliver(response) => {
                     this.stage.set(Stage::Done);
                     this.request.in_use.channel_mut().state.answered();
                     return Poll::Ready(Ok(response));
                 }
-                Next::Fail(failure) => {
+                AfterAction::Fail(failure) => {
                     this.stage.set(Stage::Done);
                     // Untouched by a request of another identity, unless its proxy was spoken to.
                     let untouched = match failure.error.kind() {
@@ -270,27 +270,27 @@ where
     }
 
     /// Decides what the first leg carries.
-    fn start(&mut self, acting: Acting) -> Next<R, B> {
+    fn start(&mut self, acting: Acting) -> AfterAction<R, B> {
         let action = self.with_logins(|logins, _, request| logins.begin(acting, request));
         self.act(action)
     }
 
-    fn resume(&mut self, answer: Answer) -> Next<R, B> {
+    fn resume(&mut self, answer: Answer) -> AfterAction<R, B> {
         let action = self.with_logins(|logins, head, request| logins.resume(answer, head, request));
         self.act(action)
     }
 
     /// Something has changed for the credentials that others try, or it is time to look again.
-    fn waited(&mut self) -> Next<R, B> {
+    fn waited(&mut self) -> AfterAction<R, B> {
         self.deadlines.wait_ends(&self.in_use.channel().state.environment);
         self.resume(Answer::Turn)
     }
 
     /// What a leg came to.
-    fn answered(&mut self, result: Result<Response<R>, BoxError>) -> Next<R, B> {
+    fn answered(&mut self, result: Result<Response<R>, BoxError>) -> AfterAction<R, B> {
         let response = match result {
             Ok(response) => response,
-            Err(error) => return Next::Fail(self.lost(error, false)),
+            Err(error) => return AfterAction::Fail(self.lost(error, false)),
         };
         self.legs += 1;
         self.report(&response);
@@ -306,7 +306,7 @@ where
         }
         if response.status() == StatusCode::EXPECTATION_FAILED && self.expectation_is_ours {
             if let Some(failure) = self.expectation_failed() {
-                return Next::Fail(failure);
+                return AfterAction::Fail(failure);
             }
         }
         let logins = &mut self.in_use.channel_mut().state.logins;
@@ -319,48 +319,50 @@ where
     }
 
     /// Does what the handshakes want, up to the point where something must be waited for.
-    fn act(&mut self, action: Action) -> Next<R, B> {
+    fn act(&mut self, action: Action) -> AfterAction<R, B> {
         match action {
             Action::Send { body, .. } => {
                 self.next = body;
                 self.leg()
             }
             Action::Deliver(outcome) => self.deliver(outcome),
-            Action::Renew(renewal) => Next::Fail(self.renewal(renewal)),
-            Action::Fail(error) => Next::Fail(FailedRequest::new(ErrorKind::Handshake(error))),
+            Action::Renew(renewal) => AfterAction::Fail(self.renewal(renewal)),
+            Action::Fail(error) => AfterAction::Fail(FailedRequest::new(ErrorKind::Handshake(error))),
             // The rest of it is on its way to the server: another connection begins with what is kept.
             Action::Gather
                 if self.sent == BodyUse::Carried && self.in_use.payload.replay() == Replay::Elsewhere =>
             {
-                Next::Fail(self.renewal(Renewal::UnfinishedUpload))
+                AfterAction::Fail(self.renewal(Renewal::UnfinishedUpload))
             }
             Action::Gather => {
                 self.deadlines.wait_begins(&self.in_use.channel().state.environment);
-                Next::Gather
+                AfterAction::Gather
             }
             Action::Wait(turn) => {
                 let environment = &self.in_use.channel().state.environment;
                 let left = turn.until().map(|until| until.saturating_duration_since(environment.instant()));
                 let timer = left.and_then(|left| environment.sleep(left));
                 self.deadlines.wait_begins(environment);
-                Next::Wait(turn, timer)
+                AfterAction::Wait(turn, timer)
             }
             Action::Step(job) => {
                 self.handshake_begins();
                 let state = &self.in_use.channel().state;
                 let moment = match state.environment.moment() {
                     Ok(moment) => moment,
-                    Err(error) => return Next::Fail(FailedRequest::new(ErrorKind::Entropy(error.into()))),
+                    Err(error) => {
+                        return AfterAction::Fail(FailedRequest::new(ErrorKind::Entropy(error.into())));
+                    }
                 };
                 match &state.environment.blocking {
-                    Some(blocking) => Next::Step(blocking.run(job, moment)),
+                    Some(blocking) => AfterAction::Step(blocking.run(job, moment)),
                     None => self.resume(Answer::Stepped(job.run(moment))),
                 }
             }
             Action::Ask(question) => {
                 self.handshake_begins();
                 match self.in_use.channel().state.logins.origin().provider() {
-                    Some(provider) => Next::Ask(provider.credentials(question.query())),
+                    Some(provider) => AfterAction::Ask(provider.credentials(question.query())),
                     None => self.resume(Answer::Credentials(None)),
                 }
             }
@@ -368,34 +370,34 @@ where
     }
 
     /// The next leg is decided. A challenge in hand is read to its end first.
-    fn leg(&mut self) -> Next<R, B> {
-        let Some(response) = self.response.take() else { return Next::Leg };
+    fn leg(&mut self) -> AfterAction<R, B> {
+        let Some(response) = self.response.take() else { return AfterAction::Leg };
         if self.sent == BodyUse::Carried {
             match self.in_use.payload.replay() {
                 // Else the leg's head has announced a body that does not come: nothing can follow it.
                 Replay::Here if !self.in_use.channel().state.holds_body_back() => {}
                 Replay::Here | Replay::Elsewhere => {
-                    return Next::Fail(self.renewal(Renewal::UnfinishedUpload));
+                    return AfterAction::Fail(self.renewal(Renewal::UnfinishedUpload));
                 }
-                Replay::Never | Replay::Failed => return Next::Fail(self.not_replayable(None)),
+                Replay::Never | Replay::Failed => return AfterAction::Fail(self.not_replayable(None)),
             }
         }
         let logins = &self.in_use.channel().state.logins;
         if !logins.origin().stays_after(ResponseHead::of(&response)) {
-            return Next::Fail(self.renewal(Renewal::ClosedInHandshake));
+            return AfterAction::Fail(self.renewal(Renewal::ClosedInHandshake));
         }
         self.handshake_begins();
         let body = response.into_body();
         if body.is_end_stream() {
-            return Next::Leg;
+            return AfterAction::Leg;
         }
         let channel = self.in_use.channel();
         let environment = &channel.state.environment;
         if body.size_hint().lower() > environment.limits.drain {
-            return Next::Fail(self.renewal(Renewal::LongAnswer));
+            return AfterAction::Fail(self.renewal(Renewal::LongAnswer));
         }
         self.deadlines.drain_begins(environment);
-        Next::Drain(body)
+        AfterAction::Drain(body)
     }
 
     fn poll_drain(
@@ -403,33 +405,35 @@ where
         mut body: Pin<&mut R>,
         drained: &mut u64,
         cx: &mut Context<'_>,
-    ) -> Poll<Next<R, B>> {
+    ) -> Poll<AfterAction<R, B>> {
         loop {
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     ready!(self.deadlines.poll_drain(cx));
-                    return Poll::Ready(Next::Fail(self.renewal(Renewal::LongAnswer)));
+                    return Poll::Ready(AfterAction::Fail(self.renewal(Renewal::LongAnswer)));
                 }
             };
             match frame {
                 None => {
                     self.deadlines.drain_ends();
-                    return Poll::Ready(Next::Leg);
+                    return Poll::Ready(AfterAction::Leg);
                 }
                 Some(Ok(frame)) => {
                     *drained += frame.data_ref().map_or(0, |data| data.remaining() as u64);
                     if *drained > self.in_use.channel().state.environment.limits.drain {
-                        return Poll::Ready(Next::Fail(self.renewal(Renewal::LongAnswer)));
+                        return Poll::Ready(AfterAction::Fail(self.renewal(Renewal::LongAnswer)));
                     }
                 }
-                Some(Err(_)) => return Poll::Ready(Next::Fail(self.renewal(Renewal::ClosedInHandshake))),
+                Some(Err(_)) => {
+                    return Poll::Ready(AfterAction::Fail(self.renewal(Renewal::ClosedInHandshake)));
+                }
             }
         }
     }
 
     /// Reads the request's body to its end, as far as it is kept.
-    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Next<R, B>> {
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<AfterAction<R, B>> {
         let (channel, payload) = self.in_use.both_mut();
         let limit = channel.state.environment.limits.replay;
         let length = match &self.parts {
@@ -440,7 +444,7 @@ where
         self.deadlines.wait_ends(&channel.state.environment);
         Poll::Ready(match result {
             Ok(()) => self.resume(Answer::Gathered),
-            Err(error) => Next::Fail(self.lost(error, false)),
+            Err(error) => AfterAction::Fail(self.lost(error, false)),
         })
     }
 
@@ -546,7 +550,7 @@ where
         }
     }
 
-    fn deliver(&mut self, outcome: Option<Box<Outcome>>) -> Next<R, B> {
+    fn deliver(&mut self, outcome: Option<Box<Outcome>>) -> AfterAction<R, B> {
         let mut response = self.response.take().expect("only a response is delivered");
         if let Some(outcome) = outcome {
             response.extensions_mut().insert(*outcome);
@@ -554,7 +558,7 @@ where
         if let Some(outcome) = self.in_use.channel_mut().state.logins.take_proxy_outcome() {
             response.extensions_mut().insert(outcome);
         }
-        Next::Deliver(response)
+        AfterAction::Deliver(response)
     }
 
     /// The connection failed, perhaps before it took the request.
