@@ -13,7 +13,7 @@ use crate::scheme::scram::attributes::ScramAttributes;
 use crate::scheme::scram::attributes::authorization;
 use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, ScramLogin, client_nonce};
-use crate::scheme::scram::memory::{ScramMemory, ServerNonce, Ticket};
+use crate::scheme::scram::memory::{OneRoundTripLogin, ScramMemory, ServerNonce};
 use crate::scheme::scram::message::ServerFinal;
 
 /// One login for one request, with the moment that it is begun in.
@@ -64,7 +64,7 @@ enum ScramState {
     FirstSent(ClientFirst),
     Deriving { sid: Vec<u8> },
     FinalSent { client_final: ClientFinal, sid: Vec<u8> },
-    AgainSent { client_final: ClientFinal, ticket: Ticket, attempt: Attempt },
+    AgainSent { client_final: ClientFinal, ticket: OneRoundTripLogin, attempt: Attempt },
     Over,
 }
 
@@ -189,7 +189,7 @@ impl ScramExchange {
     }
 
     /// By the memory where it has the login, else from the beginning.
-    fn begin(&mut self, known: Option<Ticket>) -> Result<ScramStep, ScramError> {
+    fn begin(&mut self, known: Option<OneRoundTripLogin>) -> Result<ScramStep, ScramError> {
         match known {
             Some(ticket) => self.again(ticket, Attempt::First),
             None => self.first(),
@@ -197,7 +197,7 @@ impl ScramExchange {
     }
 
     /// What the memory has for the challenge's realm.
-    fn take(&self) -> Option<Ticket> {
+    fn take(&self) -> Option<OneRoundTripLogin> {
         let (realm, offered) = (self.realm.as_deref(), self.offered.as_ref());
         self.memory.take(self.scram.hash, &self.credentials, realm, offered, self.moment.now)
     }
@@ -211,7 +211,7 @@ impl ScramExchange {
         Ok(ScramStep::Send { authorization, expects: Expects::Challenge, proves: Proves::Nothing })
     }
 
-    fn again(&mut self, ticket: Ticket, attempt: Attempt) -> Result<ScramStep, ScramError> {
+    fn again(&mut self, ticket: OneRoundTripLogin, attempt: Attempt) -> Result<ScramStep, ScramError> {
         let client_final = ticket.login.again(&self.nonce(), ticket.count, &ticket.sr);
         let (realm, sid) = (ticket.realm.as_deref(), ticket.sid.as_deref());
         let authorization = authorization(self.scram.hash, realm, sid, client_final.message())?;
@@ -223,7 +223,7 @@ impl ScramExchange {
     /// from the beginning. A password that has been changed is refused there.
     fn recover(
         &mut self,
-        ticket: &Ticket,
+        ticket: &OneRoundTripLogin,
         attempt: Attempt,
         attributes: ScramAttributes,
         nonce: Option<ServerNonce>,

@@ -32,7 +32,7 @@ pub(super) struct ServerNonce {
 }
 
 /// What one login of one round trip is made of. Its count is nobody else's.
-pub(super) struct Ticket {
+pub(super) struct OneRoundTripLogin {
     pub(super) login: ScramLogin,
     pub(super) realm: Option<Vec<u8>>,
     pub(super) sid: Option<Vec<u8>>,
@@ -66,7 +66,7 @@ impl ScramMemory {
         hash: ScramHash,
         credentials: &Credentials,
         now: SystemTime,
-    ) -> Option<Ticket> {
+    ) -> Option<OneRoundTripLogin> {
         let mut logins = self.lock();
         let at = logins.iter().rposition(|known| known.is_of(hash, credentials))?;
         take(&mut logins, at, now)
@@ -81,7 +81,7 @@ impl ScramMemory {
         realm: Option<&[u8]>,
         offered: Option<&ServerNonce>,
         now: SystemTime,
-    ) -> Option<Ticket> {
+    ) -> Option<OneRoundTripLogin> {
         let mut logins = self.lock();
         let in_realm = |known: &Remembered| known.realm.as_deref() == realm;
         let at = logins.iter().rposition(|known| known.is_of(hash, credentials) && in_realm(known))?;
@@ -111,7 +111,7 @@ impl ScramMemory {
 
     /// The server takes another `sr` from now on, and has not counted this login: the count goes
     /// back, unless a later one is under way.
-    pub(super) fn replace(&self, credentials: &Credentials, ticket: &Ticket, nonce: &ServerNonce) {
+    pub(super) fn replace(&self, credentials: &Credentials, ticket: &OneRoundTripLogin, nonce: &ServerNonce) {
         for known in self.lock().iter_mut() {
             if known.is_of(ticket.login.hash(), credentials) && known.realm == ticket.realm {
                 known.nonce = nonce.clone();
@@ -138,12 +138,12 @@ impl Remembered {
     }
 }
 
-fn take(logins: &mut Vec<Remembered>, at: usize, now: SystemTime) -> Option<Ticket> {
+fn take(logins: &mut Vec<Remembered>, at: usize, now: SystemTime) -> Option<OneRoundTripLogin> {
     let mut known = logins.remove(at);
     if known.nonce.expires.is_some_and(|expires| expires <= now) {
         return None;
     }
-    let ticket = Ticket {
+    let ticket = OneRoundTripLogin {
         login: known.login.clone(),
         realm: known.realm.clone(),
         sid: known.sid.clone(),
