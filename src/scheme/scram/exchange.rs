@@ -64,13 +64,13 @@ enum ScramState {
     FirstSent(ClientFirst),
     Deriving { sid: Vec<u8> },
     FinalSent { client_final: ClientFinal, sid: Vec<u8> },
-    AgainSent { client_final: ClientFinal, ticket: OneRoundTripLogin, attempt: Attempt },
+    AgainSent { client_final: ClientFinal, ticket: OneRoundTripLogin, attempt: SrAttempt },
     Over,
 }
 
 /// How many `sr` have been tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Attempt {
+enum SrAttempt {
     First,
     Second,
 }
@@ -191,7 +191,7 @@ impl ScramExchange {
     /// By the memory where it has the login, else from the beginning.
     fn begin(&mut self, known: Option<OneRoundTripLogin>) -> Result<ScramStep, ScramError> {
         match known {
-            Some(ticket) => self.again(ticket, Attempt::First),
+            Some(ticket) => self.again(ticket, SrAttempt::First),
             None => self.first(),
         }
     }
@@ -211,7 +211,7 @@ impl ScramExchange {
         Ok(ScramStep::Send { authorization, expects: Expects::Challenge, proves: Proves::Nothing })
     }
 
-    fn again(&mut self, ticket: OneRoundTripLogin, attempt: Attempt) -> Result<ScramStep, ScramError> {
+    fn again(&mut self, ticket: OneRoundTripLogin, attempt: SrAttempt) -> Result<ScramStep, ScramError> {
         let client_final = ticket.login.again(&self.nonce(), ticket.count, &ticket.sr);
         let (realm, sid) = (ticket.realm.as_deref(), ticket.sid.as_deref());
         let authorization = authorization(self.scram.hash, realm, sid, client_final.message())?;
@@ -224,17 +224,17 @@ impl ScramExchange {
     fn recover(
         &mut self,
         ticket: &OneRoundTripLogin,
-        attempt: Attempt,
+        attempt: SrAttempt,
         attributes: ScramAttributes,
         nonce: Option<ServerNonce>,
     ) -> Result<ScramStep, ScramError> {
         self.realm = attributes.realm.or_else(|| ticket.realm.clone());
         self.offered = nonce;
         match &self.offered {
-            Some(renewed) if attributes.stale && attempt == Attempt::First && renewed.sr != ticket.sr => {
+            Some(renewed) if attributes.stale && attempt == SrAttempt::First && renewed.sr != ticket.sr => {
                 self.memory.replace(&self.credentials, ticket, renewed);
                 match self.take() {
-                    Some(ticket) => self.again(ticket, Attempt::Second),
+                    Some(ticket) => self.again(ticket, SrAttempt::Second),
                     None => self.first(),
                 }
             }
