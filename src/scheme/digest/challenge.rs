@@ -24,7 +24,7 @@ pub struct DigestChallenge {
     opaque: Option<Vec<u8>>,
     algorithm: Algorithm,
     algorithm_as_sent: Option<String>,
-    protection: Offered,
+    protection: OfferedQops,
     nonce_is_stale: bool,
     user_hash: bool,
     utf8: bool,
@@ -34,7 +34,7 @@ pub struct DigestChallenge {
 
 /// The qualities of protection that a server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offered {
+enum OfferedQops {
     /// None, as before RFC 2617.
     Legacy,
     Auth,
@@ -76,11 +76,11 @@ impl DigestChallenge {
             },
         };
         let protection = match challenge.param("qop").map(offered) {
-            None => Offered::Legacy,
+            None => OfferedQops::Legacy,
             Some(Some(protection)) => protection,
             Some(None) => return error("the challenge's qop offers neither auth nor auth-int"),
         };
-        if protection == Offered::Legacy && algorithm.is_session() {
+        if protection == OfferedQops::Legacy && algorithm.is_session() {
             return error("the challenge's algorithm wants a client's nonce, and there is no qop to send it");
         }
         let says = |name, value: &str| {
@@ -151,13 +151,13 @@ impl DigestChallenge {
 
     /// Whether it has no `qop`, as before RFC 2617.
     pub fn is_legacy(&self) -> bool {
-        self.protection == Offered::Legacy
+        self.protection == OfferedQops::Legacy
     }
 
     /// Whether a request with content can be answered only with the content's hash: `auth-int` is
     /// offered and `auth` is not.
     pub fn needs_body_digest(&self) -> bool {
-        self.protection == Offered::AuthInt
+        self.protection == OfferedQops::AuthInt
     }
 
     /// For the content of a request that answers this challenge.
@@ -182,10 +182,10 @@ impl DigestChallenge {
     /// The quality of protection for a request; `None` is that of RFC 2069.
     pub(super) fn choose(&self, body_is_hashed: bool) -> Result<Option<Qop>, SchemeError> {
         match self.protection {
-            Offered::Legacy => Ok(None),
-            Offered::Auth | Offered::Both => Ok(Some(Qop::Auth)),
-            Offered::AuthInt if body_is_hashed => Ok(Some(Qop::AuthInt)),
-            Offered::AuthInt => Err(SchemeError::new(
+            OfferedQops::Legacy => Ok(None),
+            OfferedQops::Auth | OfferedQops::Both => Ok(Some(Qop::Auth)),
+            OfferedQops::AuthInt if body_is_hashed => Ok(Some(Qop::AuthInt)),
+            OfferedQops::AuthInt => Err(SchemeError::new(
                 NAME,
                 "the challenge offers qop auth-int alone, and the hash of the request's content is not known",
             )),
@@ -236,14 +236,14 @@ impl fmt::Debug for DigestChallenge {
 
 /// A list of names, of which the unknown ones are ignored. An empty list counts as none, as in
 /// curl and Chromium; one with unknown names alone is something else, and `None`.
-fn offered(list: &[u8]) -> Option<Offered> {
+fn offered(list: &[u8]) -> Option<OfferedQops> {
     let names = || list.split(|octet| b", \t".contains(octet)).filter(|name| !name.is_empty());
     let has = |qop| names().any(|name| Qop::from_name(name) == Some(qop));
     match (has(Qop::Auth), has(Qop::AuthInt)) {
-        (true, true) => Some(Offered::Both),
-        (true, false) => Some(Offered::Auth),
-        (false, true) => Some(Offered::AuthInt),
-        (false, false) => names().next().is_none().then_some(Offered::Legacy),
+        (true, true) => Some(OfferedQops::Both),
+        (true, false) => Some(OfferedQops::Auth),
+        (false, true) => Some(OfferedQops::AuthInt),
+        (false, false) => names().next().is_none().then_some(OfferedQops::Legacy),
     }
 }
 
@@ -281,19 +281,19 @@ mod tests {
     #[test]
     fn the_list_of_qualities_is_read_whatever_its_spacing_and_unknown_members() {
         for (list, offers) in [
-            ("auth", Offered::Auth),
-            ("AUTH", Offered::Auth),
-            (" auth-int ,\tAuth,, ", Offered::Both),
-            ("auth auth-int", Offered::Both),
-            ("auth-conf,auth-int", Offered::AuthInt),
-            ("token,auth,x=y", Offered::Auth),
-            ("", Offered::Legacy),
-            (" , ", Offered::Legacy),
+            ("auth", OfferedQops::Auth),
+            ("AUTH", OfferedQops::Auth),
+            (" auth-int ,\tAuth,, ", OfferedQops::Both),
+            ("auth auth-int", OfferedQops::Both),
+            ("auth-conf,auth-int", OfferedQops::AuthInt),
+            ("token,auth,x=y", OfferedQops::Auth),
+            ("", OfferedQops::Legacy),
+            (" , ", OfferedQops::Legacy),
         ] {
             let challenge = parse(&format!("Digest nonce=n, qop=\"{list}\"")).expect(list);
             assert_eq!(challenge.protection, offers, "{list}");
         }
-        assert_eq!(parse("Digest nonce=n, qop=auth").expect("a token").protection, Offered::Auth);
+        assert_eq!(parse("Digest nonce=n, qop=auth").expect("a token").protection, OfferedQops::Auth);
         assert!(parse("Digest nonce=n").expect("RFC 2069").is_legacy());
     }
 
