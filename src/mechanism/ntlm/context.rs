@@ -73,7 +73,7 @@ impl SecurityContext for Begin {
         let requested = if arguments.integrity { REQUESTED | REQUESTED_FOR_INTEGRITY } else { REQUESTED };
         Ok(Step::Continue {
             token: negotiate_message(requested).to_vec(),
-            context: Box::new(Negotiated { options, arguments, moment, requested }),
+            context: Box::new(NegotiateSent { options, arguments, moment, requested }),
             expects: Expects::Challenge,
             proves: Proves::Nothing,
         })
@@ -98,14 +98,14 @@ fn password(credentials: &Credentials) -> Result<(&str, &Secret), MechanismError
 }
 
 /// The NEGOTIATE_MESSAGE is sent.
-struct Negotiated {
+struct NegotiateSent {
     options: Ntlm,
     arguments: Initiate,
     moment: Moment,
     requested: u32,
 }
 
-impl SecurityContext for Negotiated {
+impl SecurityContext for NegotiateSent {
     fn step(self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
         let Some(input) = input else {
             return Err(MechanismError::new(
@@ -127,7 +127,7 @@ impl SecurityContext for Negotiated {
     }
 }
 
-impl Negotiated {
+impl NegotiateSent {
     /// The AUTHENTICATE_MESSAGE and the session key that goes with it (3.1.5.1.2, 3.3.2).
     fn answer(
         &self,
