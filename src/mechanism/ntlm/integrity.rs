@@ -51,8 +51,8 @@ pub(crate) struct NtlmIntegrity {
     key_exchanged: bool,
     sends: Way,
     /// Made for the first message: many logins sign nothing, and many servers neither.
-    sending: Option<Direction>,
-    receiving: Option<Direction>,
+    sending: Option<DirectionState>,
+    receiving: Option<DirectionState>,
 }
 
 impl NtlmIntegrity {
@@ -72,16 +72,16 @@ impl NtlmIntegrity {
         })
     }
 
-    fn sending(&mut self) -> &mut Direction {
+    fn sending(&mut self) -> &mut DirectionState {
         let way = self.sends;
         self.sending
-            .get_or_insert_with(|| Direction::new(way, &self.exported_session_key, self.key_exchanged))
+            .get_or_insert_with(|| DirectionState::new(way, &self.exported_session_key, self.key_exchanged))
     }
 
-    fn receiving(&mut self) -> &mut Direction {
+    fn receiving(&mut self) -> &mut DirectionState {
         let way = self.sends.opposite();
         self.receiving
-            .get_or_insert_with(|| Direction::new(way, &self.exported_session_key, self.key_exchanged))
+            .get_or_insert_with(|| DirectionState::new(way, &self.exported_session_key, self.key_exchanged))
     }
 
     /// Encrypts a message, for the published vectors: HTTP never seals.
@@ -105,14 +105,14 @@ impl MessageIntegrity for NtlmIntegrity {
 }
 
 /// What signs the messages that go one way.
-struct Direction {
+struct DirectionState {
     signing_key: Key,
     /// Encrypts the checksums where the session key was exchanged.
     sealing: Option<Rc4>,
     sequence_number: u32,
 }
 
-impl Direction {
+impl DirectionState {
     /// SIGNKEY and SEALKEY (3.4.5.2, 3.4.5.3) for one direction.
     fn new(way: Way, exported_session_key: &Key, key_exchanged: bool) -> Self {
         let key = |constant: &[u8]| -> Key {
