@@ -39,7 +39,7 @@ impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
         let (client, way) = match self {
             Self::Apart(make) => {
                 let gate = Gate::default();
-                let way = Way::Apart(gate.rest());
+                let way = ConnectionAffinity::Apart(gate.rest());
                 let client = build(|| one_connection(make(), gate));
                 (client.map_err(|error| ErrorKind::Request(error.into()))?, way)
             }
@@ -49,7 +49,10 @@ impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
                     || authenticator.memory(Challenger::Origin, origin).binding()
                         == Some(Binding::Connection);
                 let named = Named::new(origin.is_secure(), ties_connections);
-                (client.clone(), Way::Shared(named.map_err(|error| ErrorKind::Entropy(error.into()))?))
+                (
+                    client.clone(),
+                    ConnectionAffinity::Shared(named.map_err(|error| ErrorKind::Entropy(error.into()))?),
+                )
             }
         };
         let mut info = ConnectionInfo::new(host.origin.clone());
@@ -104,14 +107,14 @@ pub(super) fn strip_userinfo(url: &mut Url) {
 /// One connection.
 pub(super) struct ReqwestConnection {
     client: reqwest::Client,
-    way: Way,
+    way: ConnectionAffinity,
     is_gone: bool,
     /// The bindings of the connection are known above.
     has_told: bool,
 }
 
 /// How legs come to be on one connection.
-enum Way {
+enum ConnectionAffinity {
     /// The client has no other. It is told when that rests.
     Apart(Rest),
     /// The client has others, but none by the lane's name.
@@ -130,7 +133,7 @@ impl Poolable for ReqwestConnection {
     }
 
     fn rest(&mut self) {
-        if let Way::Apart(rest) = &self.way {
+        if let ConnectionAffinity::Apart(rest) = &self.way {
             rest.begin();
         }
     }
@@ -149,7 +152,7 @@ impl LegService<Body> for ReqwestConnection {
     type Error = BoxError;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        if let Way::Shared(named) = &mut self.way {
+        if let ConnectionAffinity::Shared(named) = &mut self.way {
             ready!(named.poll_ready(cx));
         }
         Poolable::poll_ready(self, cx)
@@ -158,7 +161,7 @@ impl LegService<Body> for ReqwestConnection {
     fn send(&mut self, request: Request<LegBody<Body>>) -> Leg {
         let (mut parts, body) = request.into_parts();
         let Original { mut url, deadline } = parts.extensions.remove().expect("what the request was made of");
-        if let Way::Shared(named) = &mut self.way {
+        if let ConnectionAffinity::Shared(named) = &mut self.way {
             named.send(&mut url, &parts.headers);
         }
         let mut leg = reqwest::Request::new(parts.method, url);
@@ -205,8 +208,8 @@ impl ReqwestConnection {
         // Nobody tells when it is closed in fact.
         self.is_gone |= !ResponseHead::of(&response).is_persistent(Challenger::Origin);
         match &mut self.way {
-            Way::Apart(rest) => rest.end(),
-            Way::Shared(named) => {
+            ConnectionAffinity::Apart(rest) => rest.end(),
+            ConnectionAffinity::Shared(named) => {
                 if let Err(astray) = named.answered(&response, &url) {
                     self.is_gone = true;
                     return Err(astray.into());

@@ -18,7 +18,7 @@ use crate::mechanism::ntlm::flags::{
     NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN, NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION,
     REQUEST_TARGET, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
-use crate::mechanism::ntlm::integrity::{NtlmIntegrity, Way};
+use crate::mechanism::ntlm::integrity::{Direction, NtlmIntegrity};
 use crate::mechanism::ntlm::names::{AccountName, check_length, utf16};
 use crate::mechanism::ntlm::negotiate::negotiate_message;
 use crate::mechanism::ntlm::wire::VERSION;
@@ -119,7 +119,8 @@ impl SecurityContext for NegotiateSent {
 
         let principal = self.arguments.credentials.username().map(str::to_owned);
         let mut established = Established::new("NTLM", principal, Binding::Connection);
-        if let Some(integrity) = NtlmIntegrity::negotiated(flags, &exported_session_key, Way::ClientToServer)
+        if let Some(integrity) =
+            NtlmIntegrity::negotiated(flags, &exported_session_key, Direction::ClientToServer)
         {
             established.integrity = Some(Box::new(integrity));
         }

@@ -13,12 +13,12 @@ use crate::mechanism::{ErrorKind, MechanismError, MessageIntegrity};
 
 /// Which way signed messages go.
 #[derive(Clone, Copy)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     ClientToServer,
     ServerToClient,
 }
 
-impl Way {
+impl Direction {
     fn opposite(self) -> Self {
         match self {
             Self::ClientToServer => Self::ServerToClient,
@@ -49,7 +49,7 @@ impl Way {
 pub(crate) struct NtlmIntegrity {
     exported_session_key: Key,
     key_exchanged: bool,
-    sends: Way,
+    sends: Direction,
     /// Made for the first message: many logins sign nothing, and many servers neither.
     sending: Option<DirectionState>,
     receiving: Option<DirectionState>,
@@ -59,7 +59,7 @@ impl NtlmIntegrity {
     /// The integrity that these flags give to the side that sends `sends`. `None` without
     /// signing, extended session security or 128-bit keys: what older clients did then is not
     /// worth trusting.
-    pub(crate) fn negotiated(flags: u32, exported_session_key: &Key, sends: Way) -> Option<Self> {
+    pub(crate) fn negotiated(flags: u32, exported_session_key: &Key, sends: Direction) -> Option<Self> {
         if !has(flags, NEGOTIATE_SIGN | NEGOTIATE_EXTENDED_SESSION_SECURITY | NEGOTIATE_128) {
             return None;
         }
@@ -114,7 +114,7 @@ struct DirectionState {
 
 impl DirectionState {
     /// SIGNKEY and SEALKEY (3.4.5.2, 3.4.5.3) for one direction.
-    fn new(way: Way, exported_session_key: &Key, key_exchanged: bool) -> Self {
+    fn new(way: Direction, exported_session_key: &Key, key_exchanged: bool) -> Self {
         let key = |constant: &[u8]| -> Key {
             let mut hash = Md5::new();
             hash.update(exported_session_key.as_slice());

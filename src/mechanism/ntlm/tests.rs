@@ -16,7 +16,7 @@ use crate::mechanism::ntlm::flags::{
     NEGOTIATE_128, NEGOTIATE_EXTENDED_SESSION_SECURITY, NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN,
     NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY,
 };
-use crate::mechanism::ntlm::integrity::{NtlmIntegrity, Way};
+use crate::mechanism::ntlm::integrity::{Direction, NtlmIntegrity};
 use crate::mechanism::ntlm::rc4::Rc4;
 use crate::mechanism::ntlm::vectors::Vectors;
 use crate::mechanism::ntlm::{Ntlm, message_type};
@@ -175,7 +175,8 @@ fn signs_as_the_specification_does() {
     let v = specification();
     let flags = NEGOTIATE_SIGN | NEGOTIATE_EXTENDED_SESSION_SECURITY | NEGOTIATE_128 | NEGOTIATE_KEY_EXCH;
     let key = v.array("common.session-key").into();
-    let mut integrity = NtlmIntegrity::negotiated(flags, &key, Way::ClientToServer).expect("negotiated");
+    let mut integrity =
+        NtlmIntegrity::negotiated(flags, &key, Direction::ClientToServer).expect("negotiated");
 
     // GSS_WrapEx seals first: its 18 octets of key stream come before the checksum's.
     let plaintext = v.octets("wrap.plaintext");
@@ -246,7 +247,8 @@ fn recomputes_what_gss_ntlmssp_sent() {
 
         let side =
             |sends| NtlmIntegrity::negotiated(theirs.flags(), &session_key, sends).expect("negotiated");
-        let (mut initiator, mut acceptor) = (side(Way::ClientToServer), side(Way::ServerToClient));
+        let (mut initiator, mut acceptor) =
+            (side(Direction::ClientToServer), side(Direction::ServerToClient));
         if case.starts_with("mic") {
             let list = octets("mech-list");
             assert_eq!(initiator.mic(&list).expect("signs"), octets("initiator-mech-list-mic"), "{case}");
@@ -512,15 +514,15 @@ fn wants_its_tokens_in_order() {
 fn a_signature_is_good_once_and_for_its_message() {
     let flags = REQUESTED | REQUESTED_FOR_INTEGRITY;
     let side = |sends| NtlmIntegrity::negotiated(flags, &[7; 16].into(), sends).expect("negotiated");
-    let mic = side(Way::ClientToServer).mic(b"hello").expect("signs");
+    let mic = side(Direction::ClientToServer).mic(b"hello").expect("signs");
     let refused = |message: &[u8], mic: &[u8]| {
-        let mut server = side(Way::ServerToClient);
+        let mut server = side(Direction::ServerToClient);
         server.verify(message, mic).expect_err("forged").kind()
     };
     assert_eq!(refused(b"hullo", &mic), ErrorKind::BadMic);
     assert_eq!(refused(b"hello", &mic[..15]), ErrorKind::BadMic);
     assert_eq!(refused(b"hello", &[]), ErrorKind::BadMic);
-    let mut server = side(Way::ServerToClient);
+    let mut server = side(Direction::ServerToClient);
     assert_eq!(server.verify(b"hello", &mic), Ok(()));
     assert!(server.verify(b"hello", &mic).is_err(), "the number has moved on");
 }

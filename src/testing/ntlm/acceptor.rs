@@ -13,7 +13,7 @@ use crate::mechanism::ntlm::filetime::filetime;
 use crate::mechanism::ntlm::flags::{
     NEGOTIATE_KEY_EXCH, NEGOTIATE_TARGET_INFO, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
-use crate::mechanism::ntlm::integrity::{NtlmIntegrity, Way};
+use crate::mechanism::ntlm::integrity::{Direction, NtlmIntegrity};
 use crate::mechanism::ntlm::message_type;
 use crate::mechanism::ntlm::names::utf16;
 use crate::mechanism::ntlm::wire::{Message, MessageWriter, VERSION};
@@ -197,7 +197,7 @@ impl NtlmAcceptor {
             verify_mic(challenged, &message, &session_key)?;
         }
         self.verify_channel_bindings(&message)?;
-        Ok((name, NtlmIntegrity::negotiated(message.flags(), &session_key, Way::ServerToClient)))
+        Ok((name, NtlmIntegrity::negotiated(message.flags(), &session_key, Direction::ServerToClient)))
     }
 
     fn verify_channel_bindings(&self, message: &AuthenticateMessage) -> Result<(), String> {
