@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::mechanism::MechanismError;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
-use crate::mechanism::ntlm::wire::{Buffer, Message};
+use crate::mechanism::ntlm::wire::{FieldBuffer, Message};
 use crate::testing::ntlm::bindings::SentBindings;
 
 /// Six buffers from 12 and the flags at 60. Version (64) and MIC (72) may be missing.
@@ -64,7 +64,7 @@ impl AuthenticateMessage {
                 .defective(format!("an NT response of {} octets is not NTLMv2", nt_response.octets.len())));
         };
         let offset = nt_response.offset + NT_PROOF + FIXED_CLIENT_CHALLENGE;
-        AvPairs::parse(&message, Buffer { octets: pairs, offset })?;
+        AvPairs::parse(&message, FieldBuffer { octets: pairs, offset })?;
         Ok(Self {
             octets: octets.to_vec(),
             payload,
@@ -168,7 +168,7 @@ impl fmt::Debug for AuthenticateMessage {
     }
 }
 
-fn text(message: &Message<'_>, buffer: Buffer<'_>, what: &str) -> Result<String, MechanismError> {
+fn text(message: &Message<'_>, buffer: FieldBuffer<'_>, what: &str) -> Result<String, MechanismError> {
     decode_utf16(buffer.octets)
         .ok_or_else(|| message.defective(format!("its {what} at offset {} is not UTF-16", buffer.offset)))
 }
