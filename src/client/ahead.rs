@@ -6,7 +6,7 @@ use http::{Method, Request, Uri};
 use http_body::Body;
 
 use crate::client::dispatch::{Dispatcher, MakeConnection, address, settle};
-use crate::client::pool::{Poolable, Wanted};
+use crate::client::pool::{Poolable, WantedConnection};
 use crate::handshake::Acting;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin};
@@ -71,14 +71,14 @@ where
     pub(super) async fn log_in_ahead<B>(
         &self,
         mut head: Request<Payload<B>>,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
     ) -> Result<(), Error>
     where
         L: LegService<B, Leg: Send, Received: Unpin + Send>,
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
-        let Wanted { uri, identity, via } = wanted;
+        let WantedConnection { uri, identity, via } = wanted;
         let authenticator = &self.settings.authenticator;
         let binding = |origin| authenticator.memory(Challenger::Origin, &origin).binding();
         if via.is_none() && Origin::from_uri(uri).ok().and_then(binding) == Some(Binding::Connection) {

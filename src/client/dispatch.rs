@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 
 use crate::client::log_out::LogOut;
-use crate::client::pool::{Checkout, Host, Lease, Permit, Pool, Poolable, Wanted};
+use crate::client::pool::{Checkout, Host, Lease, Permit, Pool, Poolable, WantedConnection};
 use crate::client::response_body::ResponseBody;
 use crate::client::retries::{Retries, RetryLimits};
 use crate::client::runtime::in_runtime;
@@ -97,7 +97,7 @@ where
             named.map_err(|error| self.error(&uri, ErrorKind::Request(error.into())))?;
             let via = self.transport.via(&self.settings.authenticator, &uri, &mut request);
             let via = via.map_err(|kind| self.error(&uri, kind))?;
-            let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };
+            let wanted = WantedConnection { uri: &uri, identity: &identity, via: via.as_deref() };
             if let Some(head) = head {
                 Box::pin(self.log_in_ahead(*head, wanted)).await?;
             }
@@ -138,7 +138,7 @@ where
             acted_on |= grounds == Retry::Closed;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
-            let wanted = Wanted { uri, identity: &prepared.acting.at_origin, via };
+            let wanted = WantedConnection { uri, identity: &prepared.acting.at_origin, via };
             let leased = self.lease(wanted, fresh).await;
             let mut lease = leased.map_err(|error| error.after(acted_on))?;
             let mut sending = pin!(Sending::again(lease.channel(), prepared));
@@ -151,12 +151,20 @@ where
     }
 
     /// A connection from the pool, or a new one.
-    pub(super) async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, Error> {
+    pub(super) async fn lease(
+        &self,
+        wanted: WantedConnection<'_>,
+        fresh: bool,
+    ) -> Result<Lease<'_, L>, Error> {
         let leased = self.idle_or_new(wanted, fresh).await;
         leased.map_err(|kind| self.error(wanted.uri, kind))
     }
 
-    async fn idle_or_new(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, ErrorKind> {
+    async fn idle_or_new(
+        &self,
+        wanted: WantedConnection<'_>,
+        fresh: bool,
+    ) -> Result<Lease<'_, L>, ErrorKind> {
         in_runtime()?;
         match self.pool.checkout(wanted, fresh).await? {
             Checkout::Lease(lease) => Ok(lease),

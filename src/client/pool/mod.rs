@@ -13,7 +13,7 @@ mod state;
 mod tests;
 mod waiter;
 
-pub(super) use host::{Host, Wanted};
+pub(super) use host::{Host, WantedConnection};
 pub(super) use lease::{Lease, Parked, Permit};
 pub(super) use limits::PoolLimits;
 pub(super) use poolable::Poolable;
@@ -156,7 +156,10 @@ impl<L: Poolable> Pool<L> {
 
 impl<L: Poolable + Send + 'static> Pool<L> {
     /// An idle connection, if there is one.
-    pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, L>>, ErrorKind> {
+    pub(super) fn checkout_idle(
+        &self,
+        wanted: WantedConnection<'_>,
+    ) -> Result<Option<Lease<'_, L>>, ErrorKind> {
         let mut state = self.lock();
         if state.shut_down {
             return Err(ErrorKind::ShutDown);
@@ -176,7 +179,7 @@ impl<L: Poolable + Send + 'static> Pool<L> {
     /// that comes back goes first to a request that can use it as it is, for as long as nobody is [due](waiter::Due).
     pub(super) async fn checkout(
         self: &Arc<Self>,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
         fresh: bool,
     ) -> Result<Checkout<'_, L>, ErrorKind> {
         let timeout = self.limits.wait_timeout;
@@ -186,7 +189,7 @@ impl<L: Poolable + Send + 'static> Pool<L> {
 
     async fn wait_for(
         self: &Arc<Self>,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
         fresh: bool,
     ) -> Result<Checkout<'_, L>, ErrorKind> {
         let (host, waiting) = {

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use tokio::task::JoinHandle;
 
-use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, authority, hash};
+use crate::client::pool::host::{Counts, Generation, Hashed, Host, WantedConnection, authority, hash};
 use crate::client::pool::limits::PoolLimits;
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{LeaseKind, Pooled};
@@ -100,7 +100,7 @@ impl<L: Poolable> PoolState<L> {
     pub(super) fn host(
         &mut self,
         hasher: &RandomState,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
     ) -> Result<Arc<Host>, InvalidOrigin> {
         if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly(wanted)) {
             return Ok(Arc::clone(recent));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::credentials::{Ambient, Credentials};
-use crate::mechanism::gssapi::credentials::Wanted;
+use crate::mechanism::gssapi::credentials::WantedCredential;
 use crate::mechanism::gssapi::iakerb::{self, Relayed};
 use crate::mechanism::gssapi::library::{Context, GssapiFailure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
@@ -73,7 +73,7 @@ impl GssapiStart {
         let Self { gssapi, arguments, now } = self;
         let target_name = &*arguments.target_name;
         let attempt = Attempt { target_name, credentials: &arguments.credentials };
-        let wanted = Wanted { mechanism: gssapi.mechanism, shuts_ntlm_out: gssapi.shuts_ntlm_out };
+        let wanted = WantedCredential { mechanism: gssapi.mechanism, shuts_ntlm_out: gssapi.shuts_ntlm_out };
         let acquired = gssapi
             .system
             .tickets

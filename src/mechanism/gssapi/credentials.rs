@@ -37,7 +37,7 @@ pub(super) struct Acquired {
 
 /// For which context credentials are to be.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct WantedCredential {
     pub(super) mechanism: Oid,
     /// NTLM, which a plugin of the library's SPNEGO may have, is an error.
     pub(super) shuts_ntlm_out: bool,
@@ -50,7 +50,7 @@ impl Tickets {
         &self,
         library: &Arc<Library>,
         credentials: &Credentials,
-        wanted: Wanted,
+        wanted: WantedCredential,
         now: SystemTime,
     ) -> Result<Acquired, MechanismError> {
         let mechanism = wanted.mechanism;
@@ -153,7 +153,11 @@ impl Found<'_> {
     ///
     /// SPNEGO finds nothing for itself in credentials that were acquired only for Kerberos. MIT's
     /// does not fail then: it logs in as the owner of the default cache.
-    fn for_context(self, wanted: Wanted, credentials: &Credentials) -> Result<Credential, MechanismError> {
+    fn for_context(
+        self,
+        wanted: WantedCredential,
+        credentials: &Credentials,
+    ) -> Result<Credential, MechanismError> {
         let mechanism = wanted.mechanism;
         let Self { library, credential, source } = self;
         if mechanism == to_look_for(mechanism) {
