@@ -23,7 +23,7 @@ pub struct LegBody<B>(LegBodyKind<B>);
 
 enum LegBodyKind<B> {
     Empty,
-    Teed(Reader<B>),
+    Teed(TeeReader<B>),
 }
 
 impl<B> LegBody<B> {
@@ -32,7 +32,7 @@ impl<B> LegBody<B> {
     }
 
     pub(super) fn teed(tee: &Arc<Tee<B>>) -> Self {
-        Self(LegBodyKind::Teed(Reader { id: tee.next_reader(), next: 0, tee: Arc::clone(tee) }))
+        Self(LegBodyKind::Teed(TeeReader { id: tee.next_reader(), next: 0, tee: Arc::clone(tee) }))
     }
 
     /// The same, which waits for this. Where there is no body, nothing waits.
@@ -411,14 +411,14 @@ impl<B: Body> TeeState<B> {
     }
 }
 
-struct Reader<B> {
+struct TeeReader<B> {
     id: u32,
     /// Of what is kept.
     next: u32,
     tee: Arc<Tee<B>>,
 }
 
-impl<B> Reader<B>
+impl<B> TeeReader<B>
 where
     B: Body,
     B::Error: Into<BoxError>,
