@@ -53,7 +53,7 @@ impl Gate {
     /// Waits to be let through; gives its place up when dropped.
     pub(super) async fn pass(&self) {
         self.0.held.send_modify(|held| *held += 1);
-        let _place = Place(&self.0);
+        let _place = HeldPlace(&self.0);
         // An error means that the gate is open for good.
         if let Ok(permit) = self.0.permits.acquire().await {
             permit.forget();
@@ -70,9 +70,9 @@ impl fmt::Debug for Gate {
     }
 }
 
-struct Place<'a>(&'a Inner);
+struct HeldPlace<'a>(&'a Inner);
 
-impl Drop for Place<'_> {
+impl Drop for HeldPlace<'_> {
     fn drop(&mut self) {
         self.0.held.send_modify(|held| *held -= 1);
     }
