@@ -34,7 +34,7 @@
 pub use crate::scheme::digest::body::{BodyDigest, BodyHasher};
 pub use crate::scheme::digest::challenge::DigestChallenge;
 pub use crate::scheme::digest::info::ServerProof;
-pub use crate::scheme::digest::nonce::{ClientNonce, Renewal};
+pub use crate::scheme::digest::nonce::{ClientNonce, NonceRenewal};
 pub use crate::scheme::digest::request::DigestRequest;
 pub use crate::scheme::digest::sent::SentDigest;
 pub use crate::scheme::digest::session::DigestSession;

@@ -42,7 +42,7 @@ impl fmt::Debug for ClientNonce {
 /// What became of a nonce that a server sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "complete by definition: taken, too late, no news")]
-pub enum Renewal {
+pub enum NonceRenewal {
     /// It is the one for requests from now on.
     Replaced,
     /// It came too late: the request that it answers had used an older nonce than the present one.
@@ -308,16 +308,16 @@ impl Nonces {
     }
 
     /// Requests share this one from now on.
-    pub(super) fn share(&mut self, nonce: Nonce) -> Renewal {
+    pub(super) fn share(&mut self, nonce: Nonce) -> NonceRenewal {
         self.is_dead = false;
         if self.present.text == nonce.text {
             self.present = nonce;
-            return Renewal::Unchanged;
+            return NonceRenewal::Unchanged;
         }
         self.known.retain(|known| known.text != nonce.text);
         let before = mem::replace(&mut self.present, nonce);
         self.know(before);
-        Renewal::Replaced
+        NonceRenewal::Replaced
     }
 
     /// Knows this one if it comes again, as the latest that others have got does: its count goes on.
@@ -372,15 +372,15 @@ mod tests {
     fn a_count_begins_with_each_nonce_and_goes_on_where_it_comes_back() {
         let mut nonces = Nonces::new(Nonce::new(terms("a")));
         let issue = |nonces: &Nonces| nonces.present().issue();
-        fn share(nonces: &mut Nonces, text: &str) -> Renewal {
+        fn share(nonces: &mut Nonces, text: &str) -> NonceRenewal {
             nonces.share(nonces.on(terms(text)))
         }
         assert_eq!([issue(&nonces), issue(&nonces)], [Some(1), Some(2)]);
-        assert_eq!(share(&mut nonces, "a"), Renewal::Unchanged);
+        assert_eq!(share(&mut nonces, "a"), NonceRenewal::Unchanged);
         assert_eq!(issue(&nonces), Some(3));
-        assert_eq!(share(&mut nonces, "b"), Renewal::Replaced);
+        assert_eq!(share(&mut nonces, "b"), NonceRenewal::Replaced);
         assert_eq!(issue(&nonces), Some(1));
-        assert_eq!(share(&mut nonces, "a"), Renewal::Replaced);
+        assert_eq!(share(&mut nonces, "a"), NonceRenewal::Replaced);
         assert_eq!(issue(&nonces), Some(4));
         for i in 0..100 {
             share(&mut nonces, &format!("n{i}"));

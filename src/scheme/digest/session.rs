@@ -12,7 +12,7 @@ use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::{Info, ServerProof};
 use super::name::NAME;
-use super::nonce::{ClientNonce, Counts, Nonce, Nonces, Renewal};
+use super::nonce::{ClientNonce, Counts, Nonce, NonceRenewal, Nonces};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::response::{self, Qop};
@@ -87,7 +87,7 @@ impl DigestSession {
         &self,
         sent: Option<&SentDigest>,
         challenge: &DigestChallenge,
-    ) -> Result<Renewal, SchemeError> {
+    ) -> Result<NonceRenewal, SchemeError> {
         let nonce = self.nonce_of(challenge, &self.nonces())?;
         if let Some(sent) = sent.filter(|_| !challenge.is_stale()) {
             self.learns_of_sessions(sent);
@@ -179,7 +179,7 @@ impl DigestSession {
     }
 
     /// Requests share this nonce from now on, unless the challenge that brought it comes too late.
-    pub(super) fn share_unless_late(&self, sent: Option<&SentDigest>, nonce: Nonce) -> Renewal {
+    pub(super) fn share_unless_late(&self, sent: Option<&SentDigest>, nonce: Nonce) -> NonceRenewal {
         let mut nonces = self.nonces();
         let present = nonces.present();
         let is_late = match sent {
@@ -187,7 +187,7 @@ impl DigestSession {
             Some(sent) => !sent.nonce.is(present),
             None => nonce.terms().challenge.has_key_of(&present.terms().challenge),
         };
-        if is_late { Renewal::Superseded } else { nonces.share(nonce) }
+        if is_late { NonceRenewal::Superseded } else { nonces.share(nonce) }
     }
 
     /// The nonce that requests share.

@@ -14,7 +14,7 @@ use crate::protection_space::Challenger;
 use crate::scheme::digest::body::BodyDigest;
 use crate::scheme::digest::challenge::DigestChallenge;
 use crate::scheme::digest::info::ServerProof;
-use crate::scheme::digest::nonce::{ClientNonce, Renewal};
+use crate::scheme::digest::nonce::{ClientNonce, NonceRenewal};
 use crate::scheme::digest::request::DigestRequest;
 use crate::scheme::digest::sent::SentDigest;
 use crate::scheme::digest::session::DigestSession;
@@ -199,7 +199,7 @@ fn a_nonce_ages_and_wears_out_and_the_next_one_serves() {
         assert!(matches!(verdict, DigestVerdict::Stale), "{verdict:?}");
         let next = pick(&server, true, later);
         assert!(next.is_stale());
-        assert_eq!(client.session.challenged(Some(&sent), &next).expect("good"), Renewal::Replaced);
+        assert_eq!(client.session.challenged(Some(&sent), &next).expect("good"), NonceRenewal::Replaced);
         let (verdict, sent) = client.get(&server, later);
         assert_eq!((user(&verdict), sent.count()), ("carol", Some(1)));
     }

@@ -12,7 +12,7 @@ use http::{HeaderValue, Method};
 use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::ServerProof;
-use super::nonce::{ClientNonce, Renewal};
+use super::nonce::{ClientNonce, NonceRenewal};
 use super::request::DigestRequest;
 use super::sent::SentDigest;
 use super::session::DigestSession;
