@@ -8,7 +8,7 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
 use crate::handshake::action::{Action, Answer, BodyUse, Outlook, ResponseHead};
-use crate::handshake::demand::{Demands, Opening};
+use crate::handshake::demand::{Demands, FirstLeg};
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Outcome, ProxyOutcome};
 use crate::handshake::select;
@@ -321,8 +321,8 @@ impl Logins {
         let seen = request.seen_by(challenger);
         // Nobody waits for a turn who holds one that has not been used.
         let opening = |tries_at_the_other| match tries_at_the_other {
-            true => Opening::SpeaksAtOnce,
-            false => Opening::Speaks,
+            true => FirstLeg::SpeaksAtOnce,
+            false => FirstLeg::Speaks,
         };
         match (challenger, &mut self.proxy) {
             (Challenger::Proxy, Some(proxy)) => {
@@ -422,7 +422,7 @@ impl Logins {
         }
         self.origin_begun = true;
         let seen = request.seen_by(Challenger::Origin);
-        match self.origin.begin_as(&self.acting.at_origin, Opening::Listens, demand, seen) {
+        match self.origin.begin_as(&self.acting.at_origin, FirstLeg::Listens, demand, seen) {
             Action::Send { .. } => self.receive_at(Challenger::Origin, head, request),
             other => other,
         }

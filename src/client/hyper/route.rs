@@ -16,7 +16,7 @@ use crate::client::connection::to_proxy::ToProxy;
 use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::pool::Host;
 use crate::client::proxy::{Proxies, Proxy};
-use crate::client::tunnel::opening::{Opening, authority};
+use crate::client::tunnel::opening::{TunnelOpening, authority};
 use crate::client::tunnel::{TunnelError, TunnelErrorKind};
 #[cfg(feature = "http2")]
 use crate::handshake::Protocol;
@@ -125,7 +125,7 @@ impl<C: Connect> MakeHyperConnection<C> {
                 let target = authority(&host.origin);
                 let failed = |kind| TunnelError::new(proxy.clone(), target.clone(), kind);
                 let tls = self.tls.as_ref().ok_or_else(|| failed(TunnelErrorKind::NoTls))?;
-                let opening = Opening {
+                let opening = TunnelOpening {
                     connector: &self.connector,
                     authenticator: &settings.authenticator,
                     environment: &settings.environment,

@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::client::connect::Connect;
 use crate::client::proxy::ConnectFields;
 use crate::client::runtime::in_runtime;
-use crate::client::tunnel::opening::{Opening, authority};
+use crate::client::tunnel::opening::{TunnelOpening, authority};
 use crate::client::tunnel::stream::TunnelStream;
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
@@ -51,7 +51,7 @@ impl<C: Connect> TunnelSettings<C> {
         let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
         let target = authority(&origin);
         in_runtime().map_err(|kind| failed(&target, TunnelErrorKind::Failed(kind.into())))?;
-        let opening = Opening {
+        let opening = TunnelOpening {
             connector: &self.connector,
             authenticator: &self.authenticator,
             environment: &self.environment,

@@ -32,14 +32,14 @@ type NoBody = String;
 const MAX_BUFFERED: usize = 64 * 1024;
 
 /// What it takes to open tunnels, through whichever proxy.
-pub(in crate::client) struct Opening<'a, C> {
+pub(in crate::client) struct TunnelOpening<'a, C> {
     pub(in crate::client) connector: &'a C,
     pub(in crate::client) authenticator: &'a Authenticator,
     pub(in crate::client) environment: &'a Arc<Environment>,
     pub(in crate::client) http1: &'a http1::Builder,
 }
 
-impl<C: Connect> Opening<'_, C> {
+impl<C: Connect> TunnelOpening<'_, C> {
     /// A tunnel through `proxy` as `identity`: on another connection where one does not last.
     pub(in crate::client) async fn open(
         &self,

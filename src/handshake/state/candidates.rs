@@ -6,7 +6,7 @@ use crate::challenge::{Challenge, Challenges};
 use crate::credentials::Credentials;
 use crate::handshake::action::{Action, BodyUse, Renewal};
 use crate::handshake::authenticator::LookUp;
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::{OnTrial, Pass};
 use crate::handshake::identity::Identity;
@@ -187,7 +187,7 @@ impl Handshake {
             now,
         );
         match pass {
-            Pass::Wait(_) if speaks_first && self.opening != Opening::Speaks => Pass::Listen,
+            Pass::Wait(_) if speaks_first && self.opening != FirstLeg::Speaks => Pass::Listen,
             Pass::Wait(turn) => {
                 self.request.waits_since.get_or_insert(now);
                 Pass::Wait(turn)

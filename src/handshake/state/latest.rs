@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::handshake::action::{Action, BodyUse, Renewal};
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::guard::OnTrial;
 use crate::handshake::latest::{EarlierChallenges, Latest, LatestChallenge};
 use crate::handshake::run::{Answered, Run};
@@ -55,7 +55,7 @@ impl Handshake {
         let latest = latest.get()?;
         if let Some(turn) = self.memory.legs().wait(request.moments.instant()) {
             // Without a timer it might wait for a leg that does not end.
-            let may_wait = request.moments.has_timer() && (is_challenged || self.opening == Opening::Speaks);
+            let may_wait = request.moments.has_timer() && (is_challenged || self.opening == FirstLeg::Speaks);
             return may_wait.then_some(Doubt::OthersAreOut(turn));
         }
         let is_certain = self.is_latest_for(&latest, credentials);
@@ -92,7 +92,7 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Option<Turn> {
         let known = self.memory.known(scheme.name(), realm).filter(|_| scheme.is_voided_by_challenges())?;
-        if known.latest.earlier() == EarlierChallenges::Hold || self.opening != Opening::Speaks {
+        if known.latest.earlier() == EarlierChallenges::Hold || self.opening != FirstLeg::Speaks {
             return None;
         }
         let turn = self.memory.legs().wait_for_due(request.moments.instant())?;

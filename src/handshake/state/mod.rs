@@ -16,7 +16,7 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Outlook, Renewal, ResponseHead};
 use crate::handshake::authenticator::{Authenticator, LookUp};
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
@@ -57,7 +57,7 @@ pub struct Handshake {
     demand: Demand,
     /// How the leg that is out, or was the last, treats the body.
     sent: BodyUse,
-    opening: Opening,
+    opening: FirstLeg,
     /// The leg that is out, where it may be challenged.
     leg: Option<Leg>,
     /// A handshake that was the connection's has failed: the connection ends with the request.
@@ -131,7 +131,7 @@ impl Handshake {
             unasked: false,
             demand: Demand::default(),
             sent: BodyUse::Carried,
-            opening: Opening::Speaks,
+            opening: FirstLeg::Speaks,
             leg: None,
             ends: false,
             request: RequestProgress::new(Identity::None),
@@ -140,14 +140,14 @@ impl Handshake {
 
     /// A request is about to be sent for `identity`.
     pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
-        self.begin_as(identity, Opening::Speaks, Demand::default(), request)
+        self.begin_as(identity, FirstLeg::Speaks, Demand::default(), request)
     }
 
     /// Begins a request that may have been on other connections before.
     pub(crate) fn begin_as(
         &mut self,
         identity: &Identity,
-        opening: Opening,
+        opening: FirstLeg,
         demand: Demand,
         request: RequestContext<'_>,
     ) -> Action {
@@ -351,7 +351,7 @@ impl Handshake {
         let same_identity = self.request.identity == *identity;
         self.request = RequestProgress::new(identity.clone());
         self.demand = demand;
-        let listens = self.unasked || self.opening == Opening::Listens || demand.is_for_nothing();
+        let listens = self.unasked || self.opening == FirstLeg::Listens || demand.is_for_nothing();
         let wants = self.memory.wants(request.target.path());
         match std::mem::replace(&mut self.state, HandshakeState::Idle) {
             HandshakeState::Standing(run)

@@ -30,7 +30,7 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::handshake::action::Question;
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::{
     Action, Answer, Authenticator, AuthenticatorBuilder, BodyUse, Handshake, HandshakeError, Identity, Login,
     Outcome, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
@@ -119,7 +119,7 @@ impl Connection {
     fn begin(&mut self) -> Said {
         self.legs = 0;
         let (identity, demand) = (self.identity.clone(), std::mem::take(&mut self.demand));
-        self.drive(|handshake, request| handshake.begin_as(&identity, Opening::Speaks, demand, request))
+        self.drive(|handshake, request| handshake.begin_as(&identity, FirstLeg::Speaks, demand, request))
     }
 
     /// The leg that is out is answered.
