@@ -47,9 +47,9 @@ use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scheme
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Authenticator(Arc<Inner>);
+pub struct Authenticator(Arc<AuthenticatorInner>);
 
-struct Inner {
+struct AuthenticatorInner {
     options: Options,
     sources: Option<(ProviderId, Sources)>,
     guard: Option<Guard>,
@@ -678,7 +678,7 @@ impl AuthenticatorBuilder {
         let Self { fixed, provider, ambient, .. } = self;
         let none = fixed.is_empty() && provider.is_none() && ambient.is_none();
         let sources = Sources { fixed, provider, ambient };
-        Authenticator(Arc::new(Inner {
+        Authenticator(Arc::new(AuthenticatorInner {
             options: self.options,
             sources: (!none).then(|| (ProviderId::unique(), sources)),
             guard: self.guard.then(|| Guard::new(self.bounds)),

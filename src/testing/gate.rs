@@ -21,9 +21,9 @@ use tokio::sync::{Semaphore, watch};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct Gate(Arc<GateInner>);
 
-struct Inner {
+struct GateInner {
     permits: Semaphore,
     held: watch::Sender<usize>,
 }
@@ -31,7 +31,7 @@ struct Inner {
 impl Gate {
     /// A closed gate.
     pub fn closed() -> Self {
-        Self(Arc::new(Inner { permits: Semaphore::new(0), held: watch::Sender::new(0) }))
+        Self(Arc::new(GateInner { permits: Semaphore::new(0), held: watch::Sender::new(0) }))
     }
 
     /// Lets everything through from now on.
@@ -70,7 +70,7 @@ impl fmt::Debug for Gate {
     }
 }
 
-struct HeldPlace<'a>(&'a Inner);
+struct HeldPlace<'a>(&'a GateInner);
 
 impl Drop for HeldPlace<'_> {
     fn drop(&mut self) {
