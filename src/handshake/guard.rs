@@ -12,7 +12,7 @@ use std::time::Instant;
 use http::Method;
 
 use crate::credentials::Credentials;
-use crate::handshake::queue::Queue;
+use crate::handshake::queue::TurnQueue;
 use crate::handshake::turn::{Change, Turn};
 use crate::handshake::verdicts::{
     Asking, Evidence, LockoutBounds, Pause, Permission, Target, Trial, Verdict, Verdicts,
@@ -28,7 +28,7 @@ struct GuardState {
     /// Logins that were given up. They end with the next call, which brings the time.
     given_up: Vec<(Trial, Credentials, ProtectionSpace)>,
     /// Who waits for a change, by the credentials of which it is.
-    waiting: HashMap<Credentials, Queue>,
+    waiting: HashMap<Credentials, TurnQueue>,
     turns: u64,
 }
 
@@ -108,7 +108,7 @@ impl Guard {
         state.given_up.iter_mut().for_each(|(trial, ..)| trial.take_back());
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_values().for_each(Queue::wake);
+        waiting.into_values().for_each(TurnQueue::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, GuardState> {
@@ -117,7 +117,7 @@ impl Guard {
 }
 
 impl GuardState {
-    fn take_waiting(&mut self, credentials: &Credentials) -> Option<Queue> {
+    fn take_waiting(&mut self, credentials: &Credentials) -> Option<TurnQueue> {
         // As a rule there is nobody, and to look for them is not free.
         if self.waiting.is_empty() { None } else { self.waiting.remove(credentials) }
     }
@@ -222,7 +222,7 @@ impl OnTrial {
         let verdict = state.verdicts.end(trial, &self.credentials, &self.space, evidence, now);
         let waiting = state.take_waiting(&self.credentials);
         drop(state);
-        waiting.into_iter().for_each(Queue::wake);
+        waiting.into_iter().for_each(TurnQueue::wake);
         verdict
     }
 }
@@ -234,7 +234,7 @@ impl Drop for OnTrial {
         state.given_up.push((trial, self.credentials.clone(), self.space.clone()));
         let waiting = state.take_waiting(&self.credentials);
         drop(state);
-        waiting.into_iter().for_each(Queue::wake);
+        waiting.into_iter().for_each(TurnQueue::wake);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::handshake::queue::Queue;
+use crate::handshake::queue::TurnQueue;
 use crate::handshake::turn::{Change, Turn};
 
 /// How long a login waits for others' legs.
@@ -36,7 +36,7 @@ struct LegCounts {
     is_due_until: Option<Instant>,
     /// Since when somebody has waited for those that are out.
     waited_for_since: Option<Instant>,
-    waiting: Queue,
+    waiting: TurnQueue,
     turns: u64,
 }
 
@@ -202,7 +202,7 @@ impl Drop for Leg {
         let is_told = state.out == 0 && !state.waiting.is_empty();
         let waiting = is_told.then(|| std::mem::take(&mut state.waiting));
         drop(state);
-        waiting.into_iter().for_each(Queue::wake);
+        waiting.into_iter().for_each(TurnQueue::wake);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::client::pool::host::{Counts, Generation, Hashed, Host, WantedConnecti
 use crate::client::pool::limits::PoolLimits;
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{LeaseKind, Pooled};
-use crate::client::pool::queue::Queue;
+use crate::client::pool::queue::WaiterQueue;
 use crate::client::pool::shared::SharedConnection;
 use crate::client::pool::waiter::{Due, Grant, Waiter};
 use crate::protection_space::{InvalidOrigin, Origin};
@@ -27,7 +27,7 @@ pub(super) struct PoolState<L> {
     /// The host of the last request, which the next is likely to be for.
     pub(super) recent: Option<Arc<Host>>,
     pub(super) open: usize,
-    pub(super) queue: Queue<L>,
+    pub(super) queue: WaiterQueue<L>,
     /// Counts those that ever waited.
     tickets: u64,
     /// Counts the sweeps; an idle connection remembers the one before it was put back.
@@ -78,7 +78,7 @@ impl<L: Poolable> PoolState<L> {
             origins: HashMap::new(),
             recent: None,
             open: 0,
-            queue: Queue::new(),
+            queue: WaiterQueue::new(),
             tickets: 0,
             sweep: 0,
             turns: 0,
