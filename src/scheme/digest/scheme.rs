@@ -106,7 +106,7 @@ impl Scheme for Digest {
 /// reads names.
 #[derive(Default)]
 struct RealmMemory {
-    logins: Mutex<Logins>,
+    logins: Mutex<RealmLogins>,
     sharing: Sharing,
     counts: Counts,
     spellings: Spellings,
@@ -115,9 +115,9 @@ struct RealmMemory {
 
 /// The logins in one realm, by user; the last one in use comes last.
 #[derive(Default)]
-struct Logins(Vec<(Credentials, Arc<DigestSession>)>);
+struct RealmLogins(Vec<(Credentials, Arc<DigestSession>)>);
 
-impl Logins {
+impl RealmLogins {
     /// How many users' logins are kept in a realm.
     const MAX: usize = 64;
 
@@ -142,7 +142,7 @@ impl Logins {
 }
 
 impl RealmMemory {
-    fn logins(&self) -> MutexGuard<'_, Logins> {
+    fn logins(&self) -> MutexGuard<'_, RealmLogins> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
