@@ -234,7 +234,7 @@ pub(super) struct Effects {
     pub(super) close: Option<Close>,
     pub(super) version: Version,
     pub(super) refusal_body: Option<RefusalBody>,
-    pub(super) refusal: Refusal,
+    pub(super) refusal: RefusalTiming,
     pub(super) challenge_fault: Option<Fault>,
     pub(super) final_fault: Option<Fault>,
     pub(super) challenges: ChallengeLayout,
@@ -259,7 +259,7 @@ pub(super) enum Version {
 
 /// When a refusal goes out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum RefusalTiming {
     #[default]
     AfterTheBody,
     Early,
@@ -305,7 +305,7 @@ impl Effects {
             Quirk::Close(close) => self.close = Some(close),
             Quirk::Http10 => self.version = Version::Http10,
             Quirk::RefusalBody(body) => self.refusal_body = Some(body),
-            Quirk::EarlyRefusal => self.refusal = Refusal::Early,
+            Quirk::EarlyRefusal => self.refusal = RefusalTiming::Early,
             Quirk::ChallengeToken(fault) => self.challenge_fault = Some(fault),
             Quirk::FinalToken(fault) => self.final_fault = Some(fault),
             Quirk::JoinedChallenges => self.challenges = ChallengeLayout::Joined,

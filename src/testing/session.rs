@@ -17,7 +17,7 @@ use super::guard::{Decision, Guard, Hearing, Rules};
 use super::judge::Presentation;
 use super::open::OpenConnection;
 use super::page::Page;
-use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
+use super::quirk::{Admission, Close, Effects, Facts, RefusalTiming, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
 use super::shared::{Command, ServerState};
 use super::token::Presented;
@@ -175,11 +175,11 @@ impl Session {
     ) -> (PlannedAnswer, u64) {
         let reading = count(body, self.shared.clone(), self.connection, leg);
         match effects.refusal {
-            Refusal::AfterTheBody => {
+            RefusalTiming::AfterTheBody => {
                 let (octets, content) = reading.await;
                 (self.decide(head, effects, leg, &content), octets)
             }
-            Refusal::Early => match self.decide(head, effects, leg, b"") {
+            RefusalTiming::Early => match self.decide(head, effects, leg, b"") {
                 page @ PlannedAnswer::Page { .. } => (page, reading.await.0),
                 refusal @ PlannedAnswer::Refusal { .. } => {
                     // Reading would send `100 Continue`, to which the refusal is the alternative.
