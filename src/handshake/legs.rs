@@ -60,7 +60,7 @@ impl Arrival {
 
 impl Legs {
     /// Counts a leg that is about to be sent.
-    pub(super) fn send(self: &Arc<Self>) -> Leg {
+    pub(super) fn send(self: &Arc<Self>) -> LegInFlight {
         let mut state = self.lock();
         state.now += 1;
         state.is_due_until = None;
@@ -68,7 +68,7 @@ impl Legs {
         state.last_sent = sent;
         state.out += 1;
         drop(state);
-        Leg { legs: Arc::clone(self), sent, is_first, round, is_answered: false }
+        LegInFlight { legs: Arc::clone(self), sent, is_first, round, is_answered: false }
     }
 
     /// Numbers a challenge that came in answer to a leg that is not counted here.
@@ -159,7 +159,7 @@ impl LegCounts {
 
 /// A leg that is out. Dropped, it is lost: nobody knows whether it was challenged.
 #[derive(Debug)]
-pub(super) struct Leg {
+pub(super) struct LegInFlight {
     legs: Arc<Legs>,
     sent: u64,
     /// No other leg was out when it was sent.
@@ -168,7 +168,7 @@ pub(super) struct Leg {
     is_answered: bool,
 }
 
-impl Leg {
+impl LegInFlight {
     /// Ends it without a challenge, or without its having been sent.
     pub(super) fn end(mut self) {
         self.is_answered = true;
@@ -185,7 +185,7 @@ impl Leg {
     }
 }
 
-impl Drop for Leg {
+impl Drop for LegInFlight {
     fn drop(&mut self) {
         let mut state = self.legs.lock();
         if !self.is_answered {
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_wait_for_quiet_ends_however_the_leg_ends() {
-        let ways: [fn(Leg); 3] = [
+        let ways: [fn(LegInFlight); 3] = [
             |leg| leg.end(),
             |leg| {
                 leg.challenged();

@@ -20,7 +20,7 @@ use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
-use crate::handshake::legs::Leg;
+use crate::handshake::legs::LegInFlight;
 use crate::handshake::memory::OriginMemory;
 use crate::handshake::outcome::Outcome;
 use crate::handshake::progress::RequestProgress;
@@ -59,7 +59,7 @@ pub struct Handshake {
     sent: BodyUse,
     opening: FirstLeg,
     /// The leg that is out, where it may be challenged.
-    leg: Option<Leg>,
+    leg: Option<LegInFlight>,
     /// A handshake that was the connection's has failed: the connection ends with the request.
     ends: bool,
     request: RequestProgress,
