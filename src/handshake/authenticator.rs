@@ -14,7 +14,7 @@ use crate::credentials::{
     OriginPatterns,
 };
 use crate::handshake::declared::Declared;
-use crate::handshake::guard::Guard;
+use crate::handshake::guard::LockoutGuard;
 use crate::handshake::identity::{Identity, ProviderId};
 use crate::handshake::memory::{Memories, OriginMemory};
 use crate::handshake::outcome::Why;
@@ -52,7 +52,7 @@ pub struct Authenticator(Arc<AuthenticatorInner>);
 struct AuthenticatorInner {
     options: Options,
     sources: Option<(ProviderId, Sources)>,
-    guard: Option<Guard>,
+    guard: Option<LockoutGuard>,
     memories: Memories,
 }
 
@@ -222,13 +222,13 @@ impl Authenticator {
         self.0.options.max_legs
     }
 
-    pub(super) fn guard(&self) -> Option<&Guard> {
+    pub(super) fn guard(&self) -> Option<&LockoutGuard> {
         self.0.guard.as_ref()
     }
 
     /// The guard over these credentials. The system's own have none: nobody can be locked out of what
     /// holds no password.
-    pub(super) fn guard_for(&self, credentials: &Credentials) -> Option<&Guard> {
+    pub(super) fn guard_for(&self, credentials: &Credentials) -> Option<&LockoutGuard> {
         self.guard().filter(|_| credentials.as_ambient().is_none())
     }
 }
@@ -681,7 +681,7 @@ impl AuthenticatorBuilder {
         Authenticator(Arc::new(AuthenticatorInner {
             options: self.options,
             sources: (!none).then(|| (ProviderId::unique(), sources)),
-            guard: self.guard.then(|| Guard::new(self.bounds)),
+            guard: self.guard.then(|| LockoutGuard::new(self.bounds)),
             memories: Memories::new(self.origins),
         }))
     }

@@ -20,7 +20,7 @@ use crate::handshake::verdicts::{
 use crate::protection_space::ProtectionSpace;
 
 #[derive(Clone, Debug)]
-pub(super) struct Guard(Arc<Mutex<GuardState>>);
+pub(super) struct LockoutGuard(Arc<Mutex<GuardState>>);
 
 #[derive(Debug)]
 struct GuardState {
@@ -43,7 +43,7 @@ pub(super) enum Pass {
     Paused(Pause),
 }
 
-impl Guard {
+impl LockoutGuard {
     pub(super) fn new(bounds: LockoutBounds) -> Self {
         let verdicts = Verdicts::new(bounds);
         let (given_up, waiting) = (Vec::new(), HashMap::new());
@@ -133,7 +133,7 @@ impl GuardState {
 /// What was asked for on one connection since it was logged in, and not challenged: as good as accepted
 /// by a login of its own. It is noted in the end, so that requests share nothing.
 pub(super) struct Served {
-    guard: Guard,
+    guard: LockoutGuard,
     credentials: Credentials,
     space: ProtectionSpace,
     latest: VecDeque<Target>,
@@ -170,7 +170,7 @@ impl Drop for Served {
 
 /// The right to use credentials once. Dropped, it ends without an answer.
 pub(super) struct OnTrial {
-    guard: Guard,
+    guard: LockoutGuard,
     /// `None` once it has ended.
     trial: Option<Trial>,
     credentials: Credentials,
@@ -246,7 +246,7 @@ impl fmt::Debug for OnTrial {
 
 /// Something has changed for credentials that somebody else is trying.
 struct OthersVerdict {
-    guard: Guard,
+    guard: LockoutGuard,
     credentials: Credentials,
     id: u64,
 }
@@ -284,7 +284,7 @@ mod tests {
         ProtectionSpace::new(Challenger::Origin, "http://host.example".parse().expect("an origin"), None)
     }
 
-    fn ask(guard: &Guard, credentials: &Credentials, now: Instant) -> Pass {
+    fn ask(guard: &LockoutGuard, credentials: &Credentials, now: Instant) -> Pass {
         let asking = Asking {
             credentials,
             space: &space(),
@@ -304,7 +304,7 @@ mod tests {
 
     #[test]
     fn one_tries_and_the_others_wait_for_its_verdict() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "wrong");
         let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("the first tries") };
         let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("the second waits") };
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_login_that_is_given_up_wakes_who_waits_and_counts_if_it_was_sent() {
         for sent in [false, true] {
-            let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+            let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
             let carol = Credentials::password("carol", "pw");
             for _ in 0..2 {
                 let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
@@ -339,7 +339,7 @@ mod tests {
 
     #[test]
     fn of_logins_whose_nonces_were_superseded_together_one_goes_again() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let go = || {
             let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it goes") };
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_answers_after_a_lost_login_ends_the_row_though_it_never_asked_for_one() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let speaks_first = |path| {
             let space = space();
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_after_a_login_was_given_up_counts_beside_it() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let go = || {
             let Pass::Go(Some(trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_login_that_was_given_up_before_refusals_are_forgotten_is_forgotten_too() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let give_up = || {
             let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_dropped_turn_leaves_nothing_behind() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let _trial = ask(&guard, &carol, now);
         let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("the second waits") };

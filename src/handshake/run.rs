@@ -8,7 +8,7 @@ use http::HeaderMap;
 
 use crate::challenge::{Challenge, Challenges};
 use crate::credentials::{Ambient, Credentials};
-use crate::handshake::guard::{Guard, OnTrial};
+use crate::handshake::guard::{LockoutGuard, OnTrial};
 use crate::handshake::latest::{EarlierChallenges, LatestChallenge};
 use crate::handshake::legs::{Arrival, Legs};
 use crate::handshake::memory::{KnownSpace, Wants};
@@ -388,7 +388,7 @@ impl Run {
     }
 
     /// Where it spoke first without a realm, it is refused in those that challenge, too.
-    pub(super) fn refuse_in_realms(&self, guard: &Guard, challenges: &Challenges) {
+    pub(super) fn refuse_in_realms(&self, guard: &LockoutGuard, challenges: &Challenges) {
         if self.trial.is_none() || self.space.realm.is_some() || !self.misses_realms(challenges) {
             return;
         }
