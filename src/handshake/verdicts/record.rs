@@ -22,7 +22,7 @@ pub(super) struct Record {
     /// A login has succeeded and none was refused since: all may go, unless it was long ago.
     is_open: bool,
     last_login: Option<Instant>,
-    window: Window,
+    window: TrialWindow,
 }
 
 /// How much was known when a login was sent. What was sent before the last refusal was known adds
@@ -44,7 +44,7 @@ struct Pauses {
 
 /// The logins that go one at a time, or nearly so.
 #[derive(Clone, Debug, Default)]
-struct Window {
+struct TrialWindow {
     number: u64,
     /// When the first of them was allowed, or sent.
     since: Option<Instant>,
@@ -96,7 +96,7 @@ impl Record {
             // It was open, and there was no login for long.
             self.shut();
         }
-        let Window { since: Some(since), out, .. } = self.window else { return Room::Now };
+        let TrialWindow { since: Some(since), out, .. } = self.window else { return Room::Now };
         if out == 0 {
             return Room::Now;
         }

@@ -20,7 +20,7 @@ struct Nonce {
     text: String,
     since: Instant,
     uses: u32,
-    counts: Window,
+    counts: CountWindow,
     session: Option<Session>,
 }
 
@@ -77,7 +77,7 @@ impl Nonces {
             text: text.clone(),
             since: now,
             uses: 0,
-            counts: Window::default(),
+            counts: CountWindow::default(),
             session,
         });
         text
@@ -114,12 +114,12 @@ impl Nonces {
 
 /// The counts that were used, as far back as they are remembered.
 #[derive(Default)]
-pub(super) struct Window {
+pub(super) struct CountWindow {
     highest: u32,
     used: BTreeSet<u32>,
 }
 
-impl Window {
+impl CountWindow {
     /// How far back. A client's requests overtake each other, some of them by hundreds on a busy machine.
     const LENGTH: u32 = 1024;
 

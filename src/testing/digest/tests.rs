@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::nonces::{Unfit, Window};
+use super::nonces::{CountWindow, Unfit};
 use super::*;
 use crate::challenge::Challenges;
 use crate::credentials::Credentials;
@@ -166,7 +166,7 @@ fn names_beyond_ascii_are_known_hashed_extended_and_in_either_charset() {
 
 #[test]
 fn a_count_is_taken_once_in_any_order() {
-    let mut window = Window::default();
+    let mut window = CountWindow::default();
     for count in [3, 1, 2, 2000, 1000, 977] {
         assert_eq!(window.take(count), Ok(()), "{count}");
     }
@@ -177,7 +177,7 @@ fn a_count_is_taken_once_in_any_order() {
         assert_eq!(window.take(count), Err(Unfit::Repeated), "{count}");
     }
     assert_eq!(window.take(u32::MAX), Ok(()));
-    assert_eq!(Window::default().take(0), Err(Unfit::Repeated));
+    assert_eq!(CountWindow::default().take(0), Err(Unfit::Repeated));
 
     let (server, now) = (lab(), Instant::now());
     let client = Client::new(&server, "carol", "carol-pw");
