@@ -15,7 +15,7 @@ use crate::credentials::Credentials;
 use crate::handshake::queue::TurnQueue;
 use crate::handshake::turn::{Change, Turn};
 use crate::handshake::verdicts::{
-    Asking, Evidence, LockoutBounds, Pause, Permission, Target, Trial, Verdict, Verdicts,
+    Asking, Evidence, LockoutBounds, Pause, Permission, RefusalVerdict, Target, Trial, Verdicts,
 };
 use crate::protection_space::ProtectionSpace;
 
@@ -215,7 +215,7 @@ impl OnTrial {
         self.trial.as_ref().is_some_and(|trial| trial.only_kdc)
     }
 
-    pub(super) fn end(mut self, evidence: Evidence, now: Instant) -> Verdict {
+    pub(super) fn end(mut self, evidence: Evidence, now: Instant) -> RefusalVerdict {
         let trial = self.trial.take().expect("it ends once");
         let mut state = self.guard.lock();
         state.end_given_up(now);

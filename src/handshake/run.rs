@@ -14,7 +14,7 @@ use crate::handshake::legs::{Arrival, Legs};
 use crate::handshake::memory::{KnownSpace, Wants};
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
-use crate::handshake::verdicts::{Evidence, Reading, Verdict};
+use crate::handshake::verdicts::{Evidence, Reading, RefusalVerdict};
 use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::ProtectionSpace;
 use crate::scheme::{Acceptance, Continuation, Exchange, Reply, RequestContext, Scheme, SchemeError};
@@ -282,7 +282,7 @@ impl Run {
     }
 
     /// Ends the trial of the credentials, if this run still has one, by what it has shown of them.
-    pub(super) fn end(&mut self, evidence: Evidence, now: Instant) -> Option<Verdict> {
+    pub(super) fn end(&mut self, evidence: Evidence, now: Instant) -> Option<RefusalVerdict> {
         self.proven |= evidence == Evidence::Proven;
         self.trial.take().map(|trial| trial.end(evidence, now))
     }
@@ -304,8 +304,8 @@ impl Run {
         }
         match (self.end(evidence, now), detail) {
             (_, Some(detail)) if evidence == Evidence::Undecided => Why::Undecided(detail),
-            (Some(Verdict::Denied), _) => Why::Denied,
-            (Some(Verdict::Refused) | None, detail) => Why::Refused(detail),
+            (Some(RefusalVerdict::Denied), _) => Why::Denied,
+            (Some(RefusalVerdict::Refused) | None, detail) => Why::Refused(detail),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::handshake::verdicts::bounds::LockoutBounds;
 use crate::handshake::verdicts::evidence::Evidence;
 use crate::handshake::verdicts::pause::{Pause, PauseCause};
-use crate::handshake::verdicts::permission::{Asking, Permission, Trial, Verdict};
+use crate::handshake::verdicts::permission::{Asking, Permission, RefusalVerdict, Trial};
 use crate::handshake::verdicts::record::{Record, Room};
 use crate::handshake::verdicts::targets::{Target, Targets};
 
@@ -162,7 +162,7 @@ impl Account {
         evidence: Evidence,
         now: Instant,
         bounds: &LockoutBounds,
-    ) -> Verdict {
+    ) -> RefusalVerdict {
         let (known_in_space, known_in_all) = trial.sent.unwrap_or_default();
         match evidence {
             Evidence::Proven => {
@@ -237,7 +237,7 @@ impl Account {
             }
             Evidence::Nothing => {}
         }
-        Verdict::Refused
+        RefusalVerdict::Refused
     }
 
     fn refuse(
@@ -247,7 +247,7 @@ impl Account {
         evidence: Evidence,
         now: Instant,
         bounds: &LockoutBounds,
-    ) -> Verdict {
+    ) -> RefusalVerdict {
         let is_accepted = self.is_proven || space.is_accepted;
         // A KDC knows of no resource that it may be about. In a pause, one goes where it was accepted.
         let is_weak = match evidence {
@@ -274,7 +274,7 @@ impl Account {
                 self.record.begin_pause(PauseCause::Unanswered, now, bounds);
             }
         }
-        if is_accepted && !is_strong { Verdict::Denied } else { Verdict::Refused }
+        if is_accepted && !is_strong { RefusalVerdict::Denied } else { RefusalVerdict::Refused }
     }
 
     fn leave_undecided(

@@ -24,7 +24,7 @@ mod tests;
 pub use bounds::LockoutBounds;
 pub(super) use evidence::{Evidence, Reading};
 pub use pause::{Pause, PauseCause};
-pub(super) use permission::{Asking, Permission, Trial, Verdict};
+pub(super) use permission::{Asking, Permission, RefusalVerdict, Trial};
 pub(super) use targets::Target;
 
 use std::time::Instant;
@@ -82,7 +82,7 @@ impl Verdicts {
         space: &ProtectionSpace,
         evidence: Evidence,
         now: Instant,
-    ) -> Verdict {
+    ) -> RefusalVerdict {
         let Self { bounds, table, .. } = self;
         let (verdict, is_first_proof) = table.with(credentials, space, |account, space| {
             let was_proven = account.is_proven;

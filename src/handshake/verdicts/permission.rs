@@ -79,7 +79,7 @@ impl Trial {
 
 /// What a refusal was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::handshake) enum Verdict {
+pub(in crate::handshake) enum RefusalVerdict {
     /// The credentials are wrong, or have become wrong.
     Refused,
     /// They were accepted elsewhere: it may be about the resource.
