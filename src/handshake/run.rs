@@ -14,7 +14,7 @@ use crate::handshake::legs::{Arrival, Legs};
 use crate::handshake::memory::{KnownSpace, Wants};
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
-use crate::handshake::verdicts::{Evidence, Reading, RefusalVerdict};
+use crate::handshake::verdicts::{Evidence, RefusalVerdict, ResponseReading};
 use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::ProtectionSpace;
 use crate::scheme::{Acceptance, Continuation, Exchange, Reply, RequestContext, Scheme, SchemeError};
@@ -59,7 +59,7 @@ pub(super) struct Run {
     /// The connection is free soon after the response that ended it.
     pub(super) can_ask_again: bool,
     /// What the status of the response that ended it says.
-    pub(super) reading: Option<Reading>,
+    pub(super) reading: Option<ResponseReading>,
     /// How often in this request a nonce was replaced before its answer came.
     pub(super) superseded: u32,
     /// It is out in another form than the server has answered 400 to.

@@ -10,7 +10,7 @@ use crate::handshake::outcome::Why;
 use crate::handshake::run::Run;
 use crate::handshake::select;
 use crate::handshake::state::{Handshake, HandshakeState};
-use crate::handshake::verdicts::{Evidence, Reading, Target};
+use crate::handshake::verdicts::{Evidence, ResponseReading, Target};
 use crate::mechanism::{Binding, ErrorKind, Expects, MechanismError, Proves};
 use crate::scheme::{Continuation, Reply, RequestContext, Scheme, SchemeError};
 
@@ -184,7 +184,7 @@ impl Handshake {
     fn settled_by_challenge(&mut self, run: Run, request: RequestContext<'_>) -> Action {
         let now = request.moments.instant();
         let (evidence, detail) = match run.reading {
-            Some(Reading::AskAgain(Evidence::Undecided)) => {
+            Some(ResponseReading::AskAgain(Evidence::Undecided)) => {
                 (Evidence::Undecided, Some("the server failed when it looked at the login".to_owned()))
             }
             _ => (Evidence::Refused, None),

@@ -9,7 +9,7 @@ use crate::handshake::demand::Demand;
 use crate::handshake::error::HandshakeError;
 use crate::handshake::run::Run;
 use crate::handshake::state::{EstablishedLogin, Handshake, HandshakeState};
-use crate::handshake::verdicts::{Evidence, Reading};
+use crate::handshake::verdicts::{Evidence, ResponseReading};
 use crate::handshake::version::Protocol;
 use crate::mechanism::{Binding, Expects, MutualAuthentication};
 use crate::protection_space::Challenger;
@@ -84,8 +84,8 @@ impl Handshake {
         let persists = if is_of_origin { head.persistent_auth() } else { None };
         let is_requests = run.is_by_ticket() && !run.has_relayed() || persists == Some(false);
         let binding = if is_requests { Binding::Request } else { run.scheme.binding() };
-        let reading = Reading::of(head.status, self.challenger, binding, !run.spoke_first);
-        let says_nothing = reading == Reading::Says(Evidence::Nothing);
+        let reading = ResponseReading::of(head.status, self.challenger, binding, !run.spoke_first);
+        let says_nothing = reading == ResponseReading::Says(Evidence::Nothing);
         let fields = [self.challenger.challenge_field(), self.challenger.info_field()];
         if says_nothing && !fields.iter().any(|field| head.headers.contains_key(field)) {
             return match head.status {
@@ -99,8 +99,9 @@ impl Handshake {
             None => {}
         }
         run.reading = Some(reading);
-        run.can_ask_again =
-            matches!(reading, Reading::AskAgain(_)) && self.stays_after(head) && has_short_content(head);
+        run.can_ask_again = matches!(reading, ResponseReading::AskAgain(_))
+            && self.stays_after(head)
+            && has_short_content(head);
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges, head.headers);
         self.concluded(run, concluded, request)
@@ -154,8 +155,8 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let rule = self.authenticator.mutual_authentication();
-        let reading = run.reading.unwrap_or(Reading::Says(Evidence::Nothing));
-        let says_nothing = reading == Reading::Says(Evidence::Nothing);
+        let reading = run.reading.unwrap_or(ResponseReading::Says(Evidence::Nothing));
+        let says_nothing = reading == ResponseReading::Says(Evidence::Nothing);
         let error = match run.settled(reply, request) {
             Ok(Reply::Done(proof)) if !proof.mutual && rule == MutualAuthentication::Required => {
                 self.state = HandshakeState::Spoiled;
@@ -168,9 +169,9 @@ impl Handshake {
             }
             Ok(Reply::Done(proof)) => {
                 return match reading {
-                    Reading::Says(Evidence::Nothing) => self.unread(*run, request),
-                    Reading::Says(evidence) => self.logged_in(run, proof, evidence, request),
-                    Reading::AskAgain(_) => self.unsettled(run, proof, request),
+                    ResponseReading::Says(Evidence::Nothing) => self.unread(*run, request),
+                    ResponseReading::Says(evidence) => self.logged_in(run, proof, evidence, request),
+                    ResponseReading::AskAgain(_) => self.unsettled(run, proof, request),
                 };
             }
             Ok(Reply::Step(job)) => {
@@ -216,18 +217,19 @@ impl Handshake {
         let asks_for_logins = self.authenticator.guard().is_none_or(|guard| {
             guard.has_challenged(run.credentials(), &run.space, request.method, request.target.path())
         });
-        let evidence = match Reading::of(head.status, self.challenger, Binding::Request, asks_for_logins) {
-            // A gateway's word, or a fault again, tells no more than the first one.
-            Reading::Says(Evidence::Nothing) if !run.accepted_before() => {
-                run.end(Evidence::Nothing, request.moments.instant());
-                self.state = HandshakeState::Spoiled;
-                return Action::Deliver(None);
-            }
-            // It stands without an authorization: it is the resource's.
-            _ if head.status == StatusCode::FORBIDDEN && asks_for_logins => Evidence::Proven,
-            Reading::Says(Evidence::Proven) => Evidence::Proven,
-            _ => Evidence::LetThrough,
-        };
+        let evidence =
+            match ResponseReading::of(head.status, self.challenger, Binding::Request, asks_for_logins) {
+                // A gateway's word, or a fault again, tells no more than the first one.
+                ResponseReading::Says(Evidence::Nothing) if !run.accepted_before() => {
+                    run.end(Evidence::Nothing, request.moments.instant());
+                    self.state = HandshakeState::Spoiled;
+                    return Action::Deliver(None);
+                }
+                // It stands without an authorization: it is the resource's.
+                _ if head.status == StatusCode::FORBIDDEN && asks_for_logins => Evidence::Proven,
+                ResponseReading::Says(Evidence::Proven) => Evidence::Proven,
+                _ => Evidence::LetThrough,
+            };
         self.logged_in(Box::new(run), proof, evidence, request)
     }
 

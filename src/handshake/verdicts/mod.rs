@@ -22,7 +22,7 @@ mod targets;
 mod tests;
 
 pub use bounds::LockoutBounds;
-pub(super) use evidence::{Evidence, Reading};
+pub(super) use evidence::{Evidence, ResponseReading};
 pub use pause::{Pause, PauseCause};
 pub(super) use permission::{Asking, Permission, RefusalVerdict, Trial};
 pub(super) use targets::Target;
