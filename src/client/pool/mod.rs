@@ -210,7 +210,7 @@ impl<L: Poolable + Send + 'static> Pool<L> {
                 return self.grant(grant, host);
             }
             let waiter = waits.expect("it waits, or it was granted something");
-            (host, Waiting::new(self, waiter))
+            (host, WaitForGrant::new(self, waiter))
         };
         let granted = if host.awaits_first() {
             // Who makes the first connection may have stopped in the middle of it: a future need not
@@ -308,12 +308,12 @@ impl<L: Poolable + Send + 'static> Home<L> for Pool<L> {
 }
 
 /// Resolves when the waiter is given something; dropped before, it leaves the queue.
-struct Waiting<'a, L: Poolable + Send + 'static> {
+struct WaitForGrant<'a, L: Poolable + Send + 'static> {
     pool: &'a Arc<Pool<L>>,
     waiter: Option<Arc<Waiter<L>>>,
 }
 
-impl<'a, L: Poolable + Send + 'static> Waiting<'a, L> {
+impl<'a, L: Poolable + Send + 'static> WaitForGrant<'a, L> {
     fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
         Self { pool, waiter: Some(waiter) }
     }
@@ -326,7 +326,7 @@ impl<'a, L: Poolable + Send + 'static> Waiting<'a, L> {
     }
 }
 
-impl<'a, L: Poolable + Send + 'static> Future for Waiting<'a, L> {
+impl<'a, L: Poolable + Send + 'static> Future for WaitForGrant<'a, L> {
     type Output = Result<Checkout<'a, L>, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -343,7 +343,7 @@ impl<'a, L: Poolable + Send + 'static> Future for Waiting<'a, L> {
     }
 }
 
-impl<L: Poolable + Send + 'static> Drop for Waiting<'_, L> {
+impl<L: Poolable + Send + 'static> Drop for WaitForGrant<'_, L> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
         self.pool.lock().leave(&waiter);
@@ -358,7 +358,7 @@ impl<L: Poolable + Send + 'static> Drop for Waiting<'_, L> {
 
 /// Waits, and looks every now and then whether others leave their connections idle.
 async fn look_again_and_again<'a, L: Poolable + Send + 'static>(
-    waiting: Waiting<'a, L>,
+    waiting: WaitForGrant<'a, L>,
 ) -> Result<Checkout<'a, L>, ErrorKind> {
     let mut waiting = pin!(waiting);
     let mut pause = FIRST_LOOK;

@@ -15,7 +15,7 @@ use crate::handshake::outcome::{Tried, Why};
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
 use crate::handshake::state::latest::Doubt;
-use crate::handshake::state::{Handshake, HandshakeState, Waiting};
+use crate::handshake::state::{AfterTurn, Handshake, HandshakeState};
 use crate::handshake::verdicts::{Asking, Evidence};
 use crate::handshake::version::Protocol;
 use crate::mechanism::Initiate;
@@ -129,7 +129,7 @@ impl Handshake {
         let why = match self.ask(&space, &credentials, &*candidate.scheme, speaks_first, request) {
             Pass::Go(trial) => return self.go(candidate, credentials, trial, request),
             Pass::Wait(turn) => {
-                self.state = HandshakeState::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                self.state = HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
                 return Action::Wait(turn);
             }
             Pass::Refused | Pass::Paused(_) if self.can_refresh(&*candidate.scheme) => {
@@ -146,7 +146,7 @@ impl Handshake {
                 let (scheme, realm) = (&*candidate.scheme, candidate.realm.as_ref());
                 if let Some(turn) = self.spares_others(scheme, realm, request) {
                     self.state =
-                        HandshakeState::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                        HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
                     return Action::Wait(turn);
                 }
                 None
@@ -224,7 +224,7 @@ impl Handshake {
         let trial = match self.ask(&run.space, run.credentials(), &*scheme, true, request) {
             Pass::Go(trial) if !trial.as_ref().is_some_and(OnTrial::is_for_kdc) => trial,
             Pass::Wait(turn) => {
-                self.state = HandshakeState::Waiting(Waiting::Next(run));
+                self.state = HandshakeState::Waiting(AfterTurn::Next(run));
                 return Action::Wait(turn);
             }
             // It listens to what the server says.
@@ -246,7 +246,7 @@ impl Handshake {
         self.give_back_turn(request);
         let why = match self.ask(&run.space, run.credentials(), &*scheme, false, request) {
             Pass::Wait(turn) => {
-                self.state = HandshakeState::Waiting(Waiting::Again(run, Box::new(challenge.clone())));
+                self.state = HandshakeState::Waiting(AfterTurn::Again(run, Box::new(challenge.clone())));
                 return Action::Wait(turn);
             }
             Pass::Paused(pause) => Why::Paused(pause),
@@ -274,7 +274,7 @@ impl Handshake {
             None => self.run(candidate, credentials, space, known, trial, request),
             Some(Doubt::OthersAreOut(turn)) => {
                 self.request.trial = trial.map(Box::new);
-                self.state = HandshakeState::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                self.state = HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
                 Action::Wait(turn)
             }
             Some(Doubt::NoLatest) => self.ask_anew(trial, request),
@@ -299,7 +299,7 @@ impl Handshake {
             Some(Doubt::OthersAreOut(turn)) => {
                 let challenge = Box::new(challenge.clone());
                 self.request.trial = trial.map(Box::new);
-                self.state = HandshakeState::Waiting(Waiting::Again(run, challenge));
+                self.state = HandshakeState::Waiting(AfterTurn::Again(run, challenge));
                 Action::Wait(turn)
             }
             Some(Doubt::NoLatest) => self.ask_anew(trial, request),

@@ -73,7 +73,7 @@ enum HandshakeState {
     /// Credentials are being looked for.
     Asking(Box<Candidate>),
     /// Somebody else tries the same credentials.
-    Waiting(Waiting),
+    Waiting(AfterTurn),
     /// A mechanism's step is being run.
     Stepping(Box<Run>),
     /// The request's content is being read.
@@ -100,7 +100,7 @@ struct EstablishedLogin {
 }
 
 /// What goes on once a request may use its credentials.
-enum Waiting {
+enum AfterTurn {
     Candidate(Box<Candidate>, Credentials),
     /// A standing authorization's next request.
     Next(Box<Run>),
@@ -449,11 +449,11 @@ impl Handshake {
             (HandshakeState::Waiting(waiting), Answer::Turn) => {
                 self.state = HandshakeState::Idle;
                 match waiting {
-                    Waiting::Candidate(candidate, credentials) => {
+                    AfterTurn::Candidate(candidate, credentials) => {
                         self.enter(*candidate, credentials, request)
                     }
-                    Waiting::Next(run) => self.repeat(run, request),
-                    Waiting::Again(run, challenge) => self.try_again(run, &challenge, request),
+                    AfterTurn::Next(run) => self.repeat(run, request),
+                    AfterTurn::Again(run, challenge) => self.try_again(run, &challenge, request),
                 }
             }
             (HandshakeState::Stepping(mut run), Answer::Stepped(stepped)) => {
