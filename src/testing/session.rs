@@ -21,7 +21,7 @@ use super::quirk::{Admission, Close, Effects, Facts, RefusalTiming, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
 use super::shared::{Command, ServerState};
 use super::token::Presented;
-use super::tunnel::Tunnel;
+use super::tunnel::TunnelEnd;
 use super::upgraded::{echo, leave_to};
 use super::wire::Trickle;
 use crate::protection_space::Challenger;
@@ -158,9 +158,9 @@ impl Session {
         Ok(response)
     }
 
-    async fn tunnel(&self, target: &Uri) -> Result<Tunnel, StatusCode> {
+    async fn tunnel(&self, target: &Uri) -> Result<TunnelEnd, StatusCode> {
         match self.shared.tunnels {
-            true => Tunnel::to(target).await,
+            true => TunnelEnd::to(target).await,
             false => Err(StatusCode::NOT_IMPLEMENTED),
         }
     }

@@ -13,11 +13,11 @@ use super::shared::Command;
 use super::upgraded::leave_to;
 
 /// A connection to where a `CONNECT` wants to.
-pub(super) struct Tunnel {
+pub(super) struct TunnelEnd {
     origin: TcpStream,
 }
 
-impl Tunnel {
+impl TunnelEnd {
     /// Connects to the authority of a request's target; gives a status if that cannot be.
     pub(super) async fn to(target: &Uri) -> Result<Self, StatusCode> {
         let authority = target.authority().ok_or(StatusCode::BAD_REQUEST)?;
