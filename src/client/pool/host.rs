@@ -26,7 +26,7 @@ pub(in crate::client) struct WantedConnection<'a> {
 pub(in crate::client) struct Host {
     pub(super) hash: u64,
     pub(in crate::client) origin: Origin,
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<OriginCounts>,
     /// Goes up when the connections to it are retired. Changed only under the pool's lock.
     generation: AtomicU64,
     /// How many connections of this generation are being made. Changed only under the pool's lock.
@@ -46,7 +46,7 @@ pub(in crate::client) struct Host {
 pub(super) struct Generation(u64);
 
 /// An origin's connections, of all identities. Changed only under the pool's lock.
-pub(super) struct Counts {
+pub(super) struct OriginCounts {
     pub(super) open: AtomicUsize,
     pub(super) idle: AtomicUsize,
     /// None of those that are idle has been so since before this turn.
@@ -59,7 +59,7 @@ pub(super) struct Counts {
     pub(super) one_by_one: AtomicBool,
 }
 
-impl Counts {
+impl OriginCounts {
     pub(super) fn new(one_by_one: bool) -> Self {
         Self {
             open: AtomicUsize::new(0),
@@ -76,7 +76,7 @@ impl Host {
     pub(super) fn new(
         hash: u64,
         origin: Origin,
-        counts: Arc<Counts>,
+        counts: Arc<OriginCounts>,
         wanted: WantedConnection<'_>,
     ) -> Result<Self, InvalidOrigin> {
         let authority = authority(&origin);

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use tokio::task::JoinHandle;
 
-use crate::client::pool::host::{Counts, Generation, Hashed, Host, WantedConnection, authority, hash};
+use crate::client::pool::host::{Generation, Hashed, Host, OriginCounts, WantedConnection, authority, hash};
 use crate::client::pool::limits::PoolLimits;
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{LeaseKind, Pooled};
@@ -23,7 +23,7 @@ const FEW_HOSTS: usize = 64;
 /// All that is behind the pool's lock.
 pub(super) struct PoolState<L> {
     pub(super) hosts: HashMap<u64, Vec<HostState<L>>, BuildHasherDefault<Hashed>>,
-    pub(super) origins: HashMap<Origin, Arc<Counts>>,
+    pub(super) origins: HashMap<Origin, Arc<OriginCounts>>,
     /// The host of the last request, which the next is likely to be for.
     pub(super) recent: Option<Arc<Host>>,
     pub(super) open: usize,
@@ -121,7 +121,8 @@ impl<L: Poolable> PoolState<L> {
             self.forget_empty_hosts();
         }
         let one_by_one = self.may_share && origin.is_secure();
-        let counts = self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(Counts::new(one_by_one)));
+        let counts =
+            self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(OriginCounts::new(one_by_one)));
         let counts = Arc::clone(counts);
         let host = Arc::new(Host::new(hash, origin, counts, wanted)?);
         self.recent = Some(Arc::clone(&host));

@@ -108,7 +108,7 @@ impl Nonce {
     }
 
     /// The same, with the count that all users of it share.
-    pub(super) fn counted_by(self, counts: &Counts) -> Self {
+    pub(super) fn counted_by(self, counts: &NonceCounts) -> Self {
         let uses = counts.of(&self.text, &self.uses);
         Self { uses, ..self }
     }
@@ -175,7 +175,7 @@ impl Nonce {
 /// The counts of the latest nonces in a space, whichever user has heard of them: a server knows a nonce
 /// only by its text.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Mutex<VecDeque<Counted>>);
+pub(super) struct NonceCounts(Mutex<VecDeque<Counted>>);
 
 /// A nonce's text, and how often it was used.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ struct Counted {
     uses: Arc<Uses>,
 }
 
-impl Counts {
+impl NonceCounts {
     const MAX: usize = 64;
 
     /// The count of this nonce; this one, if it is new.

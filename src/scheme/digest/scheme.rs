@@ -11,7 +11,7 @@ use super::challenge::DigestChallenge;
 use super::info::ServerProof;
 use super::lifetime::Lifetime;
 use super::name::NAME;
-use super::nonce::{ClientNonce, Counts, Nonce};
+use super::nonce::{ClientNonce, Nonce, NonceCounts};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::sent::SentDigest;
@@ -108,7 +108,7 @@ impl Scheme for Digest {
 struct RealmMemory {
     logins: Mutex<RealmLogins>,
     sharing: Sharing,
-    counts: Counts,
+    counts: NonceCounts,
     spellings: Spellings,
     lifetime: Lifetime,
 }

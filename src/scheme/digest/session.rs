@@ -12,7 +12,7 @@ use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::{Info, ServerProof};
 use super::name::NAME;
-use super::nonce::{ClientNonce, Counts, Nonce, NonceRenewal, Nonces};
+use super::nonce::{ClientNonce, Nonce, NonceCounts, NonceRenewal, Nonces};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::response::{self, Qop};
@@ -157,7 +157,7 @@ impl DigestSession {
         &self,
         challenge: &DigestChallenge,
         now: Instant,
-        counts: &Counts,
+        counts: &NonceCounts,
     ) -> Result<Nonce, SchemeError> {
         let mut nonces = self.nonces();
         let nonce = self.nonce_of(challenge, &nonces)?.since(now).counted_by(counts);
