@@ -14,7 +14,7 @@ use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::one_connection::Gone;
 use crate::client::pool::{Host, Poolable};
 use crate::client::reqwest::build::build;
-use crate::client::reqwest::gate::{Gate, Rest};
+use crate::client::reqwest::gate::{OneConnectionGate, Rest};
 use crate::client::reqwest::named::Named;
 use crate::handshake::{HttpVersion, ResponseHead};
 use crate::mechanism::Binding;
@@ -38,7 +38,7 @@ impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
     ) -> Result<(ReqwestConnection, ConnectionInfo), ErrorKind> {
         let (client, way) = match self {
             Self::Apart(make) => {
-                let gate = Gate::default();
+                let gate = OneConnectionGate::default();
                 let way = ConnectionAffinity::Apart(gate.rest());
                 let client = build(|| one_connection(make(), gate));
                 (client.map_err(|error| ErrorKind::Request(error.into()))?, way)
@@ -65,7 +65,7 @@ impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
 
 /// Whatever else the caller has set: one connection to the origin itself, HTTP/1.1, challenges that may be
 /// folded, and nothing that would send a leg again or elsewhere.
-fn one_connection(builder: reqwest::ClientBuilder, gate: Gate) -> reqwest::ClientBuilder {
+fn one_connection(builder: reqwest::ClientBuilder, gate: OneConnectionGate) -> reqwest::ClientBuilder {
     #[cfg(any(feature = "reqwest-rustls", feature = "reqwest-native-tls"))]
     let builder = builder.tls_info(true);
     builder
