@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 
 use super::body::AnswerBody;
 use super::fault::{self, Fault};
-use super::guard::{OfferToken, Proof};
+use super::guard::{OfferToken, UserProof};
 use super::offer::Offer;
 use super::page::Page;
 use super::quirk::{ChallengeLayout, Effects, Persistence};
@@ -24,18 +24,18 @@ pub(super) enum PlannedAnswer {
 /// token, for a page that refuses all the same.
 pub(super) fn announce(
     challenger: Challenger,
-    proof: Proof,
+    proof: UserProof,
     offers: &[Offer],
     effects: &Effects,
     fields: &mut Vec<(HeaderName, String)>,
 ) -> Option<(usize, Vec<String>)> {
     let token = match proof {
-        Proof::Standing => return None,
-        Proof::Request(info) => {
+        UserProof::Standing => return None,
+        UserProof::Request(info) => {
             fields.extend(info.map(|info| (challenger.info_field(), info)));
             return None;
         }
-        Proof::Handshake(token) => token,
+        UserProof::Handshake(token) => token,
     };
     match effects.persistence {
         Some(Persistence::Announced) => fields.push((PERSISTENT_AUTH, "true".to_owned())),

@@ -34,7 +34,7 @@ pub(super) struct Hearing {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It is served as this user.
-    Admit { user: String, proof: Proof },
+    Admit { user: String, proof: UserProof },
     /// The handshake goes on with this token.
     Continue(OfferToken),
     /// The client is to authenticate; the token, if there is one, tells it why it has not.
@@ -49,7 +49,7 @@ pub(super) enum Decision {
 
 /// How the user of an admitted request is known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum UserProof {
     /// The connection was authenticated before.
     Standing,
     /// The request proved it by itself; perhaps with information about it for the client.
@@ -96,7 +96,7 @@ impl Guard {
         let pending = self.pending.take();
         let Some(field) = field else {
             let decision = match &self.user {
-                Some(user) => Decision::Admit { user: user.clone(), proof: Proof::Standing },
+                Some(user) => Decision::Admit { user: user.clone(), proof: UserProof::Standing },
                 None => Decision::Demand(None),
             };
             return Hearing { decision, seen: None };
@@ -192,7 +192,7 @@ impl Guard {
             Accept::Accepted { user, token, integrity: _ } => {
                 self.user = Some(user.clone());
                 self.history = History::Clean;
-                let proof = Proof::Handshake(token.map(|octets| OfferToken { offer, octets }));
+                let proof = UserProof::Handshake(token.map(|octets| OfferToken { offer, octets }));
                 (Decision::Admit { user: user.clone(), proof }, Verdict::Accepted { user })
             }
             Accept::Refused { why, token } => {
@@ -213,13 +213,13 @@ impl Guard {
             return self.refuse("there is no such user, or the password is wrong", None);
         }
         let user = name.to_owned();
-        (Decision::Admit { user: user.clone(), proof: Proof::Request(None) }, Verdict::Accepted { user })
+        (Decision::Admit { user: user.clone(), proof: UserProof::Request(None) }, Verdict::Accepted { user })
     }
 
     fn judged(&mut self, offer: usize, judgement: Judgement) -> (Decision, Verdict) {
         match judgement {
             Judgement::Accepted { user, info } => (
-                Decision::Admit { user: user.clone(), proof: Proof::Request(info) },
+                Decision::Admit { user: user.clone(), proof: UserProof::Request(info) },
                 Verdict::Accepted { user },
             ),
             Judgement::Continued { challenge } => (Decision::Challenge { challenge }, Verdict::Continued),
