@@ -16,7 +16,7 @@ pub(super) struct DigestParams {
     pub(super) response: Vec<u8>,
     pub(super) algorithm: Option<String>,
     pub(super) opaque: Option<Vec<u8>>,
-    pub(super) protection: Option<Presented>,
+    pub(super) protection: Option<PresentedQop>,
 }
 
 /// How the user is named.
@@ -26,7 +26,7 @@ pub(super) enum PresentedName {
 }
 
 /// What comes with a `qop`.
-pub(super) struct Presented {
+pub(super) struct PresentedQop {
     pub(super) qop: Qop,
     pub(super) digits: String,
     pub(super) count: u32,
@@ -67,7 +67,7 @@ impl DigestParams {
                     let digits = must(text("nc"), "there is no nc")?;
                     let is_count = digits.len() == 8 && digits.bytes().all(|octet| octet.is_ascii_hexdigit());
                     let count = u32::from_str_radix(&digits, 16).ok().filter(|_| is_count);
-                    Some(Presented {
+                    Some(PresentedQop {
                         qop: Qop::from_name(qop).ok_or("the qop is unknown")?,
                         count: count.ok_or("the nc has not eight hexadecimal digits")?,
                         digits,
