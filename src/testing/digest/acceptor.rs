@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Method};
 
 use super::super::judge::{Judge, Judgement, Presentation};
-use super::nonces::{Nonces, Session, Unfit};
+use super::nonces::{NoncePair, Nonces, Unfit};
 use super::oddity::DigestOddity;
 use super::presented::{DigestParams, PresentedName};
 use crate::credentials::Secret;
@@ -230,7 +230,7 @@ impl DigestAcceptor {
         let mut nonces = self.nonces();
         let session = match &params.protection {
             Some(presented) if algorithm.is_session() && self.is(DigestOddity::NoSessions) => {
-                Some(Session { nonce: params.nonce.clone(), cnonce: presented.cnonce.clone() })
+                Some(NoncePair { nonce: params.nonce.clone(), cnonce: presented.cnonce.clone() })
             }
             Some(presented) if algorithm.is_session() => {
                 Some(nonces.session(&params.nonce, &presented.cnonce))

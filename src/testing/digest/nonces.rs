@@ -21,12 +21,12 @@ struct Nonce {
     since: Instant,
     uses: u32,
     counts: CountWindow,
-    session: Option<Session>,
+    session: Option<NoncePair>,
 }
 
 /// The nonces with which a session began, the server's and the client's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Session {
+pub(super) struct NoncePair {
     pub(super) nonce: String,
     pub(super) cnonce: String,
 }
@@ -65,7 +65,7 @@ impl Nonces {
     }
 
     /// A nonce that no other one is like. One that goes on from another takes its session along.
-    pub(super) fn issue(&mut self, now: Instant, session: Option<Session>) -> String {
+    pub(super) fn issue(&mut self, now: Instant, session: Option<NoncePair>) -> String {
         self.issued += 1;
         let text = DigestHash::Md5
             .of(&[b"nonce", &self.acceptor.to_be_bytes(), &self.issued.to_be_bytes()])
@@ -84,11 +84,11 @@ impl Nonces {
     }
 
     /// The session that a request with this nonce belongs to, or would begin.
-    pub(super) fn session(&self, nonce: &str, cnonce: &str) -> Session {
+    pub(super) fn session(&self, nonce: &str, cnonce: &str) -> NoncePair {
         let known = self.nonces.iter().find(|known| known.text == nonce);
         known
             .and_then(|known| known.session.clone())
-            .unwrap_or_else(|| Session { nonce: nonce.to_owned(), cnonce: cnonce.to_owned() })
+            .unwrap_or_else(|| NoncePair { nonce: nonce.to_owned(), cnonce: cnonce.to_owned() })
     }
 
     /// Uses a nonce whose response was right.
@@ -97,7 +97,7 @@ impl Nonces {
         now: Instant,
         nonce: &str,
         count: Option<u32>,
-        session: Option<Session>,
+        session: Option<NoncePair>,
     ) -> Result<(), Unfit> {
         let nonce = self.nonces.iter_mut().rfind(|known| known.text == nonce).ok_or(Unfit::Stale)?;
         if now.duration_since(nonce.since) > self.lifetime || nonce.uses >= self.uses {
