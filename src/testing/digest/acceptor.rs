@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Method};
 
 use super::super::judge::{Judge, Judgement, Presentation};
-use super::nonces::{NoncePair, Nonces, Unfit};
+use super::nonces::{IssuedNonces, NoncePair, Unfit};
 use super::oddity::DigestOddity;
 use super::presented::{DigestParams, PresentedName};
 use crate::credentials::Secret;
@@ -43,7 +43,7 @@ pub struct DigestAcceptor {
     reads_utf8: bool,
     hashes_names: bool,
     oddities: Vec<DigestOddity>,
-    nonces: Mutex<Nonces>,
+    nonces: Mutex<IssuedNonces>,
 }
 
 /// A request with credentials, as an acceptor sees it.
@@ -115,7 +115,7 @@ impl DigestAcceptor {
             reads_utf8: false,
             hashes_names: false,
             oddities: Vec::new(),
-            nonces: Mutex::new(Nonces::new()),
+            nonces: Mutex::new(IssuedNonces::new()),
         }
     }
 
@@ -338,7 +338,7 @@ impl DigestAcceptor {
         self.oddities.contains(&oddity)
     }
 
-    fn nonces(&self) -> MutexGuard<'_, Nonces> {
+    fn nonces(&self) -> MutexGuard<'_, IssuedNonces> {
         self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

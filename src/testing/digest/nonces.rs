@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::scheme::digest::algorithm::DigestHash;
 
 /// Nonces in the order in which they were issued.
-pub(super) struct Nonces {
+pub(super) struct IssuedNonces {
     /// Whose they are: no two acceptors issue the same one.
     acceptor: u64,
     lifetime: Duration,
@@ -40,7 +40,7 @@ pub(super) enum Unfit {
     Repeated,
 }
 
-impl Nonces {
+impl IssuedNonces {
     /// How many are remembered; older ones are stale.
     const MAX_NONCES: usize = 4096;
 
