@@ -13,10 +13,10 @@ pub(super) struct IssuedNonces {
     lifetime: Duration,
     uses: u32,
     issued: u64,
-    nonces: VecDeque<Nonce>,
+    nonces: VecDeque<IssuedNonce>,
 }
 
-struct Nonce {
+struct IssuedNonce {
     text: String,
     since: Instant,
     uses: u32,
@@ -73,7 +73,7 @@ impl IssuedNonces {
         if self.nonces.len() == Self::MAX_NONCES {
             self.nonces.pop_front();
         }
-        self.nonces.push_back(Nonce {
+        self.nonces.push_back(IssuedNonce {
             text: text.clone(),
             since: now,
             uses: 0,
