@@ -71,14 +71,14 @@ enum SpnegoState {
     /// Without SPNEGO.
     Bare,
     /// The mechanism is under way.
-    Negotiated(Offer),
+    Negotiated(MechanismOffer),
     /// The mechanism is complete, the client's mechListMIC is not here yet.
-    AwaitingMic(Offer, String, Box<dyn MessageIntegrity>),
+    AwaitingMic(MechanismOffer, String, Box<dyn MessageIntegrity>),
     Over,
 }
 
 /// The client's list, and how our mechanism stands in it.
-struct Offer {
+struct MechanismOffer {
     mech_types: Vec<u8>,
     mic_required: bool,
     answered: bool,
@@ -134,7 +134,11 @@ impl SpnegoAcceptor {
         let Some(place) = init.oids.iter().position(|oid| oid::same_mechanism(oid, &self.oid)) else {
             return reject("the client does not offer our mechanism", None);
         };
-        let offer = Offer { mech_types: init.mech_types.to_vec(), mic_required: place != 0, answered: false };
+        let offer = MechanismOffer {
+            mech_types: init.mech_types.to_vec(),
+            mic_required: place != 0,
+            answered: false,
+        };
         match (place, init.mech_token) {
             (0, Some(token)) if self.framing == Framing::Bare => {
                 self.state = SpnegoState::Bare;
@@ -143,18 +147,18 @@ impl SpnegoAcceptor {
             (0, Some(token)) => self.advance(offer, token, None),
             _ => {
                 let answer = self.respond(&offer, NegState::RequestMic, None, None);
-                self.state = SpnegoState::Negotiated(Offer { answered: true, ..offer });
+                self.state = SpnegoState::Negotiated(MechanismOffer { answered: true, ..offer });
                 Accept::Continue(answer)
             }
         }
     }
 
     /// Feeds the mechanism.
-    fn advance(&mut self, offer: Offer, token: &[u8], client_mic: Option<&[u8]>) -> Accept {
+    fn advance(&mut self, offer: MechanismOffer, token: &[u8], client_mic: Option<&[u8]>) -> Accept {
         match self.inner.step(token) {
             Accept::Continue(token) => {
                 let answer = self.respond(&offer, NegState::AcceptIncomplete, Some(&token), None);
-                self.state = SpnegoState::Negotiated(Offer { answered: true, ..offer });
+                self.state = SpnegoState::Negotiated(MechanismOffer { answered: true, ..offer });
                 Accept::Continue(answer)
             }
             Accept::Refused { why, token } => reject(why, token.as_deref()),
@@ -182,7 +186,7 @@ impl SpnegoAcceptor {
     /// The mechanism has accepted with the client's last token.
     fn conclude(
         &mut self,
-        offer: Offer,
+        offer: MechanismOffer,
         user: String,
         mut integrity: Option<Box<dyn MessageIntegrity>>,
         client_mic: Option<&[u8]>,
@@ -201,7 +205,7 @@ impl SpnegoAcceptor {
         Accept::Accepted { user, token: Some(answer), integrity }
     }
 
-    fn own_mic(&self, integrity: &mut dyn MessageIntegrity, offer: &Offer) -> Option<Vec<u8>> {
+    fn own_mic(&self, integrity: &mut dyn MessageIntegrity, offer: &MechanismOffer) -> Option<Vec<u8>> {
         let mut mic = integrity.mic(&offer.mech_types).ok()?;
         match self.mic {
             ServerMic::Right => Some(mic),
@@ -216,7 +220,13 @@ impl SpnegoAcceptor {
     }
 
     /// An answer; the first one names the mechanism.
-    fn respond(&self, offer: &Offer, state: NegState, token: Option<&[u8]>, mic: Option<&[u8]>) -> Vec<u8> {
+    fn respond(
+        &self,
+        offer: &MechanismOffer,
+        state: NegState,
+        token: Option<&[u8]>,
+        mic: Option<&[u8]>,
+    ) -> Vec<u8> {
         NegTokenResp {
             state: Some(state),
             supported_mech: (!offer.answered).then_some(&self.oid),
