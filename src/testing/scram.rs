@@ -94,7 +94,7 @@ struct KnownLogin {
 }
 
 /// The client's final message taken apart.
-struct ClientFinal<'a> {
+struct ClientFinalMessage<'a> {
     without_proof: &'a str,
     nonce: &'a str,
     proof: Vec<u8>,
@@ -195,7 +195,7 @@ impl ScramServer {
                 _ => self.first(bare),
             };
         }
-        let client_final = ClientFinal::parse(message)?;
+        let client_final = ClientFinalMessage::parse(message)?;
         let sid = sid.ok_or("a final message without sid")?;
         match self.open.iter().position(|open| open.sid == sid) {
             Some(at) => {
@@ -248,7 +248,7 @@ impl ScramServer {
         })
     }
 
-    fn last(&mut self, open: OpenLogin, client_final: &ClientFinal<'_>) -> Result<Judgement, String> {
+    fn last(&mut self, open: OpenLogin, client_final: &ClientFinalMessage<'_>) -> Result<Judgement, String> {
         if client_final.nonce != open.nonce {
             return Err("the nonce is another login's".to_owned());
         }
@@ -278,7 +278,7 @@ impl ScramServer {
     }
 
     /// RFC 7804, section 5.1.
-    fn again(&mut self, sid: &str, client_final: &ClientFinal<'_>) -> Result<Judgement, String> {
+    fn again(&mut self, sid: &str, client_final: &ClientFinalMessage<'_>) -> Result<Judgement, String> {
         let at =
             self.known.iter().position(|known| known.sid == sid).ok_or("there is no login with this sid")?;
         let sr = self.server_nonce.clone().ok_or("logins of one round trip are not taken")?;
@@ -365,7 +365,7 @@ impl ScramServer {
     }
 }
 
-impl<'a> ClientFinal<'a> {
+impl<'a> ClientFinalMessage<'a> {
     fn parse(message: &'a str) -> Result<Self, String> {
         let (without_proof, proof) = message.rsplit_once(",p=").ok_or("a message without a proof")?;
         let nonce = without_proof.strip_prefix("c=biws,r=").ok_or("another GS2 header than n,,")?;
@@ -441,7 +441,8 @@ mod tests {
         let vectors = Vectors::read(include_str!("../../tests/vectors/scram.txt"));
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
         let keys = derive_keys(ScramHash::Sha256, &Secret::new("pencil"), &salt, 4096);
-        let client_final = ClientFinal::parse(vectors.text("sha-256.client-final")).expect("well-formed");
+        let client_final =
+            ClientFinalMessage::parse(vectors.text("sha-256.client-final")).expect("well-formed");
         let auth_message = format!(
             "{},{},{}",
             vectors.text("sha-256.client-first").strip_prefix("n,,").expect("a GS2 header"),
