@@ -9,10 +9,10 @@ const BIT_STRING: u8 = 0x03;
 
 /// Why a certificate gives no channel bindings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateError(Why);
+pub struct CertificateError(CertificateFault);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
+enum CertificateFault {
     /// It is not a certificate.
     Malformed(Malformed),
     /// Which hash function its signature has is not defined, or not known here.
@@ -113,7 +113,7 @@ fn pss_hash(mut parameters: Reader<'_>) -> Result<CertificateHash, CertificateEr
         None => SHA_1,
     };
     if message != mask {
-        return Err(CertificateError(Why::SeveralHashes));
+        return Err(CertificateError(CertificateFault::SeveralHashes));
     }
     let known = HASHES.iter().find(|(algorithm, _)| *algorithm == message);
     known.map(|(_, hash)| *hash).ok_or_else(|| CertificateError::signature(message))
@@ -171,24 +171,26 @@ const HASHES: &[(&[u8], CertificateHash)] = &[
 impl CertificateError {
     /// Keeps what is enough to recognise the algorithm by.
     fn signature(algorithm: &[u8]) -> Self {
-        Self(Why::Signature(algorithm[..algorithm.len().min(32)].to_vec()))
+        Self(CertificateFault::Signature(algorithm[..algorithm.len().min(32)].to_vec()))
     }
 }
 
 impl From<Malformed> for CertificateError {
     fn from(malformed: Malformed) -> Self {
-        Self(Why::Malformed(malformed))
+        Self(CertificateFault::Malformed(malformed))
     }
 }
 
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::Malformed(malformed) => write!(f, "not a certificate: {malformed}"),
-            Why::Signature(algorithm) => {
+            CertificateFault::Malformed(malformed) => write!(f, "not a certificate: {malformed}"),
+            CertificateFault::Signature(algorithm) => {
                 write!(f, "no hash function is known for a signature by {}", dotted(algorithm))
             }
-            Why::SeveralHashes => f.write_str("the signature has one hash function and its mask another"),
+            CertificateFault::SeveralHashes => {
+                f.write_str("the signature has one hash function and its mask another")
+            }
         }
     }
 }
