@@ -355,8 +355,8 @@ mod tests {
     use super::*;
     use crate::challenge::Challenges;
     use crate::credentials::Credentials;
+    use crate::scheme::charset::Charset;
     use crate::scheme::digest::challenge::DigestChallenge;
-    use crate::scheme::digest::policy::DigestCharset;
     use crate::scheme::digest::user;
 
     fn terms(nonce: &str) -> Arc<Terms> {
@@ -364,7 +364,7 @@ mod tests {
         let challenges = Challenges::from_value(value.as_bytes());
         let challenge = DigestChallenge::parse(challenges.iter().next().expect("one")).expect("good");
         let carol = Credentials::password("carol", "carol-pw");
-        let login = user::log_in(&carol, &challenge, DigestCharset::default()).expect("a login");
+        let login = user::log_in(&carol, &challenge, Charset::default()).expect("a login");
         Arc::new(Terms { challenge, login: Arc::new(login) })
     }
 

@@ -12,7 +12,7 @@ use super::info::ServerProof;
 use super::lifetime::Lifetime;
 use super::name::NAME;
 use super::nonce::{ClientNonce, Nonce, NonceCounts};
-use super::policy::DigestPolicy;
+use super::policy::{DigestPolicy, LegacyDigest};
 use super::request::DigestRequest;
 use super::sent::SentDigest;
 use super::session::{self, DigestSession};
@@ -23,6 +23,7 @@ use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication, Proves};
 use crate::protection_space::{Paths, ProtectionSpace};
+use crate::scheme::charset::Charset;
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };
@@ -44,9 +45,23 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Digest by this policy.
-    pub fn new(policy: DigestPolicy) -> Self {
-        Self { policy }
+    /// Digest as most clients answer it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what to do with challenges without `qop`.
+    #[must_use]
+    pub fn legacy(mut self, legacy: LegacyDigest) -> Self {
+        self.policy = self.policy.legacy(legacy);
+        self
+    }
+
+    /// Sets the encoding for challenges that name none.
+    #[must_use]
+    pub fn charset(mut self, charset: Charset) -> Self {
+        self.policy = self.policy.charset(charset);
+        self
     }
 }
 

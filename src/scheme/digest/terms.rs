@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::challenge::DigestChallenge;
-use super::policy::DigestCharset;
 use super::user::{self, UserInRealm};
 use crate::credentials::Credentials;
 use crate::scheme::SchemeError;
+use crate::scheme::charset::Charset;
 
 /// What a challenge and the credentials come to.
 pub(super) struct Terms {
@@ -18,7 +18,7 @@ impl Terms {
     pub(super) fn new(
         credentials: &Credentials,
         challenge: &DigestChallenge,
-        charset: DigestCharset,
+        charset: Charset,
     ) -> Result<Self, SchemeError> {
         let login = Arc::new(user::log_in(credentials, challenge, charset)?);
         Ok(Self { challenge: challenge.clone(), login })

@@ -8,12 +8,12 @@ use zeroize::Zeroizing;
 use super::algorithm::{Hex, Key};
 use super::challenge::DigestChallenge;
 use super::name::NAME;
-use super::policy::DigestCharset;
 use super::response;
 use super::spelling::Spelling;
 use crate::authorization::ParamValue;
 use crate::credentials::Credentials;
 use crate::scheme::SchemeError;
+use crate::scheme::charset::Charset;
 
 /// A name as it is sent.
 pub(super) enum SentName {
@@ -51,7 +51,7 @@ pub(super) struct UserInRealm {
 pub(super) fn log_in(
     credentials: &Credentials,
     challenge: &DigestChallenge,
-    charset: DigestCharset,
+    charset: Charset,
 ) -> Result<UserInRealm, SchemeError> {
     let Some((username, password)) = credentials.as_password() else {
         return Err(SchemeError::new(NAME, "it needs a password"));
@@ -65,8 +65,8 @@ pub(super) fn log_in(
     }
 
     let encoded = match charset {
-        DigestCharset::Latin1 if !challenge.is_utf8() => latin1(username).zip(latin1(password)),
-        DigestCharset::Latin1 | DigestCharset::Utf8 => None,
+        Charset::Latin1 if !challenge.is_utf8() => latin1(username).zip(latin1(password)),
+        Charset::Latin1 | Charset::Utf8 => None,
     };
     let (name_octets, password_octets) = match &encoded {
         Some((name, password)) => (name.as_slice(), password.as_slice()),
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::challenge::Challenges;
 
-    fn name(challenge: &str, charset: DigestCharset, username: &str) -> Result<(SentName, Key), SchemeError> {
+    fn name(challenge: &str, charset: Charset, username: &str) -> Result<(SentName, Key), SchemeError> {
         let challenges = Challenges::from_value(challenge.as_bytes());
         let challenge = DigestChallenge::parse(challenges.iter().next().expect("one"))?;
         let login = log_in(&Credentials::password(username, "pass-wörd"), &challenge, charset)?;
@@ -127,23 +127,20 @@ mod tests {
 
     #[test]
     fn a_name_beyond_ascii_goes_as_utf8_unless_the_policy_says_otherwise() {
-        let (SentName::Plain(plain), hash) =
-            name(SILENT, DigestCharset::Utf8, "J\u{e4}s\u{f8}n").expect("good")
+        let (SentName::Plain(plain), hash) = name(SILENT, Charset::Utf8, "J\u{e4}s\u{f8}n").expect("good")
         else {
             panic!("not as it is")
         };
         assert_eq!(plain, "Jäsøn".as_bytes());
         assert_eq!(hash, key("Jäsøn".as_bytes(), "pass-wörd".as_bytes()));
 
-        let (SentName::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "Jäsøn").expect("good")
-        else {
+        let (SentName::Plain(plain), hash) = name(SILENT, Charset::Latin1, "Jäsøn").expect("good") else {
             panic!("not as it is")
         };
         assert_eq!(plain, b"J\xe4s\xf8n");
         assert_eq!(hash, key(b"J\xe4s\xf8n", b"pass-w\xf6rd"));
 
-        let (SentName::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "J€").expect("good")
-        else {
+        let (SentName::Plain(plain), hash) = name(SILENT, Charset::Latin1, "J€").expect("good") else {
             panic!("not as it is")
         };
         assert_eq!(plain, "J€".as_bytes());
@@ -152,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_server_that_names_utf8_gets_an_extended_name() {
-        for charset in [DigestCharset::Utf8, DigestCharset::Latin1] {
+        for charset in [Charset::Utf8, Charset::Latin1] {
             let (SentName::Extended(text, _), hash) =
                 name(UTF8, charset, "J\u{e4}s\u{f8}n Doe'*%").expect("good")
             else {
@@ -161,14 +158,14 @@ mod tests {
             assert_eq!(text, "UTF-8''J%C3%A4s%C3%B8n%20Doe%27%2A%25");
             assert_eq!(hash, key("Jäsøn Doe'*%".as_bytes(), "pass-wörd".as_bytes()));
         }
-        let (name, _) = name(UTF8, DigestCharset::Utf8, "a \"b\" \\c").expect("good");
+        let (name, _) = name(UTF8, Charset::Utf8, "a \"b\" \\c").expect("good");
         assert!(matches!(name, SentName::Plain(plain) if plain == b"a \"b\" \\c"));
     }
 
     #[test]
     fn what_cannot_be_sent_is_an_error_without_the_secret() {
         for username in ["a:b", "a\nb", "a\u{7f}", "a\u{85}"] {
-            let Err(error) = name(SILENT, DigestCharset::Utf8, username) else { panic!("{username:?}") };
+            let Err(error) = name(SILENT, Charset::Utf8, username) else { panic!("{username:?}") };
             assert!(!error.to_string().contains("pass-"), "{error}");
         }
     }

@@ -11,14 +11,16 @@ use crate::challenge::Challenges;
 use crate::credentials::Credentials;
 use crate::mechanism::{Entropy, MutualAuthentication};
 use crate::protection_space::Challenger;
+use crate::scheme::Charset;
+use crate::scheme::digest::Algorithm;
 use crate::scheme::digest::body::BodyDigest;
 use crate::scheme::digest::challenge::DigestChallenge;
 use crate::scheme::digest::info::ServerProof;
 use crate::scheme::digest::nonce::{ClientNonce, NonceRenewal};
+use crate::scheme::digest::policy::DigestPolicy;
 use crate::scheme::digest::request::DigestRequest;
 use crate::scheme::digest::sent::SentDigest;
 use crate::scheme::digest::session::DigestSession;
-use crate::scheme::digest::{Algorithm, DigestCharset, DigestPolicy};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -153,7 +155,7 @@ fn names_beyond_ascii_are_known_hashed_extended_and_in_either_charset() {
     let hashing = lab().hash_names();
     let (verdict, _) = Client::new(&hashing, jason.0, jason.1).get(&hashing, now);
     assert_eq!(user(&verdict), jason.0);
-    for charset in [DigestCharset::Utf8, DigestCharset::Latin1] {
+    for charset in [Charset::Utf8, Charset::Latin1] {
         let (server, policy) = (lab(), DigestPolicy::new().charset(charset));
         let (verdict, _) = Client::with_policy(&server, jason.0, jason.1, policy).get(&server, now);
         assert_eq!(user(&verdict), jason.0);

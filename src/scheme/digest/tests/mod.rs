@@ -13,6 +13,7 @@ use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::ServerProof;
 use super::nonce::{ClientNonce, NonceRenewal};
+use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::sent::SentDigest;
 use super::session::DigestSession;
