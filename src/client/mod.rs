@@ -58,7 +58,7 @@ mod userinfo;
 pub use ahead::AuthenticateFirst;
 pub use blocking::BlockingSteps;
 pub use builder::ClientBuilder;
-pub use handle::{Client, ClientFuture, RequestBody};
+pub use handle::{Client, RequestBody};
 pub use log_out::LogOut;
 pub use response_body::ResponseBody;
 pub use runtime::TokioTimer;

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
@@ -71,14 +71,14 @@ impl<S, B> FollowRedirects<S, B> {
     /// # Errors
     ///
     /// As the service beneath. A redirect that is not followed is a response.
-    pub fn request<R>(&self, request: Request<B>) -> RedirectFuture<R, S::Error>
+    pub fn request<R>(&self, request: Request<B>) -> BoxFuture<Result<Response<R>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<R>, Future: Send, Error: Send> + Clone + Send + 'static,
         B: Body + Default + Send + 'static,
         R: Body<Data: Send, Error: Send> + Send + 'static,
     {
         let (redirects, again) = (self.layer.redirects, self.layer.again);
-        RedirectFuture(Box::pin(follow(self.inner.clone(), request, redirects, move |body| again(body))))
+        Box::pin(follow(self.inner.clone(), request, redirects, move |body| again(body)))
     }
 }
 
@@ -98,7 +98,7 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = RedirectFuture<R, S::Error>;
+    type Future = BoxFuture<Result<Response<R>, S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -109,7 +109,7 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let (redirects, again) = (self.layer.redirects, self.layer.again);
-        RedirectFuture(Box::pin(follow(inner, request, redirects, move |body| again(body))))
+        Box::pin(follow(inner, request, redirects, move |body| again(body)))
     }
 }
 
@@ -137,24 +137,6 @@ impl<B> Clone for FollowRedirectsLayer<B> {
 impl<B> fmt::Debug for FollowRedirectsLayer<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FollowRedirectsLayer").field("redirects", &self.redirects).finish_non_exhaustive()
-    }
-}
-
-/// Resolves to the response that no redirect leads on from.
-#[must_use = "futures do nothing unless polled"]
-pub struct RedirectFuture<R, E>(BoxFuture<Result<Response<R>, E>>);
-
-impl<R, E> Future for RedirectFuture<R, E> {
-    type Output = Result<Response<R>, E>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl<R, E> fmt::Debug for RedirectFuture<R, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedirectFuture").finish_non_exhaustive()
     }
 }
 

@@ -61,7 +61,7 @@ mod head;
 mod location;
 mod policy;
 
-pub use follow::{FollowRedirects, FollowRedirectsLayer, RedirectFuture};
+pub use follow::{FollowRedirects, FollowRedirectsLayer};
 pub use policy::{Redirected, Redirects, Stopped};
 
 #[cfg(feature = "reqwest")]

@@ -42,5 +42,5 @@ mod stream;
 
 pub use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 pub use builder::TunnelBuilder;
-pub use connector::{Tunnel, TunnelFuture};
+pub use connector::Tunnel;
 pub use stream::TunnelStream;
