@@ -10,7 +10,8 @@ use std::{env, io, thread};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use legwork::testing::{Accept, Acceptor, NtlmAcceptor, SpnegoAcceptor, Users};
+use legwork::testing::{Accept, Acceptor, Users};
+use legwork::unversioned::testing::{NtlmAcceptor, SpnegoAcceptor};
 
 pub(crate) const USER: &str = "LAB\\carol";
 pub(crate) const PASSWORD: &str = "carol-pw";

@@ -26,7 +26,8 @@ use crate::testing::users::Users;
 /// ```
 /// use std::sync::Arc;
 ///
-/// use legwork::testing::{Offer, ScramAcceptor, ScramQuirk, Server, Users};
+/// use legwork::testing::{Offer, ScramAcceptor, Server, Users};
+/// use legwork::unversioned::testing::ScramQuirk;
 ///
 /// let users = Arc::new(Users::new().with("user", "pencil"));
 /// let scram = ScramAcceptor::new(users, "lab", [7; 32]).reauthentication(Some(60));

@@ -16,7 +16,7 @@ use crate::testing::acceptor::{Accept, Acceptor};
 ///
 /// ```
 /// use legwork::testing::{Accept, Acceptor};
-/// use legwork::testing::{ServerMic, SpnegoAcceptor};
+/// use legwork::unversioned::testing::{ServerMic, SpnegoAcceptor};
 ///
 /// struct Anyone;
 ///

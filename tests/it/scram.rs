@@ -7,7 +7,8 @@ use legwork::mechanism::MutualAuthentication;
 use legwork::scheme::Scram;
 use legwork::scheme::scram::ScramHash;
 use legwork::service::ErrorKind;
-use legwork::testing::{Offer, ScramAcceptor, ScramQuirk, Server, Users, Verdict};
+use legwork::testing::{Offer, ScramAcceptor, Server, Users, Verdict};
+use legwork::unversioned::testing::ScramQuirk;
 use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 

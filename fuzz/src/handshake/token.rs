@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use legwork::challenge::{Challenge, Challenges};
 use legwork::mechanism::ntlm::message_type;
-use legwork::testing::AuthenticateMessage;
+use legwork::unversioned::testing::AuthenticateMessage;
 use legwork::unversioned::scram::ScramAttributes;
 
 /// `scheme token68`, from either side; of Digest's parameters the user's name, of SCRAM's the

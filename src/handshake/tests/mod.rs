@@ -41,8 +41,9 @@ use crate::mechanism::{Binding, Expects, FixedMoment, Initiate, Moment, Proves, 
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Acceptance, Basic, Continuation, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError, Schemes};
+use crate::testing::ntlm::NtlmAcceptor;
 use crate::testing::spnego::{ServerMic, SpnegoAcceptor};
-use crate::testing::{Accept, Acceptor, NtlmAcceptor, Users};
+use crate::testing::{Accept, Acceptor, Users};
 
 /// One connection, with somebody who runs its steps and answers its questions.
 struct Connection {

@@ -25,7 +25,8 @@ use crate::scheme::digest::response::{self, Protection, Qop};
 /// ```
 /// use std::time::Instant;
 /// use http::{HeaderValue, Method};
-/// use legwork::testing::{DigestAcceptor, DigestVerdict, PresentedDigest};
+/// use legwork::testing::DigestAcceptor;
+/// use legwork::unversioned::testing::{DigestVerdict, PresentedDigest};
 ///
 /// let server = DigestAcceptor::new("the lab").user("carol", "carol-pw");
 /// let now = Instant::now();

@@ -19,7 +19,7 @@ const FIXED_CLIENT_CHALLENGE: usize = 28;
 /// For tests that look into what a client sent:
 ///
 /// ```
-/// use legwork::testing::AuthenticateMessage;
+/// use legwork::unversioned::testing::AuthenticateMessage;
 ///
 /// let error = AuthenticateMessage::parse(b"NTLMSSP\0\x03\0\0\0").unwrap_err();
 /// assert_eq!(error.to_string(), "NTLM message of type 3: 12 octets, where 64 are the least");

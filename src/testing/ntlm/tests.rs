@@ -8,7 +8,8 @@ use crate::credentials::Credentials;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::flags::{NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN, NEGOTIATE_VERSION};
 use crate::mechanism::{Initiate, Mechanism, MessageIntegrity, Moment, Step};
-use crate::testing::{Accept, Acceptor, ChallengeForm, NtlmAcceptor, Users};
+use crate::testing::ntlm::{ChallengeForm, NtlmAcceptor};
+use crate::testing::{Accept, Acceptor, Users};
 
 const FORMS: [ChallengeForm; 4] = [
     ChallengeForm::WithTimestamp,

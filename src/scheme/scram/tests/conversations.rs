@@ -14,7 +14,8 @@ use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
 use crate::scheme::scram::login::ScramLogin;
 use crate::scheme::scram::memory::ScramMemory;
 use crate::scheme::scram::{Scram, ScramHash};
-use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, ScramQuirk, Users};
+use crate::testing::scram::ScramQuirk;
+use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, Users};
 
 fn acceptor() -> ScramAcceptor {
     ScramAcceptor::new(Arc::new(Users::new().with("user", "pencil")), "lab", [7; 32]).iterations(16)
