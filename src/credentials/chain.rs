@@ -106,12 +106,14 @@ mod tests {
                 }
             })
         };
-        let (none, alice, bob) = (counting(Ok(None)), counting(Ok(Some("alice"))), counting(Ok(Some("bob"))));
+        let (none, alice, bob) =
+            (|| counting(Ok(None)), || counting(Ok(Some("alice"))), counting(Ok(Some("bob"))));
         assert_eq!(ask(&CredentialsChain::new()), Ok(None));
-        let chain = CredentialsChain::new().then(none.clone()).then(alice.clone()).then(bob);
+        let chain = CredentialsChain::new().then(none()).then(alice()).then(bob);
         assert_eq!(ask(&chain), Ok(Some(Credentials::password("alice", "pw"))));
         assert_eq!(asked.load(Ordering::Relaxed), 2);
-        let chain = CredentialsChain::new().then(none).then(counting(Err("the vault is shut"))).then(alice);
+        let chain =
+            CredentialsChain::new().then(none()).then(counting(Err("the vault is shut"))).then(alice());
         assert_eq!(ask(&chain), Err("the vault is shut".to_owned()));
         assert_eq!(asked.load(Ordering::Relaxed), 4);
     }

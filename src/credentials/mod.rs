@@ -17,7 +17,7 @@ pub use ambient::Ambient;
 pub use chain::CredentialsChain;
 pub use environment::{EnvironmentCredentials, EnvironmentError};
 pub(crate) use fixed::FixedCredentials;
-pub use function::{CredentialsFn, credentials_fn};
+pub use function::credentials_fn;
 pub use invalid_token::InvalidToken;
 pub use netrc::{Netrc, NetrcError, NetrcErrorKind};
 pub(crate) use origin_patterns::Pattern;

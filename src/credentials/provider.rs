@@ -48,7 +48,7 @@ pub type CredentialsFuture = Pin<
 
 /// Where credentials come from: a prompt, a vault, a file. There are
 /// [`Netrc`](crate::credentials::Netrc), [`EnvironmentCredentials`](crate::credentials::EnvironmentCredentials),
-/// [`BearerTokens`](crate::credentials::BearerTokens), closures ([`CredentialsFn`](crate::credentials::CredentialsFn)),
+/// [`BearerTokens`](crate::credentials::BearerTokens), closures ([`credentials_fn`](crate::credentials::credentials_fn)),
 /// and [`CredentialsChain`](crate::credentials::CredentialsChain) to ask several of them in turn.
 ///
 /// A provider answers with one principal per challenger, origin, scheme and realm; a program
