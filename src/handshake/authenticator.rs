@@ -92,7 +92,8 @@ impl Authenticator {
         }
     }
 
-    /// What is known of an origin or a proxy.
+    /// What is known of an origin or a proxy. What it tells is for tests and diagnosis, and
+    /// [not promised](crate::unversioned).
     pub fn memory(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
         self.0.memories.of(challenger, origin)
     }

@@ -144,7 +144,7 @@ impl Moment {
 }
 
 /// Where moments come from: the clocks and the random source of whoever drives a handshake. The
-/// system's are [`SystemMoments`](crate::service::SystemMoments).
+/// system's are [`SystemMoments`](crate::unversioned::handshake::SystemMoments).
 pub trait Moments {
     /// The present by a clock that is never set back: what pauses and waits are measured with.
     fn instant(&self) -> Instant;
