@@ -75,8 +75,7 @@ impl CredentialsProvider for EnvironmentCredentials {
 
 /// Why variables of the environment are no credentials. Holds names and no values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EnvironmentError {
+enum EnvironmentError {
     /// This variable is not set, and the other one is.
     Missing(String),
     /// This variable's value is not Unicode.

@@ -20,8 +20,7 @@ struct EntryName(Option<String>);
 
 /// The kinds of [`NetrcError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NetrcErrorKind {
+pub(super) enum NetrcErrorKind {
     /// The file could not be read.
     Unreadable,
     /// It has more than [`MAX_OCTETS`](super::Netrc::MAX_OCTETS).
@@ -75,7 +74,8 @@ impl NetrcError {
     }
 
     /// Its kind.
-    pub fn kind(&self) -> NetrcErrorKind {
+    #[cfg(test)]
+    pub(super) fn kind(&self) -> NetrcErrorKind {
         self.kind
     }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::credentials::{Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery};
 use crate::protection_space::{Challenger, Origin};
 
-pub use self::error::{NetrcError, NetrcErrorKind};
+pub use self::error::NetrcError;
 use self::parser::{NetrcEntries, NetrcEntry};
 
 /// The names and passwords of a `.netrc` file, by host.
@@ -234,6 +234,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::credentials::netrc::error::NetrcErrorKind;
 
     fn origin(text: &str) -> Origin {
         text.parse().expect("an origin")
