@@ -52,6 +52,7 @@ impl LockoutGuard {
 
     pub(super) fn ask(&self, asking: &Asking<'_>, now: Instant) -> Pass {
         let mut state = self.lock();
+        // First: one of them may hold the turn that this request would wait for.
         state.end_given_up(now);
         match state.verdicts.ask(asking, now) {
             Permission::Go(trial) => {
@@ -66,6 +67,7 @@ impl LockoutGuard {
             Permission::Wait(until) => {
                 state.turns += 1;
                 let id = state.turns;
+                // Under the lock that said so: a verdict that comes in between would wake nobody.
                 state.waiting.entry(asking.credentials.clone()).or_default().join(id);
                 drop(state);
                 let verdict =
@@ -221,6 +223,7 @@ impl OnTrial {
         state.end_given_up(now);
         let verdict = state.verdicts.end(trial, &self.credentials, &self.space, evidence, now);
         let waiting = state.take_waiting(&self.credentials);
+        // Not under the lock: whoever is woken may ask at once.
         drop(state);
         waiting.into_iter().for_each(TurnQueue::wake);
         verdict
@@ -231,6 +234,7 @@ impl Drop for OnTrial {
     fn drop(&mut self) {
         let Some(trial) = self.trial.take() else { return };
         let mut state = self.guard.lock();
+        // What it comes to depends on the time, which nobody brings here: it ends with the next call.
         state.given_up.push((trial, self.credentials.clone(), self.space.clone()));
         let waiting = state.take_waiting(&self.credentials);
         drop(state);
@@ -254,6 +258,7 @@ struct OthersVerdict {
 impl Change for OthersVerdict {
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.guard.lock();
+        // No queue: something has changed, and all that waited were taken out.
         state.waiting.get_mut(&self.credentials).map_or(Poll::Ready(()), |queue| queue.poll(self.id, cx))
     }
 }
@@ -266,6 +271,7 @@ impl Drop for OthersVerdict {
         if queue.is_empty() {
             state.waiting.remove(&self.credentials);
         }
+        // The waker may be the last to hold a task, with turns of its own in it, which come back here.
         drop(state);
         drop(waker);
     }

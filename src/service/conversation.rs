@@ -200,6 +200,7 @@ where
                 }
                 StageProj::Done => panic!("polled after it was ready"),
             };
+            // Deadlines only where nothing has come: an answer that is there counts, however late it was polled for.
             let next = match polled {
                 Poll::Ready(next) => next,
                 Poll::Pending => AfterAction::Fail(ready!(this.request.poll_deadlines(cx))),
@@ -310,6 +311,7 @@ where
             }
         }
         let logins = &mut self.in_use.channel_mut().state.logins;
+        // Before the handshakes see the response: the answer to a challenge in it is to be tied to this connection.
         logins.learn_channel_bindings(|| response.extensions().get().cloned());
         self.response = Some(response);
         let action = self.with_logins(|logins, head, request| {
@@ -393,6 +395,7 @@ where
         }
         let channel = self.in_use.channel();
         let environment = &channel.state.environment;
+        // It says itself that it is too long to be read, so the connection is lost at once.
         if body.size_hint().lower() > environment.limits.drain {
             return AfterAction::Fail(self.renewal(Renewal::LongAnswer));
         }
@@ -504,6 +507,7 @@ where
             && state.environment.limits.restarts > 0
             && state.logins.origin().memory().may_say_continue();
         let is_asked = expectation::is_expected(&parts.headers);
+        // Before the leg has its body: to find out how long that is, some of it may be read ahead.
         let waits =
             can_wait && (is_asked || payload.is_to_wait(state.logins.outlook(), service, limit, length, cx));
         let body = payload.leg(service, limit, length);
@@ -583,6 +587,7 @@ where
 
     /// Another connection may serve the request, where its body is still to be had.
     fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<FailedRequest<B>> {
+        // First, so that the old connection takes no frame that the new one has to send.
         self.in_use.payload.cut_off();
         match self.in_use.payload.replay() {
             Replay::Here | Replay::Elsewhere => FailedRequest::retry(grounds, kind, self.again()),

@@ -102,6 +102,7 @@ impl<L: Poolable> Drop for Lease<'_, L> {
         let Some(mut connection) = self.connection.take() else { return };
         match connection.kind {
             LeaseKind::Branch(_) => {
+                // The branch ends; the connection goes on with the others.
                 *connection.channel() = None;
                 self.home.put_back(connection);
             }

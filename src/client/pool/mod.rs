@@ -76,12 +76,14 @@ impl<L: Poolable> Pool<L> {
 
     /// There is something for one of those that wait: a connection or a place at this host.
     fn serve_one(&self, mut state: MutexGuard<'_, PoolState<L>>, host: &Host) {
+        // Whoever waits comes before the limit of idle connections: what is given away is not idle.
         let served = state.serve_one(Some(host), &self.limits);
         let trimmed = state.trim(host, &self.limits);
         // What had to go leaves a place for somebody.
         let by_trimming = trimmed.as_ref().and_then(|_| state.serve_one(None, &self.limits));
         self.wake_if_empty(&state);
         drop(state);
+        // Not under the lock: it closes a socket, and wakes the task that moves it.
         drop(trimmed);
         served.into_iter().chain(by_trimming).for_each(tell);
     }
@@ -133,12 +135,14 @@ impl<L: Poolable> Pool<L> {
     pub(super) async fn shut_down(&self) {
         let wakers: Vec<_> = {
             let mut state = self.lock();
+            // First of all, so that from now on there can only be fewer connections.
             state.shut_down = true;
             state.take_waiters().map(|waiter| waiter.give(Grant::ShutDown)).collect()
         };
         wakers.into_iter().for_each(wake);
         self.retire(|_| true);
         loop {
+            // Before the count is read: the last one may go in between.
             let emptied = self.empty.notified();
             if self.lock().open == 0 {
                 return;
@@ -200,6 +204,7 @@ impl<L: Poolable + Send + 'static> Pool<L> {
             let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
             let spared_since = state.spared_since(&host, fresh);
             let granted = state.grant(&host, fresh, spared_since, &self.limits);
+            // Under the lock that had nothing for it: what becomes free from now on is offered to it.
             let waits = granted.is_none().then(|| state.join(Arc::clone(&host), fresh, &self.limits));
             if state.has_found_closed() {
                 self.serve_all(state);
@@ -223,6 +228,7 @@ impl<L: Poolable + Send + 'static> Pool<L> {
             // It was retired before this request came to use it.
             Ok(Ok(Checkout::Lease(lease))) if lease.is_retired() => drop(lease),
             Ok(granted) => return granted,
+            // Nobody waits for that connection any more: each makes its own.
             Err(_) => host.counts.one_by_one.store(false, Relaxed),
         }
         Box::pin(self.wait_for(wanted, fresh)).await
@@ -260,6 +266,7 @@ impl<L: Poolable + Send + 'static> Home<L> for Pool<L> {
     fn connected(&self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         let mut state = self.lock();
         let host = Arc::clone(&connection.host);
+        // It is there: whoever waited for it must not wait for the next one as well.
         host.end_connecting(connection.generation());
         let is_shared = connection.carries_many();
         let had_to_wait = host.counts.one_by_one.swap(is_shared, Relaxed);
@@ -333,6 +340,7 @@ impl<'a, L: Poolable + Send + 'static> Future for WaitForGrant<'a, L> {
         let waiter = self.waiter.as_ref().expect("not polled after it was ready");
         let mut slot = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(grant) = slot.0.take() else {
+            // In one go with the look: who gives something sees either an empty slot or this waker.
             slot.1 = Some(cx.waker().clone());
             return Poll::Pending;
         };
@@ -346,6 +354,7 @@ impl<'a, L: Poolable + Send + 'static> Future for WaitForGrant<'a, L> {
 impl<L: Poolable + Send + 'static> Drop for WaitForGrant<'_, L> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
+        // Out of the queue first: after that nobody gives it anything more.
         self.pool.lock().leave(&waiter);
         let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         match granted {

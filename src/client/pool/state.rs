@@ -102,6 +102,7 @@ impl<L: Poolable> PoolState<L> {
         hasher: &RandomState,
         wanted: WantedConnection<'_>,
     ) -> Result<Arc<Host>, InvalidOrigin> {
+        // As it is written, first: a program writes the same host the same way, and parsing costs more than looking it up.
         if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly(wanted)) {
             return Ok(Arc::clone(recent));
         }
@@ -154,6 +155,7 @@ impl<L: Poolable> PoolState<L> {
                     return Some(branch);
                 }
             }
+            // The most recently used, which is the least likely to have been closed, so that the others can grow old.
             let mut idle = known.idle.pop()?;
             host.counts.idle.fetch_sub(1, Relaxed);
             if idle.connection.is_closed() {
@@ -173,6 +175,7 @@ impl<L: Poolable> PoolState<L> {
         if self.shut_down || free.is_retired() || (!is_exclusive && free.is_closed()) {
             return self.free(&free.host);
         }
+        // The turn before the connection: it is idle since this one.
         self.turn(&free.host);
         let (since, turn) = (self.sweep, self.turns);
         let Some(known) = self.of(&free.host) else { return self.close(&free.host) };
@@ -372,6 +375,7 @@ impl<L: Poolable> PoolState<L> {
         if spared_since < idle_from {
             return None;
         }
+        // Of each host the first in the list: connections are put back at its end.
         let oldest = self
             .hosts
             .values_mut()
@@ -420,6 +424,7 @@ impl<L: Poolable> PoolState<L> {
 
     /// Hosts that nobody uses; a lease, a permit and a waiter each hold on to theirs.
     pub(super) fn forget_empty_hosts(&mut self) {
+        // It would hold on to its host.
         self.recent = None;
         self.hosts.retain(|_, bucket| {
             bucket.retain(|known| !known.idle.is_empty() || Arc::strong_count(&known.host) > 1);

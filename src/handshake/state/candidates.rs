@@ -331,6 +331,7 @@ impl Handshake {
         let mut run = Run::begin(scheme, arguments, space, trial, known);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = !self.is_owned;
+        // Both before the exchange says anything: what is bound to a connection must not begin on one that it has to leave.
         if self.protocol == Protocol::Http2 && run.is_bound() {
             self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::Http1Needed);
@@ -349,6 +350,7 @@ impl Handshake {
         }
         self.reply(run, reply, request)
     }
+
     /// What is known of the space that a candidate is for, which is chosen.
     pub(super) fn remember(
         &self,

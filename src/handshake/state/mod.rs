@@ -159,7 +159,9 @@ impl Handshake {
     /// A response came.
     pub fn receive(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.legs += 1;
+        // Before the challenge is looked at: what it is worth depends on the order in which challenges arrived.
         self.leg_ends(head.status);
+        // A turn was kept for the answer to a challenge, and there is none.
         if head.status != self.challenger.status() {
             self.request.trial = None;
         }
@@ -340,6 +342,7 @@ impl Handshake {
     }
 
     fn begin_request(&mut self, identity: &Identity, demand: Demand, request: RequestContext<'_>) -> Action {
+        // Before anything else is asked: on a connection that is logged in, requests go as they are.
         if self.go_on(identity) {
             self.demand = demand;
             self.serves(request.method, request.target.path());
@@ -366,6 +369,7 @@ impl Handshake {
             HandshakeState::Idle | HandshakeState::Standing(_) => {}
             // Established, it would have gone on.
             HandshakeState::Established(_)
+            // A request was dropped in the middle of one of these: what the server makes of its leg is not known.
             | HandshakeState::Listening
             | HandshakeState::Asking(_)
             | HandshakeState::Waiting(..)
@@ -378,6 +382,7 @@ impl Handshake {
             }
         }
         if let Identity::CallersOwn(_) = identity {
+            // Its field may have logged the connection in, as anybody.
             self.is_owned = true;
             return Action::bare();
         }
@@ -396,9 +401,11 @@ impl Handshake {
             select::known(&self.authenticator, self.challenger, &self.origin, scheme, realm)
         });
         let known = known.filter(|candidate| self.hindrance(&*candidate.scheme).is_none());
+        // Such a first message was answered there by something else than a challenge: it would cost a leg.
         if known.as_ref().is_some_and(is_bound) && self.memory.asks_for_nothing(request.target) {
             return Action::bare();
         }
+        // The bindings come with the first response, and a login without them could be passed on by anybody in between.
         if self.awaits_bindings && known.as_ref().is_some_and(is_bound) {
             return Action::Send { authorization: None, body: BodyUse::without(request.has_body) };
         }
@@ -441,6 +448,7 @@ impl Handshake {
     }
 
     fn resume_state(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
+        // Spoiled unless the answer fits: one out of turn leaves nothing to go on with.
         match (std::mem::replace(&mut self.state, HandshakeState::Spoiled), answer) {
             (HandshakeState::Asking(candidate), Answer::Credentials(found)) => {
                 self.state = HandshakeState::Idle;

@@ -74,6 +74,7 @@ impl<B> Tee<B> {
         state.reader = state.reader.wrapping_add(1);
         state.waits_for = None;
         let (reader, waiting) = (state.reader, state.waiting.take());
+        // Not under the lock, which the one that is woken takes.
         drop(state);
         if let Some(waker) = waiting {
             waker.wake();
@@ -372,6 +373,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut state = self.tee.lock();
+        // First of all: a frame that an old leg took would be missing from the new one.
         if state.reader != self.id {
             return Poll::Ready(Some(Err("the request is being sent again elsewhere".into())));
         }
