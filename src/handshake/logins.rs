@@ -134,10 +134,12 @@ impl Logins {
 
     /// A response came.
     pub(crate) fn receive(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
+        // Before the origin sees a 401 that may be the proxy's.
         if let Some(refusal) = self.refused_by_proxy(head, request) {
             return refusal;
         }
         let by_proxy = head.status == Challenger::Proxy.status();
+        // The origin has not seen the leg: a login of its own that was on it begins again, and nobody waits for it.
         if by_proxy && self.proxy.is_some() && self.origin.withdraw(request.on_the_wire.moments.instant()) {
             self.for_origin = None;
         }
@@ -417,6 +419,7 @@ impl Logins {
         let demand = self.acting.demands.origin;
         let is_challenge = head.status == Challenger::Origin.status();
         if !is_challenge && self.origin.holds_body() && demand.body_follows(head.status) {
+            // The answer to a request without its body is nobody's answer: the origin decides anew, and the body goes.
             self.origin.take_leg_back();
             return self.begin_at(Challenger::Origin, request);
         }

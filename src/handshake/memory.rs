@@ -123,6 +123,7 @@ impl OriginMemory {
             .enumerate()
             .filter_map(|(at, space)| Some((space.paths.contain(path)?, at)))
             .max()?;
+        // It is the last in use from now on.
         spaces[at..].rotate_left(1);
         spaces.last().map(|space| space.wants.clone())
     }
@@ -140,6 +141,7 @@ impl OriginMemory {
             self.need_http1();
         }
         let (paths, octets) = challenge.map_or((None, 0), |(paths, octets)| (Some(paths), octets));
+        // One challenge must not push out what is known of all other spaces.
         if octets > Self::MAX_OCTETS / 4 {
             return KnownSpace::default();
         }
@@ -164,6 +166,7 @@ impl OriginMemory {
             spaces.len() > Self::MAX_SPACES
                 || spaces.iter().map(|space| space.octets).sum::<usize>() > Self::MAX_OCTETS
         };
+        // The one that was used longest ago is the first.
         while is_too_much(&spaces) {
             spaces.remove(0);
         }
@@ -196,6 +199,7 @@ impl OriginMemory {
     /// A request for this target was challenged.
     pub(crate) fn note_challenge(&self, target: &Uri) {
         let mut targets = self.ask_for_nothing();
+        // As a rule there are none, and hashing a target costs something with every challenge.
         if !targets.is_empty() {
             let target = hashed(target);
             targets.retain(|known| *known != target);

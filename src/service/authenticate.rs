@@ -167,6 +167,7 @@ where
         }
         let result = ready!(this.sending.as_mut().poll(cx));
         if let Some(slot) = this.loan.0.take() {
+            // Before the response is returned: the next request may be ready by the time its caller looks at it.
             slot.put(this.sending.take_channel().map_or(ChannelPlace::Gone, ChannelPlace::Home));
         }
         Poll::Ready(result.map_err(|failure| failure.error.on(Arc::clone(this.route))))

@@ -49,6 +49,7 @@ where
     ) -> Self {
         let state = &mut *channel.state;
         let ready = std::mem::take(&mut state.ready);
+        // `go_on` comes last: it changes the handshake's state, which only a request that goes as it is may do.
         if !ready || !state.takes(request.headers(), request.body()) || !state.logins.go_on(&identity) {
             let request = request.map(Payload::new);
             return Self::again(
@@ -65,6 +66,7 @@ where
         } else {
             declared_length(request.headers())
         };
+        // Its body is kept like any other: a connection that is logged in may be challenged again.
         let mut payload = Payload::Empty;
         let request = request.map(|body| {
             payload = Payload::new(body);

@@ -120,6 +120,7 @@ impl Session {
             },
             PlannedAnswer::Page { .. } | PlannedAnswer::Refusal { .. } => {}
         }
+        // After the decision, which is what a test waits for, and before anything of the answer.
         for gate in &effects.gates {
             gate.pass().await;
         }
@@ -154,6 +155,7 @@ impl Session {
                 served(page.status(), user, fields, AnswerBody::whole(text, answering))
             }
         };
+        // The report is complete before the client sees the answer, so that a test can look at it at once.
         self.finish(&mut response, leg, body_octets, &effects);
         Ok(response)
     }

@@ -93,6 +93,7 @@ impl Nonce {
     /// The same on these terms, to which the server came back: the count goes on, and another session
     /// begins.
     fn on(&self, terms: Arc<Terms>) -> Self {
+        // Where no session has begun yet, this challenge is as good as the first one.
         let session = if self.session.get().is_none() { Arc::clone(&self.session) } else { Arc::default() };
         let order = Some(terms.challenge.order());
         Self { terms, session, is_next: false, order, ..self.clone() }
@@ -143,12 +144,14 @@ impl Nonce {
 
     /// The next count: 1, 2, 3, …; `None` when eight digits have no more.
     pub(super) fn issue(&self) -> Option<u32> {
+        // The count is taken before the request is sent, so that two at once never have the same.
         let before = self.uses.last.fetch_update(Relaxed, Relaxed, |count| count.checked_add(1)).ok()?;
         Some(before + 1)
     }
 
     /// A request with this count was not sent. Nobody has seen it, unless another one followed.
     pub(super) fn take_back(&self, count: u32) {
+        // Only if it is the last still: a gap does no harm, a count used twice does.
         let _ = self.uses.last.compare_exchange(count, count - 1, Relaxed, Relaxed);
     }
 
@@ -310,6 +313,7 @@ impl Nonces {
     /// Requests share this one from now on.
     pub(super) fn share(&mut self, nonce: Nonce) -> NonceRenewal {
         self.is_dead = false;
+        // The terms may have changed though the text has not.
         if self.present.text == nonce.text {
             self.present = nonce;
             return NonceRenewal::Unchanged;
@@ -342,6 +346,7 @@ impl Nonces {
 
     /// The one that was kept last.
     pub(super) fn take_unused(&mut self) -> Option<Nonce> {
+        // The youngest: it has the longest to live.
         self.unused.pop()
     }
 
