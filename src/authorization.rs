@@ -74,7 +74,7 @@ impl Authorization {
         Ok(Self { scheme, value })
     }
 
-    /// The scheme's name as it is sent.
+    /// Returns the scheme's name as it is sent.
     pub fn scheme(&self) -> &'static str {
         self.scheme
     }
@@ -83,7 +83,7 @@ impl Authorization {
         &self.value
     }
 
-    /// The field value, marked sensitive.
+    /// Returns the field value, marked sensitive.
     pub fn into_value(self) -> HeaderValue {
         self.value
     }
@@ -179,7 +179,7 @@ pub struct InvalidParam {
 }
 
 impl InvalidParam {
-    /// Its name.
+    /// Returns the name of the parameter.
     pub fn name(&self) -> &'static str {
         self.name
     }

@@ -65,7 +65,7 @@ struct Flight {
 type Landed = Result<(), MechanismError>;
 
 impl BlockingSteps {
-    /// At most `at_once` threads, and this long for a step, with its wait for a thread.
+    /// Runs at most `at_once` threads, and allows this long for a step, its wait for a thread included.
     pub fn new(at_once: usize, timeout: Duration) -> Self {
         let at_once = at_once.clamp(1, Semaphore::MAX_PERMITS);
         // So that a deadline can be told.

@@ -36,7 +36,7 @@ impl ClientBuilder {
         }
     }
 
-    /// Which proxies requests go through. Default: none, whatever the environment says;
+    /// Sets which proxies requests go through. Default: none, whatever the environment says;
     /// [`Proxies::from_env`] is what it says.
     ///
     /// A `Proxy-Authorization` that a request's caller set goes to the proxy alone: with a request
@@ -47,7 +47,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Speaks HTTP/2 with `https` origins that offer it (by ALPN). Default: HTTP/1.1 alone.
+    /// Speaks HTTP/2 with `https` origins that offer it (by ALPN). Default: only HTTP/1.1.
     ///
     /// One connection for each origin and identity then carries its requests at the same time, as
     /// many as the server takes; [`max_per_origin`](Self::max_per_origin) and the other limits are
@@ -133,21 +133,21 @@ impl ClientBuilder {
         self
     }
 
-    /// How many of an origin's connections may be idle; past it the oldest are closed.
+    /// Sets how many of an origin's connections may be idle; past it the oldest are closed.
     #[must_use]
     pub fn max_idle_per_origin(mut self, connections: usize) -> Self {
         self.pool.idle_per_origin = connections;
         self
     }
 
-    /// For how long a connection may be idle. It is closed within a quarter more than that.
+    /// Sets how long an idle connection is kept. It is closed within a quarter more than that.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.pool.idle_timeout = timeout;
         self
     }
 
-    /// How long connecting may take, with TLS and with the login at a proxy that opens a tunnel.
+    /// Sets how long connecting may take, with TLS and with the login at a proxy that opens a tunnel.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

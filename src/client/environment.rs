@@ -4,7 +4,7 @@ use crate::service::Environment;
 
 /// Over tokio.
 impl Environment {
-    /// [`TokioTimer`], and [`BlockingSteps`] of its own.
+    /// Creates an environment with [`TokioTimer`] and [`BlockingSteps`] of its own.
     pub fn tokio() -> Self {
         Self::new().timer(TokioTimer).blocking(BlockingSteps::default())
     }

@@ -162,12 +162,12 @@ impl<B> Client<B> {
         self.shared.shut_down().await;
     }
 
-    /// How many connections are open or being opened, and how many of them are idle.
+    /// Returns how many connections are open or being opened, and how many of them are idle.
     pub fn connections(&self) -> (usize, usize) {
         self.shared.connections()
     }
 
-    /// What the client logs in with.
+    /// Returns what the client logs in with.
     pub fn authenticator(&self) -> &Authenticator {
         self.shared.authenticator()
     }
@@ -190,7 +190,7 @@ impl<B> Client<B> {
         Arc::clone(&self.shared).send(request)
     }
 
-    /// A `GET` of `uri` without a body.
+    /// Sends a `GET` of `uri` without a body.
     ///
     /// # Errors
     ///

@@ -28,12 +28,12 @@ pub struct CredentialsChain {
 }
 
 impl CredentialsChain {
-    /// Nobody to ask yet.
+    /// Creates a chain that asks nobody yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Then asks this one.
+    /// Adds a provider, which is asked after the others.
     #[must_use]
     pub fn then(mut self, provider: impl CredentialsProvider + 'static) -> Self {
         self.providers.push(Arc::new(provider));

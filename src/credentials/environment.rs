@@ -30,12 +30,12 @@ pub struct EnvironmentCredentials {
 }
 
 impl EnvironmentCredentials {
-    /// The names of the variables with the user name and the password for this origin server.
+    /// Takes the names of the variables with the user name and the password for this origin server.
     pub fn new(origin: Origin, username: impl Into<String>, password: impl Into<String>) -> Self {
         Self { challenger: Challenger::Origin, origin, username: username.into(), password: password.into() }
     }
 
-    /// The origin is a proxy's.
+    /// Gives the credentials to a proxy: the origin is its address.
     #[must_use]
     pub fn for_proxy(mut self) -> Self {
         self.challenger = Challenger::Proxy;

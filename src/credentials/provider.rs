@@ -21,12 +21,12 @@ pub struct CredentialsQuery<'a> {
 }
 
 impl<'a> CredentialsQuery<'a> {
-    /// A query; what a handshake asks, or a test.
+    /// Creates a query, such as a handshake asks: for tests.
     pub fn new(challenger: Challenger, origin: &'a Origin, scheme: &'a str, realm: Option<&'a str>) -> Self {
         Self { challenger, origin, scheme, realm, refused: None }
     }
 
-    /// The same after a refusal.
+    /// Adds the credentials that were refused.
     #[must_use]
     pub fn with_refused(mut self, refused: Option<&'a Credentials>) -> Self {
         self.refused = refused;

@@ -57,7 +57,7 @@ struct FetchState {
 }
 
 impl BearerTokens {
-    /// Tokens for `origin`, each made by `fetch`.
+    /// Provides tokens for `origin`, each made by `fetch`.
     pub fn new<F, T>(origin: Origin, fetch: F) -> Self
     where
         F: Fn() -> T + Send + Sync + 'static,

@@ -37,12 +37,12 @@ enum CredentialsKind {
 }
 
 impl Credentials {
-    /// A user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
+    /// Takes a user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
     pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
         Self::new(CredentialsKind::Password { username: username.into(), password: Secret::new(password) })
     }
 
-    /// A bearer token (RFC 6750), for the scheme Bearer only. Where tokens expire, there is
+    /// Takes a bearer token (RFC 6750), for the scheme Bearer only. Where tokens expire, there is
     /// [`BearerTokens`](crate::credentials::BearerTokens).
     ///
     /// One that cannot be sent is refused when a server asks for it, by a
@@ -52,7 +52,7 @@ impl Credentials {
         Self::new(CredentialsKind::BearerToken(token.into()))
     }
 
-    /// A bearer token, as [`bearer_token`](Self::bearer_token), checked at once.
+    /// Takes a bearer token, as [`bearer_token`](Self::bearer_token) does, and checks it at once.
     ///
     /// ```
     /// use legwork::credentials::Credentials;
@@ -71,7 +71,7 @@ impl Credentials {
         Ok(Self::bearer_token(token))
     }
 
-    /// The logged-on user's own: a ticket cache or a keytab, on Windows the logon session. Mechanisms
+    /// Takes the logged-on user's own: a ticket cache or a keytab, on Windows the logon session. Mechanisms
     /// of the system alone can use them, such as Kerberos.
     ///
     /// Given to one origin, or in a request's extensions, they go there; for more origins there is
@@ -80,7 +80,7 @@ impl Credentials {
         Self::new(CredentialsKind::Ambient(ambient))
     }
 
-    /// The name as the caller gave it; `None` where it is left to the system, and for a token.
+    /// Returns the name as the caller gave it; `None` where it is left to the system, and for a token.
     pub fn username(&self) -> Option<&str> {
         match &self.0.kind {
             CredentialsKind::Password { username, .. } => Some(username),
@@ -89,7 +89,7 @@ impl Credentials {
         }
     }
 
-    /// The name and the password, if that is what they are.
+    /// Returns the name and the password, if that is what they are.
     pub fn as_password(&self) -> Option<(&str, &Secret)> {
         match &self.0.kind {
             CredentialsKind::Password { username, password } => Some((username, password)),
@@ -97,7 +97,7 @@ impl Credentials {
         }
     }
 
-    /// The token, if that is what they are.
+    /// Returns the token, if that is what they are.
     pub fn as_bearer_token(&self) -> Option<&Secret> {
         match &self.0.kind {
             CredentialsKind::BearerToken(token) => Some(token),
@@ -105,7 +105,7 @@ impl Credentials {
         }
     }
 
-    /// Which of the system's, if they are.
+    /// Returns which of the system's credentials these are, if they are.
     pub fn as_ambient(&self) -> Option<&Ambient> {
         match &self.0.kind {
             CredentialsKind::Password { .. } | CredentialsKind::BearerToken(_) => None,

@@ -87,7 +87,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// The same as a provider sees it.
+    /// Returns the question as a provider sees it.
     pub fn query(&self) -> CredentialsQuery<'_> {
         CredentialsQuery::new(self.challenger, &self.origin, self.scheme, self.realm.as_deref())
             .with_refused(self.refused.as_ref())
@@ -152,12 +152,12 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const PROXY_SUPPORT: HeaderName = HeaderName::from_static("proxy-support");
 
 impl<'a> ResponseHead<'a> {
-    /// The head of `response`.
+    /// Takes the head of `response`.
     pub fn of<B>(response: &'a Response<B>) -> Self {
         Self { status: response.status(), version: response.version(), headers: response.headers() }
     }
 
-    /// Whether the connection outlives the response (RFC 9112, section 9.3), where this is who it leads to.
+    /// Returns whether the connection outlives the response (RFC 9112, section 9.3), where this is who it leads to.
     ///
     /// On one to a proxy, `Proxy-Connection` counts as well: by HTTP/1.0 old proxies say `keep-alive` in no
     /// other way. From an origin it means nothing.

@@ -92,13 +92,13 @@ impl Authenticator {
         }
     }
 
-    /// What is known of an origin or a proxy. What it tells is for tests and diagnosis, and
+    /// Returns what is known of an origin or a proxy. What it tells is for tests and diagnosis, and
     /// [not promised](crate::unversioned).
     pub fn memory(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
         self.0.memories.of(challenger, origin)
     }
 
-    /// Who a request acts as that names nobody itself.
+    /// Returns who a request acts as if it names nobody itself.
     pub fn identity(&self) -> Identity {
         match &self.0.sources {
             Some((id, _)) => Identity::Provider(*id),
@@ -106,7 +106,7 @@ impl Authenticator {
         }
     }
 
-    /// Who is asked for credentials that are not set for an origin or proxy.
+    /// Returns the provider that is asked for credentials that are not set for an origin or proxy.
     pub fn provider(&self) -> Option<&dyn CredentialsProvider> {
         self.0.sources.as_ref().map(|(_, sources)| sources as _)
     }
@@ -164,7 +164,7 @@ impl Authenticator {
         }
     }
 
-    /// The service principal name for `origin`: the one set for it, else `HTTP/host` without the
+    /// Returns the service principal name for `origin`: the one set for it, else `HTTP/host` without the
     /// port (RFC 4559, section 4.1), unless the port was asked for.
     ///
     /// The host is the URI's, an address literal included; a `Host` field that the caller sets
@@ -324,28 +324,28 @@ impl AuthenticatorBuilder {
         }
     }
 
-    /// Credentials for one origin; they go nowhere else.
+    /// Sets the credentials for one origin; they go nowhere else.
     #[must_use]
     pub fn credentials(mut self, origin: Origin, credentials: Credentials) -> Self {
         self.fixed = self.fixed.with(Challenger::Origin, origin, credentials);
         self
     }
 
-    /// Credentials for one proxy.
+    /// Sets the credentials for one proxy.
     #[must_use]
     pub fn proxy_credentials(mut self, proxy: Origin, credentials: Credentials) -> Self {
         self.fixed = self.fixed.with(Challenger::Proxy, proxy, credentials);
         self
     }
 
-    /// Who is asked where no fixed credentials are set.
+    /// Sets the provider that is asked where no fixed credentials are set.
     #[must_use]
     pub fn provider(mut self, provider: impl CredentialsProvider + 'static) -> Self {
         self.provider = Some(Arc::new(provider));
         self
     }
 
-    /// The logged-on user's own credentials, for these origins and proxies and no others, where
+    /// Allows the logged-on user's own credentials, for these origins and proxies and no others, where
     /// neither fixed credentials are set nor a provider has any. Default: for none, since a login
     /// tells whoever asks for it who the user is.
     ///
@@ -365,7 +365,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The schemes that may be used, the strongest first. A server's own order does not count. What was
+    /// Sets the schemes that may be used, the strongest first. A server's own order does not count. What was
     /// [declared](Self::declare) and is not among them is not used. They are for proxies too, unless those
     /// have [their own](Self::proxy_schemes).
     #[must_use]
@@ -374,7 +374,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The schemes that may be used at proxies, the strongest first. Default: the
+    /// Sets the schemes that may be used at proxies, the strongest first. Default: the
     /// [`schemes`](Self::schemes) for origins.
     ///
     /// ```
@@ -393,7 +393,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Negotiate over other mechanisms, in the place that Negotiate has among the
+    /// Sets Negotiate over other mechanisms, in the place that Negotiate has among the
     /// [`schemes`](Self::schemes) and [`proxy_schemes`](Self::proxy_schemes). Where neither has it, it comes
     /// before all the `schemes`. Default: the system's on Windows, elsewhere
     /// SPNEGO with NTLM inside ([`Negotiate::default`]).
@@ -402,7 +402,7 @@ impl AuthenticatorBuilder {
         self.in_its_place(negotiate)
     }
 
-    /// The scheme NTLM by another mechanism, in the same way. Default: the system's on Windows,
+    /// Sets the scheme NTLM over another mechanism, in the same way. Default: the system's on Windows,
     /// elsewhere our own ([`NtlmScheme::default`]).
     #[must_use]
     pub fn ntlm(self, ntlm: NtlmScheme) -> Self {
@@ -443,7 +443,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// These origins are known to want `scheme` (one of [`schemes`](Self::schemes), by its name): the first request already carries a token. They are one [`Origin`], or
+    /// Declares that these origins want `scheme` (one of [`schemes`](Self::schemes), by its name): the first request already carries a token. They are one [`Origin`], or
     /// [`OriginPatterns`] such as all hosts of a domain. Where several declarations cover an origin, the one
     /// that names it most closely counts: the origin itself, its host, what is below the longest name. A
     /// scheme that has nothing to say before a challenge, such as
@@ -481,7 +481,7 @@ impl AuthenticatorBuilder {
         self.declare_at(Challenger::Origin, origins.into(), scheme.into())
     }
 
-    /// These proxies are known to want `scheme`, one of those that are used [at proxies](Self::proxy_schemes).
+    /// Declares that these proxies want `scheme`, one of those that are used [at proxies](Self::proxy_schemes).
     ///
     /// # Errors
     ///
@@ -509,7 +509,7 @@ impl AuthenticatorBuilder {
         Ok(self)
     }
 
-    /// The service principal name of an origin, in place of `HTTP/host`. With Kerberos, one that
+    /// Sets the service principal name of an origin, in place of `HTTP/host`. With Kerberos, one that
     /// names a realm (`HTTP/host@REALM`) is taken as it is.
     #[must_use]
     pub fn target_name(mut self, origin: Origin, name: impl Into<Arc<str>>) -> Self {
@@ -517,7 +517,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether the service principal name has the port where it is not the scheme's default, as in
+    /// Sets whether the service principal name has the port where it is not the scheme's default, as in
     /// `HTTP/host:8080`. Default: off, as in every browser.
     #[must_use]
     pub fn target_name_with_port(mut self, on: bool) -> Self {
@@ -525,7 +525,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether the server at `origin` may act as the user elsewhere. Default:
+    /// Sets whether the server at `origin` may act as the user elsewhere. Default:
     /// [`Off`](Delegation::Off) for every origin. Whoever runs a server that it is
     /// [`On`](Delegation::On) for can be the user everywhere.
     #[must_use]
@@ -534,7 +534,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether servers have to prove who they are. Default:
+    /// Sets whether servers have to prove who they are. Default:
     /// [`Preferred`](MutualAuthentication::Preferred).
     #[must_use]
     pub fn mutual_authentication(mut self, rule: MutualAuthentication) -> Self {
@@ -564,7 +564,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether logins are tied to their TLS connection. Default:
+    /// Sets whether logins are tied to their TLS connection. Default:
     /// [`WhereKnown`](ChannelBindingsUse::WhereKnown).
     #[must_use]
     pub fn channel_bindings(mut self, bindings: ChannelBindingsUse) -> Self {
@@ -572,7 +572,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// What NTLM says of channel bindings where there are none, be it because the connection is
+    /// Sets what NTLM says of channel bindings where there are none, whether because the connection is
     /// plain http or because they are [`Off`](ChannelBindingsUse::Off). Default:
     /// [`LeftOut`](AbsentChannelBindings::LeftOut).
     #[must_use]
@@ -581,7 +581,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether responses on an established connection carry an
+    /// Sets whether responses on an established connection carry an
     /// [`Outcome`](crate::handshake::Outcome) too, at the cost of three allocations each. Default:
     /// those that ended a handshake alone.
     #[must_use]
@@ -599,7 +599,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How many legs one request may take on one connection. Default: 24, since two backends that know no
+    /// Sets how many legs one request may take on one connection. Default: 24, since two backends that know no
     /// nonces of each other answer one try of two.
     #[must_use]
     pub fn max_legs(mut self, legs: u32) -> Self {
@@ -607,7 +607,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether the lockout guard is on, which bounds how often credentials that are wrong, or have
+    /// Sets whether the lockout guard is on, which bounds how often credentials that are wrong, or have
     /// become wrong, reach a server. Default: on. Without it every request tries its credentials for
     /// itself, and a wrong password in a busy program locks the account within milliseconds.
     ///
@@ -653,7 +653,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How often credentials are tried, and how long they rest. Default: [`LockoutBounds::default`].
+    /// Sets how often credentials are tried, and how long they rest. Default: [`LockoutBounds::default`].
     #[must_use]
     pub fn lockout_bounds(mut self, bounds: LockoutBounds) -> Self {
         self.bounds = bounds;
@@ -661,7 +661,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How many origins are remembered; past it the least recently used one is forgotten.
+    /// Sets how many origins are remembered; past it the least recently used one is forgotten.
     /// Default: 1024, of about 700 octets each, and about 1 KiB for each user of Digest or SCRAM
     /// there. Of one origin 16 realms are kept, and of a realm 64 users' logins by Digest and 16 by
     /// SCRAM.
@@ -671,7 +671,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The authenticator.
+    /// Builds the authenticator.
     pub fn build(mut self) -> Authenticator {
         if self.options.shuts_ntlm_out {
             self.options.shut_ntlm_out();

@@ -74,17 +74,17 @@ impl OriginMemory {
     /// How many octets the challenges may have that are kept of one origin.
     pub const MAX_OCTETS: usize = 64 * 1024;
 
-    /// The scheme that was last in use, in its registered spelling.
+    /// Returns the scheme that was last in use, in its registered spelling.
     pub fn scheme(&self) -> Option<&'static str> {
         self.spaces().last().map(|space| space.wants.scheme)
     }
 
-    /// What that scheme is tied to.
+    /// Returns what that scheme is tied to.
     pub fn binding(&self) -> Option<Binding> {
         self.spaces().last().map(|space| space.wants.binding)
     }
 
-    /// Which HTTP version to use.
+    /// Returns which HTTP version to use.
     pub fn version(&self) -> HttpVersion {
         match self.needs_http1.load(Relaxed) {
             true => HttpVersion::Http1,

@@ -121,7 +121,7 @@ pub enum Why {
 }
 
 impl Refusal {
-    /// Whether credentials were refused: now, or with an earlier request. Else there were none, they
+    /// Returns whether credentials were refused: now, or with an earlier request. Else there were none, they
     /// could not be used, or nobody said whether they are right: each [`Tried`] tells.
     pub fn is_refusal(&self) -> bool {
         let is_refusal = |why: &Why| matches!(why, Why::Refused(_) | Why::RefusedBefore | Why::Denied);

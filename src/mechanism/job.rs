@@ -20,13 +20,13 @@ enum Work {
 }
 
 impl StepJob {
-    /// The first step of a new context.
+    /// Creates the first step of a new context.
     pub fn initiate(mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
         let may_block = mechanism.may_block();
         Self { work: Work::Initiate { mechanism, arguments }, may_block }
     }
 
-    /// A further step, with the peer's token.
+    /// Creates a further step, with the peer's token.
     pub fn proceed(context: Box<dyn SecurityContext>, input: Vec<u8>, may_block: bool) -> Self {
         Self { work: Work::Continue { context, input }, may_block }
     }
@@ -36,7 +36,7 @@ impl StepJob {
         Self { work: Work::Compute(Box::new(|| Box::new(work()))), may_block: takes_time }
     }
 
-    /// Whether [`run`](Self::run) may block and belongs off the executor.
+    /// Returns whether [`run`](Self::run) may block and belongs off the executor.
     pub fn may_block(&self) -> bool {
         self.may_block
     }
@@ -97,17 +97,17 @@ enum StepOutput {
 }
 
 impl Stepped {
-    /// A step that was not run, or not to its end.
+    /// Reports a step that was not run, or not to its end.
     pub fn failed(error: MechanismError) -> Self {
         Self(Err(error))
     }
 
-    /// Why the step failed, if it did.
+    /// Returns why the step failed, if it did.
     pub fn failure(&self) -> Option<&MechanismError> {
         self.0.as_ref().err()
     }
 
-    /// The step's result.
+    /// Returns the step's result.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl Stepped {
         }
     }
 
-    /// What was [computed](StepJob::compute).
+    /// Returns what was [computed](StepJob::compute).
     ///
     /// # Errors
     ///

@@ -22,7 +22,7 @@ pub struct Basic {
 }
 
 impl Basic {
-    /// Basic in UTF-8.
+    /// Creates Basic in UTF-8.
     pub fn new() -> Self {
         Self::default()
     }

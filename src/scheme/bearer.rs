@@ -21,7 +21,7 @@ pub struct Bearer {
 }
 
 impl Bearer {
-    /// Bearer tokens.
+    /// Creates the scheme Bearer.
     pub fn new() -> Self {
         Self::default()
     }

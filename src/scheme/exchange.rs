@@ -107,7 +107,7 @@ pub struct Acceptance<'a> {
 }
 
 impl<'a> Acceptance<'a> {
-    /// An acceptance with this final token and these fields.
+    /// Creates an acceptance with this final token and these fields.
     pub fn new(challenger: Challenger, challenge: Option<&'a Challenge>, fields: &'a HeaderMap) -> Self {
         Self { challenger, challenge, fields }
     }
@@ -151,7 +151,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// A completed exchange in which the server has not proven who it is.
+    /// Creates a completed exchange in which the server has not proven who it is.
     pub fn new(mechanism: &'static str, principal: Option<String>, binding: Binding) -> Self {
         Self { mechanism, principal, mutual: false, binding }
     }

@@ -26,7 +26,7 @@ pub struct NtlmScheme {
 }
 
 impl NtlmScheme {
-    /// NTLM as this mechanism speaks it: [`Ntlm`], or the system's.
+    /// Creates NTLM as this mechanism speaks it: [`Ntlm`], or the system's.
     pub fn new(ntlm: impl Mechanism + 'static) -> Self {
         Self { mechanism: Arc::new(ntlm) }
     }
@@ -99,12 +99,12 @@ pub struct Negotiate {
 }
 
 impl Negotiate {
-    /// Negotiate over this mechanism.
+    /// Creates Negotiate over this mechanism.
     pub fn new(mechanism: impl Mechanism + 'static) -> Self {
         Self { mechanism: Arc::new(mechanism), instead: None }
     }
 
-    /// SPNEGO with NTLM inside, both our own.
+    /// Creates SPNEGO with NTLM inside, both our own.
     pub fn ntlm() -> Self {
         Self::new(Spnego::new(vec![Arc::new(Ntlm::default())]))
     }
@@ -112,12 +112,12 @@ impl Negotiate {
 
 #[cfg(all(unix, feature = "gssapi"))]
 impl Negotiate {
-    /// SPNEGO with the system's Kerberos inside, and nothing weaker.
+    /// Creates SPNEGO with the system's Kerberos inside, and nothing weaker.
     pub fn kerberos(kerberos: Gssapi) -> Self {
         Self::new(Spnego::new(vec![Arc::new(kerberos)]))
     }
 
-    /// SPNEGO with the system's Kerberos inside, and NTLM for passwords: where Kerberos cannot
+    /// Creates SPNEGO with the system's Kerberos inside, and NTLM for passwords: where Kerberos cannot
     /// start (no ticket, no KDC, no library), or where the server picks it.
     pub fn kerberos_or_ntlm(kerberos: Gssapi) -> Self {
         Self::new(Spnego::new(vec![Arc::new(kerberos), Arc::new(Ntlm::default())]))

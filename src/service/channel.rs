@@ -31,7 +31,7 @@ pub struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
-    /// A direct connection without channel bindings.
+    /// Creates a direct connection without channel bindings.
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
@@ -42,21 +42,21 @@ impl ConnectionInfo {
         }
     }
 
-    /// The same by way of a proxy, which may challenge too.
+    /// Sets the proxy that requests are sent to, which may challenge too.
     #[must_use]
     pub fn proxy(mut self, proxy: Origin) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
-    /// The same with channel bindings.
+    /// Sets the channel bindings of the connection.
     #[must_use]
     pub fn channel_bindings(mut self, bindings: ChannelBindings) -> Self {
         self.channel_bindings = Some(bindings);
         self
     }
 
-    /// The same where the service tells them with its first response: [`ChannelBindings`] in the
+    /// Waits for the service to tell the channel bindings with its first response: [`ChannelBindings`] in the
     /// response's extensions, or none there. A login that may be tied to the connection then takes
     /// a leg more on it.
     #[must_use]
@@ -65,7 +65,7 @@ impl ConnectionInfo {
         self
     }
 
-    /// The same by this protocol. By HTTP/2 nothing that would be bound to the connection is begun.
+    /// Sets the protocol. Over HTTP/2 nothing that would be bound to the connection is begun.
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;

@@ -147,7 +147,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// No timer: nothing times out, and a login whose server says nothing holds up others with the same
+    /// Creates an environment without a timer: nothing times out, and a login whose server says nothing holds up others with the same
     /// credentials until it is given up. No threads: steps that may block run where they are. No observer.
     pub fn new() -> Self {
         Self::default()

@@ -106,12 +106,12 @@ impl Error {
         self
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
-    /// The origin that the request was for. `None` if its URI names none.
+    /// Returns the origin that the request was for. `None` if its URI names none.
     pub fn origin(&self) -> Option<&Origin> {
         self.route.as_ref().map(|route| &route.origin)
     }
@@ -228,7 +228,7 @@ pub struct Unsent {
 }
 
 impl Unsent {
-    /// Nothing was sent, because of `source`.
+    /// Says that nothing was sent, because of `source`.
     pub fn new(source: impl Into<BoxError>) -> Self {
         Self { source: source.into() }
     }
@@ -256,7 +256,7 @@ pub struct NotConnected {
 }
 
 impl NotConnected {
-    /// There is no connection, because of `source`.
+    /// Says that there is no connection, because of `source`.
     pub fn new(source: impl Into<BoxError>) -> Self {
         Self { source: source.into() }
     }

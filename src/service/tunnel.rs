@@ -50,12 +50,12 @@ impl TunnelError {
         Self { proxy, target, kind }
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub fn kind(&self) -> &TunnelErrorKind {
         &self.kind
     }
 
-    /// The proxy.
+    /// Returns the proxy.
     pub fn proxy(&self) -> &Origin {
         &self.proxy
     }

@@ -29,7 +29,7 @@ struct GateInner {
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Creates a closed gate.
     pub fn closed() -> Self {
         Self(Arc::new(GateInner { permits: Semaphore::new(0), held: watch::Sender::new(0) }))
     }

@@ -139,45 +139,45 @@ pub struct When {
 }
 
 impl When {
-    /// Every leg.
+    /// Selects every leg.
     pub fn always() -> Self {
         const ALL: (Bound<usize>, Bound<usize>) = (Bound::Unbounded, Bound::Unbounded);
         Self { legs: ALL, connections: ALL, method: None, path: None }
     }
 
-    /// The leg with this number on its connection, from 1.
+    /// Selects the leg with this number on its connection, from 1.
     pub fn leg(number: usize) -> Self {
         Self::legs(number..=number)
     }
 
-    /// The legs with these numbers on their connections, from 1.
+    /// Selects the legs with these numbers on their connections, from 1.
     pub fn legs(numbers: impl RangeBounds<usize>) -> Self {
         Self { legs: bounds(&numbers), ..Self::always() }
     }
 
-    /// Requests for paths with this prefix.
+    /// Selects requests for paths with this prefix.
     pub fn path(prefix: impl Into<String>) -> Self {
         Self { path: Some(prefix.into()), ..Self::always() }
     }
 
-    /// Requests with this method.
+    /// Selects requests with this method.
     pub fn method(method: Method) -> Self {
         Self { method: Some(method), ..Self::always() }
     }
 
-    /// The same, on the connections with these numbers, from 1.
+    /// Selects only legs on the connections with these numbers, from 1.
     #[must_use]
     pub fn connections(self, numbers: impl RangeBounds<usize>) -> Self {
         Self { connections: bounds(&numbers), ..self }
     }
 
-    /// The same, for paths with this prefix.
+    /// Selects only legs for paths with this prefix.
     #[must_use]
     pub fn with_path(self, prefix: impl Into<String>) -> Self {
         Self { path: Some(prefix.into()), ..self }
     }
 
-    /// The same, for requests with this method.
+    /// Selects only legs with this method.
     #[must_use]
     pub fn with_method(self, method: Method) -> Self {
         Self { method: Some(method), ..self }

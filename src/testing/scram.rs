@@ -102,7 +102,7 @@ struct ClientFinalMessage<'a> {
 }
 
 impl ScramAcceptor {
-    /// SCRAM-SHA-256 with 4096 iterations.
+    /// Offers SCRAM-SHA-256 with 4096 iterations.
     pub fn new(users: Arc<Users>, realm: impl Into<String>, seed: [u8; 32]) -> Self {
         Self(Arc::new(Mutex::new(ScramServer {
             users,
@@ -120,14 +120,14 @@ impl ScramAcceptor {
         })))
     }
 
-    /// Another hash function.
+    /// Sets another hash function.
     #[must_use]
     pub fn hash(self, hash: ScramHash) -> Self {
         self.state().hash = hash;
         self
     }
 
-    /// Another iteration count.
+    /// Sets another iteration count.
     #[must_use]
     pub fn iterations(self, count: u32) -> Self {
         self.state().iterations = count;

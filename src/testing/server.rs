@@ -47,22 +47,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server to be described.
+    /// Starts the description of a server.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The address that it listens on.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its origin, `http://127.0.0.1:port`.
+    /// Returns its origin, `http://127.0.0.1:port`.
     pub fn origin(&self) -> Origin {
         Origin::from_uri(&self.uri("/")).expect("an absolute http URI has an origin")
     }
 
-    /// The URI of a path on it.
+    /// Returns the URI of a path on it.
     ///
     /// # Panics
     ///
@@ -72,7 +72,7 @@ impl Server {
         format!("http://{}{path}", self.address).parse().expect("the path has no characters foreign to URIs")
     }
 
-    /// What the server has seen so far.
+    /// Returns what the server has seen so far.
     pub fn report(&self) -> Report {
         self.shared.recorder.snapshot()
     }
@@ -98,7 +98,7 @@ impl Server {
         tokio::spawn(drive(io, open, self.commands.subscribe()));
     }
 
-    /// The same for a connection that has agreed to HTTP/2 (by ALPN). It takes 256 requests at a time.
+    /// Serves a connection that has agreed to HTTP/2 (by ALPN). It takes 256 requests at a time.
     #[cfg(feature = "http2")]
     pub fn serve_http2_connection<IO>(&self, io: IO)
     where
@@ -185,7 +185,7 @@ impl Builder {
         self
     }
 
-    /// The content of pages, instead of a line that tells user, connection and leg.
+    /// Sets the content of pages, instead of a line that tells user, connection and leg.
     #[must_use]
     pub fn page(mut self, content: impl Into<Bytes>) -> Self {
         self.page = Some(content.into());

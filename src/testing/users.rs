@@ -22,7 +22,7 @@ struct TestUser {
 }
 
 impl Users {
-    /// Nobody.
+    /// Creates a list without anybody on it.
     pub fn new() -> Self {
         Self::default()
     }
@@ -38,7 +38,7 @@ impl Users {
         self
     }
 
-    /// The password of a user in a domain, which may be empty.
+    /// Returns the password of a user in a domain, which may be empty.
     pub fn password(&self, domain: &str, user: &str) -> Option<&str> {
         let (domain, user) = (domain.to_lowercase(), user.to_lowercase());
         let answers_to = |account: &&TestUser| {

@@ -43,7 +43,7 @@ pub struct ChannelBound<C> {
 }
 
 impl<C> ChannelBound<C> {
-    /// Tells the bindings of this connector's connections.
+    /// Wraps a connector, and tells the bindings of its connections.
     pub fn new(connector: C) -> Self {
         Self { connector }
     }

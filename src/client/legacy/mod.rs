@@ -47,7 +47,7 @@ use crate::client::handle::{Client, RequestBody};
 use crate::client::legacy::connection::{LegacyConnection, MakeLegacyConnection};
 
 impl ClientBuilder {
-    /// A client over hyper-util's [legacy client](crate::client::legacy) of these settings, whose pool they have no part
+    /// Builds a client over hyper-util's [legacy client](crate::client::legacy) of these settings, whose pool they have no part
     /// in. [`proxies`](Self::proxies) have none either: a proxy is the connector's business.
     pub fn build_legacy<C: Connect, B: RequestBody>(
         self,

@@ -63,12 +63,12 @@ pub struct InvalidProxyVariable {
 }
 
 impl InvalidProxyVariable {
-    /// Which variable, such as `https_proxy`.
+    /// Returns the name of the variable, such as `https_proxy`.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What is wrong with it.
+    /// Returns what is wrong with it.
     pub fn reason(&self) -> &InvalidProxy {
         &self.reason
     }

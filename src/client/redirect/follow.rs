@@ -34,12 +34,12 @@ pub struct FollowRedirectsLayer<B> {
 }
 
 impl<B> FollowRedirectsLayer<B> {
-    /// Follows these. Content is sent once.
+    /// Follows redirects by this policy. Content is sent once.
     pub fn new(redirects: Redirects) -> Self {
         Self { redirects, again: |_| None }
     }
 
-    /// How to have content again, before it is sent, in case that a redirect wants it (`307`,
+    /// Sets how to get content again, before it is sent, in case a redirect wants it (`307`,
     /// `308`): a clone, for a body that is cheap to clone. `None` if that cannot be.
     #[must_use]
     pub fn repeating(mut self, again: fn(&B) -> Option<B>) -> Self {
@@ -49,19 +49,19 @@ impl<B> FollowRedirectsLayer<B> {
 }
 
 impl<S, B> FollowRedirects<S, B> {
-    /// Follows the [default](Redirects) of redirects. Content is sent once.
+    /// Follows redirects by the [default](Redirects) policy. Content is sent once.
     pub fn new(inner: S) -> Self {
         FollowRedirectsLayer::new(Redirects::default()).layer(inner)
     }
 
-    /// As [`FollowRedirectsLayer::repeating`].
+    /// Sets how to get content again, as [`FollowRedirectsLayer::repeating`] does.
     #[must_use]
     pub fn repeating(mut self, again: fn(&B) -> Option<B>) -> Self {
         self.layer = self.layer.repeating(again);
         self
     }
 
-    /// What sends the requests.
+    /// Returns the service that sends the requests.
     pub fn inner(&self) -> &S {
         &self.inner
     }

@@ -17,21 +17,21 @@ impl Default for Redirects {
 }
 
 impl Redirects {
-    /// How many are followed for one request. Default: 10.
+    /// Sets how many redirects are followed for one request. Default: 10.
     #[must_use]
     pub fn limit(mut self, redirects: u32) -> Self {
         self.limit = redirects;
         self
     }
 
-    /// Whether those to other origins are followed. Default: yes.
+    /// Sets whether redirects to other origins are followed. Default: yes.
     #[must_use]
     pub fn to_other_origins(mut self, followed: bool) -> Self {
         self.to_other_origins = followed;
         self
     }
 
-    /// Whether those from https to http are followed, where anybody on the way reads and writes
+    /// Sets whether redirects from https to http are followed, where anybody on the way reads and writes
     /// what is sent. Default: no.
     #[must_use]
     pub fn dangerous_to_plain_http(mut self, followed: bool) -> Self {

@@ -46,7 +46,7 @@ pub fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
 }
 
 impl ClientBuilder {
-    /// A client over reqwest. `make` gives the settings of each connection, and is called for each.
+    /// Builds a client over reqwest. `make` gives the settings of each connection, and is called for each.
     /// [`connect_timeout`](Self::connect_timeout) has no part in it: reqwest has its own.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl ClientBuilder {
         Ok(Client { shared, template, redirects: None })
     }
 
-    /// A client over a reqwest client that was built elsewhere, as well as that can be done: it puts each
+    /// Builds a client over a reqwest client that was built elsewhere, as well as that can be done: it puts each
     /// leg on whatever connection it likes. Prefer [`build_reqwest`](Self::build_reqwest).
     ///
     /// Logins by NTLM and Negotiate have connections of their own in its pool. Nothing else goes over
@@ -110,7 +110,7 @@ impl ClientBuilder {
 }
 
 impl Client {
-    /// The same client, over the same connections, following redirects by the rules of
+    /// Follows redirects from now on, over the same connections, by the rules of
     /// [`client::redirect`](crate::client::redirect). Content that reqwest holds as a whole goes
     /// out again where it has to. `Response::url` is the last request's.
     #[must_use]
@@ -206,12 +206,12 @@ impl Client {
         self.shared.pool.shut_down().await;
     }
 
-    /// How many connections are open or being opened, and how many of them are idle.
+    /// Returns how many connections are open or being opened, and how many of them are idle.
     pub fn connections(&self) -> (usize, usize) {
         self.shared.pool.counts()
     }
 
-    /// What the client logs in with.
+    /// Returns what the client logs in with.
     pub fn authenticator(&self) -> &Authenticator {
         &self.shared.settings.authenticator
     }

@@ -78,37 +78,37 @@ fn has_backslash(url: &str) -> bool {
 
 /// Begins requests.
 impl Client {
-    /// A `GET` of `url`.
+    /// Starts a `GET` of `url`.
     pub fn get<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
-    /// A `POST` to `url`.
+    /// Starts a `POST` to `url`.
     pub fn post<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::POST, url)
     }
 
-    /// A `PUT` to `url`.
+    /// Starts a `PUT` to `url`.
     pub fn put<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::PUT, url)
     }
 
-    /// A `PATCH` to `url`.
+    /// Starts a `PATCH` to `url`.
     pub fn patch<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::PATCH, url)
     }
 
-    /// A `DELETE` of `url`.
+    /// Starts a `DELETE` of `url`.
     pub fn delete<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::DELETE, url)
     }
 
-    /// A `HEAD` of `url`.
+    /// Starts a `HEAD` of `url`.
     pub fn head<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::HEAD, url)
     }
 
-    /// A request to `url`. Userinfo in it, as in `https://carol:carol-pw@wiki.example/`, is this request's
+    /// Starts a request to `url`. Userinfo in it, as in `https://carol:carol-pw@wiki.example/`, is this request's
     /// [credentials](RequestBuilder::credentials).
     pub fn request<U: IntoUrl>(&self, method: Method, url: U) -> RequestBuilder {
         // reqwest would send them as Basic, unasked.
@@ -126,7 +126,7 @@ impl RequestBuilder {
         Self { client, request, acting_as: own, authenticates_first: false }
     }
 
-    /// Whatever reqwest's builder can do: `.with(|request| request.version(Version::HTTP_10))`.
+    /// Changes the request by whatever reqwest's builder can do: `.with(|request| request.version(Version::HTTP_10))`.
     pub fn with(mut self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
         self.request = change(self.request);
         self
@@ -188,7 +188,7 @@ impl RequestBuilder {
         self.with(|request| request.timeout(timeout))
     }
 
-    /// Who logs in, in place of the authenticator's own and of whoever the URL names.
+    /// Sets who logs in, in place of the authenticator's own and of whoever the URL names.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.acting_as = Some(ActingAs::Credentials(credentials));
         self
@@ -208,7 +208,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Sends it.
+    /// Sends the request.
     ///
     /// # Errors
     ///

@@ -79,19 +79,19 @@ impl NetrcError {
         self.kind
     }
 
-    /// The line, counted from 1.
+    /// Returns the line, counted from 1.
     pub fn line(&self) -> Option<usize> {
         self.line
     }
 
-    /// The host of the entry that cannot be used. `None` where there is no such entry, for the entry
+    /// Returns the host of the entry that cannot be used. `None` where there is no such entry, for the entry
     /// `default`, and where the name may be a part of an unquoted password, since it does not stand at
     /// the beginning of a line.
     pub fn host(&self) -> Option<&str> {
         self.entry.as_ref()?.0.as_deref()
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

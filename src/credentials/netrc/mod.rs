@@ -139,14 +139,14 @@ impl Netrc {
         Ok(netrc)
     }
 
-    /// Only entries with this user name, where a host has several.
+    /// Uses only entries with this user name, where a host has several.
     #[must_use]
     pub fn login(mut self, username: impl Into<String>) -> Self {
         self.login = Some(username.into());
         self
     }
 
-    /// Origins with plain http get passwords as well. Who can change the traffic can then ask for
+    /// Gives passwords to origins with plain http as well. Whoever can change the traffic can then ask for
     /// them in the host's name.
     #[must_use]
     pub fn dangerous_plain_http(mut self) -> Self {
@@ -154,7 +154,7 @@ impl Netrc {
         self
     }
 
-    /// Hosts without an entry get what stands under `default`: any server on the net that asks. Nobody does in
+    /// Gives hosts without an entry what stands under `default`: any server on the net that asks. Nobody does in
     /// a file with entries that [cannot be used](Self::unusable), since a host's own may be hidden there.
     #[must_use]
     pub fn dangerous_default_entry(mut self) -> Self {
@@ -162,7 +162,7 @@ impl Netrc {
         self
     }
 
-    /// The entries that serve nobody, and why: each names the line, and the host where that cannot be a
+    /// Returns the entries that serve nobody, and why: each names the line, and the host where that cannot be a
     /// part of a password. To be shown to the user, who may wonder where the credentials are.
     ///
     /// ```
@@ -182,7 +182,7 @@ impl Netrc {
         &self.entries.unusable
     }
 
-    /// The credentials for this origin server.
+    /// Returns the credentials for this origin server.
     pub fn find(&self, origin: &Origin) -> Option<Credentials> {
         if !origin.is_secure() && self.plain_http == PlainHttp::Never {
             return None;

@@ -109,7 +109,7 @@ enum AfterTurn {
 }
 
 impl Handshake {
-    /// The handshake of a new connection to `origin` (or to a proxy of that address).
+    /// Creates the handshake of a new connection to `origin` (or to a proxy of that address).
     pub fn new(
         authenticator: Authenticator,
         challenger: Challenger,
@@ -138,7 +138,7 @@ impl Handshake {
         }
     }
 
-    /// A request is about to be sent for `identity`.
+    /// Begins a request for `identity`.
     pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
         self.begin_as(identity, FirstLeg::Speaks, Demand::default(), request)
     }
@@ -156,7 +156,7 @@ impl Handshake {
         self.noted(action, request)
     }
 
-    /// A response came.
+    /// Takes a response.
     pub fn receive(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.legs += 1;
         // Before the challenge is looked at: what it is worth depends on the order in which challenges arrived.
@@ -176,7 +176,7 @@ impl Handshake {
         self.noted(action, request)
     }
 
-    /// What an action asked for.
+    /// Takes what an action asked for.
     pub fn resume(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
         let action = self.resume_state(answer, request);
         self.noted(action, request)
@@ -413,8 +413,8 @@ impl Handshake {
         self.next_candidate(request)
     }
 
-    /// A request is about to be sent for `identity`. Tells whether that takes nothing, since the
-    /// connection is authenticated as just this identity; else it is to [`begin`](Self::begin).
+    /// Goes on with a request for `identity`, where that takes nothing. Tells whether that is so: whether the
+    /// connection is authenticated as just this identity. Else the request is to [`begin`](Self::begin).
     #[inline]
     pub(crate) fn go_on(&mut self, identity: &Identity) -> bool {
         if !self.is_established() || self.owner() != Some(identity) {
@@ -476,13 +476,13 @@ impl Handshake {
         }
     }
 
-    /// Whether the next request needs no handshake.
+    /// Returns whether the next request needs no handshake.
     #[inline]
     pub fn is_established(&self) -> bool {
         matches!(self.state, HandshakeState::Established(_))
     }
 
-    /// Whether the connection can serve another request once its response has ended.
+    /// Returns whether the connection can serve another request once its response has ended.
     #[inline]
     pub fn is_reusable(&self) -> bool {
         !self.ends
@@ -509,7 +509,7 @@ impl Handshake {
         matches!(&self.state, HandshakeState::Sent(run) if run.is_bound())
     }
 
-    /// The connection was lost while a leg was out. Tells whether that leg held what was derived
+    /// Ends what was under way: the connection was lost while a leg was out. Tells whether that leg held what was derived
     /// from a secret that nobody has proven yet: it may have been the server's way to refuse it.
     pub fn lose_connection(&mut self, now: Instant) -> bool {
         self.leg = None;

@@ -86,12 +86,12 @@ impl Algorithm {
     const ALL: [Self; 6] =
         [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess, Self::Sha512_256, Self::Sha512_256Sess];
 
-    /// The algorithm of this name, in any case.
+    /// Finds the algorithm of this name, in any case.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name().as_bytes().eq_ignore_ascii_case(name))
     }
 
-    /// Its registered name.
+    /// Returns its registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
@@ -103,7 +103,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether the key is made once for a session, with its nonces (section 3.4.2).
+    /// Returns whether the key is made once for a session, with its nonces (section 3.4.2).
     pub const fn is_session(self) -> bool {
         matches!(self, Self::Md5Sess | Self::Sha256Sess | Self::Sha512_256Sess)
     }

@@ -12,7 +12,7 @@ pub struct BodyHasher {
 }
 
 impl BodyHasher {
-    /// For content that goes with this algorithm; nothing is hashed yet.
+    /// Hashes content that goes with this algorithm; nothing is hashed yet.
     pub fn new(algorithm: Algorithm) -> Self {
         Self { hash: algorithm.hash(), hasher: algorithm.hash().hasher() }
     }
@@ -22,7 +22,7 @@ impl BodyHasher {
         self.hasher.update(octets);
     }
 
-    /// The content is complete.
+    /// Ends the content, which is complete.
     pub fn finish(self) -> BodyDigest {
         BodyDigest { hash: self.hash, hex: (*self.hasher.finish()).into() }
     }
@@ -42,7 +42,7 @@ pub struct BodyDigest {
 }
 
 impl BodyDigest {
-    /// Of content that is at hand.
+    /// Hashes content that is at hand.
     pub fn of(algorithm: Algorithm, content: &[u8]) -> Self {
         let mut hasher = BodyHasher::new(algorithm);
         hasher.update(content);

@@ -101,7 +101,7 @@ impl DigestChallenge {
         })
     }
 
-    /// The best of several: by the strongest hash function, the first of equals. Those of other
+    /// Chooses the best of several: by the strongest hash function, the first of equals. Those of other
     /// schemes are passed over; `None` if there are no others.
     ///
     /// `auth-int` makes none better, and neither does a session.
@@ -134,38 +134,38 @@ impl DigestChallenge {
         }
     }
 
-    /// The realm's octets after unquoting.
+    /// Returns the realm's octets after unquoting.
     pub fn realm(&self) -> &[u8] {
         &self.realm
     }
 
-    /// The algorithm, MD5 where none is named.
+    /// Returns the algorithm, MD5 where none is named.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Whether the server says that the credentials were good and the nonce was too old.
+    /// Returns whether the server says that the credentials were good and the nonce was too old.
     pub fn is_stale(&self) -> bool {
         self.nonce_is_stale
     }
 
-    /// Whether it has no `qop`, as before RFC 2617.
+    /// Returns whether it has no `qop`, as before RFC 2617.
     pub fn is_legacy(&self) -> bool {
         self.protection == OfferedQops::Legacy
     }
 
-    /// Whether a request with content can be answered only with the content's hash: `auth-int` is
+    /// Returns whether a request with content can be answered only with the content's hash: `auth-int` is
     /// offered and `auth` is not.
     pub fn needs_body_digest(&self) -> bool {
         self.protection == OfferedQops::AuthInt
     }
 
-    /// For the content of a request that answers this challenge.
+    /// Returns a hasher for the content of a request that answers this challenge.
     pub fn body_hasher(&self) -> BodyHasher {
         BodyHasher::new(self.algorithm)
     }
 
-    /// Where the same credentials may be sent without being asked, on the origin that challenged.
+    /// Returns where the same credentials may be sent without being asked, on the origin that challenged.
     pub fn space(&self, challenger: Challenger, origin: &Origin) -> DigestSpace {
         DigestSpace::new(challenger, origin, &self.domain)
     }

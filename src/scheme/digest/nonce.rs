@@ -17,7 +17,7 @@ use crate::mechanism::Entropy;
 pub struct ClientNonce(Arc<str>);
 
 impl ClientNonce {
-    /// 32 hexadecimal digits: the first 16 octets of the entropy.
+    /// Makes 32 hexadecimal digits of the first 16 octets of the entropy.
     pub fn new(entropy: Entropy) -> Self {
         Self((*Hex::of(&entropy.octets()[..16])).into())
     }

@@ -18,7 +18,7 @@ pub struct DigestPolicy {
 }
 
 impl DigestPolicy {
-    /// What most clients do.
+    /// Does what most clients do.
     pub fn new() -> Self {
         Self::default()
     }

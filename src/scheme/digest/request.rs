@@ -25,14 +25,14 @@ enum KnownContent<'a> {
 }
 
 impl<'a> DigestRequest<'a> {
-    /// A request whose target is spelled exactly as on the request line: in origin-form, in
+    /// Creates a request whose target is spelled exactly as on the request line: in origin-form, in
     /// absolute-form to a proxy, in authority-form for `CONNECT`, or `*` (RFC 9112, section 3.2).
     pub fn new(method: &'a Method, target: impl Into<Cow<'a, str>>, has_body: bool) -> Self {
         let content = if has_body { KnownContent::Unknown } else { KnownContent::Nothing };
         Self { method, target: target.into(), content }
     }
 
-    /// The same with the hash of its content, if it is known.
+    /// Adds the hash of its content, if it is known.
     #[must_use]
     pub fn with_body_digest(mut self, digest: Option<&'a BodyDigest>) -> Self {
         if let Some(digest) = digest {

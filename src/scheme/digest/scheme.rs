@@ -45,7 +45,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Digest as most clients answer it.
+    /// Creates Digest as most clients answer it.
     pub fn new() -> Self {
         Self::default()
     }

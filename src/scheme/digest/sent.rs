@@ -37,7 +37,7 @@ pub(super) struct SentProtection {
 }
 
 impl SentDigest {
-    /// How often the nonce had been used with this request; `None` as before RFC 2617.
+    /// Returns how often the nonce had been used with this request; `None` as before RFC 2617.
     pub fn count(&self) -> Option<u32> {
         self.protection.as_ref().map(|protection| protection.count)
     }

@@ -39,7 +39,7 @@ pub struct DigestSession {
 }
 
 impl DigestSession {
-    /// A login that answers this challenge.
+    /// Creates a login that answers this challenge.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl DigestSession {
         Ok(Self { credentials, policy, nonces, accepted: AtomicBool::new(false) })
     }
 
-    /// The field value for a request, and what to remember of it until its response is there.
+    /// Returns the field value for a request, and what to remember of it until its response is there.
     ///
     /// `cnonce` is used for nothing else.
     ///
@@ -72,7 +72,7 @@ impl DigestSession {
         authorize(&self.present(), request, cnonce, Spelling::default())
     }
 
-    /// A request was challenged: one that had been sent with an answer, or, `None`, without.
+    /// Takes the challenge to a request: to one that had been sent with an answer, or, `None`, without.
     ///
     /// The nonce is taken unless it comes too late. Of many requests that are told at the same
     /// time that their nonce is too old, the first brings the next one and the others are
@@ -95,7 +95,7 @@ impl DigestSession {
         Ok(self.share_unless_late(sent, nonce))
     }
 
-    /// A request was accepted, by a response with these fields (or trailers): checks what the
+    /// Takes the answer to a request that was accepted, with these fields (or trailers): checks what the
     /// server says of itself and takes its `nextnonce`.
     ///
     /// `body` is the hash of the response's content, where it is known; it is needed
@@ -116,7 +116,7 @@ impl DigestSession {
         self.conclude(sent, challenger, fields, body, rule).map(|(proof, _)| proof)
     }
 
-    /// The challenge that it answers at present.
+    /// Returns the challenge that it answers at present.
     pub fn challenge(&self) -> DigestChallenge {
         self.present().terms().challenge.clone()
     }

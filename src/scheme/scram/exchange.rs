@@ -76,7 +76,7 @@ enum SrAttempt {
 }
 
 impl ScramExchange {
-    /// A login that is begun at this moment. `memory` belongs to the challenger.
+    /// Creates a login that is begun at this moment. `memory` belongs to the challenger.
     pub fn new(scram: &Scram, credentials: Credentials, moment: Moment, memory: Arc<ScramMemory>) -> Self {
         Self {
             scram: scram.clone(),
@@ -90,7 +90,7 @@ impl ScramExchange {
         }
     }
 
-    /// Whether `challenge`, in answer to what was sent, goes on with this login; else it refuses it.
+    /// Returns whether `challenge`, in answer to what was sent, goes on with this login; else it refuses it.
     pub fn is_continued_by(&self, challenge: &Challenge) -> bool {
         match self.state {
             ScramState::FirstSent(_) => challenge.param("data").is_some(),
@@ -155,7 +155,7 @@ impl ScramExchange {
         Ok(ScramStep::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
-    /// The server accepted; `info` is what it says of the login. Without the server's signature in it
+    /// Concludes a login that the server accepted; `info` is what it says of the login. Without the server's signature in it
     /// the login has failed.
     ///
     /// # Errors

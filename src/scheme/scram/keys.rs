@@ -78,7 +78,7 @@ impl KeyCache {
     /// How many keys are kept; the one unused for longest goes first.
     pub const MAX_KEYS: usize = 64;
 
-    /// A cache without keys.
+    /// Creates a cache without keys.
     pub fn new() -> Self {
         Self::default()
     }

@@ -90,12 +90,12 @@ pub struct Derivation {
 }
 
 impl Derivation {
-    /// How much work it is.
+    /// Returns how many iterations the server asks for.
     pub fn iterations(&self) -> u32 {
         self.iterations
     }
 
-    /// Whether [`run`](Self::run) finds the keys in the cache, and takes no time.
+    /// Returns whether [`run`](Self::run) finds the keys in the cache, and takes no time.
     pub fn is_cached(&self) -> bool {
         self.cached().is_some()
     }
@@ -192,12 +192,12 @@ pub struct ScramLogin {
 }
 
 impl ScramLogin {
-    /// Who is logged in, as it was sent.
+    /// Returns who is logged in, as it was sent.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The hash function of the mechanism.
+    /// Returns the hash function of the mechanism.
     pub fn hash(&self) -> ScramHash {
         self.keys.hash
     }

@@ -44,7 +44,7 @@ impl ScramMemory {
     /// How many logins are kept; the one unused for longest goes first.
     pub const MAX_LOGINS: usize = 16;
 
-    /// Nothing yet.
+    /// Creates an empty memory.
     pub fn new() -> Self {
         Self::default()
     }

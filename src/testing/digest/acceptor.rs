@@ -62,12 +62,12 @@ pub struct PresentedDigest<'a> {
 }
 
 impl<'a> PresentedDigest<'a> {
-    /// A request without content.
+    /// Creates a request without content.
     pub fn new(method: &'a Method, target: &'a str, field: &'a HeaderValue) -> Self {
         Self { method, target, field, content: b"" }
     }
 
-    /// The same with content.
+    /// Adds the content.
     #[must_use]
     pub fn with_content(mut self, content: &'a [u8]) -> Self {
         self.content = content;
@@ -106,7 +106,7 @@ const TOO_OLD: &str = "the nonce is too old";
 const OPAQUE: &str = "the \"opaque\" one";
 
 impl DigestAcceptor {
-    /// SHA-256 and MD5, by two challenges, with `qop=auth`; nonces live for five minutes.
+    /// Offers SHA-256 and MD5, by two challenges, with `qop=auth`; nonces live for five minutes.
     pub fn new(realm: impl Into<String>) -> Self {
         Self {
             realm: realm.into(),
@@ -127,14 +127,14 @@ impl DigestAcceptor {
         self
     }
 
-    /// One challenge for each algorithm, in this order.
+    /// Sends one challenge for each algorithm, in this order.
     #[must_use]
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = algorithms.into_iter().collect();
         self
     }
 
-    /// The list of `qop`, spelled as in the challenge.
+    /// Sets the list of `qop`, spelled as in the challenge.
     #[must_use]
     pub fn qop(mut self, list: &'static str) -> Self {
         self.qop = list;
@@ -155,14 +155,14 @@ impl DigestAcceptor {
         self
     }
 
-    /// How long a nonce lives.
+    /// Sets how long a nonce lives.
     #[must_use]
     pub fn nonce_lifetime(self, lifetime: Duration) -> Self {
         self.nonces().live_for(lifetime);
         self
     }
 
-    /// How many requests a nonce serves.
+    /// Sets how many requests a nonce serves.
     #[must_use]
     pub fn nonce_uses(self, uses: u32) -> Self {
         self.nonces().live_for_uses(uses);
@@ -176,7 +176,7 @@ impl DigestAcceptor {
         self
     }
 
-    /// The challenges, with a new nonce: one value for each field line.
+    /// Returns the challenges, with a new nonce: one value for each field line.
     pub fn challenges(&self, stale: bool, now: Instant) -> Vec<String> {
         let nonce = self.fresh_nonce(now);
         let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
@@ -390,7 +390,7 @@ enum Rejection {
 }
 
 impl AcceptedDigest {
-    /// The user's name.
+    /// Returns the user's name.
     pub fn user(&self) -> &str {
         &self.user
     }

@@ -73,7 +73,7 @@ struct Challenged {
 }
 
 impl NtlmAcceptor {
-    /// An acceptor with fixed challenge and clock that calls itself `SERVER` in `DOMAIN`.
+    /// Creates an acceptor with fixed challenge and clock that calls itself `SERVER` in `DOMAIN`.
     pub fn new(users: Arc<Users>, challenge: [u8; 8], now: SystemTime) -> Self {
         Self {
             users,
@@ -88,21 +88,21 @@ impl NtlmAcceptor {
         }
     }
 
-    /// The form of the challenge.
+    /// Sets the form of the challenge.
     #[must_use]
     pub fn challenge_form(mut self, form: ChallengeForm) -> Self {
         self.form = form;
         self
     }
 
-    /// The NetBIOS names that the challenge tells.
+    /// Sets the NetBIOS names that the challenge tells.
     #[must_use]
     pub fn names(mut self, server: impl Into<String>, domain: impl Into<String>) -> Self {
         (self.server, self.domain) = (server.into(), domain.into());
         self
     }
 
-    /// Flags of MS-NLMP 2.2.2.5 not to grant, such as `0x4000_0000` for the key exchange.
+    /// Sets flags of MS-NLMP 2.2.2.5 that are not granted, such as `0x4000_0000` for the key exchange.
     #[must_use]
     pub fn withhold(mut self, flags: u32) -> Self {
         self.withheld = flags;
