@@ -193,13 +193,13 @@ pub enum InvalidOrigin {
 impl fmt::Display for InvalidOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Uri => "the text is no URI",
+            Self::Uri => "the text is not a URI",
             Self::Relative => "the URI is relative; an absolute one names the origin",
             Self::Scheme => "the URI's scheme is neither http nor https",
             Self::Host => "the URI has no host",
-            Self::Port => "the URI's port is no number below 65536",
+            Self::Port => "the URI's port is not a number below 65536",
             Self::Pattern => {
-                "the host is a pattern, and an origin is one host: OriginPatterns takes patterns"
+                "the host is a pattern, but an origin has a single host: patterns go into OriginPatterns"
             }
         })
     }

@@ -186,7 +186,7 @@ impl fmt::Display for CertificateError {
         match &self.0 {
             CertificateFault::Malformed(malformed) => write!(f, "not a certificate: {malformed}"),
             CertificateFault::Signature(algorithm) => {
-                write!(f, "no hash function is known for a signature by {}", dotted(algorithm))
+                write!(f, "no hash function is known for a signature with {}", dotted(algorithm))
             }
             CertificateFault::SeveralHashes => {
                 f.write_str("the signature has one hash function and its mask another")

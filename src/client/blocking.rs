@@ -161,7 +161,7 @@ impl BlockingThreads {
     fn too_long(&self) -> Stepped {
         let message = match self.threads.available_permits() {
             0 => format!(
-                "no thread came free within {:?}: all {} wait for servers that do not answer, such as a KDC",
+                "no thread was free within {:?}: all {} wait for servers that do not answer, such as a KDC",
                 self.timeout, self.at_once
             ),
             _ => format!("no answer within {:?}: is the KDC reachable?", self.timeout),

@@ -85,8 +85,12 @@ enum EnvironmentError {
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(name) => write!(f, "the variable {name} is not set, and its companion is"),
-            Self::NotUnicode(name) => write!(f, "the value of the variable {name} is not Unicode"),
+            Self::Missing(name) => {
+                write!(f, "the environment variable {name} is not set, but its companion is")
+            }
+            Self::NotUnicode(name) => {
+                write!(f, "the value of the environment variable {name} is not Unicode")
+            }
         }
     }
 }

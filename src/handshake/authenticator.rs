@@ -701,7 +701,7 @@ impl fmt::Display for UnknownScheme {
         let Self { scheme, origins, known } = self;
         write!(
             f,
-            "there is no scheme {:?} to declare for {origins}: there are {}",
+            "cannot declare the scheme {:?} for {origins}: the authenticator has only {}",
             scheme.as_str(),
             known.join(", ")
         )

@@ -164,7 +164,7 @@ impl fmt::Display for Why {
             Self::Denied => f.write_str(
                 "the login is valid, but has no access to this resource (or the password has changed since)",
             ),
-            Self::Undecided(reason) => write!(f, "tried, without an answer that tells: {reason}"),
+            Self::Undecided(reason) => write!(f, "tried, but no answer says whether the credentials are right: {reason}"),
             Self::Paused(pause) => pause.fmt(f),
             Self::NoCredentials => f.write_str("no credentials are configured for it"),
             Self::RevealsSecret => f.write_str("would show the password on a connection without TLS"),
@@ -172,7 +172,7 @@ impl fmt::Display for Why {
             Self::NoProxySupport => f.write_str(
                 "logs the connection in, which the proxy in between is not known to keep apart from others",
             ),
-            Self::Http2 => f.write_str("logs the connection in, which by HTTP/2 other requests share"),
+            Self::Http2 => f.write_str("logs the connection in, which other requests share over HTTP/2"),
             Self::ContentNotKept => f.write_str(
                 "its answer covers the request's whole content (qop=auth-int), which is not kept: give the content \
                  in one piece, or raise Limits::replay to its length",

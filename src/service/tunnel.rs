@@ -81,8 +81,10 @@ impl fmt::Display for TunnelError {
                     None => Ok(()),
                 }
             }
-            TunnelErrorKind::NoTls => f.write_str("the client's own connector cannot speak TLS in it"),
-            TunnelErrorKind::Timeout(after) => write!(f, "none within {after:?}"),
+            TunnelErrorKind::NoTls => {
+                f.write_str("a client with a connector of its own cannot speak TLS in a tunnel")
+            }
+            TunnelErrorKind::Timeout(after) => write!(f, "it was not open within {after:?}"),
         }
     }
 }

@@ -40,7 +40,9 @@ impl fmt::Display for InvalidProxy {
                 "the user or the password in the URI of the proxy is not UTF-8 or has a control \
                  character; write each octet of its UTF-8 as % and two digits, such as %C3%A4"
             }
-            Self::Socks => "a SOCKS proxy takes a connector that speaks SOCKS, in place of a proxy",
+            Self::Socks => {
+                "SOCKS proxies are not supported: give the client a connector that speaks SOCKS, and no proxy"
+            }
         })
     }
 }
@@ -76,7 +78,7 @@ impl InvalidProxyVariable {
 
 impl fmt::Display for InvalidProxyVariable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use the proxy that the variable {} names", self.name)
+        write!(f, "cannot use the proxy in the environment variable {}", self.name)
     }
 }
 

@@ -71,11 +71,11 @@ pub enum Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Limit => "as many redirects were followed as may be",
-            Self::Location => "the redirect leads to no http or https URI",
+            Self::Limit => "too many redirects",
+            Self::Location => "the redirect does not lead to an http or https URI",
             Self::OtherOrigin => "the redirect leads to another origin",
             Self::PlainHttp => "the redirect leads from https to http",
-            Self::Content => "the redirect wants the request's content, which cannot be had again",
+            Self::Content => "the redirect wants the request's content again, which cannot be sent twice",
         })
     }
 }

@@ -23,7 +23,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// reqwest cannot build a client of these settings.
+    /// reqwest cannot build a client with these settings.
     Settings(reqwest::Error),
     /// reqwest, or the closure that makes the settings, panicked with this message. reqwest does so
     /// where it has TLS by rustls without a crypto provider: give it TLS by `tls_backend_preconfigured`, as
@@ -37,8 +37,8 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settings(_) => f.write_str("reqwest cannot build a client of these settings"),
-            Self::Panic(message) => write!(f, "reqwest panicked at these settings: {message}"),
+            Self::Settings(_) => f.write_str("reqwest cannot build a client with these settings"),
+            Self::Panic(message) => write!(f, "reqwest panicked on these settings: {message}"),
             Self::Proxies => f.write_str(
                 "a client over reqwest goes through no proxy: leave out proxies(), or build the hyper client",
             ),

@@ -227,7 +227,7 @@ impl Continued {
             if !iakerb::is_ap_req(token) {
                 return Err(MechanismError::new(
                     ErrorKind::DefectiveToken,
-                    "the GSS-API library has made a token that is none of IAKERB's",
+                    "the GSS-API library has made a token that is not one of IAKERB's",
                 ));
             }
             // Kerberos' own token. With it the password is proven, if that was what the KDC's answer was

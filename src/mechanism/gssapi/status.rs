@@ -109,10 +109,9 @@ pub(super) fn explain(failure: &GssapiFailure, attempt: &Attempt<'_>) -> Mechani
                 ErrorKind::Unavailable,
                 format!("this GSS-API library does not have the mechanism ({})", failure.words),
             ),
-            NO_CRED if attempt.by_keytab() => (
-                ErrorKind::Credentials,
-                format!("no ticket, and none to be got by the keytab ({})", failure.words),
-            ),
+            NO_CRED if attempt.by_keytab() => {
+                (ErrorKind::Credentials, format!("no ticket, and the keytab gets none ({})", failure.words))
+            }
             NO_CRED if !is_password => {
                 (ErrorKind::Credentials, format!("no ticket: run kinit ({})", failure.words))
             }

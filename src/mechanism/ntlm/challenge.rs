@@ -30,7 +30,9 @@ impl<'a> ChallengeMessage<'a> {
     pub(super) fn parse(octets: &'a [u8]) -> Result<Self, MechanismError> {
         let message = Message::parse(octets, 2, SHORTEST_HEADER)?;
         if octets.len() > LONGEST {
-            return Err(message.defective(format!("{} octets, where {LONGEST} are the most", octets.len())));
+            return Err(
+                message.defective(format!("{} octets, but at most {LONGEST} are allowed", octets.len()))
+            );
         }
         let flags = message.u32(20, "flags")?;
         let server_challenge = message.array(24, "server challenge")?;

@@ -440,7 +440,7 @@ fn says_what_is_wrong_with_a_hostile_challenge_and_where() {
         (good[..11].to_vec(), "ends before its type at offset 8"),
         (with(8, &[1]), "the type at offset 8 is 1"),
         (with(8, &[3]), "the type at offset 8 is 3"),
-        (good[..31].to_vec(), "31 octets, where 32 are the least"),
+        (good[..31].to_vec(), "31 octets, but at least 32 are needed"),
         (good[..32].to_vec(), "ends before its target information at offset 40"),
         (good[..47].to_vec(), "ends before its target information at offset 44"),
         (good[..63].to_vec(), "(field at offset 40) is 16 octets at 48, beyond the end at 63"),
@@ -457,7 +457,7 @@ fn says_what_is_wrong_with_a_hostile_challenge_and_where() {
         (with(50, &[7]), "pair 7 at offset 48 has a value of 7 octets"),
         (with(48, &[6]), "pair 6 at offset 48 has a value of 8 octets"),
         (with(48, &[10]), "pair 10 at offset 48 has a value of 8 octets"),
-        (challenge(USUAL, &vec![0; 16_337]), "16385 octets, where 16384 are the most"),
+        (challenge(USUAL, &vec![0; 16_337]), "16385 octets, but at most 16384 are allowed"),
     ] {
         let error = converse(&Ntlm::new(), arguments("carol", "pw", ""), &message).err().expect(complaint);
         assert_eq!(error.kind(), ErrorKind::DefectiveToken, "{complaint}");

@@ -29,7 +29,9 @@ impl<'a> Message<'a> {
             return Err(message.defective(format!("the type at offset 8 is {found}")));
         }
         if octets.len() < header {
-            return Err(message.defective(format!("{} octets, where {header} are the least", octets.len())));
+            return Err(
+                message.defective(format!("{} octets, but at least {header} are needed", octets.len()))
+            );
         }
         Ok(message)
     }

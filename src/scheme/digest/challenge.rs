@@ -187,7 +187,7 @@ impl DigestChallenge {
             OfferedQops::AuthInt if body_is_hashed => Ok(Some(Qop::AuthInt)),
             OfferedQops::AuthInt => Err(SchemeError::new(
                 NAME,
-                "the challenge offers qop auth-int alone, and the hash of the request's content is not known",
+                "the challenge offers only qop auth-int, and the hash of the request's content is not known",
             )),
         }
     }

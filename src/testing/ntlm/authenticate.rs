@@ -22,7 +22,7 @@ const FIXED_CLIENT_CHALLENGE: usize = 28;
 /// use legwork::unversioned::testing::AuthenticateMessage;
 ///
 /// let error = AuthenticateMessage::parse(b"NTLMSSP\0\x03\0\0\0").unwrap_err();
-/// assert_eq!(error.to_string(), "NTLM message of type 3: 12 octets, where 64 are the least");
+/// assert_eq!(error.to_string(), "NTLM message of type 3: 12 octets, but at least 64 are needed");
 /// ```
 pub struct AuthenticateMessage {
     octets: Vec<u8>,

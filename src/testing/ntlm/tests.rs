@@ -192,12 +192,12 @@ fn refuses_in_words_what_is_no_message_for_a_server() {
         (b"".as_slice(), "not an NTLM message"),
         (b"\x60\x28", "not an NTLM message"),
         (b"NTLMSSP\0\x02\0\0\0", "an NTLM message of type 2 is not for a server"),
-        (b"NTLMSSP\0\x01\0\0\0", "NTLM message of type 1: 12 octets, where 16 are the least"),
+        (b"NTLMSSP\0\x01\0\0\0", "NTLM message of type 1: 12 octets, but at least 16 are needed"),
     ] {
         let Accept::Refused { why, .. } = acceptor().step(token) else { panic!("{complaint}") };
         assert_eq!(why, complaint);
     }
-    for (cut, complaint) in [(70, "beyond the end at 70"), (12, "12 octets, where 64 are the least")] {
+    for (cut, complaint) in [(70, "beyond the end at 70"), (12, "12 octets, but at least 64 are needed")] {
         let why = Client::new("LAB\\carol", "carol-pw").refusal(&mut acceptor(), |token| token.truncate(cut));
         assert!(why.ends_with(complaint), "{why}");
     }

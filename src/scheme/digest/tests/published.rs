@@ -128,7 +128,7 @@ fn content_is_covered_where_the_server_wants_nothing_less() {
         let error = qop(&alone, &request).expect_err("auth is not offered");
         assert_eq!(
             error.to_string(),
-            "Digest: the challenge offers qop auth-int alone, and the hash of the request's content is not known",
+            "Digest: the challenge offers only qop auth-int, and the hash of the request's content is not known",
         );
     }
     // A request without content has that of no octets, and the errors spent no count.
