@@ -14,7 +14,7 @@ use crate::credentials::{InvalidToken, Secret};
 /// An outgoing field value: a scheme name and what follows it.
 ///
 /// The value is always marked sensitive, so that HPACK never indexes it, and `Debug` shows the
-/// scheme alone.
+/// only the scheme.
 #[derive(Clone)]
 pub struct Authorization {
     scheme: &'static str,

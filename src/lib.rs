@@ -48,7 +48,7 @@
 //!
 //! Credentials belong to one origin (scheme, host and port) and go nowhere else. A connection
 //! that has carried one identity's handshake serves no other. A wrong password is tried once,
-//! whatever the number of requests, and no other scheme gets it. Basic and Bearer go over https alone
+//! whatever the number of requests, and no other scheme gets it. Basic and Bearer go only over https
 //! unless [`dangerous_secrets_over_plain_http`] (for origins) or
 //! [`dangerous_secrets_to_plain_http_proxies`] (for proxies) says otherwise. Over https a login is tied to its
 //! TLS connection by [`channel_bindings`], so that nobody in between can pass it on to a server

@@ -39,7 +39,7 @@ impl ClientBuilder {
     /// Sets which proxies requests go through. Default: none, whatever the environment says;
     /// [`Proxies::from_env`] is what it says.
     ///
-    /// A `Proxy-Authorization` that a request's caller set goes to the proxy alone: with a request
+    /// A `Proxy-Authorization` that a request's caller set goes only to the proxy: with a request
     /// that needs none it goes nowhere.
     #[must_use]
     pub fn proxies(mut self, proxies: Proxies) -> Self {
@@ -55,13 +55,13 @@ impl ClientBuilder {
     /// others wait. A request that the server refuses unseen (`REFUSED_STREAM`) is sent again up to 64
     /// times, as long as its body can be. Schemes by which a connection is logged in, NTLM and Negotiate, go by
     /// HTTP/1.1: an origin that is declared or found to want one, or that answers
-    /// `HTTP_1_1_REQUIRED`, is spoken to by HTTP/1.1 from then on. Requests that are under way by
+    /// `HTTP_1_1_REQUIRED`, is spoken to over HTTP/1.1 from then on. Requests that are under way by
     /// HTTP/2 end as they would.
     ///
     /// A connector of the caller's own decides itself what it offers. Where it says that HTTP/2 came
     /// of it ([`Connected::negotiated_h2`]), HTTP/2 is spoken, and NTLM and Negotiate are passed by in
     /// favour of the next scheme. Connections to proxies, those by the system's TLS and those of
-    /// reqwest are by HTTP/1.1 in any case.
+    /// reqwest go over HTTP/1.1 in any case.
     ///
     /// [`Connected::negotiated_h2`]: hyper_util::client::legacy::connect::Connected::negotiated_h2
     #[cfg(feature = "http2")]

@@ -1,6 +1,6 @@
 //! Clients: a pool of exclusive leases over authenticated connections, and what belongs to it.
 //!
-//! [`Client`] sends its requests by hyper, or by hyper-util's [legacy client](legacy); over reqwest there is
+//! [`Client`] sends its requests through hyper, or through hyper-util's [legacy client](legacy); over reqwest there is
 //! `client::reqwest`, with its requests and responses.
 //!
 //! A request has its connection to itself until the response's body has been read: a multi-leg

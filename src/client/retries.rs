@@ -26,7 +26,7 @@ impl Retries {
         Self { unsent: 0, closed: 0, restarts: 0, limits }
     }
 
-    /// The request once more, and on which grounds.
+    /// The request, to be sent again, and on which grounds.
     ///
     /// # Errors
     ///

@@ -130,7 +130,7 @@ impl Future for TokenFuture {
                 if let Some(failure) = state.failure.as_ref().filter(|_| state.ended > ended) {
                     return Poll::Ready(Err(FetchFailed(Arc::clone(failure)).into()));
                 }
-                // Even the refused token once more: who waited would get no other by asking again.
+                // Even the refused token again: whoever waited would get no other by asking again.
                 is_awaited = state.fetched > fetched;
             }
             let is_new = |token: &&Credentials| is_awaited || this.refused.as_ref() != Some(token);

@@ -72,7 +72,7 @@ impl Credentials {
     }
 
     /// Takes the logged-on user's own: a ticket cache or a keytab, on Windows the logon session. Mechanisms
-    /// of the system alone can use them, such as Kerberos.
+    /// of the system can use them, such as Kerberos, and nothing else can.
     ///
     /// Given to one origin, or in a request's extensions, they go there; for more origins there is
     /// [`AuthenticatorBuilder::ambient`](crate::handshake::AuthenticatorBuilder::ambient).
@@ -133,7 +133,7 @@ impl PartialEq for Credentials {
 impl Eq for Credentials {}
 
 impl Hash for Credentials {
-    /// The name alone: a hash of the password has no place in a table.
+    /// Only the name: a hash of the password has no place in a table.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.username().hash(state);
     }

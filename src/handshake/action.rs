@@ -130,7 +130,7 @@ pub enum Renewal {
     LongAnswer,
     /// The challenge came before all of the request's body was sent.
     UnfinishedUpload,
-    /// The connection is by HTTP/2, and HTTP/1.1 is needed: for a login that is the connection's, or
+    /// The connection is HTTP/2, and HTTP/1.1 is needed: for a login that is the connection's, or
     /// because the server says so (`HTTP_1_1_REQUIRED`).
     Http1Needed,
 }
@@ -159,7 +159,7 @@ impl<'a> ResponseHead<'a> {
 
     /// Returns whether the connection outlives the response (RFC 9112, section 9.3), where this is who it leads to.
     ///
-    /// On one to a proxy, `Proxy-Connection` counts as well: by HTTP/1.0 old proxies say `keep-alive` in no
+    /// On one to a proxy, `Proxy-Connection` counts as well: over HTTP/1.0 old proxies say `keep-alive` in no
     /// other way. From an origin it means nothing.
     pub fn is_persistent(&self, peer: Challenger) -> bool {
         let of_proxy = match peer {

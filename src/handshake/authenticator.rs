@@ -84,7 +84,7 @@ impl Authenticator {
         AuthenticatorBuilder::new()
     }
 
-    /// Forgets which credentials were refused, so that they are tried once more: after an
+    /// Forgets which credentials were refused, so that they are tried again: after an
     /// account was unlocked, say. Credentials that changed need no such call.
     pub fn forget_refusals(&self) {
         if let Some(guard) = &self.0.guard {

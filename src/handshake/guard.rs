@@ -102,7 +102,7 @@ impl LockoutGuard {
         self.lock().verdicts.has_challenged(credentials, space, method, path)
     }
 
-    /// Forgets which credentials were refused or rest, so that they are tried once more.
+    /// Forgets which credentials were refused or rest, so that they are tried again.
     pub(super) fn forget_refusals(&self) {
         let mut state = self.lock();
         state.verdicts.forget_refusals();

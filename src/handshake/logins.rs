@@ -118,7 +118,7 @@ impl Logins {
     }
 
     /// Whether a response with this status, to a request that [went on](Self::go_on), is for the
-    /// caller alone.
+    /// only the caller.
     #[inline]
     pub(crate) fn passes_through(&self, status: StatusCode) -> bool {
         self.origin.passes_through(status)

@@ -26,7 +26,7 @@ pub struct OriginMemory {
     spaces: Mutex<Vec<SpaceMemory>>,
     /// Of a proxy: whether it said last that it ties its clients' connections to those to a server.
     ties_connections: AtomicBool,
-    /// HTTP/1.1 alone will do.
+    /// Only HTTP/1.1 will do.
     needs_http1: AtomicBool,
     /// It was of no use to have a body wait for `100 Continue`.
     never_says_continue: AtomicBool,

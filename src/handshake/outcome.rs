@@ -98,8 +98,8 @@ pub enum Why {
     /// Its login is the connection's, and the proxy in between does not say that it ties connections
     /// together (`Proxy-Support: Session-Based-Authentication`, RFC 4559, section 6).
     NoProxySupport,
-    /// Its login is the connection's, which by HTTP/2 is shared by other requests; one by HTTP/1.1 is
-    /// not to be had.
+    /// Its login is the connection's, which other requests share over HTTP/2; one over HTTP/1.1 is
+    /// not available.
     Http2,
     /// Its answer covers the whole content of the request (Digest's `auth-int`, where the server offers nothing
     /// else), and the content is not kept: it comes in pieces, and is longer than

@@ -134,7 +134,7 @@ impl Run {
         self.is_rephrased = false;
     }
 
-    /// The credentials are tried once more, in the same exchange.
+    /// The credentials are tried again, in the same exchange.
     pub(super) fn try_again(&mut self, trial: Option<OnTrial>) {
         self.accepted_before |= self.proven || trial.as_ref().is_some_and(OnTrial::accepted_before);
         self.proven = false;
@@ -176,7 +176,7 @@ impl Run {
             .min_by_key(|(challenge, _)| Reverse(self.scheme.strength(challenge)))
     }
 
-    /// The challenge that it can answer once more, if the one that it has answered may have been void.
+    /// The challenge that it can answer again, if the one that it has answered may have been void.
     pub(super) fn continuation_of_voided<'a>(
         &self,
         challenges: &'a Challenges,

@@ -84,10 +84,10 @@ pub trait Exchange: Send {
 pub enum Continuation {
     /// It goes on with the exchange, and says nothing about the credentials.
     GoesOn,
-    /// It may be answered once more, as another login: what was sent was of an older state of the
+    /// It may be answered again, as another login: what was sent was of an older state of the
     /// server than another request has seen since.
     Superseded,
-    /// It refuses what was sent, but may be answered once more, as another login: what was sent was
+    /// It refuses what was sent, but may be answered again, as another login: what was sent was
     /// made with what an earlier request has left behind.
     Renews,
     /// It stands for itself, and refuses what was sent.

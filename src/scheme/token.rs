@@ -234,7 +234,7 @@ impl Exchange for TokenExchange {
         let token = self.token(challenge)?;
         match (std::mem::replace(&mut self.state, TokenExchangeState::Stepping), token) {
             (TokenExchangeState::New, None) => Ok(self.initiate()),
-            // Each request of a login that holds for one alone has a context of its own.
+            // Each request of a login that holds for only one has a context of its own.
             (TokenExchangeState::Complete(_), None) if challenge.is_none() => Ok(self.initiate()),
             (TokenExchangeState::New, Some(_)) => {
                 Err(self.error("the server sent a token before the first message"))

@@ -91,13 +91,13 @@ pub(crate) struct ChannelState {
     pub(super) held: Option<HeldBody>,
     /// The service has said that it is ready, and nothing was sent since.
     pub(crate) ready: bool,
-    /// It was answered by HTTP/1.0. hyper then sends by that version, too.
+    /// It was answered over HTTP/1.0. hyper then sends in that version, too.
     is_old: bool,
 }
 
 impl ChannelState {
     /// Whether a response with this status, to a request that went as its caller made it, is for
-    /// the caller alone.
+    /// only the caller.
     #[inline]
     pub(super) fn passes_through(&self, status: StatusCode) -> bool {
         self.logins.passes_through(status) && self.environment.observer.is_none()
@@ -115,7 +115,7 @@ impl ChannelState {
         self.is_old |= version == Version::HTTP_10;
     }
 
-    /// Whether a request with this head and content can be sent to whoever is at the other end. By HTTP/1.0
+    /// Whether a request with this head and content can be sent to whoever is at the other end. Over HTTP/1.0
     /// content has a declared length, without which hyper leaves it out, and there is no `Upgrade`.
     #[inline]
     pub(super) fn takes(&self, headers: &HeaderMap, content: &impl Body) -> bool {

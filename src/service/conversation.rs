@@ -585,7 +585,7 @@ where
         self.elsewhere(Retry::Renew, ErrorKind::NewConnectionNeeded(renewal))
     }
 
-    /// Another connection may serve the request, where its body is still to be had.
+    /// Another connection may serve the request, if its body can still be sent.
     fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<FailedRequest<B>> {
         // First, so that the old connection takes no frame that the new one has to send.
         self.in_use.payload.cut_off();
@@ -605,7 +605,7 @@ where
         FailedRequest::new(ErrorKind::BodyNotReplayable { kept, lost })
     }
 
-    /// The request once more.
+    /// The request, to be sent again.
     fn again(&mut self) -> PreparedRequest<B> {
         let payload = std::mem::replace(&mut self.in_use.payload, Payload::Empty);
         let unsent = self.parts.take();

@@ -203,7 +203,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// A request that cannot be sent by HTTP/1.0, on a connection where that is spoken. Another one may be
+/// A request that cannot be sent over HTTP/1.0, on a connection where that is spoken. Another one may be
 /// to somebody else.
 #[derive(Debug)]
 pub(super) struct OldPeer;
@@ -312,7 +312,7 @@ impl std::error::Error for Astray {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StreamReset {
-    /// `HTTP_1_1_REQUIRED`: the same request by HTTP/1.1 can be served.
+    /// `HTTP_1_1_REQUIRED`: the same request can be served over HTTP/1.1.
     Http1Required(BoxError),
     /// Any other reason.
     Other(BoxError),

@@ -30,7 +30,7 @@ pub(crate) enum Retry {
 }
 
 impl<B> FailedRequest<B> {
-    /// A failure for good.
+    /// A failure that no other connection helps with.
     pub(super) fn new(kind: ErrorKind) -> Box<Self> {
         Box::new(Self { error: Error::new(kind), retry: None })
     }
@@ -125,11 +125,11 @@ impl LostConnection {
             // The login would come as far as this again.
             () if in_handshake && self.error.is::<OldPeer>() => None,
             () if by_hint || by_expectation => Some(Retry::Renew),
-            // Some servers hang up on a wrong password: unproven, it is sent once more at the most. So is a
+            // Some servers hang up on a wrong password: unproven, it is sent again once at most. So is a
             // body.
             () if in_handshake && safe && !on_trial && !carries_body => Some(Retry::Renew),
             () if unsent => Some(Retry::Unsent),
-            // A stream that is reset alone is so on purpose.
+            // A stream that is reset by itself is reset on purpose.
             () if is_reset => None,
             () if safe && (state.used || self.legs > 0) => Some(Retry::Closed),
             () => None,

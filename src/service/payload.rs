@@ -26,7 +26,7 @@ pub(crate) enum Payload<B> {
 /// before it hears anything (RFC 6928). To wait with so little costs a round trip and spares nothing.
 const FIRST_FLIGHT: u64 = 16 * 1024;
 
-/// Whether a body can be sent once more.
+/// Whether a body can be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replay {
     /// On the same connection.
@@ -151,7 +151,7 @@ impl<B: Body> Payload<B> {
         }
     }
 
-    /// Whether the body can be sent once more after a leg that carried it.
+    /// Whether the body can be sent again after a leg that carried it.
     pub(super) fn replay(&self) -> Replay {
         match self {
             Self::Empty | Self::Untouched(_) => Replay::Here,

@@ -5,7 +5,7 @@ use http::Request;
 use crate::handshake::Acting;
 use crate::service::payload::Payload;
 
-/// A request that can be sent, for the first time or once more.
+/// A request that can be sent, for the first time or again.
 pub(crate) struct PreparedRequest<B> {
     pub(crate) request: Request<Payload<B>>,
     pub(crate) acting: Acting,

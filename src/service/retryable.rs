@@ -55,7 +55,7 @@ impl Error {
     /// None is retryable where a server may have acted on the request before: on a connection that was lost,
     /// or by the redirect that led on from it, or since a leg without content may be taken for the request.
     ///
-    /// A client has used up its own tries by then: it sends a request once more by itself where nothing
+    /// A client has used up its own tries by then: it sends a request again by itself where nothing
     /// was sent on the first connection, or where that was idle and the method is idempotent.
     ///
     /// tower's `retry` asks like this:

@@ -81,7 +81,7 @@ where
         Self::Conversing { conversation: Conversation::new(channel, prepared) }
     }
 
-    /// What came of a plain request is not for its caller alone.
+    /// What came of a plain request is not only for its caller.
     #[cold]
     fn converse(
         mut self: Pin<&mut Self>,

@@ -46,7 +46,7 @@ where
 #[cfg(feature = "http2")]
 const MAX_STREAMS: u32 = 256;
 
-/// The same by HTTP/2.
+/// The same over HTTP/2.
 #[cfg(feature = "http2")]
 pub(super) async fn drive_http2<IO>(io: IO, open: OpenConnection, commands: watch::Receiver<Command>)
 where

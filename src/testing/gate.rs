@@ -54,7 +54,7 @@ impl Gate {
     pub(super) async fn pass(&self) {
         self.0.held.send_modify(|held| *held += 1);
         let _place = HeldPlace(&self.0);
-        // An error means that the gate is open for good.
+        // An error means that the gate stays open.
         if let Ok(permit) = self.0.permits.acquire().await {
             permit.forget();
         }

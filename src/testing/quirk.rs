@@ -15,7 +15,7 @@ use super::gate::Gate;
 pub enum Quirk {
     /// The connection ends with the leg.
     Close(Close),
-    /// The answer is HTTP/1.0 and the connection ends behind it, announced by the version alone.
+    /// The answer is HTTP/1.0 and the connection ends behind it, announced only by the version.
     Http10,
     /// `401` and `407` carry this content.
     RefusalBody(RefusalBody),
@@ -48,7 +48,7 @@ pub enum Quirk {
     /// The answer waits behind the gate. What the request carried has been read, verified and
     /// reported by then.
     HeldBy(Gate),
-    /// By HTTP/2, the stream is reset in place of an answer.
+    /// Over HTTP/2, the stream is reset in place of an answer.
     #[cfg(feature = "http2")]
     Reset(Reset),
     /// The response has this field in addition.

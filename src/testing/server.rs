@@ -213,7 +213,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If there is no port to be had, or if an offer does not fit into a header field.
+    /// If there is no free port, or if an offer does not fit into a header field.
     pub async fn start(self) -> io::Result<Server> {
         for offer in self.origin_offers.iter().chain(&self.proxy_offers) {
             for challenge in offer.challenges() {

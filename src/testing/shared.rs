@@ -50,7 +50,7 @@ impl ServerState {
     }
 
     /// Who demands authentication for this target, in order. One in absolute form came to a
-    /// proxy (RFC 9112, section 3.2.2). One with an authority alone is for the proxy itself.
+    /// proxy (RFC 9112, section 3.2.2). One with only an authority is for the proxy itself.
     pub(super) fn challengers(&self, target: &Uri) -> impl Iterator<Item = Challenger> {
         let by_proxy = target.authority().is_some();
         let by_origin = target.authority().is_none() || target.scheme().is_some();

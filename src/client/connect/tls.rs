@@ -1,4 +1,4 @@
-//! HTTPS by rustls.
+//! HTTPS with rustls.
 
 use std::sync::Arc;
 

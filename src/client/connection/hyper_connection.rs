@@ -1,4 +1,4 @@
-//! One connection by hyper that allocates nothing per request, or a branch of one over HTTP/2.
+//! One connection of hyper's that allocates nothing per request, or a branch of one over HTTP/2.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -52,7 +52,7 @@ enum Beginning {
     Unclear,
     /// Another response comes after this head of so many octets (RFC 9110, section 15.2).
     Interim(usize),
-    /// By HTTP/1.0, with a head of so many octets.
+    /// Over HTTP/1.0, with a head of so many octets.
     Old(usize),
     Other,
 }

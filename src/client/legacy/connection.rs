@@ -1,4 +1,4 @@
-//! One connection by hyper-util's legacy client: a client of its own, over that connection.
+//! One connection of hyper-util's legacy client: a client of its own, over that connection.
 
 use std::fmt;
 use std::future::Future;

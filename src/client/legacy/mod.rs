@@ -3,7 +3,7 @@
 //!
 //! The legacy client pools its connections and tells nobody which one a request takes. So each
 //! connection here is a legacy client of its own, a *lane*, whose connector has that connection to
-//! give and no other: no leg can go astray. Lanes are leased and kept as connections by hyper are, which
+//! give and no other: no leg can go astray. Lanes are leased and kept as hyper's connections are, which
 //! do the same with less.
 //!
 //! ```no_run
@@ -31,7 +31,7 @@
 //! fields, are made on the builder (`http1_title_case_headers`, `http1_max_headers`). Folded response fields are
 //! unfolded whatever it says, since some servers fold long challenges.
 //!
-//! It speaks HTTP/1.1: `http2_only` is not for these settings. A connector by TLS has to leave `h2` out
+//! It speaks HTTP/1.1: `http2_only` is not for these settings. A connector over TLS has to leave `h2` out
 //! of its ALPN protocols, and belongs in
 //! [`ChannelBound`](crate::client::connect::ChannelBound), so that logins are tied to it. For a proxy,
 //! a [`Tunnel`](crate::client::tunnel::Tunnel) goes into the connector.

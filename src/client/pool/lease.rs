@@ -42,7 +42,7 @@ impl<'a, L: Poolable> Permit<'a, L> {
         Lease::new(self.home, self.home.connected(connection))
     }
 
-    /// There is no connection to be had.
+    /// No connection could be made.
     pub(in crate::client) fn failed(mut self) {
         if let Some(host) = self.host.take() {
             self.home.failed(&host, self.generation);
@@ -91,7 +91,7 @@ impl<L: Poolable + Send + 'static> Lease<'_, L> {
         self.whole(channel)
     }
 
-    /// Parks the place alone until then: the connection is its caller's from now on.
+    /// Parks only the place until then: the connection is its caller's from now on.
     pub(in crate::client) fn park_place(mut self) -> Box<dyn Parked> {
         self.connection.take().expect("it is given back by value")
     }

@@ -129,7 +129,7 @@ impl Proxy {
     }
 
     /// Sets fields that each `CONNECT` to this proxy carries, with every leg of the login. Neither the origins
-    /// nor the requests by plain http get them.
+    /// nor the requests over plain http get them.
     ///
     /// Default: `User-Agent: legwork/` with the version, since there are proxies that let nobody through
     /// who has none. A `User-Agent` among these takes its place.

@@ -140,7 +140,7 @@ impl<B> fmt::Debug for FollowRedirectsLayer<B> {
     }
 }
 
-/// Sends a request, and those that redirects make of it. `again` gives a body once more before it
+/// Sends a request, and those that redirects make of it. `again` gives a body again before it
 /// is sent.
 pub(in crate::client) async fn follow<S, B, R>(
     mut service: S,

@@ -26,7 +26,7 @@ pub enum BuildError {
     /// reqwest cannot build a client with these settings.
     Settings(reqwest::Error),
     /// reqwest, or the closure that makes the settings, panicked with this message. reqwest does so
-    /// where it has TLS by rustls without a crypto provider: give it TLS by `tls_backend_preconfigured`, as
+    /// where it has TLS through rustls without a crypto provider: give it TLS by `tls_backend_preconfigured`, as
     /// with [`platform_tls`](crate::client::reqwest::platform_tls), or install a provider.
     Panic(String),
     /// The builder was given [proxies](crate::client::ClientBuilder::proxies), of which reqwest

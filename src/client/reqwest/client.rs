@@ -93,7 +93,7 @@ impl ClientBuilder {
     /// - A `pool_idle_timeout`, which it has by default: nothing else closes connections that are no longer used.
     ///
     /// The connections of their own come from a name that takes the user's place in the URI that reqwest is
-    /// given: `http://lane-0123456789abcdef@wiki.example/`. By HTTP/1.1 it reaches no server. A proxy of
+    /// given: `http://lane-0123456789abcdef@wiki.example/`. Over HTTP/1.1 it reaches no server. A proxy of
     /// reqwest's sees it in `http` requests once such a login has begun, and some, such as squid, then tell it
     /// the server as a user's name, by Basic.
     ///
@@ -296,7 +296,7 @@ impl Service<http::Request<Body>> for Origins {
     }
 }
 
-/// The same body once more, without a copy, if reqwest can have it: as part of a request.
+/// The same body again, without a copy, if reqwest can have it: as part of a request.
 fn again(body: &mut Body, url: &Url) -> Option<Body> {
     let mut request = reqwest::Request::new(Method::GET, url.clone());
     *request.body_mut() = Some(std::mem::take(body));

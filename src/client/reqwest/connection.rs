@@ -1,4 +1,4 @@
-//! One connection by reqwest: a client of its own, which can have no other.
+//! One connection of reqwest's: a client of its own, which can have no other.
 
 use std::future::Future;
 use std::pin::Pin;

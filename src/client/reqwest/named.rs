@@ -182,7 +182,7 @@ mod tests {
         let named = |is_secure, ties_connections| Named::new(is_secure, ties_connections).expect("entropy");
         for (is_secure, ties_connections, authorization, expected) in [
             (true, true, None, true),
-            // By HTTP/2 the server would be told.
+            // Over HTTP/2 the server would be told.
             (true, false, None, false),
             (true, false, Some("Basic YTpi"), false),
             (false, true, None, false),

@@ -182,7 +182,7 @@ impl RequestBuilder {
     /// Sets how long the whole exchange may take: waiting for a connection, each leg of a login, redirects,
     /// and the response's content.
     ///
-    /// Past it, [`send`](Self::send) fails by [`ErrorKind::Timeout`], and reading the content by reqwest's own
+    /// Past it, [`send`](Self::send) fails with [`ErrorKind::Timeout`], and reading the content by reqwest's own
     /// error.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|request| request.timeout(timeout))

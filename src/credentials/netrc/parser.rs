@@ -54,7 +54,7 @@ impl NetrcEntry {
         self.names_host(origin) && self.allows(origin)
     }
 
-    /// Whether it is for this origin's host, be it for another port.
+    /// Whether it is for this origin's host, even if it is for another port.
     pub(super) fn names_host(&self, origin: &Origin) -> bool {
         let NetrcHost::Machine(name) = &self.host else { return false };
         bare(name).eq_ignore_ascii_case(bare(origin.host()))

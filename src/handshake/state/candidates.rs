@@ -281,7 +281,7 @@ impl Handshake {
         }
     }
 
-    /// Tries once more in the same exchange, once that can tell whether the credentials are right.
+    /// Tries again in the same exchange, once that can tell whether the credentials are right.
     fn go_again(
         &mut self,
         mut run: Box<Run>,

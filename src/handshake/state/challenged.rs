@@ -158,7 +158,7 @@ impl Handshake {
     }
 
     /// A login that may have been of an older state of the server was refused, without a challenge that could be
-    /// answered: the request is sent once more to be challenged, where it can be. What comes to that stands.
+    /// answered: the request is sent again to be challenged, where it can be. What comes to that stands.
     fn ask_for_challenge(&mut self, mut run: Run, request: RequestContext<'_>) -> Action {
         run.end(Evidence::Superseded, request.moments.instant());
         match self.request.closing {

@@ -65,7 +65,7 @@ impl Handshake {
         (!is_certain && may_ask).then_some(Doubt::NoLatest)
     }
 
-    /// Sends the request without a login, to get the latest challenge: once more, if it was challenged before.
+    /// Sends the request without a login, to get the latest challenge: again, if it was challenged before.
     pub(super) fn ask_anew(&mut self, trial: Option<OnTrial>, request: RequestContext<'_>) -> Action {
         if !self.demand.is_for_login() {
             // Nobody knows whether it needs one: it goes as it is.

@@ -538,7 +538,7 @@ impl Handshake {
         Action::Send { authorization, body }
     }
 
-    /// Whether the request can be sent once more, with its body.
+    /// Whether the request can be sent again, with its body.
     pub(super) fn can_send_again(&self, request: RequestContext<'_>) -> bool {
         let is_kept = !request.has_body || request.content.is_some();
         is_kept && self.request.legs < self.authenticator.max_legs()

@@ -134,7 +134,7 @@ impl Verdicts {
         self.table.with(credentials, space, |_, space| space.challenged.contains(target))
     }
 
-    /// Forgets refusals and pauses: each may be tried once more.
+    /// Forgets refusals and pauses: each may be tried again.
     pub(super) fn forget_refusals(&mut self) {
         self.table.for_all(
             |account| {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::bounds::LockoutBounds;
 use super::pause::{Pause, PauseCause};
 
-/// How often what was never accepted may be sent once more, since its nonce was replaced.
+/// How often what was never accepted may be sent again, since its nonce was replaced.
 const MAX_SUPERSEDED: u64 = 2;
 
 /// The counts since the last proof, the pause that they came to, and who may go now.

@@ -58,7 +58,7 @@ struct OidSet {
     elements: *mut RawOid,
 }
 
-/// `gss_channel_bindings_struct`. RFC 5929's bindings have application data alone.
+/// `gss_channel_bindings_struct`. RFC 5929's bindings have only application data.
 #[cfg_attr(all(target_vendor = "apple", target_arch = "x86_64"), repr(C, packed(2)))]
 #[cfg_attr(not(all(target_vendor = "apple", target_arch = "x86_64")), repr(C))]
 struct Bindings {
@@ -295,7 +295,7 @@ impl Library {
         let krb5 = self.host_principals.as_ref()?;
         let (service, host) = (CString::new(service).ok()?, CString::new(host).ok()?);
         let mut context = ptr::null_mut();
-        // SAFETY: `context` is a live place for the new context, which is used in this function alone.
+        // SAFETY: `context` is a live place for the new context, which is used only in this function.
         if unsafe { (krb5.krb5_init_context)(&mut context) } != 0 {
             return None;
         }
@@ -356,7 +356,7 @@ pub(super) struct GssapiFailure {
 }
 
 impl GssapiFailure {
-    /// The routine error alone (RFC 2744, section 3.9.1).
+    /// Only the routine error (RFC 2744, section 3.9.1).
     pub(super) fn routine_error(&self) -> u32 {
         self.major >> 16 & 0xff
     }

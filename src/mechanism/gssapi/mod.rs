@@ -37,7 +37,7 @@
 //! established; another answer is an error that names both.
 //!
 //! Tickets got with a password are kept, with all tickets for servers, while the mechanism lives
-//! and they hold. They are in memory alone.
+//! and they hold. They are only in memory.
 //!
 //! # Which server
 //!

@@ -118,7 +118,7 @@ fn flags(arguments: &Initiate) -> u32 {
     };
     let delegation = match arguments.delegation {
         Delegation::Off => 0,
-        // Windows delegates by policy alone, and only together with mutual authentication.
+        // Windows delegates only by policy, and only together with mutual authentication.
         Delegation::ByPolicy | Delegation::On => ISC_REQ_DELEGATE | ISC_REQ_MUTUAL_AUTH,
     };
     ISC_REQ_INTEGRITY | mutual | delegation

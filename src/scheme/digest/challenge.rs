@@ -235,7 +235,7 @@ impl fmt::Debug for DigestChallenge {
 }
 
 /// A list of names, of which the unknown ones are ignored. An empty list counts as none, as in
-/// curl and Chromium; one with unknown names alone is something else, and `None`.
+/// curl and Chromium; one with only unknown names is something else, and `None`.
 fn offered(list: &[u8]) -> Option<OfferedQops> {
     let names = || list.split(|octet| b", \t".contains(octet)).filter(|name| !name.is_empty());
     let has = |qop| names().any(|name| Qop::from_name(name) == Some(qop));

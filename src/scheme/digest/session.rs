@@ -99,7 +99,7 @@ impl DigestSession {
     /// server says of itself and takes its `nextnonce`.
     ///
     /// `body` is the hash of the response's content, where it is known; it is needed
-    /// [with `auth-int` alone](SentDigest::response_hasher).
+    /// [with only `auth-int`](SentDigest::response_hasher).
     ///
     /// # Errors
     ///

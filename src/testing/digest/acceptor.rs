@@ -369,7 +369,7 @@ impl Judge for DigestAcceptor {
         };
         match DigestAcceptor::judge(self, &presented, now) {
             DigestVerdict::Accepted(accepted) => {
-                // Without the page's content, which its proof covers with auth-int alone.
+                // Without the page's content, which its proof covers only with auth-int.
                 Judgement::Accepted { user: accepted.user().to_owned(), info: accepted.info(b"") }
             }
             DigestVerdict::Unreadable => Judgement::Unreadable,
