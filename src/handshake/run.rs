@@ -76,7 +76,7 @@ pub(super) struct Run {
 pub(super) enum Answered {
     /// The exchange's own affair: that of the request, or one that it knows.
     Own,
-    /// The latest in the space, in the place of the request's own.
+    /// The latest in the space, in place of the request's own.
     Latest,
     /// The latest in the space, which an earlier request has left behind.
     Remembered,

@@ -100,7 +100,7 @@ pub enum Continuation {
 pub struct Acceptance<'a> {
     /// Who accepts it.
     pub challenger: Challenger,
-    /// This scheme's final token, in the place of a challenge (RFC 4559, section 5).
+    /// This scheme's final token, in place of a challenge (RFC 4559, section 5).
     pub challenge: Option<&'a Challenge>,
     /// The response's fields, with `Authentication-Info` where the scheme has it.
     pub fields: &'a HeaderMap,

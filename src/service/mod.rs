@@ -127,7 +127,7 @@
 //!
 //! Cookies above the login are lost on a server that ties its nonce, or a load balancer that ties
 //! its backend, to a cookie set with the challenge: the next leg has to bring it. A jar may be
-//! shared by the cookie layers of all connections; in `client::reqwest` it is given to each lane by
+//! shared by the cookie layers of all connections; in `client::reqwest` it is given to each connection by
 //! `cookie_provider`.
 
 mod authenticate;

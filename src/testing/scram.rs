@@ -72,7 +72,7 @@ pub enum ScramQuirk {
     NoSid,
     /// The final message is refused with this error of RFC 5802, section 7.
     Error(&'static str),
-    /// The page comes with this error in the place of a signature.
+    /// The page comes with this error in place of a signature.
     ErrorBesideThePage(&'static str),
 }
 
@@ -473,7 +473,7 @@ mod tests {
     #[test]
     fn what_is_no_login_is_refused_with_a_reason() {
         for (value, reason) in [
-            ("realm=".to_owned(), "the challenge: a token68 in the place of attributes"),
+            ("realm=".to_owned(), "the challenge: a token68 in place of attributes"),
             (String::new(), "there is no data"),
             (credentials("realm=x,", "n,,n=user,r=abc"), "the realm is another"),
             (credentials("", "y,,n=user,r=abc"), "a message without a proof"),

@@ -2,9 +2,9 @@
 //! and its settings stay.
 //!
 //! The legacy client pools its connections and tells nobody which one a request takes. So each
-//! connection here is a legacy client of its own, a *lane*, whose connector has that connection to
-//! give and no other: no leg can go astray. Lanes are leased and kept as hyper's connections are, which
-//! do the same with less.
+//! connection here is a legacy client of its own, whose connector gives it that connection and no
+//! other: no leg can go astray. These clients are leased and kept as hyper's connections are, which
+//! do the same at less cost.
 //!
 //! ```no_run
 //! use http_body_util::Empty;

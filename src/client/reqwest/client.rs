@@ -34,7 +34,7 @@ pub struct Client {
     redirects: Option<Redirects>,
 }
 
-/// TLS that trusts what the operating system trusts: to be made once and to be handed to each lane
+/// TLS that trusts what the operating system trusts: make it once, and give it to each connection
 /// by `tls_backend_preconfigured(tls.clone())`.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ pub(super) enum MakeReqwestConnection {
 }
 
 impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
-    /// The lane connects with its first leg.
+    /// The client connects with its first leg.
     async fn make_connection(
         &self,
         settings: &Settings,
@@ -117,7 +117,7 @@ pub(super) struct ReqwestConnection {
 enum ConnectionAffinity {
     /// The client has no other. It is told when that rests.
     Apart(Rest),
-    /// The client has others, but none by the lane's name.
+    /// The client has others, but none by this name.
     Shared(Named),
 }
 

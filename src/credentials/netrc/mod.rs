@@ -28,7 +28,7 @@ use self::parser::{NetrcEntries, NetrcEntry};
 /// `machine NAME` or `default` begins an entry, which has `login` and `password`, and perhaps
 /// `account`, which is passed over; `port` (a number, or `http`, `https`) and `protocol` (`http`, `https`) as
 /// git's helper has them limit it to those. `macdef` is passed over up to the next empty line, or the
-/// end. Keywords count in any case, and `#` in the place of one begins a comment. A value in
+/// end. Keywords count in any case, and `#` in place of one begins a comment. A value in
 /// double quotes has no end but the second quote of its line; in it `\n`, `\r` and `\t` mean what they
 /// mean in C, and a backslash before any other character means that character, as with curl. Outside
 /// quotes a backslash is one, and a value may begin with `#` (for curl that must be quoted).

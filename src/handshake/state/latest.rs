@@ -110,7 +110,7 @@ impl Handshake {
         run.exchange.respond(later.as_deref().or(own), request)
     }
 
-    /// The challenge to answer in the place of the request's own. Notes which it is.
+    /// The challenge to answer in place of the request's own. Notes which it is.
     fn later_challenge(&self, run: &mut Run, own: Option<&Challenge>) -> Option<Arc<Challenge>> {
         let arrival = own.and(self.request.arrival);
         run.answers = Answered::Own;

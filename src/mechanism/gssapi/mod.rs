@@ -58,7 +58,7 @@
 //! [`with_library`](Gssapi::with_library) names.
 //!
 //! Whoever relays the exchange learns what the password can be guessed from, as by NTLM, and can put
-//! a KDC's error in the place of its answer, but no ticket. So it is not used where NTLM would not be: after a
+//! a KDC's error in place of its answer, but no ticket. So it is not used where NTLM would not be: after a
 //! server has refused the password, say. What the library lets a KDC ask for is
 //! `permitted_enctypes` in `krb5.conf`.
 //!

@@ -55,7 +55,7 @@ impl DigestChallenge {
     pub fn parse(challenge: &Challenge) -> Result<Self, SchemeError> {
         let error = |reason| Err(SchemeError::new(NAME, reason));
         if challenge.token68().is_some() {
-            return error("the challenge has a token68 in the place of parameters");
+            return error("the challenge has a token68 in place of parameters");
         }
         for name in ["realm", "nonce", "opaque"] {
             if challenge.param(name).is_some_and(|value| value.len() > Self::MAX_PARAM_OCTETS) {
@@ -304,7 +304,7 @@ mod tests {
             ("Digest", "Digest: the challenge has no nonce"),
             ("Digest realm=\"r\"", "Digest: the challenge has no nonce"),
             ("Digest nonce=\"\"", "Digest: the challenge's nonce is empty"),
-            ("Digest abc=", "Digest: the challenge has a token68 in the place of parameters"),
+            ("Digest abc=", "Digest: the challenge has a token68 in place of parameters"),
             ("Digest nonce=n, algorithm=MD4", "Digest: the challenge's algorithm is unknown"),
             ("Digest nonce=n, algorithm=\"\"", "Digest: the challenge's algorithm is unknown"),
             ("Digest nonce=n, qop=auth-conf", "Digest: the challenge's qop offers neither auth nor auth-int"),

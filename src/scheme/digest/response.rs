@@ -70,7 +70,7 @@ pub(crate) fn response(
     }
 }
 
-/// The name that is sent in the place of the user's (section 3.4.4).
+/// The name that is sent in place of the user's (section 3.4.4).
 pub(crate) fn user_hash(algorithm: Algorithm, username: &[u8], realm: &[u8]) -> Hex {
     algorithm.hash().of(&[username, realm])
 }

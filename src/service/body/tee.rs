@@ -137,7 +137,7 @@ impl<B: Body> Tee<B> {
         Self { state: Mutex::new(state) }
     }
 
-    /// The same, in the place of one that was [cleared](Self::cleared) if there is one.
+    /// The same, in place of one that was [cleared](Self::cleared) if there is one.
     pub(in crate::service) fn of(
         body: B,
         limit: u64,
@@ -352,7 +352,7 @@ pub(super) struct TeeReader<B> {
 }
 
 impl<B> TeeReader<B> {
-    /// Reads from the beginning, in the place of whoever has read so far.
+    /// Reads from the beginning, in place of whoever has read so far.
     pub(super) fn new(tee: &Arc<Tee<B>>) -> Self {
         Self { id: tee.next_reader(), next: 0, tee: Arc::clone(tee) }
     }
