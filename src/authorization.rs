@@ -95,8 +95,8 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// A parameter's value and the form in which it is sent. Some recipients read a parameter in one
-/// form alone.
+/// A parameter's value and the form in which it is sent. Some recipients read a parameter in only one
+/// form.
 #[derive(Clone, Copy)]
 #[allow(clippy::exhaustive_enums, reason = "complete by definition: RFC 9110 has these two")]
 pub enum ParamValue<'a> {
@@ -172,7 +172,7 @@ impl fmt::Debug for ParamValue<'_> {
     }
 }
 
-/// A parameter cannot be sent.
+/// Why a parameter cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidParam {
     name: &'static str,

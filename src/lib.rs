@@ -1,9 +1,9 @@
 //! Client-side HTTP authentication: Negotiate (Kerberos and NTLM), NTLM, SCRAM, Digest, Bearer and
 //! Basic, as a tower layer and as a hyper client.
 //!
-//! Some servers do not let a program in by one header field. Exchange, SharePoint, IIS and WinRM
+//! Some servers want more than one header field to let a program in. Exchange, SharePoint, IIS and WinRM
 //! answer `401 WWW-Authenticate: Negotiate` or `NTLM` and then want messages back and forth, all
-//! of them on one connection. This crate meets the challenge, runs the handshake on the connection
+//! of them on one connection. This crate answers the challenge, runs the handshake on the connection
 //! that it began on, and hands over the response to the request.
 //!
 //! # A client that logs in

@@ -171,7 +171,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// An entry of [`OriginPatterns`] that is none.
+/// Why a text is not an entry of [`OriginPatterns`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidPattern(String);
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use crate::credentials::user::Credentials;
 use crate::protection_space::{Challenger, Origin};
 
-/// What a challenge wants credentials for.
+/// What a challenge asks for credentials for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CredentialsQuery<'a> {

@@ -70,7 +70,7 @@ pub(crate) enum Outlook {
     Doubtful,
 }
 
-/// Credentials wanted.
+/// What credentials are wanted for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Question {

@@ -443,7 +443,8 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Declares that these origins want `scheme` (one of [`schemes`](Self::schemes), by its name): the first request already carries a token. They are one [`Origin`], or
+    /// Declares that these origins want `scheme` (one of [`schemes`](Self::schemes), by its name): the first request
+    /// already carries a token. They are one [`Origin`], or
     /// [`OriginPatterns`] such as all hosts of a domain. Where several declarations cover an origin, the one
     /// that names it most closely counts: the origin itself, its host, what is below the longest name. A
     /// scheme that has nothing to say before a challenge, such as
@@ -619,7 +620,7 @@ impl AuthenticatorBuilder {
     /// |---|---|
     /// | the server's proof; a ticket of the KDC; success, `304`, `404` to `406`, `409`, `410`, `412`, `415` or `416` after a challenge | the credentials are right |
     /// | success without a challenge; a redirect; `403` of Basic and Digest; most other statuses | they got past: nobody waits any more, no refusal is lifted |
-    /// | `403` or `5xx` to a login of NTLM or Negotiate | the next answer on that connection tells. While others wait for that, a safe request without a body is sent once more at once, if the connection stays |
+    /// | `403` or `5xx` to a login of NTLM or Negotiate | the next answer on that connection tells. While others wait for that, a safe request without a body is sent again at once, if the connection stays |
     /// | `400`, `407`, `408`, `413`, `414`, `417`, `421`, `429`, `431`; `5xx` of Basic and Digest | nothing |
     /// | a challenge to the completed login | refused: *strongly* where they were accepted with the same method on the same path before, or nowhere ever; else it may be about the resource |
     /// | the connection was lost, the time was up, or the caller gave up, after something was sent | it counts as an attempt |
@@ -688,7 +689,7 @@ impl AuthenticatorBuilder {
     }
 }
 
-/// A scheme was declared that the authenticator does not have.
+/// Why a scheme cannot be declared: the authenticator does not have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownScheme {
     scheme: SchemeName,

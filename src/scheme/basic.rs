@@ -15,7 +15,7 @@ use crate::scheme::{
 
 const NAME: &str = "Basic";
 
-/// The Basic scheme (RFC 7617): name and password, readable by who reads the wire.
+/// The Basic scheme (RFC 7617): name and password, readable by anyone who reads the wire.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Basic {
     charset: Charset,

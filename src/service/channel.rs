@@ -13,7 +13,7 @@ use crate::service::environment::Environment;
 use crate::service::expectation::HeldBody;
 use crate::service::head::SavedHead;
 
-/// What a connection is to: requests in origin form do not say.
+/// Where a connection leads: requests in origin form do not say.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {

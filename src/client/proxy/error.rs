@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::protection_space::InvalidOrigin;
 
-/// Why something is no proxy that can be used. It holds nothing of the text, which may have a
+/// Why a proxy cannot be used. It holds nothing of the text, which may have a
 /// password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,7 +56,7 @@ impl std::error::Error for InvalidProxy {
     }
 }
 
-/// A variable of the environment names a proxy that cannot be used. It holds the variable's name and
+/// Why the proxy in an environment variable cannot be used. It holds the variable's name and
 /// nothing of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidProxyVariable {

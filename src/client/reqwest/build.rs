@@ -19,7 +19,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason was given")
 }
 
-/// Why there is no client over reqwest.
+/// Why a client over reqwest could not be built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -12,7 +12,7 @@ use crate::client::userinfo::{self, InvalidUserinfo};
 use crate::credentials::{Anonymous, Credentials};
 use crate::service::{Error, ErrorKind};
 
-/// A request in the making.
+/// Builds a request.
 ///
 /// What reqwest's own builder has beyond this is there by [`with`](Self::with). [`json`](Self::json),
 /// [`form`](Self::form), [`query`](Self::query) and [`multipart`](Self::multipart) take the feature of the same

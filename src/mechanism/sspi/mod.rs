@@ -69,7 +69,7 @@ use std::sync::Arc;
 use crate::mechanism::sspi::credentials::Kept;
 use crate::mechanism::sspi::library::Package;
 
-/// A mechanism of Windows' own.
+/// One of Windows' own mechanisms.
 ///
 /// Clones share what passwords have made.
 #[derive(Clone)]
