@@ -70,10 +70,10 @@ pub use error::HandshakeError;
 pub(crate) use identity::IdentityKey;
 pub use identity::{Identity, ProviderId};
 pub(crate) use logins::{Acting, Logins, WireRequest};
-pub(crate) use memory::OriginMemory;
 pub use outcome::{Login, Outcome, ProxyOutcome, Refusal, Tried, Why};
 pub(crate) use state::Handshake;
 pub(crate) use turn::Turn;
 pub use verdicts::{LockoutBounds, Pause, PauseCause};
+#[cfg(any(test, feature = "client"))]
 pub(crate) use version::HttpVersion;
 pub use version::Protocol;

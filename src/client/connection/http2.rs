@@ -20,7 +20,8 @@ use tokio::time::Sleep;
 
 use crate::client::connect::secure::Transport;
 use crate::client::connection::hyper_connection::{Cell, HyperConnection};
-use crate::handshake::{HttpVersion, OriginMemory};
+use crate::handshake::HttpVersion;
+use crate::handshake::memory::OriginMemory;
 use crate::service::{BoxError, LegBody, StreamReset, Unsent};
 
 /// How many requests are given to a connection before the server has said how many it takes. Those
