@@ -14,7 +14,7 @@ use crate::credentials::{InvalidToken, Secret};
 /// An outgoing field value: a scheme name and what follows it.
 ///
 /// The value is always marked sensitive, so that HPACK never indexes it, and `Debug` shows the
-/// scheme alone.
+/// only the scheme.
 #[derive(Clone)]
 pub struct Authorization {
     scheme: &'static str,
@@ -74,7 +74,7 @@ impl Authorization {
         Ok(Self { scheme, value })
     }
 
-    /// The scheme's name as it is sent.
+    /// Returns the scheme's name as it is sent.
     pub fn scheme(&self) -> &'static str {
         self.scheme
     }
@@ -83,7 +83,7 @@ impl Authorization {
         &self.value
     }
 
-    /// The field value, marked sensitive.
+    /// Returns the field value, marked sensitive.
     pub fn into_value(self) -> HeaderValue {
         self.value
     }
@@ -95,8 +95,8 @@ impl fmt::Debug for Authorization {
     }
 }
 
-/// A parameter's value and the form in which it is sent. Some recipients read a parameter in one
-/// form alone.
+/// A parameter's value and the form in which it is sent. Some recipients read a parameter in only one
+/// form.
 #[derive(Clone, Copy)]
 #[allow(clippy::exhaustive_enums, reason = "complete by definition: RFC 9110 has these two")]
 pub enum ParamValue<'a> {
@@ -172,14 +172,14 @@ impl fmt::Debug for ParamValue<'_> {
     }
 }
 
-/// A parameter cannot be sent.
+/// Why a parameter cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidParam {
     name: &'static str,
 }
 
 impl InvalidParam {
-    /// Its name.
+    /// Returns the name of the parameter.
     pub fn name(&self) -> &'static str {
         self.name
     }

@@ -1,9 +1,9 @@
 //! Client-side HTTP authentication: Negotiate (Kerberos and NTLM), NTLM, SCRAM, Digest, Bearer and
 //! Basic, as a tower layer and as a hyper client.
 //!
-//! Some servers do not let a program in by one header field. Exchange, SharePoint, IIS and WinRM
+//! Some servers want more than one header field to let a program in. Exchange, SharePoint, IIS and WinRM
 //! answer `401 WWW-Authenticate: Negotiate` or `NTLM` and then want messages back and forth, all
-//! of them on one connection. This crate meets the challenge, runs the handshake on the connection
+//! of them on one connection. This crate answers the challenge, runs the handshake on the connection
 //! that it began on, and hands over the response to the request.
 //!
 //! # A client that logs in
@@ -48,7 +48,7 @@
 //!
 //! Credentials belong to one origin (scheme, host and port) and go nowhere else. A connection
 //! that has carried one identity's handshake serves no other. A wrong password is tried once,
-//! whatever the number of requests, and no other scheme gets it. Basic and Bearer go over https alone
+//! whatever the number of requests, and no other scheme gets it. Basic and Bearer go only over https
 //! unless [`dangerous_secrets_over_plain_http`] (for origins) or
 //! [`dangerous_secrets_to_plain_http_proxies`] (for proxies) says otherwise. Over https a login is tied to its
 //! TLS connection by [`channel_bindings`], so that nobody in between can pass it on to a server

@@ -18,7 +18,7 @@ pub enum Challenger {
 }
 
 impl Challenger {
-    /// The status code that carries this challenger's challenges.
+    /// Returns the status code that carries this challenger's challenges.
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Origin => StatusCode::UNAUTHORIZED,
@@ -26,7 +26,7 @@ impl Challenger {
         }
     }
 
-    /// The field with the challenges, and with the final token in a success.
+    /// Returns the field with the challenges, and with the final token in a success.
     pub const fn challenge_field(self) -> HeaderName {
         match self {
             Self::Origin => header::WWW_AUTHENTICATE,
@@ -34,7 +34,7 @@ impl Challenger {
         }
     }
 
-    /// The field in which a success speaks of the login (RFC 9110, sections 11.6.3 and 11.7.3).
+    /// Returns the field in which a success speaks of the login (RFC 9110, sections 11.6.3 and 11.7.3).
     pub const fn info_field(self) -> HeaderName {
         const OF_ORIGIN: HeaderName = HeaderName::from_static("authentication-info");
         const OF_PROXY: HeaderName = HeaderName::from_static("proxy-authentication-info");
@@ -44,7 +44,7 @@ impl Challenger {
         }
     }
 
-    /// The field that answers them.
+    /// Returns the field that answers them.
     pub const fn authorization_field(self) -> HeaderName {
         match self {
             Self::Origin => header::AUTHORIZATION,
@@ -73,7 +73,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of an absolute `http` or `https` URI.
+    /// Takes the origin out of an absolute `http` or `https` URI.
     ///
     /// # Errors
     ///
@@ -87,24 +87,24 @@ impl Origin {
         Ok(Self { secure, host: host.to_ascii_lowercase().into(), port })
     }
 
-    /// Whether `uri` names this origin; allocates nothing.
+    /// Returns whether `uri` names this origin; allocates nothing.
     pub fn is_origin_of(&self, uri: &Uri) -> bool {
         parts(uri).is_ok_and(|(secure, host, port)| {
             secure == self.secure && port == self.port && host.eq_ignore_ascii_case(&self.host)
         })
     }
 
-    /// Whether the scheme is `https`.
+    /// Returns whether the scheme is `https`.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The host in lower case, with brackets around an IPv6 literal.
+    /// Returns the host in lower case, with brackets around an IPv6 literal.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, the scheme's default where the URI named none.
+    /// Returns the port, the scheme's default where the URI named none.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -115,7 +115,7 @@ impl Origin {
         self.to_string().parse().expect("an origin is a URI")
     }
 
-    /// Whether the port is the scheme's default.
+    /// Returns whether the port is the scheme's default.
     pub fn has_default_port(&self) -> bool {
         self.port == if self.secure { 443 } else { 80 }
     }
@@ -193,13 +193,13 @@ pub enum InvalidOrigin {
 impl fmt::Display for InvalidOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Uri => "the text is no URI",
+            Self::Uri => "the text is not a URI",
             Self::Relative => "the URI is relative; an absolute one names the origin",
             Self::Scheme => "the URI's scheme is neither http nor https",
             Self::Host => "the URI has no host",
-            Self::Port => "the URI's port is no number below 65536",
+            Self::Port => "the URI's port is not a number below 65536",
             Self::Pattern => {
-                "the host is a pattern, and an origin is one host: OriginPatterns takes patterns"
+                "the host is a pattern, but an origin has a single host: patterns go into OriginPatterns"
             }
         })
     }
@@ -224,7 +224,7 @@ pub struct ProtectionSpace {
 }
 
 impl ProtectionSpace {
-    /// The space of `origin` as seen by `challenger`.
+    /// Creates the space of `origin` as seen by `challenger`.
     pub fn new(challenger: Challenger, origin: Origin, realm: Option<Realm>) -> Self {
         Self { challenger, origin, realm }
     }
@@ -244,7 +244,7 @@ impl Paths {
     /// How many beginnings are kept.
     const MAX: usize = 32;
 
-    /// What lies in the same folder as `path`, and below it.
+    /// Covers what lies in the same folder as `path`, and below it.
     pub fn beside(path: &str) -> Self {
         match path.rfind('/') {
             Some(slash) => Self::Below(vec![path[..=slash].to_owned()]),

@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use legwork::Credentials;
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::mechanism::{Initiate, Mechanism, Moment, SecurityContext, Step};
-use legwork::testing::{Accept, Acceptor, NtlmAcceptor, Users};
+use legwork::testing::{Accept, Acceptor, Users};
+use legwork::unversioned::testing::NtlmAcceptor;
 
 use crate::server::{PASSWORD, USER};
 use crate::subject::Drive;

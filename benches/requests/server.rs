@@ -12,7 +12,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use legwork::mechanism::kerberos::EncryptionType;
-use legwork::testing::{Accept, Acceptor, Kdc, KerberosService, NtlmAcceptor, SpnegoAcceptor, Users};
+use legwork::testing::{Accept, Acceptor, Kdc, KerberosService, Users};
+use legwork::unversioned::testing::{NtlmAcceptor, SpnegoAcceptor};
 use tokio::runtime::Runtime;
 
 pub(crate) const USER: &str = "LAB\\carol";

@@ -7,9 +7,10 @@ use legwork::challenge::{AuthenticationInfo, Challenge, Challenges};
 use legwork::credentials::Credentials;
 use legwork::mechanism::{Entropy, MutualAuthentication};
 use legwork::protection_space::{Challenger, Origin};
-use legwork::scheme::digest::{DigestCharset, DigestPolicy, LegacyDigest};
+use legwork::scheme::Charset;
+use legwork::scheme::digest::LegacyDigest;
 use legwork::unversioned::digest::{
-    BodyDigest, ClientNonce, DigestChallenge, DigestRequest, DigestSession, SentDigest,
+    BodyDigest, ClientNonce, DigestChallenge, DigestPolicy, DigestRequest, DigestSession, SentDigest,
 };
 
 const TARGET: &str = "/a/\"b\"?c=d";
@@ -147,7 +148,7 @@ struct Options(u8);
 impl Options {
     fn policy(&self) -> DigestPolicy {
         let legacy = if self.0 & 1 == 0 { LegacyDigest::Allowed } else { LegacyDigest::Refused };
-        let charset = if self.0 & 2 == 0 { DigestCharset::Utf8 } else { DigestCharset::Latin1 };
+        let charset = if self.0 & 2 == 0 { Charset::Utf8 } else { Charset::Latin1 };
         DigestPolicy::new().legacy(legacy).charset(charset)
     }
 

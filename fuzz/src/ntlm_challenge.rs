@@ -6,7 +6,7 @@ use legwork::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use legwork::credentials::Credentials;
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::mechanism::{Initiate, Mechanism, Moment, Step};
-use legwork::testing::AuthenticateMessage;
+use legwork::unversioned::testing::AuthenticateMessage;
 
 /// Panics if anything is wrong. Says whether the challenge was answered.
 ///

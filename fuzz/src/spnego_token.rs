@@ -11,7 +11,8 @@ use legwork::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     Proves, SecurityContext, Step,
 };
-use legwork::testing::{Accept, Acceptor, SpnegoAcceptor};
+use legwork::testing::{Accept, Acceptor};
+use legwork::unversioned::testing::SpnegoAcceptor;
 
 const NTLM: Obedient = Obedient("NTLM", &[0x2b, 0x06, 0x01, 0x04, 0x01, 0x82, 0x37, 0x02, 0x02, 0x0a]);
 const KERBEROS: Obedient = Obedient("Kerberos", &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02]);

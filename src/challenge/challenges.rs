@@ -37,24 +37,24 @@ impl Challenges {
     /// (48,000 octets, `MaxTokenSize`) makes 64,000 of base64, and this is twice that.
     pub const MAX_OCTETS: usize = limits::MAX_OCTETS;
 
-    /// The well-formed challenges, in the order received.
+    /// Returns the well-formed challenges, in the order received.
     pub fn iter(&self) -> slice::Iter<'_, Challenge> {
         self.challenges.iter()
     }
 
-    /// Whether there is no well-formed challenge; there may still be errors.
+    /// Returns whether there is no well-formed challenge; there may still be errors.
     pub fn is_empty(&self) -> bool {
         self.challenges.is_empty()
     }
 
-    /// The malformed challenges whose scheme is legible, in the order received, with the
+    /// Returns the malformed challenges whose scheme is legible, in the order received, with the
     /// [parameters that can be read](crate::challenge#what-can-be-read-of-a-malformed-challenge): for schemes
     /// that need none.
     pub fn malformed(&self) -> &[Challenge] {
         &self.malformed
     }
 
-    /// What was malformed, in the order received: one error for each challenge that is not
+    /// Returns what was malformed, in the order received: one error for each challenge that is not
     /// well-formed, and one last if a limit ended the reading.
     pub fn errors(&self) -> &[ChallengeError] {
         &self.errors
@@ -95,17 +95,17 @@ pub(super) enum Body {
 }
 
 impl Challenge {
-    /// The scheme's name as received.
+    /// Returns the scheme's name as received.
     pub fn scheme(&self) -> &str {
         &self.scheme
     }
 
-    /// Whether this is `scheme`, in any case (RFC 9110, section 11.1).
+    /// Returns whether this is `scheme`, in any case (RFC 9110, section 11.1).
     pub fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// The token68 as received, if the challenge has one.
+    /// Returns the token68 as received, if the challenge has one.
     pub fn token68(&self) -> Option<&str> {
         match &self.body {
             Body::Token68 { text, .. } => Some(text),
@@ -113,7 +113,7 @@ impl Challenge {
         }
     }
 
-    /// The token68's octets, decoded from base64 with or without padding; `None` if the challenge
+    /// Returns the token68's octets, decoded from base64 with or without padding; `None` if the challenge
     /// has no token68.
     ///
     /// # Errors
@@ -129,7 +129,7 @@ impl Challenge {
         }
     }
 
-    /// A parameter's value after unquoting; its name is matched in any case.
+    /// Returns a parameter's value after unquoting; its name is matched in any case.
     pub fn param(&self, name: &str) -> Option<&[u8]> {
         match &self.body {
             Body::Token68 { .. } => None,
@@ -137,17 +137,17 @@ impl Challenge {
         }
     }
 
-    /// A parameter's value as text: UTF-8 if it is valid UTF-8, otherwise ISO-8859-1.
+    /// Returns a parameter's value as text: UTF-8 if it is valid UTF-8, otherwise ISO-8859-1.
     pub fn param_str(&self, name: &str) -> Option<Cow<'_, str>> {
         self.param(name).map(params::text)
     }
 
-    /// The realm as text, `None` if there is none (RFC 9110, section 11.5).
+    /// Returns the realm as text, `None` if there is none (RFC 9110, section 11.5).
     pub fn realm(&self) -> Option<Cow<'_, str>> {
         self.param_str("realm")
     }
 
-    /// Which of its server's challenges it is: later ones have higher numbers. 0 where nobody counts them.
+    /// Returns which of its server's challenges it is: later ones have higher numbers. 0 where nobody counts them.
     pub fn order(&self) -> u64 {
         self.order
     }

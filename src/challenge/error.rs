@@ -60,22 +60,22 @@ impl ChallengeError {
         Self::new(ChallengeErrorKind::InvalidToken, Some(scheme), line, start + offset)
     }
 
-    /// Its kind.
+    /// Returns its kind.
     pub fn kind(&self) -> ChallengeErrorKind {
         self.kind
     }
 
-    /// The challenge's scheme as received, where it was legible.
+    /// Returns the challenge's scheme as received, where it was legible.
     pub fn scheme(&self) -> Option<&str> {
         self.scheme.as_deref()
     }
 
-    /// Which line of the field, counted from 0.
+    /// Returns on which line of the field it is, counted from 0.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// Which octet of that line's value, counted from 0; where something is missing, the place
+    /// Returns at which octet of that line's value it is, counted from 0; where something is missing, the place
     /// after what is there.
     pub fn offset(&self) -> usize {
         self.offset

@@ -64,7 +64,7 @@ impl AuthenticationInfo {
         Ok(Self { params })
     }
 
-    /// A parameter's value after unquoting; its name is matched in any case.
+    /// Returns a parameter's value after unquoting; its name is matched in any case.
     pub fn param(&self, name: &str) -> Option<&[u8]> {
         self.params.find(name)
     }

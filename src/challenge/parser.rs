@@ -27,7 +27,7 @@ impl Challenges {
     }
 
     pub(super) fn from_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut parser = Parser::default();
+        let mut parser = ChallengeParser::default();
         for (line, value) in lines.into_iter().enumerate() {
             if parser.line(line, value).is_break() {
                 break;
@@ -39,16 +39,16 @@ impl Challenges {
 
 /// Reads field lines one after another.
 #[derive(Default)]
-struct Parser {
+struct ChallengeParser {
     read: Challenges,
     octets: usize,
     line: usize,
-    open: Open,
+    open: OpenChallenge,
 }
 
 /// The challenge that a parameter would belong to.
 #[derive(Default)]
-enum Open {
+enum OpenChallenge {
     #[default]
     Nothing,
     Challenge(Challenge),
@@ -61,7 +61,7 @@ enum Open {
 /// What is wrong, and at which octet of the line.
 pub(super) type Fault = (ChallengeErrorKind, usize);
 
-impl Parser {
+impl ChallengeParser {
     /// Reads one line; breaks when a limit is reached.
     fn line(&mut self, line: usize, value: &[u8]) -> ControlFlow<()> {
         self.line = line;
@@ -85,7 +85,7 @@ impl Parser {
 
     /// The rule that tells a parameter from a challenge.
     fn element(&mut self, element: Cursor<'_>) -> ControlFlow<()> {
-        if element.begins_param() && !matches!(self.open, Open::Nothing) {
+        if element.begins_param() && !matches!(self.open, OpenChallenge::Nothing) {
             self.param(element);
             return ControlFlow::Continue(());
         }
@@ -99,21 +99,21 @@ impl Parser {
     }
 
     /// `auth-scheme [ 1*SP ( token68 / auth-param ) ]`
-    fn challenge(&mut self, mut element: Cursor<'_>) -> Open {
+    fn challenge(&mut self, mut element: Cursor<'_>) -> OpenChallenge {
         let start = element.at;
         if element.begins_param() {
             self.error(None, (ChallengeErrorKind::MissingScheme, start));
-            return Open::Illegible;
+            return OpenChallenge::Illegible;
         }
         let scheme = element.token();
         if scheme.is_empty() {
             self.error(None, (ChallengeErrorKind::InvalidScheme, start));
-            return Open::Illegible;
+            return OpenChallenge::Illegible;
         }
         // Only what is separated belongs to a scheme: `Basic"x"` and `Basic/1` name another one, or none.
         if element.whitespace() == 0 && !element.is_empty() {
             self.error(None, element.unexpected());
-            return Open::Illegible;
+            return OpenChallenge::Illegible;
         }
         let challenge = Challenge {
             scheme: scheme.to_owned(),
@@ -122,7 +122,7 @@ impl Parser {
             order: 0,
         };
         match body(element) {
-            Ok(body) => Open::Challenge(Challenge { body, ..challenge }),
+            Ok(body) => OpenChallenge::Challenge(Challenge { body, ..challenge }),
             Err(fault) => self.malformed(challenge, element, fault),
         }
     }
@@ -130,35 +130,35 @@ impl Parser {
     /// A parameter after a comma.
     fn param(&mut self, element: Cursor<'_>) {
         self.open = match mem::take(&mut self.open) {
-            Open::Challenge(mut challenge) => match challenge.add(element) {
-                Ok(()) => Open::Challenge(challenge),
+            OpenChallenge::Challenge(mut challenge) => match challenge.add(element) {
+                Ok(()) => OpenChallenge::Challenge(challenge),
                 Err(fault) => self.malformed(challenge, element, fault),
             },
-            Open::Malformed(_) if element.swallows() => Open::Illegible,
-            Open::Malformed(mut challenge) => {
+            OpenChallenge::Malformed(_) if element.swallows() => OpenChallenge::Illegible,
+            OpenChallenge::Malformed(mut challenge) => {
                 challenge.add_legible(element);
-                Open::Malformed(challenge)
+                OpenChallenge::Malformed(challenge)
             }
-            open @ (Open::Nothing | Open::Illegible) => open,
+            open @ (OpenChallenge::Nothing | OpenChallenge::Illegible) => open,
         };
     }
 
     /// The open challenge, which this element shows to be malformed.
-    fn malformed(&mut self, mut challenge: Challenge, element: Cursor<'_>, fault: Fault) -> Open {
+    fn malformed(&mut self, mut challenge: Challenge, element: Cursor<'_>, fault: Fault) -> OpenChallenge {
         self.error(Some(&challenge.scheme), fault);
         if element.swallows() {
-            return Open::Illegible;
+            return OpenChallenge::Illegible;
         }
         challenge.add_legible(element);
-        Open::Malformed(challenge)
+        OpenChallenge::Malformed(challenge)
     }
 
     /// Nothing more belongs to the open challenge.
     fn close(&mut self) {
         match mem::take(&mut self.open) {
-            Open::Challenge(challenge) => self.read.challenges.push(challenge),
-            Open::Malformed(challenge) => self.read.malformed.push(challenge),
-            Open::Nothing | Open::Illegible => {}
+            OpenChallenge::Challenge(challenge) => self.read.challenges.push(challenge),
+            OpenChallenge::Malformed(challenge) => self.read.malformed.push(challenge),
+            OpenChallenge::Nothing | OpenChallenge::Illegible => {}
         }
     }
 

@@ -9,10 +9,10 @@ const BIT_STRING: u8 = 0x03;
 
 /// Why a certificate gives no channel bindings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateError(Why);
+pub struct CertificateError(CertificateFault);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
+enum CertificateFault {
     /// It is not a certificate.
     Malformed(Malformed),
     /// Which hash function its signature has is not defined, or not known here.
@@ -24,16 +24,16 @@ enum Why {
 /// The hash of a certificate for `tls-server-end-point` (RFC 5929, section 4.1).
 pub(super) fn hash(certificate: &[u8]) -> Result<Vec<u8>, CertificateError> {
     Ok(match Signature::of(certificate)?.hash()? {
-        Hash::Sha224 => Sha224::digest(certificate).to_vec(),
-        Hash::Sha256 => Sha256::digest(certificate).to_vec(),
-        Hash::Sha384 => Sha384::digest(certificate).to_vec(),
-        Hash::Sha512 => Sha512::digest(certificate).to_vec(),
+        CertificateHash::Sha224 => Sha224::digest(certificate).to_vec(),
+        CertificateHash::Sha256 => Sha256::digest(certificate).to_vec(),
+        CertificateHash::Sha384 => Sha384::digest(certificate).to_vec(),
+        CertificateHash::Sha512 => Sha512::digest(certificate).to_vec(),
     })
 }
 
 /// The hash functions that certificates are hashed with.
 #[derive(Clone, Copy)]
-enum Hash {
+enum CertificateHash {
     Sha224,
     Sha256,
     Sha384,
@@ -77,7 +77,7 @@ impl<'a> Signature<'a> {
         Ok(Self { algorithm, parameters: identifier })
     }
 
-    fn hash(self) -> Result<Hash, CertificateError> {
+    fn hash(self) -> Result<CertificateHash, CertificateError> {
         if self.algorithm == RSASSA_PSS {
             return pss_hash(self.parameters);
         }
@@ -96,7 +96,7 @@ impl<'a> Signature<'a> {
 ///     saltLength        [2] INTEGER DEFAULT 20,
 ///     trailerField      [3] INTEGER DEFAULT 1 }
 /// ```
-fn pss_hash(mut parameters: Reader<'_>) -> Result<Hash, CertificateError> {
+fn pss_hash(mut parameters: Reader<'_>) -> Result<CertificateHash, CertificateError> {
     let mut fields = parameters.within(der::SEQUENCE)?;
     let message = match fields.optional(der::context(0))? {
         Some(mut hash) => Signature::identifier(&mut hash)?.algorithm,
@@ -113,7 +113,7 @@ fn pss_hash(mut parameters: Reader<'_>) -> Result<Hash, CertificateError> {
         None => SHA_1,
     };
     if message != mask {
-        return Err(CertificateError(Why::SeveralHashes));
+        return Err(CertificateError(CertificateFault::SeveralHashes));
     }
     let known = HASHES.iter().find(|(algorithm, _)| *algorithm == message);
     known.map(|(_, hash)| *hash).ok_or_else(|| CertificateError::signature(message))
@@ -135,60 +135,62 @@ const SHA_1: &[u8] = b"\x2b\x0e\x03\x02\x1a";
 /// client's. SHA-512, which Ed25519 uses inside, is what tokio-postgres-rustls took for a while, in
 /// vain.
 #[rustfmt::skip]
-const SIGNATURES: &[(&[u8], Hash)] = &[
-    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04", Hash::Sha256), // md5WithRSAEncryption
-    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", Hash::Sha256), // sha1WithRSAEncryption
-    (b"\x2b\x0e\x03\x02\x1d", Hash::Sha256), // the same by its older name, 1.3.14.3.2.29
-    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0e", Hash::Sha224), // sha224WithRSAEncryption
-    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", Hash::Sha256), // sha256WithRSAEncryption
-    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", Hash::Sha384), // sha384WithRSAEncryption
-    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", Hash::Sha512), // sha512WithRSAEncryption
-    (b"\x2a\x86\x48\xce\x3d\x04\x01", Hash::Sha256), // ecdsa-with-SHA1
-    (b"\x2a\x86\x48\xce\x3d\x04\x03\x01", Hash::Sha224), // ecdsa-with-SHA224
-    (b"\x2a\x86\x48\xce\x3d\x04\x03\x02", Hash::Sha256), // ecdsa-with-SHA256
-    (b"\x2a\x86\x48\xce\x3d\x04\x03\x03", Hash::Sha384), // ecdsa-with-SHA384
-    (b"\x2a\x86\x48\xce\x3d\x04\x03\x04", Hash::Sha512), // ecdsa-with-SHA512
-    (b"\x2a\x86\x48\xce\x38\x04\x03", Hash::Sha256), // id-dsa-with-sha1
-    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x01", Hash::Sha224), // id-dsa-with-sha224
-    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x02", Hash::Sha256), // id-dsa-with-sha256
-    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x03", Hash::Sha384), // id-dsa-with-sha384
-    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x04", Hash::Sha512), // id-dsa-with-sha512
-    (b"\x2b\x65\x70", Hash::Sha256), // Ed25519
-    (b"\x2b\x65\x71", Hash::Sha256), // Ed448
+const SIGNATURES: &[(&[u8], CertificateHash)] = &[
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04", CertificateHash::Sha256), // md5WithRSAEncryption
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", CertificateHash::Sha256), // sha1WithRSAEncryption
+    (b"\x2b\x0e\x03\x02\x1d", CertificateHash::Sha256), // the same by its older name, 1.3.14.3.2.29
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0e", CertificateHash::Sha224), // sha224WithRSAEncryption
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b", CertificateHash::Sha256), // sha256WithRSAEncryption
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0c", CertificateHash::Sha384), // sha384WithRSAEncryption
+    (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0d", CertificateHash::Sha512), // sha512WithRSAEncryption
+    (b"\x2a\x86\x48\xce\x3d\x04\x01", CertificateHash::Sha256), // ecdsa-with-SHA1
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x01", CertificateHash::Sha224), // ecdsa-with-SHA224
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x02", CertificateHash::Sha256), // ecdsa-with-SHA256
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x03", CertificateHash::Sha384), // ecdsa-with-SHA384
+    (b"\x2a\x86\x48\xce\x3d\x04\x03\x04", CertificateHash::Sha512), // ecdsa-with-SHA512
+    (b"\x2a\x86\x48\xce\x38\x04\x03", CertificateHash::Sha256), // id-dsa-with-sha1
+    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x01", CertificateHash::Sha224), // id-dsa-with-sha224
+    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x02", CertificateHash::Sha256), // id-dsa-with-sha256
+    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x03", CertificateHash::Sha384), // id-dsa-with-sha384
+    (b"\x60\x86\x48\x01\x65\x03\x04\x03\x04", CertificateHash::Sha512), // id-dsa-with-sha512
+    (b"\x2b\x65\x70", CertificateHash::Sha256), // Ed25519
+    (b"\x2b\x65\x71", CertificateHash::Sha256), // Ed448
 ];
 
 /// The hash functions of RSASSA-PSS, and what certificates signed so are hashed with.
 #[rustfmt::skip]
-const HASHES: &[(&[u8], Hash)] = &[
-    (b"\x2a\x86\x48\x86\xf7\x0d\x02\x05", Hash::Sha256), // id-md5
-    (SHA_1, Hash::Sha256),
-    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x04", Hash::Sha224), // id-sha224
-    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x01", Hash::Sha256), // id-sha256
-    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x02", Hash::Sha384), // id-sha384
-    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x03", Hash::Sha512), // id-sha512
+const HASHES: &[(&[u8], CertificateHash)] = &[
+    (b"\x2a\x86\x48\x86\xf7\x0d\x02\x05", CertificateHash::Sha256), // id-md5
+    (SHA_1, CertificateHash::Sha256),
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x04", CertificateHash::Sha224), // id-sha224
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x01", CertificateHash::Sha256), // id-sha256
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x02", CertificateHash::Sha384), // id-sha384
+    (b"\x60\x86\x48\x01\x65\x03\x04\x02\x03", CertificateHash::Sha512), // id-sha512
 ];
 
 impl CertificateError {
     /// Keeps what is enough to recognise the algorithm by.
     fn signature(algorithm: &[u8]) -> Self {
-        Self(Why::Signature(algorithm[..algorithm.len().min(32)].to_vec()))
+        Self(CertificateFault::Signature(algorithm[..algorithm.len().min(32)].to_vec()))
     }
 }
 
 impl From<Malformed> for CertificateError {
     fn from(malformed: Malformed) -> Self {
-        Self(Why::Malformed(malformed))
+        Self(CertificateFault::Malformed(malformed))
     }
 }
 
 impl fmt::Display for CertificateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::Malformed(malformed) => write!(f, "not a certificate: {malformed}"),
-            Why::Signature(algorithm) => {
-                write!(f, "no hash function is known for a signature by {}", dotted(algorithm))
+            CertificateFault::Malformed(malformed) => write!(f, "not a certificate: {malformed}"),
+            CertificateFault::Signature(algorithm) => {
+                write!(f, "no hash function is known for a signature with {}", dotted(algorithm))
             }
-            Why::SeveralHashes => f.write_str("the signature has one hash function and its mask another"),
+            CertificateFault::SeveralHashes => {
+                f.write_str("the signature has one hash function and its mask another")
+            }
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct ChannelBindings {
 }
 
 impl ChannelBindings {
-    /// Bindings with this application data: the channel binding's unique prefix, a colon, and
+    /// Takes bindings with this application data: the channel binding's unique prefix, a colon, and
     /// its octets (RFC 5056, section 2.1).
     pub fn from_application_data(data: impl Into<Arc<[u8]>>) -> Self {
         Self { application_data: data.into() }
@@ -77,7 +77,7 @@ impl ChannelBindings {
         Self::from_application_data([b"tls-server-end-point:", certificate_hash].concat())
     }
 
-    /// The octets that the mechanisms hash or send.
+    /// Returns the octets that the mechanisms hash or send.
     pub fn application_data(&self) -> &[u8] {
         &self.application_data
     }

@@ -110,7 +110,7 @@ fn finds_the_hash_of_pss_in_its_parameters() {
     let several = Err("the signature has one hash function and its mask another".to_owned());
     assert_eq!(pss(&[&sha_256]), several);
     assert_eq!(pss(&[&sha_256, &field(1, &mask("2.16.840.1.101.3.4.2.3"))]), several);
-    let unknown = |what: &str| Err(format!("no hash function is known for a signature by {what}"));
+    let unknown = |what: &str| Err(format!("no hash function is known for a signature with {what}"));
     let sha_3 = "2.16.840.1.101.3.4.2.8";
     assert_eq!(pss(&[&field(0, &hash(sha_3)), &field(1, &mask(sha_3))]), unknown(sha_3));
     assert_eq!(pss(&[&field(1, &hash("2.16.840.1.101.3.4.2.12"))]), unknown("2.16.840.1.101.3.4.2.12"));
@@ -123,7 +123,7 @@ fn finds_the_hash_of_pss_in_its_parameters() {
 fn names_the_signature_that_it_has_no_hash_for() {
     for algorithm in ["2.16.840.1.101.3.4.3.14", "2.16.840.1.101.3.4.3.18", "1.2.840.113549.1.1.2", "0.9"] {
         let error = ChannelBindings::from_certificate(&signed_by(&[&oid(algorithm)])).expect_err(algorithm);
-        assert_eq!(error.to_string(), format!("no hash function is known for a signature by {algorithm}"));
+        assert_eq!(error.to_string(), format!("no hash function is known for a signature with {algorithm}"));
     }
     // As long as whoever made it liked.
     let long = der::encode(der::OBJECT_IDENTIFIER, &[&[0xff; 60_000]]);

@@ -5,12 +5,12 @@ use std::pin::pin;
 use http::{Method, Request, Uri};
 use http_body::Body;
 
-use crate::client::dispatch::{Dispatcher, Reach, address, settle};
-use crate::client::pool::{Leaf, Wanted};
+use crate::client::dispatch::{Dispatcher, MakeConnection, address, settle};
+use crate::client::pool::{Poolable, WantedConnection};
 use crate::handshake::Acting;
 use crate::mechanism::Binding;
 use crate::protection_space::{Challenger, Origin};
-use crate::service::{BoxError, Error, Line, Payload, Pending, Sending, withhold_body};
+use crate::service::{BoxError, Error, LegService, Payload, PreparedRequest, Sending, withhold_body};
 
 /// In a request's extensions: has the client log in by a `HEAD` of the same target before it sends the
 /// request.
@@ -41,8 +41,8 @@ pub struct AuthenticateFirst;
 
 impl<T, L> Dispatcher<T, L>
 where
-    T: Reach<L>,
-    L: Leaf + Send + 'static,
+    T: MakeConnection<L>,
+    L: Poolable + Send + 'static,
 {
     /// The `HEAD` that is to go ahead of the request, if that was asked for and is useful.
     pub(super) fn head_of<B: Body>(&self, request: &mut Request<B>) -> Option<Box<Request<Payload<B>>>> {
@@ -71,14 +71,14 @@ where
     pub(super) async fn log_in_ahead<B>(
         &self,
         mut head: Request<Payload<B>>,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
     ) -> Result<(), Error>
     where
-        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        L: LegService<B, Leg: Send, Received: Unpin + Send>,
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
-        let Wanted { uri, identity, via } = wanted;
+        let WantedConnection { uri, identity, via } = wanted;
         let authenticator = &self.settings.authenticator;
         let binding = |origin| authenticator.memory(Challenger::Origin, &origin).binding();
         if via.is_none() && Origin::from_uri(uri).ok().and_then(binding) == Some(Binding::Connection) {
@@ -87,7 +87,7 @@ where
         let mut lease = self.lease(wanted, false).await?;
         let at_proxy = address(&mut head, lease.host(), uri, via);
         let acting = Acting::new(identity.clone(), at_proxy);
-        let mut sending = pin!(Sending::again(lease.channel(), Pending { request: head, acting }));
+        let mut sending = pin!(Sending::again(lease.channel(), PreparedRequest { request: head, acting }));
         let result = sending.as_mut().await;
         let mut response = match settle(lease, sending.take_channel(), result) {
             Ok(response) => response,

@@ -40,13 +40,13 @@ use crate::service::{Blocking, BoxFuture};
 /// ```
 #[derive(Clone)]
 pub struct BlockingSteps {
-    shared: Arc<Shared>,
+    shared: Arc<BlockingThreads>,
 }
 
 /// A year.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-struct Shared {
+struct BlockingThreads {
     at_once: usize,
     timeout: Duration,
     threads: Arc<Semaphore>,
@@ -65,13 +65,13 @@ struct Flight {
 type Landed = Result<(), MechanismError>;
 
 impl BlockingSteps {
-    /// At most `at_once` threads, and this long for a step, with its wait for a thread.
+    /// Runs at most `at_once` threads, and allows this long for a step, its wait for a thread included.
     pub fn new(at_once: usize, timeout: Duration) -> Self {
         let at_once = at_once.clamp(1, Semaphore::MAX_PERMITS);
         // So that a deadline can be told.
         let timeout = timeout.min(LONGEST);
         let threads = Arc::new(Semaphore::new(at_once));
-        Self { shared: Arc::new(Shared { at_once, timeout, threads, flights: Mutex::default() }) }
+        Self { shared: Arc::new(BlockingThreads { at_once, timeout, threads, flights: Mutex::default() }) }
     }
 }
 
@@ -107,7 +107,7 @@ impl Blocking for BlockingSteps {
     }
 }
 
-impl Shared {
+impl BlockingThreads {
     /// Leads the flight for this work, or waits for the one that is under way.
     async fn fly(self: Arc<Self>, work: SharedWork, job: StepJob, moment: Moment) -> Stepped {
         let (flight, leader) = self.board(work);
@@ -161,7 +161,7 @@ impl Shared {
     fn too_long(&self) -> Stepped {
         let message = match self.threads.available_permits() {
             0 => format!(
-                "no thread came free within {:?}: all {} wait for servers that do not answer, such as a KDC",
+                "no thread was free within {:?}: all {} wait for servers that do not answer, such as a KDC",
                 self.timeout, self.at_once
             ),
             _ => format!("no answer within {:?}: is the KDC reachable?", self.timeout),
@@ -188,7 +188,7 @@ impl Flight {
 
 /// The right to end a flight. Dropped before (its step panicked), it ends it without a result.
 struct Leader {
-    shared: Arc<Shared>,
+    shared: Arc<BlockingThreads>,
     work: SharedWork,
     lands: watch::Sender<Option<Landed>>,
 }

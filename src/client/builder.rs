@@ -6,7 +6,7 @@ use hyper::client::conn::http1;
 
 use crate::client::connection::http1::http1_settings;
 use crate::client::dispatch::{Dispatcher, Settings};
-use crate::client::pool::{Leaf, Pool, PoolLimits};
+use crate::client::pool::{Pool, PoolLimits, Poolable};
 use crate::client::proxy::Proxies;
 use crate::handshake::{Authenticator, HttpVersion};
 use crate::service::Environment;
@@ -36,10 +36,10 @@ impl ClientBuilder {
         }
     }
 
-    /// Which proxies requests go through. Default: none, whatever the environment says;
+    /// Sets which proxies requests go through. Default: none, whatever the environment says;
     /// [`Proxies::from_env`] is what it says.
     ///
-    /// A `Proxy-Authorization` that a request's caller set goes to the proxy alone: with a request
+    /// A `Proxy-Authorization` that a request's caller set goes only to the proxy: with a request
     /// that needs none it goes nowhere.
     #[must_use]
     pub fn proxies(mut self, proxies: Proxies) -> Self {
@@ -47,7 +47,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Speaks HTTP/2 with `https` origins that offer it (by ALPN). Default: HTTP/1.1 alone.
+    /// Speaks HTTP/2 with `https` origins that offer it (by ALPN). Default: only HTTP/1.1.
     ///
     /// One connection for each origin and identity then carries its requests at the same time, as
     /// many as the server takes; [`max_per_origin`](Self::max_per_origin) and the other limits are
@@ -55,13 +55,13 @@ impl ClientBuilder {
     /// others wait. A request that the server refuses unseen (`REFUSED_STREAM`) is sent again up to 64
     /// times, as long as its body can be. Schemes by which a connection is logged in, NTLM and Negotiate, go by
     /// HTTP/1.1: an origin that is declared or found to want one, or that answers
-    /// `HTTP_1_1_REQUIRED`, is spoken to by HTTP/1.1 from then on. Requests that are under way by
+    /// `HTTP_1_1_REQUIRED`, is spoken to over HTTP/1.1 from then on. Requests that are under way by
     /// HTTP/2 end as they would.
     ///
     /// A connector of the caller's own decides itself what it offers. Where it says that HTTP/2 came
     /// of it ([`Connected::negotiated_h2`]), HTTP/2 is spoken, and NTLM and Negotiate are passed by in
     /// favour of the next scheme. Connections to proxies, those by the system's TLS and those of
-    /// reqwest are by HTTP/1.1 in any case.
+    /// reqwest go over HTTP/1.1 in any case.
     ///
     /// [`Connected::negotiated_h2`]: hyper_util::client::legacy::connect::Connected::negotiated_h2
     #[cfg(feature = "http2")]
@@ -133,21 +133,21 @@ impl ClientBuilder {
         self
     }
 
-    /// How many of an origin's connections may be idle; past it the oldest are closed.
+    /// Sets how many of an origin's connections may be idle; past it the oldest are closed.
     #[must_use]
     pub fn max_idle_per_origin(mut self, connections: usize) -> Self {
         self.pool.idle_per_origin = connections;
         self
     }
 
-    /// For how long a connection may be idle. It is closed within a quarter more than that.
+    /// Sets how long an idle connection is kept. It is closed within a quarter more than that.
     #[must_use]
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.pool.idle_timeout = timeout;
         self
     }
 
-    /// How long connecting may take, with TLS and with the login at a proxy that opens a tunnel.
+    /// Sets how long connecting may take, with TLS and with the login at a proxy that opens a tunnel.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -172,7 +172,7 @@ impl ClientBuilder {
     }
 
     /// What a client shares among its clones, over connections that `transport` makes.
-    pub(super) fn dispatcher<T, L: Leaf>(self, transport: T) -> Dispatcher<T, L> {
+    pub(super) fn dispatcher<T, L: Poolable>(self, transport: T) -> Dispatcher<T, L> {
         Dispatcher {
             transport,
             settings: Settings {

@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 
 use crate::client::log_out::LogOut;
-use crate::client::pool::{Checkout, Host, Leaf, Lease, Permit, Pool, Wanted};
+use crate::client::pool::{Checkout, Host, Lease, Permit, Pool, Poolable, WantedConnection};
 use crate::client::response_body::ResponseBody;
 use crate::client::retries::{Retries, RetryLimits};
 use crate::client::runtime::in_runtime;
@@ -17,14 +17,14 @@ use crate::client::userinfo;
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
-    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, Line, Retry,
-    Route, Sending,
+    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, FailedRequest, LegService,
+    Retry, Route, Sending,
 };
 
 /// Makes the connections of a client.
-pub(super) trait Reach<L>: Send + Sync {
+pub(super) trait MakeConnection<L>: Send + Sync {
     /// A new connection on the way to `host`.
-    fn reach(
+    fn make_connection(
         &self,
         settings: &Settings,
         host: &Host,
@@ -60,7 +60,7 @@ pub(super) struct Dispatcher<T, L> {
     pub(super) pool: Arc<Pool<L>>,
 }
 
-impl<T, L: Leaf> Dispatcher<T, L> {
+impl<T, L: Poolable> Dispatcher<T, L> {
     pub(super) fn close_idle(&self) {
         self.pool.retire(|_| true);
     }
@@ -75,8 +75,8 @@ const MAX_UNSENT: u32 = 64;
 
 impl<T, L> Dispatcher<T, L>
 where
-    T: Reach<L>,
-    L: Leaf + Send + 'static,
+    T: MakeConnection<L>,
+    L: Poolable + Send + 'static,
 {
     /// The future is small enough for the allocator's fast path: nothing in it is there twice.
     pub(super) fn send<B>(
@@ -85,7 +85,7 @@ where
     ) -> impl Future<Output = Result<Response<ResponseBody<L::Received>>, Error>> + Send
     where
         T: 'static,
-        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        L: LegService<B, Leg: Send, Received: Unpin + Send>,
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
@@ -97,7 +97,7 @@ where
             named.map_err(|error| self.error(&uri, ErrorKind::Request(error.into())))?;
             let via = self.transport.via(&self.settings.authenticator, &uri, &mut request);
             let via = via.map_err(|kind| self.error(&uri, kind))?;
-            let wanted = Wanted { uri: &uri, identity: &identity, via: via.as_deref() };
+            let wanted = WantedConnection { uri: &uri, identity: &identity, via: via.as_deref() };
             if let Some(head) = head {
                 Box::pin(self.log_in_ahead(*head, wanted)).await?;
             }
@@ -122,10 +122,10 @@ where
         &self,
         uri: &Uri,
         via: Option<&(Origin, Identity)>,
-        mut failure: Box<Failure<B>>,
+        mut failure: Box<FailedRequest<B>>,
     ) -> Result<Response<ResponseBody<L::Received>>, Error>
     where
-        L: Line<B, Leg: Send, Received: Unpin + Send>,
+        L: LegService<B, Leg: Send, Received: Unpin + Send>,
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
@@ -134,14 +134,14 @@ where
         let mut acted_on = false;
         loop {
             let again = retries.again(*failure).map_err(|error| self.named(uri, error.after(acted_on)));
-            let (grounds, pending) = again?;
+            let (grounds, prepared) = again?;
             acted_on |= grounds == Retry::Closed;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
-            let wanted = Wanted { uri, identity: &pending.acting.at_origin, via };
+            let wanted = WantedConnection { uri, identity: &prepared.acting.at_origin, via };
             let leased = self.lease(wanted, fresh).await;
             let mut lease = leased.map_err(|error| error.after(acted_on))?;
-            let mut sending = pin!(Sending::again(lease.channel(), pending));
+            let mut sending = pin!(Sending::again(lease.channel(), prepared));
             let result = sending.as_mut().await;
             match settle(lease, sending.take_channel(), result) {
                 Ok(response) => return Ok(response),
@@ -151,12 +151,20 @@ where
     }
 
     /// A connection from the pool, or a new one.
-    pub(super) async fn lease(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, Error> {
+    pub(super) async fn lease(
+        &self,
+        wanted: WantedConnection<'_>,
+        fresh: bool,
+    ) -> Result<Lease<'_, L>, Error> {
         let leased = self.idle_or_new(wanted, fresh).await;
         leased.map_err(|kind| self.error(wanted.uri, kind))
     }
 
-    async fn idle_or_new(&self, wanted: Wanted<'_>, fresh: bool) -> Result<Lease<'_, L>, ErrorKind> {
+    async fn idle_or_new(
+        &self,
+        wanted: WantedConnection<'_>,
+        fresh: bool,
+    ) -> Result<Lease<'_, L>, ErrorKind> {
         in_runtime()?;
         match self.pool.checkout(wanted, fresh).await? {
             Checkout::Lease(lease) => Ok(lease),
@@ -167,19 +175,19 @@ where
     async fn connect<'a>(&self, permit: Permit<'a, L>) -> Result<Lease<'a, L>, ErrorKind> {
         self.pool.keep_swept();
         let Settings { authenticator, environment, connect_timeout, .. } = &self.settings;
-        let reaching = self.transport.reach(&self.settings, permit.host());
-        let reached = match tokio::time::timeout(*connect_timeout, reaching).await {
-            Ok(reached) => reached,
+        let making = self.transport.make_connection(&self.settings, permit.host());
+        let made = match tokio::time::timeout(*connect_timeout, making).await {
+            Ok(made) => made,
             Err(_) => Err(ErrorKind::Timeout(CONNECTING, *connect_timeout)),
         };
-        let (line, info) = match reached {
-            Ok(reached) => reached,
+        let (connection, info) = match made {
+            Ok(made) => made,
             Err(kind) => {
                 permit.failed();
                 return Err(kind);
             }
         };
-        let channel = Channel::new(line, authenticator, Arc::clone(environment), &info);
+        let channel = Channel::new(connection, authenticator, Arc::clone(environment), &info);
         Ok(permit.connected(channel))
     }
 
@@ -218,11 +226,11 @@ pub(super) fn address<B>(
 }
 
 /// The response with its connection, or why there is none; then the connection's place is free.
-pub(super) fn settle<L: Leaf + Send + 'static, R: Body, B>(
+pub(super) fn settle<L: Poolable + Send + 'static, R: Body, B>(
     lease: Lease<'_, L>,
     channel: Option<Channel<L>>,
-    result: Result<Response<R>, Box<Failure<B>>>,
-) -> Result<Response<ResponseBody<R>>, Box<Failure<B>>> {
+    result: Result<Response<R>, Box<FailedRequest<B>>>,
+) -> Result<Response<ResponseBody<R>>, Box<FailedRequest<B>>> {
     match (result, channel) {
         (Ok(response), Some(channel)) => {
             let connection = match response.status() {

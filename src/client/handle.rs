@@ -10,12 +10,12 @@ use hyper::body::Incoming;
 use tower_service::Service;
 
 use crate::client::ahead::without_body;
-use crate::client::dispatch::{Dispatcher, Reach};
+use crate::client::dispatch::{Dispatcher, MakeConnection};
 use crate::client::log_out::LogOut;
-use crate::client::pool::Leaf;
+use crate::client::pool::Poolable;
 use crate::client::response_body::ResponseBody;
 use crate::handshake::{Authenticator, Login, Outcome};
-use crate::service::{BoxError, BoxFuture, Error, Line};
+use crate::service::{BoxError, BoxFuture, Error, LegService};
 
 /// An HTTP client that logs in.
 ///
@@ -82,8 +82,8 @@ trait Dispatch<B>: Send + Sync {
 
 impl<T, L, B> Dispatch<B> for Dispatcher<T, L>
 where
-    T: Reach<L> + 'static,
-    L: Leaf + Line<B, Leg: Send, Received = Incoming> + Send + 'static,
+    T: MakeConnection<L> + 'static,
+    L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
     B: RequestBody,
 {
     fn send(self: Arc<Self>, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
@@ -118,8 +118,8 @@ where
 impl<B> Client<B> {
     pub(super) fn over<T, L>(dispatcher: Dispatcher<T, L>) -> Self
     where
-        T: Reach<L> + 'static,
-        L: Leaf + Line<B, Leg: Send, Received = Incoming> + Send + 'static,
+        T: MakeConnection<L> + 'static,
+        L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
         B: RequestBody,
     {
         Self { shared: Arc::new(dispatcher) }
@@ -162,12 +162,12 @@ impl<B> Client<B> {
         self.shared.shut_down().await;
     }
 
-    /// How many connections are open or being opened, and how many of them are idle.
+    /// Returns how many connections are open or being opened, and how many of them are idle.
     pub fn connections(&self) -> (usize, usize) {
         self.shared.connections()
     }
 
-    /// What the client logs in with.
+    /// Returns what the client logs in with.
     pub fn authenticator(&self) -> &Authenticator {
         self.shared.authenticator()
     }
@@ -186,11 +186,11 @@ impl<B> Client<B> {
     /// The future panics in a tokio runtime in which IO or timers are not enabled (`Builder::enable_all`).
     /// Outside of a runtime it resolves to [`ErrorKind::NoRuntime`](crate::service::ErrorKind::NoRuntime)
     /// if a connection has to be made, and panics if a login begins on one that is there.
-    pub fn request(&self, request: Request<B>) -> ClientFuture {
-        ClientFuture(Arc::clone(&self.shared).send(request))
+    pub fn request(&self, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
+        Arc::clone(&self.shared).send(request)
     }
 
-    /// A `GET` of `uri` without a body.
+    /// Sends a `GET` of `uri` without a body.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl<B> Client<B> {
     /// # Panics
     ///
     /// As [`request`](Self::request).
-    pub fn get(&self, uri: Uri) -> ClientFuture
+    pub fn get(&self, uri: Uri) -> BoxFuture<Result<Response<ResponseBody>, Error>>
     where
         B: Default,
     {
@@ -232,13 +232,13 @@ impl<B> Client<B> {
 impl<B> Service<Request<B>> for Client<B> {
     type Response = Response<ResponseBody>;
     type Error = Error;
-    type Future = ClientFuture;
+    type Future = BoxFuture<Result<Response<ResponseBody>, Error>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<B>) -> ClientFuture {
+    fn call(&mut self, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
         self.request(request)
     }
 }
@@ -252,23 +252,5 @@ impl<B> Clone for Client<B> {
 impl<B> fmt::Debug for Client<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("authenticator", self.authenticator()).finish_non_exhaustive()
-    }
-}
-
-/// Resolves to the response that ends the handshake.
-#[must_use = "futures do nothing unless polled"]
-pub struct ClientFuture(BoxFuture<Result<Response<ResponseBody>, Error>>);
-
-impl Future for ClientFuture {
-    type Output = Result<Response<ResponseBody>, Error>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for ClientFuture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientFuture").finish_non_exhaustive()
     }
 }

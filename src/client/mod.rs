@@ -1,6 +1,6 @@
 //! Clients: a pool of exclusive leases over authenticated connections, and what belongs to it.
 //!
-//! [`Client`] sends its requests by hyper, or by hyper-util's [legacy client](legacy); over reqwest there is
+//! [`Client`] sends its requests through hyper, or through hyper-util's [legacy client](legacy); over reqwest there is
 //! `client::reqwest`, with its requests and responses.
 //!
 //! A request has its connection to itself until the response's body has been read: a multi-leg
@@ -43,9 +43,9 @@ mod handle;
 mod hyper;
 #[cfg(feature = "kerberos")]
 mod kdc;
-mod lane;
 pub mod legacy;
 mod log_out;
+mod one_connection;
 mod pool;
 pub mod proxy;
 pub mod redirect;
@@ -60,7 +60,7 @@ mod userinfo;
 pub use ahead::AuthenticateFirst;
 pub use blocking::BlockingSteps;
 pub use builder::ClientBuilder;
-pub use handle::{Client, ClientFuture, RequestBody};
+pub use handle::{Client, RequestBody};
 #[cfg(feature = "kerberos")]
 pub use kdc::KdcSockets;
 pub use log_out::LogOut;

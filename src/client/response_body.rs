@@ -19,7 +19,7 @@ impl<R: Body> ResponseBody<R> {
         Self { received, connection: Some(connection) }
     }
 
-    /// Whether nothing is to come. What may decompress, as in reqwest, tells it by the size alone.
+    /// Whether nothing is to come. What may decompress, as in reqwest, tells it only by the size.
     fn has_ended(&self) -> bool {
         self.received.is_end_stream() || self.received.size_hint().exact() == Some(0)
     }

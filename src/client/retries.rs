@@ -1,6 +1,6 @@
 //! How often one request may move to another connection.
 
-use crate::service::{Error, Failure, Pending, Retry};
+use crate::service::{Error, FailedRequest, PreparedRequest, Retry};
 
 /// Counts the connections that failed a request, by the grounds on which it may move on.
 pub(super) struct Retries {
@@ -26,14 +26,17 @@ impl Retries {
         Self { unsent: 0, closed: 0, restarts: 0, limits }
     }
 
-    /// The request once more, and on which grounds.
+    /// The request, to be sent again, and on which grounds.
     ///
     /// # Errors
     ///
     /// What failed it, where it cannot be sent again or has been often enough.
-    pub(super) fn again<B>(&mut self, failure: Failure<B>) -> Result<(Retry, Pending<B>), Error> {
-        let Failure { error, retry } = failure;
-        let Some((grounds, pending)) = retry else { return Err(error) };
+    pub(super) fn again<B>(
+        &mut self,
+        failure: FailedRequest<B>,
+    ) -> Result<(Retry, PreparedRequest<B>), Error> {
+        let FailedRequest { error, retry } = failure;
+        let Some((grounds, prepared)) = retry else { return Err(error) };
         let (tries, limit) = match grounds {
             Retry::Unsent => (&mut self.unsent, self.limits.unsent),
             Retry::Closed => (&mut self.closed, MAX_CLOSED),
@@ -43,6 +46,6 @@ impl Retries {
             return Err(error);
         }
         *tries += 1;
-        Ok((grounds, pending))
+        Ok((grounds, prepared))
     }
 }

@@ -23,14 +23,14 @@ pub struct Ambient {
 }
 
 impl Ambient {
-    /// Whatever the system takes for the user's own: with Kerberos, the default ticket cache
+    /// Takes whatever the system regards as the user's own: with Kerberos, the default ticket cache
     /// (`KRB5CCNAME`), or the default client keytab (`KRB5_CLIENT_KTNAME`); on Windows, whoever is
     /// logged on.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// This principal, such as `alice@CORP.EXAMPLE`, among those that the system has tickets or
+    /// Sets the principal, such as `alice@CORP.EXAMPLE`, among those that the system has tickets or
     /// keys for. A login as anybody else is an error.
     #[must_use]
     pub fn principal(mut self, name: impl Into<String>) -> Self {
@@ -38,7 +38,7 @@ impl Ambient {
         self
     }
 
-    /// This ticket cache in place of the default one, such as `FILE:/tmp/krb5cc_1000`. An error on
+    /// Sets the ticket cache in place of the default one, such as `FILE:/tmp/krb5cc_1000`. An error on
     /// Windows, like a keytab: there are none.
     ///
     /// A collection in a folder (`DIR:/path`) stands for its primary cache, or with a
@@ -50,7 +50,7 @@ impl Ambient {
         self
     }
 
-    /// This keytab to get tickets with, such as `FILE:/etc/service.keytab`.
+    /// Sets the keytab to get tickets with, such as `FILE:/etc/service.keytab`.
     #[must_use]
     pub fn client_keytab(mut self, name: impl Into<String>) -> Self {
         self.client_keytab = Some(name.into());
@@ -67,17 +67,17 @@ impl Ambient {
         self
     }
 
-    /// The principal, if one is named.
+    /// Returns the principal, if one is named.
     pub fn principal_name(&self) -> Option<&str> {
         self.principal.as_deref()
     }
 
-    /// The ticket cache, if one is named.
+    /// Returns the ticket cache, if one is named.
     pub fn cache_name(&self) -> Option<&str> {
         self.cache.as_deref()
     }
 
-    /// The keytab, if one is named.
+    /// Returns the keytab, if one is named.
     pub fn client_keytab_name(&self) -> Option<&str> {
         self.client_keytab.as_deref()
     }
@@ -89,7 +89,7 @@ impl Ambient {
         [principal, cache, client_keytab].into_iter().all(Option::is_none)
     }
 
-    /// Whether every login is the same user's.
+    /// Returns whether every login is the same user's.
     pub fn is_stable(&self) -> bool {
         self.stable || self.principal.is_some()
     }

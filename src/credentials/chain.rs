@@ -28,12 +28,12 @@ pub struct CredentialsChain {
 }
 
 impl CredentialsChain {
-    /// Nobody to ask yet.
+    /// Creates a chain that asks nobody yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Then asks this one.
+    /// Adds a provider, which is asked after the others.
     #[must_use]
     pub fn then(mut self, provider: impl CredentialsProvider + 'static) -> Self {
         self.providers.push(Arc::new(provider));
@@ -106,12 +106,14 @@ mod tests {
                 }
             })
         };
-        let (none, alice, bob) = (counting(Ok(None)), counting(Ok(Some("alice"))), counting(Ok(Some("bob"))));
+        let (none, alice, bob) =
+            (|| counting(Ok(None)), || counting(Ok(Some("alice"))), counting(Ok(Some("bob"))));
         assert_eq!(ask(&CredentialsChain::new()), Ok(None));
-        let chain = CredentialsChain::new().then(none.clone()).then(alice.clone()).then(bob);
+        let chain = CredentialsChain::new().then(none()).then(alice()).then(bob);
         assert_eq!(ask(&chain), Ok(Some(Credentials::password("alice", "pw"))));
         assert_eq!(asked.load(Ordering::Relaxed), 2);
-        let chain = CredentialsChain::new().then(none).then(counting(Err("the vault is shut"))).then(alice);
+        let chain =
+            CredentialsChain::new().then(none()).then(counting(Err("the vault is shut"))).then(alice());
         assert_eq!(ask(&chain), Err("the vault is shut".to_owned()));
         assert_eq!(asked.load(Ordering::Relaxed), 4);
     }

@@ -30,12 +30,12 @@ pub struct EnvironmentCredentials {
 }
 
 impl EnvironmentCredentials {
-    /// The names of the variables with the user name and the password for this origin server.
+    /// Takes the names of the variables with the user name and the password for this origin server.
     pub fn new(origin: Origin, username: impl Into<String>, password: impl Into<String>) -> Self {
         Self { challenger: Challenger::Origin, origin, username: username.into(), password: password.into() }
     }
 
-    /// The origin is a proxy's.
+    /// Gives the credentials to a proxy: the origin is its address.
     #[must_use]
     pub fn for_proxy(mut self) -> Self {
         self.challenger = Challenger::Proxy;
@@ -75,8 +75,7 @@ impl CredentialsProvider for EnvironmentCredentials {
 
 /// Why variables of the environment are no credentials. Holds names and no values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EnvironmentError {
+enum EnvironmentError {
     /// This variable is not set, and the other one is.
     Missing(String),
     /// This variable's value is not Unicode.
@@ -86,8 +85,12 @@ pub enum EnvironmentError {
 impl fmt::Display for EnvironmentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(name) => write!(f, "the variable {name} is not set, and its companion is"),
-            Self::NotUnicode(name) => write!(f, "the value of the variable {name} is not Unicode"),
+            Self::Missing(name) => {
+                write!(f, "the environment variable {name} is not set, but its companion is")
+            }
+            Self::NotUnicode(name) => {
+                write!(f, "the value of the environment variable {name} is not Unicode")
+            }
         }
     }
 }

@@ -5,9 +5,9 @@ use std::future::Future;
 
 use crate::credentials::{Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery};
 
-/// A [`CredentialsProvider`] that is a closure; [`credentials_fn`] makes it.
+/// A [`CredentialsProvider`] that is a closure.
 #[derive(Clone, Copy)]
-pub struct CredentialsFn<F>(F);
+struct CredentialsFn<F>(F);
 
 /// Makes a provider of a closure, which takes what it needs out of the query and returns a future.
 ///
@@ -21,7 +21,7 @@ pub struct CredentialsFn<F>(F);
 /// # fn provider(_: impl legwork::credentials::CredentialsProvider) {}
 /// # provider(vault);
 /// ```
-pub fn credentials_fn<F, R>(function: F) -> CredentialsFn<F>
+pub fn credentials_fn<F, R>(function: F) -> impl CredentialsProvider + fmt::Debug
 where
     F: Fn(CredentialsQuery<'_>) -> R + Send + Sync,
     R: Future<Output = Result<Option<Credentials>, Box<dyn std::error::Error + Send + Sync>>>

@@ -30,7 +30,7 @@ impl InvalidToken {
         }
     }
 
-    /// The first character that cannot be sent, and at which octet of the token it is, counted from 0;
+    /// Returns the first character that cannot be sent, and at which octet of the token it is, counted from 0;
     /// `None` where the token is empty.
     pub fn character(&self) -> Option<(char, usize)> {
         match self.0 {

@@ -15,11 +15,11 @@ mod user;
 
 pub use ambient::Ambient;
 pub use chain::CredentialsChain;
-pub use environment::{EnvironmentCredentials, EnvironmentError};
+pub use environment::EnvironmentCredentials;
 pub(crate) use fixed::FixedCredentials;
-pub use function::{CredentialsFn, credentials_fn};
+pub use function::credentials_fn;
 pub use invalid_token::InvalidToken;
-pub use netrc::{Netrc, NetrcError, NetrcErrorKind};
+pub use netrc::{Netrc, NetrcError};
 pub(crate) use origin_patterns::Pattern;
 pub use origin_patterns::{InvalidPattern, OriginPatterns};
 pub use provider::{CredentialsFuture, CredentialsProvider, CredentialsQuery};

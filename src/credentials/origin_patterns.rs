@@ -60,12 +60,12 @@ pub(crate) enum Closeness {
 }
 
 impl OriginPatterns {
-    /// No origin.
+    /// Matches no origin.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Whether an entry covers `origin`.
+    /// Returns whether an entry covers `origin`.
     pub fn matches(&self, origin: &Origin) -> bool {
         self.0.iter().any(|pattern| pattern.closeness(origin).is_some())
     }
@@ -171,7 +171,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// An entry of [`OriginPatterns`] that is none.
+/// Why a text is not an entry of [`OriginPatterns`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvalidPattern(String);
 

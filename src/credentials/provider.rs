@@ -4,7 +4,7 @@ use std::pin::Pin;
 use crate::credentials::user::Credentials;
 use crate::protection_space::{Challenger, Origin};
 
-/// What a challenge wants credentials for.
+/// What a challenge asks for credentials for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CredentialsQuery<'a> {
@@ -21,12 +21,12 @@ pub struct CredentialsQuery<'a> {
 }
 
 impl<'a> CredentialsQuery<'a> {
-    /// A query; what a handshake asks, or a test.
+    /// Creates a query, such as a handshake asks: for tests.
     pub fn new(challenger: Challenger, origin: &'a Origin, scheme: &'a str, realm: Option<&'a str>) -> Self {
         Self { challenger, origin, scheme, realm, refused: None }
     }
 
-    /// The same after a refusal.
+    /// Adds the credentials that were refused.
     #[must_use]
     pub fn with_refused(mut self, refused: Option<&'a Credentials>) -> Self {
         self.refused = refused;
@@ -48,7 +48,7 @@ pub type CredentialsFuture = Pin<
 
 /// Where credentials come from: a prompt, a vault, a file. There are
 /// [`Netrc`](crate::credentials::Netrc), [`EnvironmentCredentials`](crate::credentials::EnvironmentCredentials),
-/// [`BearerTokens`](crate::credentials::BearerTokens), closures ([`CredentialsFn`](crate::credentials::CredentialsFn)),
+/// [`BearerTokens`](crate::credentials::BearerTokens), closures ([`credentials_fn`](crate::credentials::credentials_fn)),
 /// and [`CredentialsChain`](crate::credentials::CredentialsChain) to ask several of them in turn.
 ///
 /// A provider answers with one principal per challenger, origin, scheme and realm; a program

@@ -12,7 +12,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself, for the one place that must have it.
+    /// Returns the text itself, for the one place that must have it.
     pub fn expose(&self) -> &str {
         &self.0
     }

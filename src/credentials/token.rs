@@ -33,16 +33,16 @@ type Fetching = Pin<Box<dyn Future<Output = Result<Secret, BoxError>> + Send>>;
 /// ```
 pub struct BearerTokens {
     origin: Origin,
-    shared: Arc<Shared>,
+    shared: Arc<TokenSource>,
 }
 
-struct Shared {
+struct TokenSource {
     fetch: Box<dyn Fn() -> Fetching + Send + Sync>,
-    state: Mutex<State>,
+    state: Mutex<FetchState>,
 }
 
 #[derive(Default)]
-struct State {
+struct FetchState {
     /// The last one fetched.
     token: Option<Credentials>,
     is_fetching: bool,
@@ -57,7 +57,7 @@ struct State {
 }
 
 impl BearerTokens {
-    /// Tokens for `origin`, each made by `fetch`.
+    /// Provides tokens for `origin`, each made by `fetch`.
     pub fn new<F, T>(origin: Origin, fetch: F) -> Self
     where
         F: Fn() -> T + Send + Sync + 'static,
@@ -69,7 +69,7 @@ impl BearerTokens {
             let fetch = Arc::clone(&fetch);
             Box::pin(async move { fetch().await }) as Fetching
         });
-        Self { origin, shared: Arc::new(Shared { fetch, state: Mutex::default() }) }
+        Self { origin, shared: Arc::new(TokenSource { fetch, state: Mutex::default() }) }
     }
 }
 
@@ -85,24 +85,24 @@ impl CredentialsProvider for BearerTokens {
             return Box::pin(std::future::ready(Ok(None)));
         }
         let refused = query.refused.cloned();
-        Box::pin(Token { shared: Arc::clone(&self.shared), refused, stage: Stage::Asking })
+        Box::pin(TokenFuture { shared: Arc::clone(&self.shared), refused, stage: FetchStage::Asking })
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl TokenSource {
+    fn lock(&self) -> MutexGuard<'_, FetchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Resolves to a token other than the refused one, or to what the fetch gave that it waited for.
-struct Token {
-    shared: Arc<Shared>,
+struct TokenFuture {
+    shared: Arc<TokenSource>,
     refused: Option<Credentials>,
-    stage: Stage,
+    stage: FetchStage,
 }
 
-enum Stage {
+enum FetchStage {
     Asking,
     /// Another request fetches; so many fetches had ended, and given a token, before.
     Waiting {
@@ -113,24 +113,24 @@ enum Stage {
     Fetching(Fetching),
 }
 
-impl Future for Token {
+impl Future for TokenFuture {
     type Output = Result<Option<Credentials>, BoxError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let this = &mut *self;
-            if let Stage::Fetching(fetching) = &mut this.stage {
+            if let FetchStage::Fetching(fetching) = &mut this.stage {
                 let Poll::Ready(fetched) = fetching.as_mut().poll(cx) else { return Poll::Pending };
-                this.stage = Stage::Asking;
+                this.stage = FetchStage::Asking;
                 return Poll::Ready(this.shared.fetched(fetched).map(Some));
             }
             let mut state = this.shared.lock();
             let mut is_awaited = false;
-            if let Stage::Waiting { ended, fetched, .. } = this.stage {
+            if let FetchStage::Waiting { ended, fetched, .. } = this.stage {
                 if let Some(failure) = state.failure.as_ref().filter(|_| state.ended > ended) {
                     return Poll::Ready(Err(FetchFailed(Arc::clone(failure)).into()));
                 }
-                // Even the refused token once more: who waited would get no other by asking again.
+                // Even the refused token again: whoever waited would get no other by asking again.
                 is_awaited = state.fetched > fetched;
             }
             let is_new = |token: &&Credentials| is_awaited || this.refused.as_ref() != Some(token);
@@ -139,21 +139,21 @@ impl Future for Token {
             }
             if state.is_fetching {
                 let id = match this.stage {
-                    Stage::Waiting { id, .. } => id,
-                    Stage::Asking | Stage::Fetching(_) => state.next_id(),
+                    FetchStage::Waiting { id, .. } => id,
+                    FetchStage::Asking | FetchStage::Fetching(_) => state.next_id(),
                 };
                 state.wait(id, cx.waker());
-                this.stage = Stage::Waiting { id, ended: state.ended, fetched: state.fetched };
+                this.stage = FetchStage::Waiting { id, ended: state.ended, fetched: state.fetched };
                 return Poll::Pending;
             }
             state.is_fetching = true;
             drop(state);
-            this.stage = Stage::Fetching((this.shared.fetch)());
+            this.stage = FetchStage::Fetching((this.shared.fetch)());
         }
     }
 }
 
-impl Shared {
+impl TokenSource {
     /// A fetch has ended: those that wait for it go on.
     fn fetched(&self, fetched: Result<Secret, BoxError>) -> Result<Credentials, BoxError> {
         let mut state = self.lock();
@@ -177,7 +177,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl FetchState {
     fn next_id(&mut self) -> u64 {
         self.ids += 1;
         self.ids
@@ -198,13 +198,15 @@ impl State {
     }
 }
 
-impl Drop for Token {
+impl Drop for TokenFuture {
     /// A request that was given up while it fetched leaves the fetch to the next.
     fn drop(&mut self) {
         match self.stage {
-            Stage::Asking => {}
-            Stage::Waiting { id, .. } => self.shared.lock().waiting.retain(|(waiting, _)| *waiting != id),
-            Stage::Fetching(_) => {
+            FetchStage::Asking => {}
+            FetchStage::Waiting { id, .. } => {
+                self.shared.lock().waiting.retain(|(waiting, _)| *waiting != id)
+            }
+            FetchStage::Fetching(_) => {
                 let mut state = self.shared.lock();
                 state.failure = None;
                 let waiting = state.end();

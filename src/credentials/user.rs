@@ -21,38 +21,38 @@ use crate::credentials::secret::Secret;
 /// assert_eq!(format!("{carol:?}"), "Credentials { username: \"LAB\\\\carol\", .. }");
 /// ```
 #[derive(Clone)]
-pub struct Credentials(Arc<Held>);
+pub struct Credentials(Arc<CredentialsData>);
 
-struct Held {
-    kind: Kind,
+struct CredentialsData {
+    kind: CredentialsKind,
     /// What NTLM makes of them; empty until then.
     ntlm_key: OnceLock<Hmac<Md5>>,
 }
 
 #[derive(PartialEq, Eq)]
-enum Kind {
+enum CredentialsKind {
     Password { username: String, password: Secret },
     BearerToken(Secret),
     Ambient(Ambient),
 }
 
 impl Credentials {
-    /// A user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
+    /// Takes a user name (`user`, `DOMAIN\user` or `user@domain`) and a password.
     pub fn password(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self::new(Kind::Password { username: username.into(), password: Secret::new(password) })
+        Self::new(CredentialsKind::Password { username: username.into(), password: Secret::new(password) })
     }
 
-    /// A bearer token (RFC 6750), for the scheme Bearer only. Where tokens expire, there is
+    /// Takes a bearer token (RFC 6750), for the scheme Bearer only. Where tokens expire, there is
     /// [`BearerTokens`](crate::credentials::BearerTokens).
     ///
     /// One that cannot be sent is refused when a server asks for it, by a
     /// [reason](crate::handshake::Why::CannotStart) that names the character; a token from a file or the
     /// environment is better checked by [`try_bearer_token`](Self::try_bearer_token).
     pub fn bearer_token(token: impl Into<Secret>) -> Self {
-        Self::new(Kind::BearerToken(token.into()))
+        Self::new(CredentialsKind::BearerToken(token.into()))
     }
 
-    /// A bearer token, as [`bearer_token`](Self::bearer_token), checked at once.
+    /// Takes a bearer token, as [`bearer_token`](Self::bearer_token) does, and checks it at once.
     ///
     /// ```
     /// use legwork::credentials::Credentials;
@@ -71,45 +71,45 @@ impl Credentials {
         Ok(Self::bearer_token(token))
     }
 
-    /// The logged-on user's own: a ticket cache or a keytab, on Windows the logon session. Mechanisms
-    /// of the system alone can use them, such as Kerberos.
+    /// Takes the logged-on user's own: a ticket cache or a keytab, on Windows the logon session. Mechanisms
+    /// of the system can use them, such as Kerberos, and nothing else can.
     ///
     /// Given to one origin, or in a request's extensions, they go there; for more origins there is
     /// [`AuthenticatorBuilder::ambient`](crate::handshake::AuthenticatorBuilder::ambient).
     pub fn ambient(ambient: Ambient) -> Self {
-        Self::new(Kind::Ambient(ambient))
+        Self::new(CredentialsKind::Ambient(ambient))
     }
 
-    /// The name as the caller gave it; `None` where it is left to the system, and for a token.
+    /// Returns the name as the caller gave it; `None` where it is left to the system, and for a token.
     pub fn username(&self) -> Option<&str> {
         match &self.0.kind {
-            Kind::Password { username, .. } => Some(username),
-            Kind::BearerToken(_) => None,
-            Kind::Ambient(ambient) => ambient.principal_name(),
+            CredentialsKind::Password { username, .. } => Some(username),
+            CredentialsKind::BearerToken(_) => None,
+            CredentialsKind::Ambient(ambient) => ambient.principal_name(),
         }
     }
 
-    /// The name and the password, if that is what they are.
+    /// Returns the name and the password, if that is what they are.
     pub fn as_password(&self) -> Option<(&str, &Secret)> {
         match &self.0.kind {
-            Kind::Password { username, password } => Some((username, password)),
-            Kind::BearerToken(_) | Kind::Ambient(_) => None,
+            CredentialsKind::Password { username, password } => Some((username, password)),
+            CredentialsKind::BearerToken(_) | CredentialsKind::Ambient(_) => None,
         }
     }
 
-    /// The token, if that is what they are.
+    /// Returns the token, if that is what they are.
     pub fn as_bearer_token(&self) -> Option<&Secret> {
         match &self.0.kind {
-            Kind::BearerToken(token) => Some(token),
-            Kind::Password { .. } | Kind::Ambient(_) => None,
+            CredentialsKind::BearerToken(token) => Some(token),
+            CredentialsKind::Password { .. } | CredentialsKind::Ambient(_) => None,
         }
     }
 
-    /// Which of the system's, if they are.
+    /// Returns which of the system's credentials these are, if they are.
     pub fn as_ambient(&self) -> Option<&Ambient> {
         match &self.0.kind {
-            Kind::Password { .. } | Kind::BearerToken(_) => None,
-            Kind::Ambient(ambient) => Some(ambient),
+            CredentialsKind::Password { .. } | CredentialsKind::BearerToken(_) => None,
+            CredentialsKind::Ambient(ambient) => Some(ambient),
         }
     }
 
@@ -119,8 +119,8 @@ impl Credentials {
         self.0.ntlm_key.get_or_init(make)
     }
 
-    fn new(kind: Kind) -> Self {
-        Self(Arc::new(Held { kind, ntlm_key: OnceLock::new() }))
+    fn new(kind: CredentialsKind) -> Self {
+        Self(Arc::new(CredentialsData { kind, ntlm_key: OnceLock::new() }))
     }
 }
 
@@ -133,7 +133,7 @@ impl PartialEq for Credentials {
 impl Eq for Credentials {}
 
 impl Hash for Credentials {
-    /// The name alone: a hash of the password has no place in a table.
+    /// Only the name: a hash of the password has no place in a table.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.username().hash(state);
     }
@@ -142,11 +142,11 @@ impl Hash for Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
-            Kind::Password { username, .. } => {
+            CredentialsKind::Password { username, .. } => {
                 f.debug_struct("Credentials").field("username", username).finish_non_exhaustive()
             }
-            Kind::BearerToken(_) => f.write_str("Credentials(a bearer token)"),
-            Kind::Ambient(ambient) => ambient.fmt(f),
+            CredentialsKind::BearerToken(_) => f.write_str("Credentials(a bearer token)"),
+            CredentialsKind::Ambient(ambient) => ambient.fmt(f),
         }
     }
 }

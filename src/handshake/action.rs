@@ -72,7 +72,7 @@ pub(crate) enum Outlook {
     Doubtful,
 }
 
-/// Credentials wanted.
+/// What credentials are wanted for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Question {
@@ -89,7 +89,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// The same as a provider sees it.
+    /// Returns the question as a provider sees it.
     pub fn query(&self) -> CredentialsQuery<'_> {
         CredentialsQuery::new(self.challenger, &self.origin, self.scheme, self.realm.as_deref())
             .with_refused(self.refused.as_ref())
@@ -134,7 +134,7 @@ pub enum Renewal {
     LongAnswer,
     /// The challenge came before all of the request's body was sent.
     UnfinishedUpload,
-    /// The connection is by HTTP/2, and HTTP/1.1 is needed: for a login that is the connection's, or
+    /// The connection is HTTP/2, and HTTP/1.1 is needed: for a login that is the connection's, or
     /// because the server says so (`HTTP_1_1_REQUIRED`).
     Http1Needed,
 }
@@ -156,14 +156,14 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const PROXY_SUPPORT: HeaderName = HeaderName::from_static("proxy-support");
 
 impl<'a> ResponseHead<'a> {
-    /// The head of `response`.
+    /// Takes the head of `response`.
     pub fn of<B>(response: &'a Response<B>) -> Self {
         Self { status: response.status(), version: response.version(), headers: response.headers() }
     }
 
-    /// Whether the connection outlives the response (RFC 9112, section 9.3), where this is who it leads to.
+    /// Returns whether the connection outlives the response (RFC 9112, section 9.3), where this is who it leads to.
     ///
-    /// On one to a proxy, `Proxy-Connection` counts as well: by HTTP/1.0 old proxies say `keep-alive` in no
+    /// On one to a proxy, `Proxy-Connection` counts as well: over HTTP/1.0 old proxies say `keep-alive` in no
     /// other way. From an origin it means nothing.
     pub fn is_persistent(&self, peer: Challenger) -> bool {
         let of_proxy = match peer {

@@ -14,7 +14,7 @@ use crate::credentials::{
     OriginPatterns,
 };
 use crate::handshake::declared::Declared;
-use crate::handshake::guard::Guard;
+use crate::handshake::guard::LockoutGuard;
 use crate::handshake::identity::{Identity, ProviderId};
 use crate::handshake::memory::{Memories, OriginMemory};
 use crate::handshake::outcome::Why;
@@ -47,12 +47,12 @@ use crate::scheme::{Basic, Bearer, Digest, Negotiate, NtlmScheme, Scheme, Scheme
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Authenticator(Arc<Inner>);
+pub struct Authenticator(Arc<AuthenticatorInner>);
 
-struct Inner {
+struct AuthenticatorInner {
     options: Options,
     sources: Option<(ProviderId, Sources)>,
-    guard: Option<Guard>,
+    guard: Option<LockoutGuard>,
     memories: Memories,
 }
 
@@ -84,7 +84,7 @@ impl Authenticator {
         AuthenticatorBuilder::new()
     }
 
-    /// Forgets which credentials were refused, so that they are tried once more: after an
+    /// Forgets which credentials were refused, so that they are tried again: after an
     /// account was unlocked, say. Credentials that changed need no such call.
     pub fn forget_refusals(&self) {
         if let Some(guard) = &self.0.guard {
@@ -94,12 +94,13 @@ impl Authenticator {
         schemes.iter().chain(proxy_schemes.iter().flatten()).for_each(|scheme| scheme.forget_refusals());
     }
 
-    /// What is known of an origin or a proxy.
+    /// Returns what is known of an origin or a proxy. What it tells is for tests and diagnosis, and
+    /// [not promised](crate::unversioned).
     pub fn memory(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
         self.0.memories.of(challenger, origin)
     }
 
-    /// Who a request acts as that names nobody itself.
+    /// Returns who a request acts as if it names nobody itself.
     pub fn identity(&self) -> Identity {
         match &self.0.sources {
             Some((id, _)) => Identity::Provider(*id),
@@ -107,7 +108,7 @@ impl Authenticator {
         }
     }
 
-    /// Who is asked for credentials that are not set for an origin or proxy.
+    /// Returns the provider that is asked for credentials that are not set for an origin or proxy.
     pub fn provider(&self) -> Option<&dyn CredentialsProvider> {
         self.0.sources.as_ref().map(|(_, sources)| sources as _)
     }
@@ -165,7 +166,7 @@ impl Authenticator {
         }
     }
 
-    /// The service principal name for `origin`: the one set for it, else `HTTP/host` without the
+    /// Returns the service principal name for `origin`: the one set for it, else `HTTP/host` without the
     /// port (RFC 4559, section 4.1), unless the port was asked for.
     ///
     /// The host is the URI's, an address literal included; a `Host` field that the caller sets
@@ -224,13 +225,13 @@ impl Authenticator {
         self.0.options.max_legs
     }
 
-    pub(super) fn guard(&self) -> Option<&Guard> {
+    pub(super) fn guard(&self) -> Option<&LockoutGuard> {
         self.0.guard.as_ref()
     }
 
     /// The guard over these credentials. The system's own have none: nobody can be locked out of what
     /// holds no password.
-    pub(super) fn guard_for(&self, credentials: &Credentials) -> Option<&Guard> {
+    pub(super) fn guard_for(&self, credentials: &Credentials) -> Option<&LockoutGuard> {
         self.guard().filter(|_| credentials.as_ambient().is_none())
     }
 }
@@ -325,28 +326,28 @@ impl AuthenticatorBuilder {
         }
     }
 
-    /// Credentials for one origin; they go nowhere else.
+    /// Sets the credentials for one origin; they go nowhere else.
     #[must_use]
     pub fn credentials(mut self, origin: Origin, credentials: Credentials) -> Self {
         self.fixed = self.fixed.with(Challenger::Origin, origin, credentials);
         self
     }
 
-    /// Credentials for one proxy.
+    /// Sets the credentials for one proxy.
     #[must_use]
     pub fn proxy_credentials(mut self, proxy: Origin, credentials: Credentials) -> Self {
         self.fixed = self.fixed.with(Challenger::Proxy, proxy, credentials);
         self
     }
 
-    /// Who is asked where no fixed credentials are set.
+    /// Sets the provider that is asked where no fixed credentials are set.
     #[must_use]
     pub fn provider(mut self, provider: impl CredentialsProvider + 'static) -> Self {
         self.provider = Some(Arc::new(provider));
         self
     }
 
-    /// The logged-on user's own credentials, for these origins and proxies and no others, where
+    /// Allows the logged-on user's own credentials, for these origins and proxies and no others, where
     /// neither fixed credentials are set nor a provider has any. Default: for none, since a login
     /// tells whoever asks for it who the user is.
     ///
@@ -366,7 +367,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The schemes that may be used, the strongest first. A server's own order does not count. What was
+    /// Sets the schemes that may be used, the strongest first. A server's own order does not count. What was
     /// [declared](Self::declare) and is not among them is not used. They are for proxies too, unless those
     /// have [their own](Self::proxy_schemes).
     #[must_use]
@@ -375,7 +376,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The schemes that may be used at proxies, the strongest first. Default: the
+    /// Sets the schemes that may be used at proxies, the strongest first. Default: the
     /// [`schemes`](Self::schemes) for origins.
     ///
     /// ```
@@ -394,7 +395,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Negotiate over other mechanisms, in the place that Negotiate has among the
+    /// Sets Negotiate over other mechanisms, in the place that Negotiate has among the
     /// [`schemes`](Self::schemes) and [`proxy_schemes`](Self::proxy_schemes). Where neither has it, it comes
     /// before all the `schemes`. Default: the system's on Windows, elsewhere
     /// SPNEGO with NTLM inside ([`Negotiate::default`]).
@@ -403,7 +404,7 @@ impl AuthenticatorBuilder {
         self.in_its_place(negotiate)
     }
 
-    /// The scheme NTLM by another mechanism, in the same way. Default: the system's on Windows,
+    /// Sets the scheme NTLM over another mechanism, in the same way. Default: the system's on Windows,
     /// elsewhere our own ([`NtlmScheme::default`]).
     #[must_use]
     pub fn ntlm(self, ntlm: NtlmScheme) -> Self {
@@ -444,7 +445,8 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// These origins are known to want `scheme` (one of [`schemes`](Self::schemes), by its name): the first request already carries a token. They are one [`Origin`], or
+    /// Declares that these origins want `scheme` (one of [`schemes`](Self::schemes), by its name): the first request
+    /// already carries a token. They are one [`Origin`], or
     /// [`OriginPatterns`] such as all hosts of a domain. Where several declarations cover an origin, the one
     /// that names it most closely counts: the origin itself, its host, what is below the longest name. A
     /// scheme that has nothing to say before a challenge, such as
@@ -482,7 +484,7 @@ impl AuthenticatorBuilder {
         self.declare_at(Challenger::Origin, origins.into(), scheme.into())
     }
 
-    /// These proxies are known to want `scheme`, one of those that are used [at proxies](Self::proxy_schemes).
+    /// Declares that these proxies want `scheme`, one of those that are used [at proxies](Self::proxy_schemes).
     ///
     /// # Errors
     ///
@@ -510,7 +512,7 @@ impl AuthenticatorBuilder {
         Ok(self)
     }
 
-    /// The service principal name of an origin, in place of `HTTP/host`. With Kerberos, one that
+    /// Sets the service principal name of an origin, in place of `HTTP/host`. With Kerberos, one that
     /// names a realm (`HTTP/host@REALM`) is taken as it is.
     #[must_use]
     pub fn target_name(mut self, origin: Origin, name: impl Into<Arc<str>>) -> Self {
@@ -518,7 +520,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether the service principal name has the port where it is not the scheme's default, as in
+    /// Sets whether the service principal name has the port where it is not the scheme's default, as in
     /// `HTTP/host:8080`. Default: off, as in every browser.
     #[must_use]
     pub fn target_name_with_port(mut self, on: bool) -> Self {
@@ -526,7 +528,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether the server at `origin` may act as the user elsewhere. Default:
+    /// Sets whether the server at `origin` may act as the user elsewhere. Default:
     /// [`Off`](Delegation::Off) for every origin. Whoever runs a server that it is
     /// [`On`](Delegation::On) for can be the user everywhere.
     #[must_use]
@@ -535,7 +537,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether servers have to prove who they are. Default:
+    /// Sets whether servers have to prove who they are. Default:
     /// [`Preferred`](MutualAuthentication::Preferred).
     #[must_use]
     pub fn mutual_authentication(mut self, rule: MutualAuthentication) -> Self {
@@ -565,7 +567,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether logins are tied to their TLS connection. Default:
+    /// Sets whether logins are tied to their TLS connection. Default:
     /// [`WhereKnown`](ChannelBindingsUse::WhereKnown).
     #[must_use]
     pub fn channel_bindings(mut self, bindings: ChannelBindingsUse) -> Self {
@@ -573,7 +575,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// What NTLM says of channel bindings where there are none, be it because the connection is
+    /// Sets what NTLM says of channel bindings where there are none, whether because the connection is
     /// plain http or because they are [`Off`](ChannelBindingsUse::Off). Default:
     /// [`LeftOut`](AbsentChannelBindings::LeftOut).
     #[must_use]
@@ -582,7 +584,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether responses on an established connection carry an
+    /// Sets whether responses on an established connection carry an
     /// [`Outcome`](crate::handshake::Outcome) too, at the cost of three allocations each. Default:
     /// those that ended a handshake alone.
     #[must_use]
@@ -600,7 +602,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How many legs one request may take on one connection. Default: 24, since two backends that know no
+    /// Sets how many legs one request may take on one connection. Default: 24, since two backends that know no
     /// nonces of each other answer one try of two.
     #[must_use]
     pub fn max_legs(mut self, legs: u32) -> Self {
@@ -608,7 +610,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// Whether the lockout guard is on, which bounds how often credentials that are wrong, or have
+    /// Sets whether the lockout guard is on, which bounds how often credentials that are wrong, or have
     /// become wrong, reach a server. Default: on. Without it every request tries its credentials for
     /// itself, and a wrong password in a busy program locks the account within milliseconds.
     ///
@@ -620,7 +622,7 @@ impl AuthenticatorBuilder {
     /// |---|---|
     /// | the server's proof; a ticket of the KDC; success, `304`, `404` to `406`, `409`, `410`, `412`, `415` or `416` after a challenge | the credentials are right |
     /// | success without a challenge; a redirect; `403` of Basic and Digest; most other statuses | they got past: nobody waits any more, no refusal is lifted |
-    /// | `403` or `5xx` to a login of NTLM or Negotiate | the next answer on that connection tells. While others wait for that, a safe request without a body is sent once more at once, if the connection stays |
+    /// | `403` or `5xx` to a login of NTLM or Negotiate | the next answer on that connection tells. While others wait for that, a safe request without a body is sent again at once, if the connection stays |
     /// | `400`, `407`, `408`, `413`, `414`, `417`, `421`, `429`, `431`; `5xx` of Basic and Digest | nothing |
     /// | a challenge to the completed login | refused: *strongly* where they were accepted with the same method on the same path before, or nowhere ever; else it may be about the resource |
     /// | the connection was lost, the time was up, or the caller gave up, after something was sent | it counts as an attempt |
@@ -654,7 +656,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How often credentials are tried, and how long they rest. Default: [`LockoutBounds::default`].
+    /// Sets how often credentials are tried, and how long they rest. Default: [`LockoutBounds::default`].
     #[must_use]
     pub fn lockout_bounds(mut self, bounds: LockoutBounds) -> Self {
         self.bounds = bounds;
@@ -662,7 +664,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// How many origins are remembered; past it the least recently used one is forgotten.
+    /// Sets how many origins are remembered; past it the least recently used one is forgotten.
     /// Default: 1024, of about 700 octets each, and about 1 KiB for each user of Digest or SCRAM
     /// there. Of one origin 16 realms are kept, and of a realm 64 users' logins by Digest and 16 by
     /// SCRAM.
@@ -672,7 +674,7 @@ impl AuthenticatorBuilder {
         self
     }
 
-    /// The authenticator.
+    /// Builds the authenticator.
     pub fn build(mut self) -> Authenticator {
         if self.options.shuts_ntlm_out {
             self.options.shut_ntlm_out();
@@ -680,16 +682,16 @@ impl AuthenticatorBuilder {
         let Self { fixed, provider, ambient, .. } = self;
         let none = fixed.is_empty() && provider.is_none() && ambient.is_none();
         let sources = Sources { fixed, provider, ambient };
-        Authenticator(Arc::new(Inner {
+        Authenticator(Arc::new(AuthenticatorInner {
             options: self.options,
             sources: (!none).then(|| (ProviderId::unique(), sources)),
-            guard: self.guard.then(|| Guard::new(self.bounds)),
+            guard: self.guard.then(|| LockoutGuard::new(self.bounds)),
             memories: Memories::new(self.origins),
         }))
     }
 }
 
-/// A scheme was declared that the authenticator does not have.
+/// Why a scheme cannot be declared: the authenticator does not have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownScheme {
     scheme: SchemeName,
@@ -702,7 +704,7 @@ impl fmt::Display for UnknownScheme {
         let Self { scheme, origins, known } = self;
         write!(
             f,
-            "there is no scheme {:?} to declare for {origins}: there are {}",
+            "cannot declare the scheme {:?} for {origins}: the authenticator has only {}",
             scheme.as_str(),
             known.join(", ")
         )

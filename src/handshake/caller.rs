@@ -8,7 +8,7 @@ use crate::handshake::identity::Identity;
 use crate::protection_space::Challenger;
 
 impl Identity {
-    /// Who a request acts as: the caller's own field, else the [`Credentials`] in its extensions,
+    /// Finds who a request acts as: the caller's own field, else the [`Credentials`] in its extensions,
     /// which are taken out, else whoever the authenticator's provider names.
     pub fn of<B>(request: &mut Request<B>, challenger: Challenger, authenticator: &Authenticator) -> Self {
         if let Some(value) = request.headers().get(challenger.authorization_field()) {

@@ -77,7 +77,7 @@ pub(super) struct Demands {
 
 /// How a request begins at a challenger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opening {
+pub(crate) enum FirstLeg {
     /// It speaks first, where something is known of the challenger, and waits for its turn to.
     Speaks,
     /// It speaks first, unless it would have to wait: its other login holds back a trial.

@@ -12,23 +12,23 @@ use std::time::Instant;
 use http::Method;
 
 use crate::credentials::Credentials;
-use crate::handshake::queue::Queue;
+use crate::handshake::queue::TurnQueue;
 use crate::handshake::turn::{Change, Turn};
 use crate::handshake::verdicts::{
-    Asking, Evidence, LockoutBounds, Pause, Permission, Target, Trial, Verdict, Verdicts,
+    Asking, Evidence, LockoutBounds, Pause, Permission, RefusalVerdict, Target, Trial, Verdicts,
 };
 use crate::protection_space::ProtectionSpace;
 
 #[derive(Clone, Debug)]
-pub(super) struct Guard(Arc<Mutex<State>>);
+pub(super) struct LockoutGuard(Arc<Mutex<GuardState>>);
 
 #[derive(Debug)]
-struct State {
+struct GuardState {
     verdicts: Verdicts,
     /// Logins that were given up. They end with the next call, which brings the time.
     given_up: Vec<(Trial, Credentials, ProtectionSpace)>,
     /// Who waits for a change, by the credentials of which it is.
-    waiting: HashMap<Credentials, Queue>,
+    waiting: HashMap<Credentials, TurnQueue>,
     turns: u64,
 }
 
@@ -43,15 +43,16 @@ pub(super) enum Pass {
     Paused(Pause),
 }
 
-impl Guard {
+impl LockoutGuard {
     pub(super) fn new(bounds: LockoutBounds) -> Self {
         let verdicts = Verdicts::new(bounds);
         let (given_up, waiting) = (Vec::new(), HashMap::new());
-        Self(Arc::new(Mutex::new(State { verdicts, given_up, waiting, turns: 0 })))
+        Self(Arc::new(Mutex::new(GuardState { verdicts, given_up, waiting, turns: 0 })))
     }
 
     pub(super) fn ask(&self, asking: &Asking<'_>, now: Instant) -> Pass {
         let mut state = self.lock();
+        // First: one of them may hold the turn that this request would wait for.
         state.end_given_up(now);
         match state.verdicts.ask(asking, now) {
             Permission::Go(trial) => {
@@ -66,6 +67,7 @@ impl Guard {
             Permission::Wait(until) => {
                 state.turns += 1;
                 let id = state.turns;
+                // Under the lock that said so: a verdict that comes in between would wake nobody.
                 state.waiting.entry(asking.credentials.clone()).or_default().join(id);
                 drop(state);
                 let verdict =
@@ -100,7 +102,7 @@ impl Guard {
         self.lock().verdicts.has_challenged(credentials, space, method, path)
     }
 
-    /// Forgets which credentials were refused or rest, so that they are tried once more.
+    /// Forgets which credentials were refused or rest, so that they are tried again.
     pub(super) fn forget_refusals(&self) {
         let mut state = self.lock();
         state.verdicts.forget_refusals();
@@ -108,16 +110,16 @@ impl Guard {
         state.given_up.iter_mut().for_each(|(trial, ..)| trial.take_back());
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_values().for_each(Queue::wake);
+        waiting.into_values().for_each(TurnQueue::wake);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GuardState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn take_waiting(&mut self, credentials: &Credentials) -> Option<Queue> {
+impl GuardState {
+    fn take_waiting(&mut self, credentials: &Credentials) -> Option<TurnQueue> {
         // As a rule there is nobody, and to look for them is not free.
         if self.waiting.is_empty() { None } else { self.waiting.remove(credentials) }
     }
@@ -133,7 +135,7 @@ impl State {
 /// What was asked for on one connection since it was logged in, and not challenged: as good as accepted
 /// by a login of its own. It is noted in the end, so that requests share nothing.
 pub(super) struct Served {
-    guard: Guard,
+    guard: LockoutGuard,
     credentials: Credentials,
     space: ProtectionSpace,
     latest: VecDeque<Target>,
@@ -170,7 +172,7 @@ impl Drop for Served {
 
 /// The right to use credentials once. Dropped, it ends without an answer.
 pub(super) struct OnTrial {
-    guard: Guard,
+    guard: LockoutGuard,
     /// `None` once it has ended.
     trial: Option<Trial>,
     credentials: Credentials,
@@ -215,14 +217,15 @@ impl OnTrial {
         self.trial.as_ref().is_some_and(|trial| trial.only_kdc)
     }
 
-    pub(super) fn end(mut self, evidence: Evidence, now: Instant) -> Verdict {
+    pub(super) fn end(mut self, evidence: Evidence, now: Instant) -> RefusalVerdict {
         let trial = self.trial.take().expect("it ends once");
         let mut state = self.guard.lock();
         state.end_given_up(now);
         let verdict = state.verdicts.end(trial, &self.credentials, &self.space, evidence, now);
         let waiting = state.take_waiting(&self.credentials);
+        // Not under the lock: whoever is woken may ask at once.
         drop(state);
-        waiting.into_iter().for_each(Queue::wake);
+        waiting.into_iter().for_each(TurnQueue::wake);
         verdict
     }
 }
@@ -231,10 +234,11 @@ impl Drop for OnTrial {
     fn drop(&mut self) {
         let Some(trial) = self.trial.take() else { return };
         let mut state = self.guard.lock();
+        // What it comes to depends on the time, which nobody brings here: it ends with the next call.
         state.given_up.push((trial, self.credentials.clone(), self.space.clone()));
         let waiting = state.take_waiting(&self.credentials);
         drop(state);
-        waiting.into_iter().for_each(Queue::wake);
+        waiting.into_iter().for_each(TurnQueue::wake);
     }
 }
 
@@ -246,7 +250,7 @@ impl fmt::Debug for OnTrial {
 
 /// Something has changed for credentials that somebody else is trying.
 struct OthersVerdict {
-    guard: Guard,
+    guard: LockoutGuard,
     credentials: Credentials,
     id: u64,
 }
@@ -254,6 +258,7 @@ struct OthersVerdict {
 impl Change for OthersVerdict {
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.guard.lock();
+        // No queue: something has changed, and all that waited were taken out.
         state.waiting.get_mut(&self.credentials).map_or(Poll::Ready(()), |queue| queue.poll(self.id, cx))
     }
 }
@@ -266,6 +271,7 @@ impl Drop for OthersVerdict {
         if queue.is_empty() {
             state.waiting.remove(&self.credentials);
         }
+        // The waker may be the last to hold a task, with turns of its own in it, which come back here.
         drop(state);
         drop(waker);
     }
@@ -284,7 +290,7 @@ mod tests {
         ProtectionSpace::new(Challenger::Origin, "http://host.example".parse().expect("an origin"), None)
     }
 
-    fn ask(guard: &Guard, credentials: &Credentials, now: Instant) -> Pass {
+    fn ask(guard: &LockoutGuard, credentials: &Credentials, now: Instant) -> Pass {
         let asking = Asking {
             credentials,
             space: &space(),
@@ -304,7 +310,7 @@ mod tests {
 
     #[test]
     fn one_tries_and_the_others_wait_for_its_verdict() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "wrong");
         let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("the first tries") };
         let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("the second waits") };
@@ -319,7 +325,7 @@ mod tests {
     #[test]
     fn a_login_that_is_given_up_wakes_who_waits_and_counts_if_it_was_sent() {
         for sent in [false, true] {
-            let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+            let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
             let carol = Credentials::password("carol", "pw");
             for _ in 0..2 {
                 let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
@@ -339,7 +345,7 @@ mod tests {
 
     #[test]
     fn of_logins_whose_nonces_were_superseded_together_one_goes_again() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let go = || {
             let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it goes") };
@@ -356,7 +362,7 @@ mod tests {
 
     #[test]
     fn what_answers_after_a_lost_login_ends_the_row_though_it_never_asked_for_one() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let speaks_first = |path| {
             let space = space();
@@ -385,7 +391,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_after_a_login_was_given_up_counts_beside_it() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let go = || {
             let Pass::Go(Some(trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
@@ -402,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_login_that_was_given_up_before_refusals_are_forgotten_is_forgotten_too() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let give_up = || {
             let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
@@ -417,7 +423,7 @@ mod tests {
 
     #[test]
     fn a_dropped_turn_leaves_nothing_behind() {
-        let (guard, now) = (Guard::new(LockoutBounds::default()), Instant::now());
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
         let carol = Credentials::password("carol", "pw");
         let _trial = ask(&guard, &carol, now);
         let Pass::Wait(mut turn) = ask(&guard, &carol, now) else { panic!("the second waits") };

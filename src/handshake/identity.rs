@@ -30,7 +30,7 @@ pub enum Identity {
 pub struct ProviderId(u64);
 
 impl ProviderId {
-    /// An id that equals only its copies.
+    /// Creates an id that equals only its copies.
     pub fn unique() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))

@@ -10,10 +10,10 @@ use crate::handshake::legs::Arrival;
 /// The latest challenge in a protection space, whichever request got it, and what has been seen of those
 /// before it.
 #[derive(Debug, Default)]
-pub(super) struct LatestChallenge(Mutex<State>);
+pub(super) struct LatestChallenge(Mutex<ChallengeHistory>);
 
 #[derive(Debug, Default)]
-struct State {
+struct ChallengeHistory {
     latest: Option<Latest>,
     earlier: EarlierChallenges,
 }
@@ -62,7 +62,7 @@ impl LatestChallenge {
         self.lock().earlier = earlier;
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ChallengeHistory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

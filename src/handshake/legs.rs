@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use crate::handshake::queue::Queue;
+use crate::handshake::queue::TurnQueue;
 use crate::handshake::turn::{Change, Turn};
 
 /// How long a login waits for others' legs.
@@ -16,10 +16,10 @@ pub(super) const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The legs of all connections that the challenger may answer by a challenge.
 #[derive(Debug, Default)]
-pub(super) struct Legs(Mutex<State>);
+pub(super) struct Legs(Mutex<LegCounts>);
 
 #[derive(Debug, Default)]
-struct State {
+struct LegCounts {
     /// The number of the last thing that happened.
     now: u64,
     /// How many legs are out.
@@ -36,7 +36,7 @@ struct State {
     is_due_until: Option<Instant>,
     /// Since when somebody has waited for those that are out.
     waited_for_since: Option<Instant>,
-    waiting: Queue,
+    waiting: TurnQueue,
     turns: u64,
 }
 
@@ -60,7 +60,7 @@ impl Arrival {
 
 impl Legs {
     /// Counts a leg that is about to be sent.
-    pub(super) fn send(self: &Arc<Self>) -> Leg {
+    pub(super) fn send(self: &Arc<Self>) -> LegInFlight {
         let mut state = self.lock();
         state.now += 1;
         state.is_due_until = None;
@@ -68,7 +68,7 @@ impl Legs {
         state.last_sent = sent;
         state.out += 1;
         drop(state);
-        Leg { legs: Arc::clone(self), sent, is_first, round, is_answered: false }
+        LegInFlight { legs: Arc::clone(self), sent, is_first, round, is_answered: false }
     }
 
     /// Numbers a challenge that came in answer to a leg that is not counted here.
@@ -110,7 +110,7 @@ impl Legs {
         waiting.wake();
     }
 
-    fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, State>, until: Instant) -> Turn {
+    fn turn(self: &Arc<Self>, mut state: MutexGuard<'_, LegCounts>, until: Instant) -> Turn {
         state.turns += 1;
         let number = state.turns;
         state.waiting.join(number);
@@ -134,12 +134,12 @@ impl Legs {
         arrival.is_alone && state.last_challenge <= arrival.number && state.last_lost < arrival.number
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, LegCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl LegCounts {
     fn is_due(&self, now: Instant) -> bool {
         self.is_due_until.is_some_and(|until| now < until)
     }
@@ -159,7 +159,7 @@ impl State {
 
 /// A leg that is out. Dropped, it is lost: nobody knows whether it was challenged.
 #[derive(Debug)]
-pub(super) struct Leg {
+pub(super) struct LegInFlight {
     legs: Arc<Legs>,
     sent: u64,
     /// No other leg was out when it was sent.
@@ -168,7 +168,7 @@ pub(super) struct Leg {
     is_answered: bool,
 }
 
-impl Leg {
+impl LegInFlight {
     /// Ends it without a challenge, or without its having been sent.
     pub(super) fn end(mut self) {
         self.is_answered = true;
@@ -185,7 +185,7 @@ impl Leg {
     }
 }
 
-impl Drop for Leg {
+impl Drop for LegInFlight {
     fn drop(&mut self) {
         let mut state = self.legs.lock();
         if !self.is_answered {
@@ -202,7 +202,7 @@ impl Drop for Leg {
         let is_told = state.out == 0 && !state.waiting.is_empty();
         let waiting = is_told.then(|| std::mem::take(&mut state.waiting));
         drop(state);
-        waiting.into_iter().for_each(Queue::wake);
+        waiting.into_iter().for_each(TurnQueue::wake);
     }
 }
 
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_wait_for_quiet_ends_however_the_leg_ends() {
-        let ways: [fn(Leg); 3] = [
+        let ways: [fn(LegInFlight); 3] = [
             |leg| leg.end(),
             |leg| {
                 leg.challenged();

@@ -8,7 +8,7 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenges;
 use crate::channel_bindings::ChannelBindings;
 use crate::handshake::action::{Action, Answer, BodyUse, Outlook, ResponseHead};
-use crate::handshake::demand::{Demands, Opening};
+use crate::handshake::demand::{Demands, FirstLeg};
 use crate::handshake::identity::Identity;
 use crate::handshake::outcome::{Outcome, ProxyOutcome};
 use crate::handshake::select;
@@ -118,10 +118,10 @@ impl Logins {
     }
 
     /// Whether a response with this status, to a request that [went on](Self::go_on), is for the
-    /// caller alone.
+    /// only the caller.
     #[inline]
-    pub(crate) fn goes_by(&self, status: StatusCode) -> bool {
-        self.origin.goes_by(status)
+    pub(crate) fn passes_through(&self, status: StatusCode) -> bool {
+        self.origin.passes_through(status)
     }
 
     /// It is not: the response is to be [received](Self::receive).
@@ -134,10 +134,12 @@ impl Logins {
 
     /// A response came.
     pub(crate) fn receive(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
+        // Before the origin sees a 401 that may be the proxy's.
         if let Some(refusal) = self.refused_by_proxy(head, request) {
             return refusal;
         }
         let by_proxy = head.status == Challenger::Proxy.status();
+        // The origin has not seen the leg: a login of its own that was on it begins again, and nobody waits for it.
         if by_proxy && self.proxy.is_some() && self.origin.withdraw(request.on_the_wire.moments.instant()) {
             self.for_origin = None;
         }
@@ -321,8 +323,8 @@ impl Logins {
         let seen = request.seen_by(challenger);
         // Nobody waits for a turn who holds one that has not been used.
         let opening = |tries_at_the_other| match tries_at_the_other {
-            true => Opening::SpeaksAtOnce,
-            false => Opening::Speaks,
+            true => FirstLeg::SpeaksAtOnce,
+            false => FirstLeg::Speaks,
         };
         match (challenger, &mut self.proxy) {
             (Challenger::Proxy, Some(proxy)) => {
@@ -417,12 +419,13 @@ impl Logins {
         let demand = self.acting.demands.origin;
         let is_challenge = head.status == Challenger::Origin.status();
         if !is_challenge && self.origin.holds_body() && demand.body_follows(head.status) {
+            // The answer to a request without its body is nobody's answer: the origin decides anew, and the body goes.
             self.origin.take_leg_back();
             return self.begin_at(Challenger::Origin, request);
         }
         self.origin_begun = true;
         let seen = request.seen_by(Challenger::Origin);
-        match self.origin.begin_as(&self.acting.at_origin, Opening::Listens, demand, seen) {
+        match self.origin.begin_as(&self.acting.at_origin, FirstLeg::Listens, demand, seen) {
             Action::Send { .. } => self.receive_at(Challenger::Origin, head, request),
             other => other,
         }

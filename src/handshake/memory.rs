@@ -23,10 +23,10 @@ use crate::scheme::Knowledge;
 #[derive(Debug, Default)]
 pub struct OriginMemory {
     /// The most recently used last.
-    spaces: Mutex<Vec<Space>>,
+    spaces: Mutex<Vec<SpaceMemory>>,
     /// Of a proxy: whether it said last that it ties its clients' connections to those to a server.
     ties_connections: AtomicBool,
-    /// HTTP/1.1 alone will do.
+    /// Only HTTP/1.1 will do.
     needs_http1: AtomicBool,
     /// It was of no use to have a body wait for `100 Continue`.
     never_says_continue: AtomicBool,
@@ -37,7 +37,7 @@ pub struct OriginMemory {
 
 /// What is wanted in one protection space.
 #[derive(Debug)]
-struct Space {
+struct SpaceMemory {
     wants: Wants,
     paths: Paths,
     known: KnownSpace,
@@ -74,17 +74,17 @@ impl OriginMemory {
     /// How many octets the challenges may have that are kept of one origin.
     pub const MAX_OCTETS: usize = 64 * 1024;
 
-    /// The scheme that was last in use, in its registered spelling.
+    /// Returns the scheme that was last in use, in its registered spelling.
     pub fn scheme(&self) -> Option<&'static str> {
         self.spaces().last().map(|space| space.wants.scheme)
     }
 
-    /// What that scheme is tied to.
+    /// Returns what that scheme is tied to.
     pub fn binding(&self) -> Option<Binding> {
         self.spaces().last().map(|space| space.wants.binding)
     }
 
-    /// Which HTTP version to use.
+    /// Returns which HTTP version to use.
     pub fn version(&self) -> HttpVersion {
         match self.needs_http1.load(Relaxed) {
             true => HttpVersion::Http1,
@@ -123,6 +123,7 @@ impl OriginMemory {
             .enumerate()
             .filter_map(|(at, space)| Some((space.paths.contain(path)?, at)))
             .max()?;
+        // It is the last in use from now on.
         spaces[at..].rotate_left(1);
         spaces.last().map(|space| space.wants.clone())
     }
@@ -140,6 +141,7 @@ impl OriginMemory {
             self.need_http1();
         }
         let (paths, octets) = challenge.map_or((None, 0), |(paths, octets)| (Some(paths), octets));
+        // One challenge must not push out what is known of all other spaces.
         if octets > Self::MAX_OCTETS / 4 {
             return KnownSpace::default();
         }
@@ -153,17 +155,18 @@ impl OriginMemory {
                 spaces[at].octets = spaces[at].octets.max(octets);
                 spaces[at..].rotate_left(1);
             }
-            None => spaces.push(Space {
+            None => spaces.push(SpaceMemory {
                 wants: Wants { scheme, realm, binding },
                 paths: paths.unwrap_or(Paths::All),
                 known: KnownSpace::default(),
                 octets,
             }),
         }
-        let is_too_much = |spaces: &[Space]| {
+        let is_too_much = |spaces: &[SpaceMemory]| {
             spaces.len() > Self::MAX_SPACES
                 || spaces.iter().map(|space| space.octets).sum::<usize>() > Self::MAX_OCTETS
         };
+        // The one that was used longest ago is the first.
         while is_too_much(&spaces) {
             spaces.remove(0);
         }
@@ -196,6 +199,7 @@ impl OriginMemory {
     /// A request for this target was challenged.
     pub(crate) fn note_challenge(&self, target: &Uri) {
         let mut targets = self.ask_for_nothing();
+        // As a rule there are none, and hashing a target costs something with every challenge.
         if !targets.is_empty() {
             let target = hashed(target);
             targets.retain(|known| *known != target);
@@ -225,7 +229,7 @@ impl OriginMemory {
         }
     }
 
-    fn spaces(&self) -> MutexGuard<'_, Vec<Space>> {
+    fn spaces(&self) -> MutexGuard<'_, Vec<SpaceMemory>> {
         self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -240,14 +244,14 @@ fn hashed(target: &Uri) -> u64 {
 /// Memories by challenger and exact origin; the least recently used one makes room.
 #[derive(Debug)]
 pub(crate) struct Memories {
-    entries: Mutex<Entries>,
+    entries: Mutex<OriginEntries>,
     capacity: usize,
 }
 
 type Key = (Challenger, Origin);
 
 #[derive(Debug, Default)]
-struct Entries {
+struct OriginEntries {
     by_origin: HashMap<Key, (Arc<OriginMemory>, u64)>,
     /// The same by when they were last used.
     by_use: BTreeMap<u64, Key>,
@@ -261,7 +265,7 @@ impl Memories {
 
     pub(crate) fn of(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let Entries { by_origin, by_use, uses } = &mut *entries;
+        let OriginEntries { by_origin, by_use, uses } = &mut *entries;
         *uses += 1;
         let key = (challenger, origin.clone());
         if let Some((memory, used)) = by_origin.get_mut(&key) {

@@ -98,8 +98,8 @@ pub enum Why {
     /// Its login is the connection's, and the proxy in between does not say that it ties connections
     /// together (`Proxy-Support: Session-Based-Authentication`, RFC 4559, section 6).
     NoProxySupport,
-    /// Its login is the connection's, which by HTTP/2 is shared by other requests; one by HTTP/1.1 is
-    /// not to be had.
+    /// Its login is the connection's, which other requests share over HTTP/2; one over HTTP/1.1 is
+    /// not available.
     Http2,
     /// Its answer covers the whole content of the request (Digest's `auth-int`, where the server offers nothing
     /// else), and the content is not kept: it comes in pieces, and is longer than
@@ -121,7 +121,7 @@ pub enum Why {
 }
 
 impl Refusal {
-    /// Whether credentials were refused: now, or with an earlier request. Else there were none, they
+    /// Returns whether credentials were refused: now, or with an earlier request. Else there were none, they
     /// could not be used, or nobody said whether they are right: each [`Tried`] tells.
     pub fn is_refusal(&self) -> bool {
         let is_refusal = |why: &Why| matches!(why, Why::Refused(_) | Why::RefusedBefore | Why::Denied);
@@ -164,7 +164,7 @@ impl fmt::Display for Why {
             Self::Denied => f.write_str(
                 "the login is valid, but has no access to this resource (or the password has changed since)",
             ),
-            Self::Undecided(reason) => write!(f, "tried, without an answer that tells: {reason}"),
+            Self::Undecided(reason) => write!(f, "tried, but no answer says whether the credentials are right: {reason}"),
             Self::Paused(pause) => pause.fmt(f),
             Self::NoCredentials => f.write_str("no credentials are configured for it"),
             Self::RevealsSecret => f.write_str("would show the password on a connection without TLS"),
@@ -172,7 +172,7 @@ impl fmt::Display for Why {
             Self::NoProxySupport => f.write_str(
                 "logs the connection in, which the proxy in between is not known to keep apart from others",
             ),
-            Self::Http2 => f.write_str("logs the connection in, which by HTTP/2 other requests share"),
+            Self::Http2 => f.write_str("logs the connection in, which other requests share over HTTP/2"),
             Self::ContentNotKept => f.write_str(
                 "its answer covers the request's whole content (qop=auth-int), which is not kept: give the content \
                  in one piece, or raise Limits::replay to its length",

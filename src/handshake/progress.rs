@@ -12,7 +12,7 @@ use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Proof, Scheme, SchemeError};
 
 /// What is known of the request under way. It stays with an idle connection: what is rarely there is boxed.
-pub(super) struct Progress {
+pub(super) struct RequestProgress {
     pub(super) identity: Identity,
     pub(super) legs: u32,
     /// A response is in hand, which can be delivered if nothing else helps.
@@ -47,7 +47,7 @@ pub(super) struct Progress {
     pub(super) is_spent: bool,
 }
 
-impl Progress {
+impl RequestProgress {
     pub(super) fn new(identity: Identity) -> Self {
         Self {
             identity,

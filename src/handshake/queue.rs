@@ -5,9 +5,9 @@ use std::task::{Context, Poll, Waker};
 
 /// Those that wait for the same change. Each has a number of its own, and is told once.
 #[derive(Debug, Default)]
-pub(super) struct Queue(HashMap<u64, Option<Waker>>);
+pub(super) struct TurnQueue(HashMap<u64, Option<Waker>>);
 
-impl Queue {
+impl TurnQueue {
     pub(super) fn join(&mut self, number: u64) {
         self.0.insert(number, None);
     }

@@ -8,13 +8,13 @@ use http::HeaderMap;
 
 use crate::challenge::{Challenge, Challenges};
 use crate::credentials::{Ambient, Credentials};
-use crate::handshake::guard::{Guard, OnTrial};
+use crate::handshake::guard::{LockoutGuard, OnTrial};
 use crate::handshake::latest::{EarlierChallenges, LatestChallenge};
 use crate::handshake::legs::{Arrival, Legs};
 use crate::handshake::memory::{KnownSpace, Wants};
 use crate::handshake::outcome::Why;
 use crate::handshake::select;
-use crate::handshake::verdicts::{Evidence, Reading, Verdict};
+use crate::handshake::verdicts::{Evidence, RefusalVerdict, ResponseReading};
 use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::ProtectionSpace;
 use crate::scheme::{Acceptance, Continuation, Exchange, Reply, RequestContext, Scheme, SchemeError};
@@ -61,7 +61,7 @@ pub(super) struct Run {
     /// The connection is free soon after the response that ended it.
     pub(super) can_ask_again: bool,
     /// What the status of the response that ended it says.
-    pub(super) reading: Option<Reading>,
+    pub(super) reading: Option<ResponseReading>,
     /// How often in this request a nonce was replaced before its answer came.
     pub(super) superseded: u32,
     /// It is out in another form than the server has answered 400 to.
@@ -78,7 +78,7 @@ pub(super) struct Run {
 pub(super) enum Answered {
     /// The exchange's own affair: that of the request, or one that it knows.
     Own,
-    /// The latest in the space, in the place of the request's own.
+    /// The latest in the space, in place of the request's own.
     Latest,
     /// The latest in the space, which an earlier request has left behind.
     Remembered,
@@ -137,7 +137,7 @@ impl Run {
         self.is_rephrased = false;
     }
 
-    /// The credentials are tried once more, in the same exchange.
+    /// The credentials are tried again, in the same exchange.
     pub(super) fn try_again(&mut self, trial: Option<OnTrial>) {
         self.accepted_before |= self.proven || trial.as_ref().is_some_and(OnTrial::accepted_before);
         self.proven = false;
@@ -179,7 +179,7 @@ impl Run {
             .min_by_key(|(challenge, _)| Reverse(self.scheme.strength(challenge)))
     }
 
-    /// The challenge that it can answer once more, if the one that it has answered may have been void.
+    /// The challenge that it can answer again, if the one that it has answered may have been void.
     pub(super) fn continuation_of_voided<'a>(
         &self,
         challenges: &'a Challenges,
@@ -285,7 +285,7 @@ impl Run {
     }
 
     /// Ends the trial of the credentials, if this run still has one, by what it has shown of them.
-    pub(super) fn end(&mut self, evidence: Evidence, now: Instant) -> Option<Verdict> {
+    pub(super) fn end(&mut self, evidence: Evidence, now: Instant) -> Option<RefusalVerdict> {
         self.proven |= evidence == Evidence::Proven;
         self.trial.take().map(|trial| trial.end(evidence, now))
     }
@@ -307,8 +307,8 @@ impl Run {
         }
         match (self.end(evidence, now), detail) {
             (_, Some(detail)) if evidence == Evidence::Undecided => Why::Undecided(detail),
-            (Some(Verdict::Denied), _) => Why::Denied,
-            (Some(Verdict::Refused) | None, detail) => Why::Refused(detail),
+            (Some(RefusalVerdict::Denied), _) => Why::Denied,
+            (Some(RefusalVerdict::Refused) | None, detail) => Why::Refused(detail),
         }
     }
 
@@ -415,7 +415,7 @@ impl Run {
     }
 
     /// Where it spoke first without a realm, it is refused in those that challenge, too.
-    pub(super) fn refuse_in_realms(&self, guard: &Guard, challenges: &Challenges) {
+    pub(super) fn refuse_in_realms(&self, guard: &LockoutGuard, challenges: &Challenges) {
         if self.trial.is_none() || self.space.realm.is_some() || !self.misses_realms(challenges) {
             return;
         }

@@ -26,7 +26,7 @@ impl Turn {
         Self { change: Box::new(change), until }
     }
 
-    /// When to stop waiting even if nothing has changed, by the clock of
+    /// Returns when to stop waiting even if nothing has changed, by the clock of
     /// [`Moments::instant`](crate::mechanism::Moments::instant).
     pub fn until(&self) -> Option<Instant> {
         self.until

@@ -7,7 +7,7 @@ pub enum HttpVersion {
     /// Nothing speaks against the newest.
     #[default]
     Any,
-    /// A connection-bound scheme was met, or the server said so: HTTP/1.1 alone.
+    /// A connection-bound scheme was met, or the server said so: only HTTP/1.1.
     Http1,
 }
 
@@ -19,8 +19,8 @@ pub enum Protocol {
     #[default]
     Http1,
     /// HTTP/2: many requests at a time. A login that would be the connection's needs another
-    /// one, by HTTP/1.1.
+    /// one, over HTTP/1.1.
     Http2,
-    /// HTTP/2, where no connection over HTTP/1.1 is to be had: such a login is passed by.
+    /// HTTP/2, where there can be no connection over HTTP/1.1: such a login is passed over.
     Http2Alone,
 }

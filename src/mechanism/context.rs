@@ -207,7 +207,7 @@ pub struct Established {
 }
 
 impl Established {
-    /// An established context without mutual authentication or integrity.
+    /// Creates an established context without mutual authentication or integrity.
     pub fn new(mechanism: &'static str, principal: Option<String>, binding: Binding) -> Self {
         Self { mechanism, principal, mutual: false, binding, integrity: None }
     }

@@ -41,12 +41,12 @@ pub enum ErrorKind {
 }
 
 impl MechanismError {
-    /// An error of this kind; the message says what was wrong and where.
+    /// Creates an error of this kind; the message says what was wrong and where.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), is_relayed: false }
     }
 
-    /// The same, of a word of the KDC that only the server has passed on: the server may have made it up, so it weighs
+    /// Marks it as a word of the KDC that only the server has passed on: the server may have made it up, so it weighs
     /// no more than the server's own.
     #[must_use]
     pub fn relayed(mut self) -> Self {
@@ -54,12 +54,12 @@ impl MechanismError {
         self
     }
 
-    /// Whether the server has passed it on.
+    /// Returns whether the server has passed it on.
     pub fn is_relayed(&self) -> bool {
         self.is_relayed
     }
 
-    /// Its kind.
+    /// Returns its kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

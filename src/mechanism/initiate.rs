@@ -49,42 +49,42 @@ impl Initiate {
         }
     }
 
-    /// The same with message integrity, or without. A mechanism that always has it may give it unasked.
+    /// Asks for message integrity, or not. A mechanism that always has it may give it unasked.
     #[must_use]
     pub fn with_integrity(mut self, wanted: bool) -> Self {
         self.integrity = wanted;
         self
     }
 
-    /// The same for mechanisms that [show a password only to a KDC](crate::mechanism::Mechanism::asks_kdc).
+    /// Allows only mechanisms that [show a password to nobody but a KDC](crate::mechanism::Mechanism::asks_kdc).
     #[must_use]
     pub fn with_only_kdc(mut self, only: bool) -> Self {
         self.only_kdc = only;
         self
     }
 
-    /// The same with channel bindings.
+    /// Sets the channel bindings.
     #[must_use]
     pub fn with_channel_bindings(mut self, bindings: Option<ChannelBindings>) -> Self {
         self.channel_bindings = bindings;
         self
     }
 
-    /// The same with another way to say that there are no channel bindings.
+    /// Sets what is said where there are no channel bindings.
     #[must_use]
     pub fn with_absent_channel_bindings(mut self, absent: AbsentChannelBindings) -> Self {
         self.absent_channel_bindings = absent;
         self
     }
 
-    /// The same with delegation.
+    /// Sets whether the login is delegated.
     #[must_use]
     pub fn with_delegation(mut self, delegation: Delegation) -> Self {
         self.delegation = delegation;
         self
     }
 
-    /// The same with another rule for mutual authentication.
+    /// Sets whether the server has to prove who it is.
     #[must_use]
     pub fn with_mutual_authentication(mut self, rule: MutualAuthentication) -> Self {
         self.mutual_authentication = rule;
@@ -137,14 +137,14 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// A moment; the octets are used once.
+    /// Creates a moment; the octets are used once.
     pub fn new(now: SystemTime, entropy: [u8; 32]) -> Self {
         Self { now, entropy: Entropy::new(entropy) }
     }
 }
 
 /// Where moments come from: the clocks and the random source of whoever drives a handshake. The
-/// system's are [`SystemMoments`](crate::service::SystemMoments).
+/// system's are [`SystemMoments`](crate::unversioned::handshake::SystemMoments).
 pub trait Moments {
     /// The present by a clock that is never set back: what pauses and waits are measured with.
     fn instant(&self) -> Instant;
@@ -178,7 +178,7 @@ impl Entropy {
         Self(octets)
     }
 
-    /// The octets.
+    /// Returns the octets.
     pub fn octets(&self) -> &[u8; 32] {
         &self.0
     }

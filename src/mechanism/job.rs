@@ -21,13 +21,13 @@ enum Work {
 }
 
 impl StepJob {
-    /// The first step of a new context.
+    /// Creates the first step of a new context.
     pub fn initiate(mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
         let may_block = mechanism.may_block();
         Self { work: Work::Initiate { mechanism, arguments }, may_block }
     }
 
-    /// A further step, with the peer's token.
+    /// Creates a further step, with the peer's token.
     pub fn proceed(context: Box<dyn SecurityContext>, input: Vec<u8>, may_block: bool) -> Self {
         let may_block = may_block || context.takes_time();
         Self { work: Work::Continue { context, input }, may_block }
@@ -44,7 +44,7 @@ impl StepJob {
         Self { work: Work::Compute(Box::new(|| Box::new(work()))), may_block: takes_time }
     }
 
-    /// Whether [`run`](Self::run) may block and belongs off the executor.
+    /// Returns whether [`run`](Self::run) may block and belongs off the executor.
     pub fn may_block(&self) -> bool {
         self.may_block
     }
@@ -70,14 +70,14 @@ impl StepJob {
     /// The same with a moment that is asked for only by a step that needs one.
     pub(crate) fn run_at(self, moment: impl FnOnce() -> Result<Moment, MechanismError>) -> Stepped {
         Stepped(match self.work {
-            Work::Initiate { mechanism, arguments } => {
-                moment().and_then(|moment| mechanism.initiate(arguments, moment).step(None)).map(Came::Step)
-            }
-            Work::Continue { context, input } => context.step(Some(&input)).map(Came::Step),
+            Work::Initiate { mechanism, arguments } => moment()
+                .and_then(|moment| mechanism.initiate(arguments, moment).step(None))
+                .map(StepOutput::Step),
+            Work::Continue { context, input } => context.step(Some(&input)).map(StepOutput::Step),
             Work::Consulted { context, answer } => {
-                moment().and_then(|moment| context.consulted(answer, moment)).map(Came::Step)
+                moment().and_then(|moment| context.consulted(answer, moment)).map(StepOutput::Step)
             }
-            Work::Compute(work) => Ok(Came::Computed(work())),
+            Work::Compute(work) => Ok(StepOutput::Computed(work())),
         })
     }
 }
@@ -99,46 +99,46 @@ pub(crate) struct SharedWork {
 
 /// What a [`StepJob`] came to; goes back to the exchange that asked for it.
 #[derive(Debug)]
-pub struct Stepped(Result<Came, MechanismError>);
+pub struct Stepped(Result<StepOutput, MechanismError>);
 
 #[derive(Debug)]
-enum Came {
+enum StepOutput {
     Step(Step),
     Computed(Box<dyn Any + Send>),
 }
 
 impl Stepped {
-    /// A step that was not run, or not to its end.
+    /// Reports a step that was not run, or not to its end.
     pub fn failed(error: MechanismError) -> Self {
         Self(Err(error))
     }
 
-    /// Why the step failed, if it did.
+    /// Returns why the step failed, if it did.
     pub fn failure(&self) -> Option<&MechanismError> {
         self.0.as_ref().err()
     }
 
-    /// The step's result.
+    /// Returns the step's result.
     ///
     /// # Errors
     ///
     /// What the security context returned.
     pub fn into_result(self) -> Result<Step, MechanismError> {
         match self.0? {
-            Came::Step(step) => Ok(step),
-            Came::Computed(_) => Err(out_of_turn()),
+            StepOutput::Step(step) => Ok(step),
+            StepOutput::Computed(_) => Err(out_of_turn()),
         }
     }
 
-    /// What was [computed](StepJob::compute).
+    /// Returns what was [computed](StepJob::compute).
     ///
     /// # Errors
     ///
     /// Why it could not be computed.
     pub fn into_computed<T: 'static>(self) -> Result<T, MechanismError> {
         match self.0? {
-            Came::Computed(computed) => computed.downcast().map(|it| *it).map_err(|_| out_of_turn()),
-            Came::Step(_) => Err(out_of_turn()),
+            StepOutput::Computed(computed) => computed.downcast().map(|it| *it).map_err(|_| out_of_turn()),
+            StepOutput::Step(_) => Err(out_of_turn()),
         }
     }
 }

@@ -8,39 +8,28 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::mechanism::{Binding, Expects, Initiate, Proves};
 use crate::protection_space::{Challenger, Paths, ProtectionSpace};
+use crate::scheme::charset::Charset;
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };
 
 const NAME: &str = "Basic";
 
-/// The Basic scheme (RFC 7617): name and password, readable by who reads the wire.
+/// The Basic scheme (RFC 7617): name and password, readable by anyone who reads the wire.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Basic {
-    charset: BasicCharset,
-}
-
-/// How Basic encodes names and passwords when the challenge does not say `charset="UTF-8"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)]
-pub enum BasicCharset {
-    /// UTF-8, as curl and Chromium send it.
-    #[default]
-    Utf8,
-    /// ISO-8859-1 where it has all the characters, else UTF-8 (RFC 7617, appendix B.2): for old
-    /// servers.
-    Latin1,
+    charset: Charset,
 }
 
 impl Basic {
-    /// Basic in UTF-8.
+    /// Creates Basic in UTF-8.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The encoding for challenges that name none.
+    /// Sets the encoding for challenges that name none.
     #[must_use]
-    pub fn charset(mut self, charset: BasicCharset) -> Self {
+    pub fn charset(mut self, charset: Charset) -> Self {
         self.charset = charset;
         self
     }
@@ -78,7 +67,7 @@ impl Scheme for Basic {
 }
 
 struct BasicExchange {
-    charset: BasicCharset,
+    charset: Charset,
     /// Whether the realm's last challenge said `charset="UTF-8"`: who speaks first has to know.
     asks_utf8: Arc<AtomicBool>,
     arguments: Initiate,
@@ -104,8 +93,8 @@ impl Exchange for BasicExchange {
         };
         let user_pass = user_pass(username, password.expose())?;
         let encoded = match self.charset {
-            BasicCharset::Latin1 if !self.asks_utf8.load(Relaxed) => latin1(&user_pass),
-            BasicCharset::Latin1 | BasicCharset::Utf8 => user_pass,
+            Charset::Latin1 if !self.asks_utf8.load(Relaxed) => latin1(&user_pass),
+            Charset::Latin1 | Charset::Utf8 => user_pass,
         };
         Ok(Reply::Send {
             authorization: Authorization::token68(NAME, &encoded),
@@ -185,7 +174,7 @@ mod tests {
             (Uri::from_static("/"), Challenges::from_value(b"Basic realm=x, charset=UTF-8"));
         let answer = |challenge| {
             let arguments = Initiate::new("HTTP/host", Credentials::password("test", "123£"));
-            let mut exchange = Basic::new().charset(BasicCharset::Latin1).begin(arguments, &knowledge);
+            let mut exchange = Basic::new().charset(Charset::Latin1).begin(arguments, &knowledge);
             match exchange.respond(challenge, RequestContext::new(&Method::GET, &uri, false, &NOW)) {
                 Ok(Reply::Send { authorization, .. }) => authorization.into_value(),
                 reply => panic!("{reply:?}"),
@@ -212,7 +201,7 @@ mod tests {
         let plain = answer(Basic::new(), "Basic realm=\"WallyWorld\"", "Aladdin", "open sesame");
         assert_eq!(plain.expect("an answer"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         let utf8 = answer(
-            Basic::new().charset(BasicCharset::Latin1),
+            Basic::new().charset(Charset::Latin1),
             "Basic realm=\"foo\", charset=\"UTF-8\"",
             "test",
             "123£",
@@ -222,9 +211,9 @@ mod tests {
 
     #[test]
     fn latin1_is_for_servers_that_name_no_charset() {
-        let latin1 = answer(Basic::new().charset(BasicCharset::Latin1), "Basic realm=x", "test", "123£");
+        let latin1 = answer(Basic::new().charset(Charset::Latin1), "Basic realm=x", "test", "123£");
         assert_eq!(latin1.expect("an answer"), "Basic dGVzdDoxMjOj");
-        let beyond = answer(Basic::new().charset(BasicCharset::Latin1), "Basic realm=x", "t", "€");
+        let beyond = answer(Basic::new().charset(Charset::Latin1), "Basic realm=x", "t", "€");
         assert_eq!(beyond.expect("an answer"), "Basic dDrigqw=");
     }
 

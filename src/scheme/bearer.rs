@@ -11,7 +11,7 @@ use crate::scheme::{
 
 const NAME: &str = "Bearer";
 
-/// The Bearer scheme (RFC 6750): a token that whoever holds it can use.
+/// The Bearer scheme (RFC 6750): a token that anyone who holds it can use.
 ///
 /// A token that the server refuses is asked for anew once, of a provider such as
 /// [`BearerTokens`](crate::credentials::BearerTokens).
@@ -21,7 +21,7 @@ pub struct Bearer {
 }
 
 impl Bearer {
-    /// Bearer tokens.
+    /// Creates the scheme Bearer.
     pub fn new() -> Self {
         Self::default()
     }

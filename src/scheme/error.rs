@@ -24,7 +24,7 @@ enum Cause {
 }
 
 impl SchemeError {
-    /// The scheme cannot answer for this reason.
+    /// Says that the scheme cannot answer, for this reason.
     pub fn new(scheme: &'static str, reason: &'static str) -> Self {
         Self { scheme, cause: Cause::Other(reason) }
     }
@@ -55,7 +55,7 @@ impl SchemeError {
         matches!(self.cause, Cause::ContentNotKept)
     }
 
-    /// What the mechanism behind the scheme said, if it was the one that failed.
+    /// Returns what the mechanism behind the scheme said, if it was the one that failed.
     pub fn as_mechanism(&self) -> Option<&MechanismError> {
         match &self.cause {
             Cause::Mechanism(error) => Some(error),
@@ -84,7 +84,7 @@ impl SchemeError {
         }
     }
 
-    /// The scheme's name.
+    /// Returns the scheme's name.
     pub fn scheme(&self) -> &'static str {
         self.scheme
     }

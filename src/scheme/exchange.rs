@@ -93,10 +93,10 @@ pub trait Exchange: Send {
 pub enum Continuation {
     /// It goes on with the exchange, and says nothing about the credentials.
     GoesOn,
-    /// It may be answered once more, as another login: what was sent was of an older state of the
+    /// It may be answered again, as another login: what was sent was of an older state of the
     /// server than another request has seen since.
     Superseded,
-    /// It refuses what was sent, but may be answered once more, as another login: what was sent was
+    /// It refuses what was sent, but may be answered again, as another login: what was sent was
     /// made with what an earlier request has left behind.
     Renews,
     /// It takes no notice of what was sent, which may not have been understood: the exchange can say the same in another
@@ -112,14 +112,14 @@ pub enum Continuation {
 pub struct Acceptance<'a> {
     /// Who accepts it.
     pub challenger: Challenger,
-    /// This scheme's final token, in the place of a challenge (RFC 4559, section 5).
+    /// This scheme's final token, in place of a challenge (RFC 4559, section 5).
     pub challenge: Option<&'a Challenge>,
     /// The response's fields, with `Authentication-Info` where the scheme has it.
     pub fields: &'a HeaderMap,
 }
 
 impl<'a> Acceptance<'a> {
-    /// An acceptance with this final token and these fields.
+    /// Creates an acceptance with this final token and these fields.
     pub fn new(challenger: Challenger, challenge: Option<&'a Challenge>, fields: &'a HeaderMap) -> Self {
         Self { challenger, challenge, fields }
     }
@@ -165,7 +165,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// A completed exchange in which the server has not proven who it is.
+    /// Creates a completed exchange in which the server has not proven who it is.
     pub fn new(mechanism: &'static str, principal: Option<String>, binding: Binding) -> Self {
         Self { mechanism, principal, mutual: false, binding }
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Knowledge(Arc<Mutex<Option<Arc<dyn Any + Send + Sync>>>>);
 
 impl Knowledge {
-    /// What is kept, a scheme's own type; made when it is first asked for.
+    /// Returns what is kept, of a scheme's own type; it is made when it is first asked for.
     pub fn of<T: Default + Send + Sync + 'static>(&self) -> Arc<T> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = kept.as_ref().and_then(|known| Arc::clone(known).downcast().ok()) {

@@ -7,6 +7,7 @@
 
 mod basic;
 mod bearer;
+mod charset;
 pub mod digest;
 mod error;
 mod exchange;
@@ -18,8 +19,9 @@ mod schemes;
 pub mod scram;
 mod token;
 
-pub use basic::{Basic, BasicCharset};
+pub use basic::Basic;
 pub use bearer::Bearer;
+pub use charset::Charset;
 pub use digest::Digest;
 pub use error::SchemeError;
 pub use exchange::{Acceptance, Continuation, Exchange, Proof, Reply};

@@ -24,7 +24,7 @@ pub trait Scheme: Send + Sync + fmt::Debug {
         self.name()
     }
 
-    /// Whether who reads the wire learns the secret: then it goes over https alone, unless the
+    /// Whether anyone who reads the wire learns the secret: then it goes only over https, unless the
     /// caller says otherwise by a dangerous option.
     fn reveals_secret(&self) -> bool {
         false

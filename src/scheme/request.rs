@@ -21,13 +21,13 @@ pub struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    /// A request's method, target on the wire, and whether it has a body; and where the moments of
+    /// Takes a request's method, target on the wire, and whether it has a body; and where the moments of
     /// its login come from.
     pub fn new(method: &'a Method, target: &'a Uri, has_body: bool, moments: &'a dyn Moments) -> Self {
         Self { method, target, has_body, content: None, moments }
     }
 
-    /// The same with the request's content.
+    /// Adds the request's content.
     #[must_use]
     pub fn with_content(mut self, content: Option<&'a dyn Content>) -> Self {
         self.content = content;

@@ -27,12 +27,12 @@ impl SchemeName {
     /// [`Scram`](crate::scheme::Scram) with SHA-256.
     pub const SCRAM_SHA_256: Self = Self::from_static("SCRAM-SHA-256");
 
-    /// The name of a scheme that has no constant here.
+    /// Names a scheme that has no constant here.
     pub const fn from_static(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
 
-    /// The name as it was spelled.
+    /// Returns the name as it was spelled.
     pub fn as_str(&self) -> &str {
         &self.0
     }

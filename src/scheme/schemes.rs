@@ -18,7 +18,7 @@ use crate::scheme::named::Scheme;
 pub struct Schemes(Vec<Arc<dyn Scheme>>);
 
 impl Schemes {
-    /// No schemes yet.
+    /// Creates an empty list.
     pub fn new() -> Self {
         Self::default()
     }

@@ -28,7 +28,7 @@ pub struct NtlmScheme {
 }
 
 impl NtlmScheme {
-    /// NTLM as this mechanism speaks it: [`Ntlm`], or the system's.
+    /// Creates NTLM as this mechanism speaks it: [`Ntlm`], or the system's.
     pub fn new(ntlm: impl Mechanism + 'static) -> Self {
         Self { mechanism: Arc::new(ntlm) }
     }
@@ -108,12 +108,12 @@ pub struct Negotiate {
 }
 
 impl Negotiate {
-    /// Negotiate over this mechanism.
+    /// Creates Negotiate over this mechanism.
     pub fn new(mechanism: impl Mechanism + 'static) -> Self {
         Self { mechanism: Arc::new(mechanism), instead: None }
     }
 
-    /// SPNEGO with NTLM inside, both our own.
+    /// Creates SPNEGO with NTLM inside, both our own.
     pub fn ntlm() -> Self {
         Self::new(Spnego::new(vec![Arc::new(Ntlm::default())]))
     }
@@ -211,12 +211,12 @@ struct TokenExchange {
     scheme: &'static str,
     mechanism: Arc<dyn Mechanism>,
     arguments: Initiate,
-    state: State,
+    state: TokenExchangeState,
     /// What to begin if the step that is out shows that the server rejects the first token.
     instead: Option<Arc<dyn Mechanism>>,
 }
 
-enum State {
+enum TokenExchangeState {
     New,
     Stepping,
     Continuing(Box<dyn SecurityContext>),
@@ -227,7 +227,7 @@ enum State {
 
 impl TokenExchange {
     fn new(scheme: &'static str, mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
-        Self { scheme, mechanism, arguments, state: State::New, instead: None }
+        Self { scheme, mechanism, arguments, state: TokenExchangeState::New, instead: None }
     }
 
     fn initiate(&self) -> Reply {
@@ -236,7 +236,7 @@ impl TokenExchange {
 
     /// The server has not taken the mechanism's first token.
     fn initiate_instead(&mut self, instead: Arc<dyn Mechanism>) -> Reply {
-        self.state = State::Stepping;
+        self.state = TokenExchangeState::Stepping;
         self.mechanism = instead;
         self.initiate()
     }
@@ -262,7 +262,9 @@ impl Exchange for TokenExchange {
         let has_token = challenge.token68().is_some_and(|token| !token.is_empty());
         match &self.state {
             _ if has_token => Continuation::GoesOn,
-            State::Continuing(context) if context.instead().is_some() => Continuation::TakesAnotherForm,
+            TokenExchangeState::Continuing(context) if context.instead().is_some() => {
+                Continuation::TakesAnotherForm
+            }
             _ => Continuation::Refuses,
         }
     }
@@ -273,18 +275,26 @@ impl Exchange for TokenExchange {
         _: RequestContext<'_>,
     ) -> Result<Reply, SchemeError> {
         let token = self.token(challenge)?;
-        match (std::mem::replace(&mut self.state, State::Stepping), token) {
-            (State::New, None) => Ok(self.initiate()),
+        match (std::mem::replace(&mut self.state, TokenExchangeState::Stepping), token) {
+            (TokenExchangeState::New, None) => Ok(self.initiate()),
             // Each request of a login that holds for one alone has a context of its own.
-            (State::Complete(_), None) if challenge.is_none() => Ok(self.initiate()),
-            (State::New, Some(_)) => Err(self.error("the server sent a token before the first message")),
-            (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
-            (State::Continuing(context), None) => match context.instead() {
+            (TokenExchangeState::Complete(_), None) if challenge.is_none() => Ok(self.initiate()),
+            (TokenExchangeState::New, Some(_)) => {
+                Err(self.error("the server sent a token before the first message"))
+            }
+            (TokenExchangeState::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
+            (TokenExchangeState::Continuing(context), None) => match context.instead() {
                 Some(instead) => Ok(self.initiate_instead(instead)),
                 None => Err(self.error("the server's token is missing")),
             },
-            (State::Complete(_) | State::Stepping | State::Consulting(_) | State::Failed, _) => {
-                self.state = State::Failed;
+            (
+                TokenExchangeState::Complete(_)
+                | TokenExchangeState::Stepping
+                | TokenExchangeState::Consulting(_)
+                | TokenExchangeState::Failed,
+                _,
+            ) => {
+                self.state = TokenExchangeState::Failed;
                 Err(self.error("the server challenges a finished exchange"))
             }
         }
@@ -297,13 +307,13 @@ impl Exchange for TokenExchange {
                 return Ok(self.initiate_instead(instead));
             }
             (Err(error), _) => {
-                self.state = State::Failed;
+                self.state = TokenExchangeState::Failed;
                 return Err(SchemeError::mechanism(self.scheme, error));
             }
         };
         match step {
             Step::Continue { token, context, expects, proves } => {
-                self.state = State::Continuing(context);
+                self.state = TokenExchangeState::Continuing(context);
                 Ok(Reply::Send {
                     authorization: Authorization::token68(self.scheme, &token),
                     expects,
@@ -311,12 +321,12 @@ impl Exchange for TokenExchange {
                 })
             }
             Step::Consult { inquiry, context } => {
-                self.state = State::Consulting(context);
+                self.state = TokenExchangeState::Consulting(context);
                 Ok(Reply::Consult(inquiry))
             }
             Step::Complete { token: Some(token), established } => {
                 let proves = Proves::of(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Send {
                     authorization: Authorization::token68(self.scheme, &token),
                     expects: Expects::Success,
@@ -325,17 +335,17 @@ impl Exchange for TokenExchange {
             }
             Step::Complete { token: None, established } => {
                 let proof = proof(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Done(proof))
             }
         }
     }
 
     fn consulted(&mut self, answer: Result<Vec<u8>, MechanismError>) -> Result<Reply, SchemeError> {
-        match std::mem::replace(&mut self.state, State::Stepping) {
-            State::Consulting(context) => Ok(Reply::Step(StepJob::consulted(context, answer))),
+        match std::mem::replace(&mut self.state, TokenExchangeState::Stepping) {
+            TokenExchangeState::Consulting(context) => Ok(Reply::Step(StepJob::consulted(context, answer))),
             _ => {
-                self.state = State::Failed;
+                self.state = TokenExchangeState::Failed;
                 Err(self.error("it was given an answer that it has not asked for"))
             }
         }
@@ -343,23 +353,29 @@ impl Exchange for TokenExchange {
 
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {
         let token = self.token(acceptance.challenge)?;
-        match (std::mem::replace(&mut self.state, State::Stepping), token) {
-            (State::Complete(established), _) => {
+        match (std::mem::replace(&mut self.state, TokenExchangeState::Stepping), token) {
+            (TokenExchangeState::Complete(established), _) => {
                 let proof = proof(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Done(proof))
             }
-            (State::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
-            (State::Continuing(context), None) => {
+            (TokenExchangeState::Continuing(context), Some(token)) => Ok(self.proceed(context, token)),
+            (TokenExchangeState::Continuing(context), None) => {
                 let established = context
                     .finish_without_token()
                     .map_err(|error| SchemeError::mechanism(self.scheme, error))?;
                 let proof = proof(&established);
-                self.state = State::Complete(established);
+                self.state = TokenExchangeState::Complete(established);
                 Ok(Reply::Done(proof))
             }
-            (State::New | State::Stepping | State::Consulting(_) | State::Failed, _) => {
-                self.state = State::Failed;
+            (
+                TokenExchangeState::New
+                | TokenExchangeState::Stepping
+                | TokenExchangeState::Consulting(_)
+                | TokenExchangeState::Failed,
+                _,
+            ) => {
+                self.state = TokenExchangeState::Failed;
                 Err(self.error("there is no exchange to conclude"))
             }
         }

@@ -30,23 +30,23 @@ pub struct Authenticate<S> {
 }
 
 /// Where the connection is while no request uses it.
-struct Slot<S>(Mutex<Place<S>>);
+struct Slot<S>(Mutex<ChannelPlace<S>>);
 
-enum Place<S> {
+enum ChannelPlace<S> {
     Home(Channel<S>),
     Lent(Option<Waker>),
     Gone,
 }
 
 impl<S> Slot<S> {
-    fn lock(&self) -> MutexGuard<'_, Place<S>> {
+    fn lock(&self) -> MutexGuard<'_, ChannelPlace<S>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self) -> Option<Channel<S>> {
         let mut place = self.lock();
-        match std::mem::replace(&mut *place, Place::Lent(None)) {
-            Place::Home(channel) => Some(channel),
+        match std::mem::replace(&mut *place, ChannelPlace::Lent(None)) {
+            ChannelPlace::Home(channel) => Some(channel),
             other => {
                 *place = other;
                 None
@@ -54,8 +54,8 @@ impl<S> Slot<S> {
         }
     }
 
-    fn put(&self, place: Place<S>) {
-        if let Place::Lent(Some(waker)) = std::mem::replace(&mut *self.lock(), place) {
+    fn put(&self, place: ChannelPlace<S>) {
+        if let ChannelPlace::Lent(Some(waker)) = std::mem::replace(&mut *self.lock(), place) {
             waker.wake();
         }
     }
@@ -64,7 +64,7 @@ impl<S> Slot<S> {
 impl<S> Authenticate<S> {
     pub(super) fn new(authenticator: Authenticator, channel: Channel<S>, info: &ConnectionInfo) -> Self {
         let route = Route { origin: info.origin.clone(), proxy: info.proxy.clone() };
-        let slot = Slot(Mutex::new(Place::Home(channel)));
+        let slot = Slot(Mutex::new(ChannelPlace::Home(channel)));
         Self { authenticator, route: Arc::new(route), slot: Arc::new(slot) }
     }
 
@@ -88,17 +88,17 @@ where
     /// Pending while a request is under way; an error once one was dropped before its answer.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         match &mut *self.slot.lock() {
-            Place::Home(channel) => {
+            ChannelPlace::Home(channel) => {
                 ready!(channel.service.poll_ready(cx))
                     .map_err(|error| self.error(ErrorKind::Connection(error.into())))?;
                 channel.state.ready = true;
                 Poll::Ready(Ok(()))
             }
-            Place::Lent(waker) => {
+            ChannelPlace::Lent(waker) => {
                 *waker = Some(cx.waker().clone());
                 Poll::Pending
             }
-            Place::Gone => Poll::Ready(Err(self.error(ErrorKind::ConnectionGone))),
+            ChannelPlace::Gone => Poll::Ready(Err(self.error(ErrorKind::ConnectionGone))),
         }
     }
 
@@ -144,7 +144,7 @@ struct Loan<S>(Option<Arc<Slot<S>>>);
 impl<S> Drop for Loan<S> {
     fn drop(&mut self) {
         if let Some(slot) = self.0.take() {
-            slot.put(Place::Gone);
+            slot.put(ChannelPlace::Gone);
         }
     }
 }
@@ -167,7 +167,8 @@ where
         }
         let result = ready!(this.sending.as_mut().poll(cx));
         if let Some(slot) = this.loan.0.take() {
-            slot.put(this.sending.take_channel().map_or(Place::Gone, Place::Home));
+            // Before the response is returned: the next request may be ready by the time its caller looks at it.
+            slot.put(this.sending.take_channel().map_or(ChannelPlace::Gone, ChannelPlace::Home));
         }
         Poll::Ready(result.map_err(|failure| failure.error.on(Arc::clone(this.route))))
     }

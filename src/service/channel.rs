@@ -10,10 +10,10 @@ use crate::channel_bindings::ChannelBindings;
 use crate::handshake::{Authenticator, Handshake, Logins, Protocol};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::environment::Environment;
-use crate::service::expectation::Held;
+use crate::service::expectation::HeldBody;
 use crate::service::head::SavedHead;
 
-/// What a connection is to: requests in origin form do not say.
+/// Where a connection leads: requests in origin form do not say.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ConnectionInfo {
@@ -31,7 +31,7 @@ pub struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
-    /// A direct connection without channel bindings.
+    /// Creates a direct connection without channel bindings.
     pub fn new(origin: Origin) -> Self {
         Self {
             origin,
@@ -42,21 +42,21 @@ impl ConnectionInfo {
         }
     }
 
-    /// The same by way of a proxy, which may challenge too.
+    /// Sets the proxy that requests are sent to, which may challenge too.
     #[must_use]
     pub fn proxy(mut self, proxy: Origin) -> Self {
         self.proxy = Some(proxy);
         self
     }
 
-    /// The same with channel bindings.
+    /// Sets the channel bindings of the connection.
     #[must_use]
     pub fn channel_bindings(mut self, bindings: ChannelBindings) -> Self {
         self.channel_bindings = Some(bindings);
         self
     }
 
-    /// The same where the service tells them with its first response: [`ChannelBindings`] in the
+    /// Waits for the service to tell the channel bindings with its first response: [`ChannelBindings`] in the
     /// response's extensions, or none there. A login that may be tied to the connection then takes
     /// a leg more on it.
     #[must_use]
@@ -65,7 +65,7 @@ impl ConnectionInfo {
         self
     }
 
-    /// The same by this protocol. By HTTP/2 nothing that would be bound to the connection is begun.
+    /// Sets the protocol. Over HTTP/2 nothing that would be bound to the connection is begun.
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;
@@ -88,25 +88,25 @@ pub(crate) struct ChannelState {
     /// An earlier request was answered over it: a failure may be its idle time's.
     pub(crate) used: bool,
     /// The body of the request under way waits for the server's word.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<HeldBody>,
     /// The service has said that it is ready, and nothing was sent since.
     pub(crate) ready: bool,
-    /// It was answered by HTTP/1.0. hyper then sends by that version, too.
+    /// It was answered over HTTP/1.0. hyper then sends in that version, too.
     is_old: bool,
 }
 
 impl ChannelState {
     /// Whether a response with this status, to a request that went as its caller made it, is for
-    /// the caller alone.
+    /// only the caller.
     #[inline]
-    pub(super) fn goes_by(&self, status: StatusCode) -> bool {
-        self.logins.goes_by(status) && self.environment.observer.is_none()
+    pub(super) fn passes_through(&self, status: StatusCode) -> bool {
+        self.logins.passes_through(status) && self.environment.observer.is_none()
     }
 
     /// Whether the request under way was answered, or is to be, without its body: which is announced,
     /// so that the connection can carry nothing else.
     pub(super) fn holds_body_back(&self) -> bool {
-        self.held.as_ref().is_some_and(Held::is_waiting)
+        self.held.as_ref().is_some_and(HeldBody::is_waiting)
     }
 
     /// A response came by this version.
@@ -115,7 +115,7 @@ impl ChannelState {
         self.is_old |= version == Version::HTTP_10;
     }
 
-    /// Whether a request with this head and content can be sent to whoever is at the other end. By HTTP/1.0
+    /// Whether a request with this head and content can be sent to whoever is at the other end. Over HTTP/1.0
     /// content has a declared length, without which hyper leaves it out, and there is no `Upgrade`.
     #[inline]
     pub(super) fn takes(&self, headers: &HeaderMap, content: &impl Body) -> bool {

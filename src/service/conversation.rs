@@ -18,26 +18,26 @@ use crate::mechanism::{MechanismError, Moments, Stepped};
 use crate::protection_space::Challenger;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
+use crate::service::channel_in_use::ChannelInUse;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
 use crate::service::error::{BoxError, ErrorKind, OldPeer};
-use crate::service::expectation::{self, Expectation, Held, PATIENCE};
-use crate::service::failure::{Failure, Judged, Loss, Retry};
+use crate::service::expectation::{self, Expectation, HeldBody, PATIENCE};
+use crate::service::failure::{FailedRequest, LostConnection, Retry, RetryDecision};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
 };
-use crate::service::line::Line;
+use crate::service::leg_service::LegService;
 use crate::service::observe::{self, LegReport, TokenReport};
-use crate::service::out::Out;
 use crate::service::payload::{Payload, Replay};
-use crate::service::pending::Pending;
+use crate::service::prepared_request::PreparedRequest;
 
 pin_project! {
     /// Sends a request leg by leg until there is a response to deliver.
     pub(crate) struct Conversation<S, F, B, R> {
         #[pin]
         stage: Stage<F, R>,
-        talk: Talk<S, B, R>,
+        request: RequestInFlight<S, B, R>,
     }
 }
 
@@ -69,9 +69,9 @@ pin_project! {
     }
 }
 
-/// What is known of the request, beside the stage that it is in.
-struct Talk<S, B, R> {
-    out: Out<S, B>,
+/// The request, its connection, and how far it has come, beside the stage that it is in.
+struct RequestInFlight<S, B, R> {
+    in_use: ChannelInUse<S, B>,
     method: Method,
     /// The request's target as it is on the wire.
     uri: Uri,
@@ -95,7 +95,7 @@ struct Talk<S, B, R> {
 }
 
 /// Where an action leads.
-enum Next<R, B> {
+enum AfterAction<R, B> {
     Leg,
     Drain(R),
     Gather,
@@ -104,127 +104,137 @@ enum Next<R, B> {
     Ask(CredentialsFuture),
     Wait(Turn, Option<BoxFuture<()>>),
     Deliver(Response<R>),
-    Fail(Box<Failure<B>>),
+    Fail(Box<FailedRequest<B>>),
 }
 
 impl<S, F, B, R> Conversation<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
 {
     /// A request of which nothing has been sent.
-    pub(super) fn new(mut channel: Channel<S>, pending: Pending<B>) -> Pin<Box<Self>> {
-        let Pending { request, acting } = pending;
+    pub(super) fn new(mut channel: Channel<S>, prepared: PreparedRequest<B>) -> Pin<Box<Self>> {
+        let PreparedRequest { request, acting } = prepared;
         channel.state.saved.save(&request);
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let talk = Talk::new(Out::new(channel, payload), method, uri, BodyUse::Withheld, Some(parts));
-        Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, talk })
+        let request = RequestInFlight::new(
+            ChannelInUse::new(channel, payload),
+            method,
+            uri,
+            BodyUse::Withheld,
+            Some(parts),
+        );
+        Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, request })
     }
 
     /// A request that went as its caller made it, with the connection's owner as its identity.
-    pub(super) fn answered(mut out: Out<S, B>, result: Result<Response<R>, BoxError>) -> Pin<Box<Self>> {
-        let state = &mut *out.channel_mut().state;
+    pub(super) fn answered(
+        mut in_use: ChannelInUse<S, B>,
+        result: Result<Response<R>, BoxError>,
+    ) -> Pin<Box<Self>> {
+        let state = &mut *in_use.channel_mut().state;
         state.logins.went_on();
         let Parts { method, uri, .. } = state.saved.restore();
-        let talk = Talk::new(out, method, uri, BodyUse::Carried, None);
-        Box::pin(Self { stage: Stage::Answered { result: Some(result) }, talk })
+        let request = RequestInFlight::new(in_use, method, uri, BodyUse::Carried, None);
+        Box::pin(Self { stage: Stage::Answered { result: Some(result) }, request })
     }
 
     /// The connection, after the result; `None` if it is lost.
     pub(super) fn take_channel(self: Pin<&mut Self>) -> Option<Channel<S>> {
-        self.project().talk.out.channel.take()
+        self.project().request.in_use.channel.take()
     }
 }
 
 impl<S, F, B, R> Future for Conversation<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
 {
-    type Output = Result<Response<R>, Box<Failure<B>>>;
+    type Output = Result<Response<R>, Box<FailedRequest<B>>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
             let polled = match this.stage.as_mut().project() {
                 StageProj::Start { acting } => {
-                    Poll::Ready(this.talk.start(acting.take().expect("it is done once")))
+                    Poll::Ready(this.request.start(acting.take().expect("it is done once")))
                 }
-                StageProj::Ready => match this.talk.poll_leg(cx) {
+                StageProj::Ready => match this.request.poll_leg(cx) {
                     Poll::Ready(Ok(leg)) => {
                         this.stage.set(Stage::Responding { leg });
                         continue;
                     }
-                    Poll::Ready(Err(error)) => Poll::Ready(Next::Fail(this.talk.lost(error, true))),
+                    Poll::Ready(Err(error)) => Poll::Ready(AfterAction::Fail(this.request.lost(error, true))),
                     Poll::Pending => Poll::Pending,
                 },
                 StageProj::Responding { leg } => {
-                    let line = &mut this.talk.out.channel_mut().service;
-                    let result = line.poll_response(leg, cx).map_err(Into::into);
+                    let service = &mut this.request.in_use.channel_mut().service;
+                    let result = service.poll_response(leg, cx).map_err(Into::into);
                     if result.is_pending() {
-                        this.talk.poll_patience(cx);
+                        this.request.poll_patience(cx);
                     }
-                    result.map(|result| this.talk.answered(result))
+                    result.map(|result| this.request.answered(result))
                 }
-                StageProj::Answered { result } => {
-                    Poll::Ready(this.talk.answered(result.take().expect("it goes to the next stage at once")))
-                }
-                StageProj::Draining { body, drained } => this.talk.poll_drain(body, drained, cx),
-                StageProj::Gathering => this.talk.poll_gather(cx),
+                StageProj::Answered { result } => Poll::Ready(
+                    this.request.answered(result.take().expect("it goes to the next stage at once")),
+                ),
+                StageProj::Draining { body, drained } => this.request.poll_drain(body, drained, cx),
+                StageProj::Gathering => this.request.poll_gather(cx),
                 StageProj::Stepping { step } => {
-                    step.as_mut().poll(cx).map(|stepped| this.talk.resume(Answer::Stepped(stepped)))
+                    step.as_mut().poll(cx).map(|stepped| this.request.resume(Answer::Stepped(stepped)))
                 }
                 StageProj::Consulting { answer } => {
-                    answer.as_mut().poll(cx).map(|answer| this.talk.resume(Answer::Consulted(answer)))
+                    answer.as_mut().poll(cx).map(|answer| this.request.resume(Answer::Consulted(answer)))
                 }
                 StageProj::Asking { credentials } => {
                     credentials.as_mut().poll(cx).map(|credentials| match credentials {
-                        Ok(credentials) => this.talk.resume(Answer::Credentials(credentials)),
-                        Err(error) => Next::Fail(Failure::new(ErrorKind::Credentials(error))),
+                        Ok(credentials) => this.request.resume(Answer::Credentials(credentials)),
+                        Err(error) => AfterAction::Fail(FailedRequest::new(ErrorKind::Credentials(error))),
                     })
                 }
                 StageProj::Waiting { turn, timer } => {
                     let is_due = timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
                     match Pin::new(turn).poll(cx) {
                         Poll::Pending if !is_due => Poll::Pending,
-                        _ => Poll::Ready(this.talk.waited()),
+                        _ => Poll::Ready(this.request.waited()),
                     }
                 }
                 StageProj::Done => panic!("polled after it was ready"),
             };
+            // Deadlines only where nothing has come: an answer that is there counts, however late it was polled for.
             let next = match polled {
                 Poll::Ready(next) => next,
-                Poll::Pending => Next::Fail(ready!(this.talk.poll_deadlines(cx))),
+                Poll::Pending => AfterAction::Fail(ready!(this.request.poll_deadlines(cx))),
             };
             this.stage.set(match next {
-                Next::Leg => Stage::Ready,
-                Next::Drain(body) => Stage::Draining { body, drained: 0 },
-                Next::Gather => Stage::Gathering,
-                Next::Step(step) => Stage::Stepping { step },
-                Next::Consult(answer) => Stage::Consulting { answer },
-                Next::Ask(credentials) => Stage::Asking { credentials },
-                Next::Wait(turn, timer) => Stage::Waiting { turn, timer },
-                Next::Deliver(response) => {
+                AfterAction::Leg => Stage::Ready,
+                AfterAction::Drain(body) => Stage::Draining { body, drained: 0 },
+                AfterAction::Gather => Stage::Gathering,
+                AfterAction::Step(step) => Stage::Stepping { step },
+                AfterAction::Consult(answer) => Stage::Consulting { answer },
+                AfterAction::Ask(credentials) => Stage::Asking { credentials },
+                AfterAction::Wait(turn, timer) => Stage::Waiting { turn, timer },
+                AfterAction::Deliver(response) => {
                     this.stage.set(Stage::Done);
-                    this.talk.out.channel_mut().state.answered();
+                    this.request.in_use.channel_mut().state.answered();
                     return Poll::Ready(Ok(response));
                 }
-                Next::Fail(failure) => {
+                AfterAction::Fail(failure) => {
                     this.stage.set(Stage::Done);
                     // Untouched by a request of another identity, unless its proxy was spoken to.
                     let untouched = match failure.error.kind() {
                         ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
-                            !this.talk.out.channel().state.logins.has_proxy()
+                            !this.request.in_use.channel().state.logins.has_proxy()
                         }
                         _ => false,
                     };
                     if !untouched {
-                        this.talk.out.lose();
+                        this.request.in_use.lose();
                     }
                     return Poll::Ready(Err(failure));
                 }
@@ -233,19 +243,25 @@ where
     }
 }
 
-impl<S, B, R> Talk<S, B, R>
+impl<S, B, R> RequestInFlight<S, B, R>
 where
-    S: Line<B, Received = R>,
+    S: LegService<B, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
 {
     #[inline] // It is made where it stays.
-    fn new(out: Out<S, B>, method: Method, uri: Uri, sent: BodyUse, parts: Option<Parts>) -> Self {
-        let beyond_proxy = out.channel().state.logins.has_proxy().then(|| origin_form(&uri));
+    fn new(
+        in_use: ChannelInUse<S, B>,
+        method: Method,
+        uri: Uri,
+        sent: BodyUse,
+        parts: Option<Parts>,
+    ) -> Self {
+        let beyond_proxy = in_use.channel().state.logins.has_proxy().then(|| origin_form(&uri));
         let (response, deadlines, sent_tokens) = (None, Deadlines::default(), Vec::new());
         Self {
-            out,
+            in_use,
             method,
             uri,
             beyond_proxy,
@@ -262,33 +278,33 @@ where
     }
 
     /// Decides what the first leg carries.
-    fn start(&mut self, acting: Acting) -> Next<R, B> {
+    fn start(&mut self, acting: Acting) -> AfterAction<R, B> {
         let action = self.with_logins(|logins, _, request| logins.begin(acting, request));
         self.act(action)
     }
 
-    fn resume(&mut self, answer: Answer) -> Next<R, B> {
+    fn resume(&mut self, answer: Answer) -> AfterAction<R, B> {
         let action = self.with_logins(|logins, head, request| logins.resume(answer, head, request));
         self.act(action)
     }
 
     /// Something has changed for the credentials that others try, or it is time to look again.
-    fn waited(&mut self) -> Next<R, B> {
-        self.deadlines.wait_ends(&self.out.channel().state.environment);
+    fn waited(&mut self) -> AfterAction<R, B> {
+        self.deadlines.wait_ends(&self.in_use.channel().state.environment);
         self.resume(Answer::Turn)
     }
 
     /// What a leg came to.
-    fn answered(&mut self, result: Result<Response<R>, BoxError>) -> Next<R, B> {
+    fn answered(&mut self, result: Result<Response<R>, BoxError>) -> AfterAction<R, B> {
         let response = match result {
             Ok(response) => response,
-            Err(error) => return Next::Fail(self.lost(error, false)),
+            Err(error) => return AfterAction::Fail(self.lost(error, false)),
         };
         self.legs += 1;
         self.report(&response);
         self.deadlines.leg_ends();
         self.patience = None;
-        let state = &mut self.out.channel_mut().state;
+        let state = &mut self.in_use.channel_mut().state;
         state.note_version(response.version());
         if !state.holds_body_back() {
             state.held = None;
@@ -298,10 +314,11 @@ where
         }
         if response.status() == StatusCode::EXPECTATION_FAILED && self.expectation_is_ours {
             if let Some(failure) = self.expectation_failed() {
-                return Next::Fail(failure);
+                return AfterAction::Fail(failure);
             }
         }
-        let logins = &mut self.out.channel_mut().state.logins;
+        let logins = &mut self.in_use.channel_mut().state.logins;
+        // Before the handshakes see the response: the answer to a challenge in it is to be tied to this connection.
         logins.learn_channel_bindings(|| response.extensions().get().cloned());
         self.response = Some(response);
         let action = self.with_logins(|logins, head, request| {
@@ -311,52 +328,54 @@ where
     }
 
     /// Does what the handshakes want, up to the point where something must be waited for.
-    fn act(&mut self, action: Action) -> Next<R, B> {
+    fn act(&mut self, action: Action) -> AfterAction<R, B> {
         match action {
             Action::Send { body, .. } => {
                 self.next = body;
                 self.leg()
             }
             Action::Deliver(outcome) => self.deliver(outcome),
-            Action::Renew(renewal) => Next::Fail(self.renewal(renewal)),
-            Action::Fail(error) => Next::Fail(Failure::new(ErrorKind::Handshake(error))),
+            Action::Renew(renewal) => AfterAction::Fail(self.renewal(renewal)),
+            Action::Fail(error) => AfterAction::Fail(FailedRequest::new(ErrorKind::Handshake(error))),
             // The rest of it is on its way to the server: another connection begins with what is kept.
             Action::Gather
-                if self.sent == BodyUse::Carried && self.out.payload.replay() == Replay::Elsewhere =>
+                if self.sent == BodyUse::Carried && self.in_use.payload.replay() == Replay::Elsewhere =>
             {
-                Next::Fail(self.renewal(Renewal::UnfinishedUpload))
+                AfterAction::Fail(self.renewal(Renewal::UnfinishedUpload))
             }
             Action::Gather => {
-                self.deadlines.wait_begins(&self.out.channel().state.environment);
-                Next::Gather
+                self.deadlines.wait_begins(&self.in_use.channel().state.environment);
+                AfterAction::Gather
             }
             Action::Wait(turn) => {
-                let environment = &self.out.channel().state.environment;
+                let environment = &self.in_use.channel().state.environment;
                 let left = turn.until().map(|until| until.saturating_duration_since(environment.instant()));
                 let timer = left.and_then(|left| environment.sleep(left));
                 self.deadlines.wait_begins(environment);
-                Next::Wait(turn, timer)
+                AfterAction::Wait(turn, timer)
             }
             Action::Step(job) => {
                 self.handshake_begins();
-                let state = &self.out.channel().state;
+                let state = &self.in_use.channel().state;
                 let moment = match state.environment.moment() {
                     Ok(moment) => moment,
-                    Err(error) => return Next::Fail(Failure::new(ErrorKind::Entropy(error.into()))),
+                    Err(error) => {
+                        return AfterAction::Fail(FailedRequest::new(ErrorKind::Entropy(error.into())));
+                    }
                 };
                 match &state.environment.blocking {
-                    Some(blocking) => Next::Step(blocking.run(job, moment)),
+                    Some(blocking) => AfterAction::Step(blocking.run(job, moment)),
                     None => self.resume(Answer::Stepped(job.run(moment))),
                 }
             }
             Action::Consult(inquiry) => {
                 self.handshake_begins();
-                Next::Consult(self.out.channel().state.environment.consult(inquiry))
+                AfterAction::Consult(self.in_use.channel().state.environment.consult(inquiry))
             }
             Action::Ask(question) => {
                 self.handshake_begins();
-                match self.out.channel().state.logins.origin().provider() {
-                    Some(provider) => Next::Ask(provider.credentials(question.query())),
+                match self.in_use.channel().state.logins.origin().provider() {
+                    Some(provider) => AfterAction::Ask(provider.credentials(question.query())),
                     None => self.resume(Answer::Credentials(None)),
                 }
             }
@@ -364,34 +383,35 @@ where
     }
 
     /// The next leg is decided. A challenge in hand is read to its end first.
-    fn leg(&mut self) -> Next<R, B> {
-        let Some(response) = self.response.take() else { return Next::Leg };
+    fn leg(&mut self) -> AfterAction<R, B> {
+        let Some(response) = self.response.take() else { return AfterAction::Leg };
         if self.sent == BodyUse::Carried {
-            match self.out.payload.replay() {
+            match self.in_use.payload.replay() {
                 // Else the leg's head has announced a body that does not come: nothing can follow it.
-                Replay::Here if !self.out.channel().state.holds_body_back() => {}
+                Replay::Here if !self.in_use.channel().state.holds_body_back() => {}
                 Replay::Here | Replay::Elsewhere => {
-                    return Next::Fail(self.renewal(Renewal::UnfinishedUpload));
+                    return AfterAction::Fail(self.renewal(Renewal::UnfinishedUpload));
                 }
-                Replay::Never | Replay::Failed => return Next::Fail(self.not_replayable(None)),
+                Replay::Never | Replay::Failed => return AfterAction::Fail(self.not_replayable(None)),
             }
         }
-        let logins = &self.out.channel().state.logins;
+        let logins = &self.in_use.channel().state.logins;
         if !logins.origin().stays_after(ResponseHead::of(&response)) {
-            return Next::Fail(self.renewal(Renewal::ClosedInHandshake));
+            return AfterAction::Fail(self.renewal(Renewal::ClosedInHandshake));
         }
         self.handshake_begins();
         let body = response.into_body();
         if body.is_end_stream() {
-            return Next::Leg;
+            return AfterAction::Leg;
         }
-        let channel = self.out.channel();
+        let channel = self.in_use.channel();
         let environment = &channel.state.environment;
+        // It says itself that it is too long to be read, so the connection is lost at once.
         if body.size_hint().lower() > environment.limits.drain {
-            return Next::Fail(self.renewal(Renewal::LongAnswer));
+            return AfterAction::Fail(self.renewal(Renewal::LongAnswer));
         }
         self.deadlines.drain_begins(environment);
-        Next::Drain(body)
+        AfterAction::Drain(body)
     }
 
     fn poll_drain(
@@ -399,34 +419,36 @@ where
         mut body: Pin<&mut R>,
         drained: &mut u64,
         cx: &mut Context<'_>,
-    ) -> Poll<Next<R, B>> {
+    ) -> Poll<AfterAction<R, B>> {
         loop {
             let frame = match body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
                     ready!(self.deadlines.poll_drain(cx));
-                    return Poll::Ready(Next::Fail(self.renewal(Renewal::LongAnswer)));
+                    return Poll::Ready(AfterAction::Fail(self.renewal(Renewal::LongAnswer)));
                 }
             };
             match frame {
                 None => {
                     self.deadlines.drain_ends();
-                    return Poll::Ready(Next::Leg);
+                    return Poll::Ready(AfterAction::Leg);
                 }
                 Some(Ok(frame)) => {
                     *drained += frame.data_ref().map_or(0, |data| data.remaining() as u64);
-                    if *drained > self.out.channel().state.environment.limits.drain {
-                        return Poll::Ready(Next::Fail(self.renewal(Renewal::LongAnswer)));
+                    if *drained > self.in_use.channel().state.environment.limits.drain {
+                        return Poll::Ready(AfterAction::Fail(self.renewal(Renewal::LongAnswer)));
                     }
                 }
-                Some(Err(_)) => return Poll::Ready(Next::Fail(self.renewal(Renewal::ClosedInHandshake))),
+                Some(Err(_)) => {
+                    return Poll::Ready(AfterAction::Fail(self.renewal(Renewal::ClosedInHandshake)));
+                }
             }
         }
     }
 
     /// Reads the request's body to its end, as far as it is kept.
-    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Next<R, B>> {
-        let (channel, payload) = self.out.both_mut();
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<AfterAction<R, B>> {
+        let (channel, payload) = self.in_use.both_mut();
         let limit = channel.state.environment.limits.replay;
         let length = match &self.parts {
             Some(parts) => declared_length(&parts.headers),
@@ -436,13 +458,13 @@ where
         self.deadlines.wait_ends(&channel.state.environment);
         Poll::Ready(match result {
             Ok(()) => self.resume(Answer::Gathered),
-            Err(error) => Next::Fail(self.lost(error, false)),
+            Err(error) => AfterAction::Fail(self.lost(error, false)),
         })
     }
 
     /// Awaits the connection and puts the leg on it.
     fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Leg, BoxError>> {
-        let channel = self.out.channel_mut();
+        let channel = self.in_use.channel_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
         let environment = &channel.state.environment;
         let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
@@ -462,7 +484,7 @@ where
             }
             BodyUse::Carried => self.carried(&mut parts, cx),
         };
-        let (channel, payload) = self.out.both_mut();
+        let (channel, payload) = self.in_use.both_mut();
         if !channel.state.takes(&parts.headers, &body) {
             return Poll::Ready(Err(OldPeer.into()));
         }
@@ -485,31 +507,32 @@ where
     /// The body of a leg that carries it. It waits for the server's word where it may be sent in vain, or
     /// its caller has said so.
     fn carried(&mut self, parts: &mut Parts, cx: &mut Context<'_>) -> LegBody<B> {
-        let (channel, payload) = self.out.both_mut();
+        let (channel, payload) = self.in_use.both_mut();
         if payload.is_empty() {
             return LegBody::empty();
         }
-        let Channel { service: line, state } = channel;
+        let Channel { service, state } = channel;
         let (length, limit) = (declared_length(&parts.headers), state.environment.limits.replay);
-        let can_wait = line.tells_of_continue()
+        let can_wait = service.tells_of_continue()
             && parts.version != Version::HTTP_10
             && state.environment.limits.restarts > 0
             && state.logins.origin().memory().may_say_continue();
         let is_asked = expectation::is_expected(&parts.headers);
+        // Before the leg has its body: to find out how long that is, some of it may be read ahead.
         let waits =
-            can_wait && (is_asked || payload.is_to_wait(state.logins.outlook(), line, limit, length, cx));
-        let body = payload.leg(line, limit, length);
+            can_wait && (is_asked || payload.is_to_wait(state.logins.outlook(), service, limit, length, cx));
+        let body = payload.leg(service, limit, length);
         if !waits {
             return body;
         }
         // Without a timer it might wait forever.
         let Some(patience) = state.environment.sleep(PATIENCE) else { return body };
         let expectation = Expectation::new();
-        if !line.fulfil_by_continue(&mut parts.extensions, expectation.clone()) {
+        if !service.fulfil_by_continue(&mut parts.extensions, expectation.clone()) {
             return body;
         }
         expectation::expect(&mut parts.headers);
-        state.held = Some(Held::new(expectation.clone()));
+        state.held = Some(HeldBody::new(expectation.clone()));
         (self.patience, self.expectation_is_ours) = (Some(patience), !is_asked);
         body.waiting_for(expectation)
     }
@@ -521,7 +544,7 @@ where
             return;
         }
         self.patience = None;
-        let state = &mut self.out.channel_mut().state;
+        let state = &mut self.in_use.channel_mut().state;
         if state.held.take().is_some_and(|held| held.fulfil()) {
             state.logins.origin().memory().note_never_says_continue();
         }
@@ -529,91 +552,95 @@ where
 
     /// The server does not want to be asked whether it wants the body, and has looked at nothing else. The
     /// request is sent again without that, where it can be.
-    fn expectation_failed(&mut self) -> Option<Box<Failure<B>>> {
-        let channel = self.out.channel_mut();
+    fn expectation_failed(&mut self) -> Option<Box<FailedRequest<B>>> {
+        let channel = self.in_use.channel_mut();
         channel.state.logins.origin().memory().note_never_says_continue();
         let now = channel.state.environment.instant();
-        match self.out.payload.replay() {
+        match self.in_use.payload.replay() {
             Replay::Here | Replay::Elsewhere => {
-                self.out.channel_mut().state.logins.withdraw(now);
+                self.in_use.channel_mut().state.logins.withdraw(now);
                 Some(self.renewal(Renewal::UnfinishedUpload))
             }
             Replay::Never | Replay::Failed => None,
         }
     }
 
-    fn deliver(&mut self, outcome: Option<Box<Outcome>>) -> Next<R, B> {
+    fn deliver(&mut self, outcome: Option<Box<Outcome>>) -> AfterAction<R, B> {
         let mut response = self.response.take().expect("only a response is delivered");
         if let Some(outcome) = outcome {
             response.extensions_mut().insert(*outcome);
         }
-        if let Some(outcome) = self.out.channel_mut().state.logins.take_proxy_outcome() {
+        if let Some(outcome) = self.in_use.channel_mut().state.logins.take_proxy_outcome() {
             response.extensions_mut().insert(outcome);
         }
-        Next::Deliver(response)
+        AfterAction::Deliver(response)
     }
 
     /// The connection failed, perhaps before it took the request.
-    fn lost(&mut self, error: BoxError, not_called: bool) -> Box<Failure<B>> {
+    fn lost(&mut self, error: BoxError, not_called: bool) -> Box<FailedRequest<B>> {
         self.patience = None;
-        let has_body = !self.out.payload.is_empty();
-        let held = !not_called && self.out.channel().state.holds_body_back();
-        let loss = Loss { error, not_called, sent: self.sent, held, legs: self.legs, has_body };
-        let Judged { retry, kind, acted_on } = loss.judge(&mut self.out.channel_mut().state);
+        let has_body = !self.in_use.payload.is_empty();
+        let held = !not_called && self.in_use.channel().state.holds_body_back();
+        let lost = LostConnection { error, not_called, sent: self.sent, held, legs: self.legs, has_body };
+        let RetryDecision { retry, kind, acted_on } = lost.judge(&mut self.in_use.channel_mut().state);
         let mut failure = match retry {
             Some(grounds) => self.elsewhere(grounds, kind),
-            None => Failure::new(kind),
+            None => FailedRequest::new(kind),
         };
         failure.error.note_acted_on(acted_on);
         failure
     }
 
     /// The connection cannot serve the request (any more).
-    fn renewal(&mut self, renewal: Renewal) -> Box<Failure<B>> {
+    fn renewal(&mut self, renewal: Renewal) -> Box<FailedRequest<B>> {
         self.elsewhere(Retry::Renew, ErrorKind::NewConnectionNeeded(renewal))
     }
 
-    /// Another connection may serve the request, where its body is still to be had.
-    fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<Failure<B>> {
-        self.out.payload.cut_off();
-        match self.out.payload.replay() {
-            Replay::Here | Replay::Elsewhere => Failure::retry(grounds, kind, self.again()),
+    /// Another connection may serve the request, if its body can still be sent.
+    fn elsewhere(&mut self, grounds: Retry, kind: ErrorKind) -> Box<FailedRequest<B>> {
+        // First, so that the old connection takes no frame that the new one has to send.
+        self.in_use.payload.cut_off();
+        match self.in_use.payload.replay() {
+            Replay::Here | Replay::Elsewhere => FailedRequest::retry(grounds, kind, self.again()),
             Replay::Never => self.not_replayable(match kind {
                 ErrorKind::Connection(error) => Some(error),
                 _ => None,
             }),
-            Replay::Failed => Failure::new(kind),
+            Replay::Failed => FailedRequest::new(kind),
         }
     }
 
     /// The request would have to be sent again; `lost` says how its connection was lost, if it was.
-    fn not_replayable(&self, lost: Option<BoxError>) -> Box<Failure<B>> {
-        let kept = self.out.channel().state.environment.limits.replay;
-        Failure::new(ErrorKind::BodyNotReplayable { kept, lost })
+    fn not_replayable(&self, lost: Option<BoxError>) -> Box<FailedRequest<B>> {
+        let kept = self.in_use.channel().state.environment.limits.replay;
+        FailedRequest::new(ErrorKind::BodyNotReplayable { kept, lost })
     }
 
-    /// The request once more.
-    fn again(&mut self) -> Pending<B> {
-        let payload = std::mem::replace(&mut self.out.payload, Payload::Empty);
+    /// The request, to be sent again.
+    fn again(&mut self) -> PreparedRequest<B> {
+        let payload = std::mem::replace(&mut self.in_use.payload, Payload::Empty);
         let unsent = self.parts.take();
-        let state = &self.out.channel().state;
+        let state = &self.in_use.channel().state;
         let parts = unsent.unwrap_or_else(|| state.saved.restore());
-        Pending { request: Request::from_parts(parts, payload), acting: state.logins.acting().clone() }
+        PreparedRequest {
+            request: Request::from_parts(parts, payload),
+            acting: state.logins.acting().clone(),
+        }
     }
 
     fn handshake_begins(&mut self) {
-        let channel = self.out.channel();
+        let channel = self.in_use.channel();
         let environment = &channel.state.environment;
         self.deadlines.handshake_begins(environment);
     }
 
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<Failure<B>>> {
-        let limits = &self.out.channel().state.environment.limits;
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<FailedRequest<B>>> {
+        let limits = &self.in_use.channel().state.environment.limits;
         // A leg that carried all there is may be the request itself.
         let is_whole = self.sent == BodyUse::Carried && self.parts.is_none();
         let acted_on = is_whole && !is_idempotent(&self.method);
         self.deadlines.poll(limits, cx).map(|kind| {
-            let mut failure = Failure::new(kind);
+            let mut failure = FailedRequest::new(kind);
             failure.error.note_acted_on(acted_on);
             failure
         })
@@ -621,7 +648,7 @@ where
 
     /// Tells the observer, if there is one, of a leg.
     fn report(&mut self, response: &Response<R>) {
-        let state = &self.out.channel().state;
+        let state = &self.in_use.channel().state;
         let Some(observer) = &state.environment.observer else { return };
         let authorization = std::mem::take(&mut self.sent_tokens);
         let mut challenges = observe::challenges(Challenger::Origin, response.headers());
@@ -636,7 +663,7 @@ where
                 path => format!("{} {path}", self.method),
             },
             authorization,
-            body_withheld: !self.out.payload.is_empty()
+            body_withheld: !self.in_use.payload.is_empty()
                 && (self.sent == BodyUse::Withheld || state.holds_body_back()),
             status: response.status(),
             challenges,
@@ -647,7 +674,7 @@ where
         &mut self,
         act: impl FnOnce(&mut Logins, Option<ResponseHead<'_>>, WireRequest<'_>) -> T,
     ) -> T {
-        let (channel, payload) = self.out.both_mut();
+        let (channel, payload) = self.in_use.both_mut();
         let state = &mut *channel.state;
         let on_the_wire = payload.context(&self.method, &self.uri, &*state.environment);
         let request = WireRequest { on_the_wire, beyond_proxy: self.beyond_proxy.as_ref() };

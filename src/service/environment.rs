@@ -14,7 +14,7 @@ use crate::service::observe::Observer;
 /// A future on the heap, for what happens once per connection rather than per request.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Timers of some runtime. Without one there are no timeouts, and no body waits for the server's word.
+/// The timers of a runtime. Without one there are no timeouts, and no body waits for the server's word.
 pub trait Timer: Send + Sync {
     /// Resolves after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<()>;
@@ -26,7 +26,7 @@ pub trait Timer: Send + Sync {
     }
 }
 
-/// Where mechanism steps run that may block. Without one they run where they are.
+/// Runs mechanism steps that may block. Without one they run where they are.
 pub trait Blocking: Send + Sync {
     /// Runs the step off the executor.
     fn run(&self, job: StepJob, moment: Moment) -> BoxFuture<Stepped>;
@@ -160,8 +160,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// No timer: nothing times out, and a login whose server says nothing holds up others with the same
-    /// credentials until it is given up. No threads: steps that may block run where they are. No way to a KDC. No
+    /// Creates an environment without a timer: nothing times out, and a login whose server says nothing holds up others with
+    /// the same credentials until it is given up. No threads: steps that may block run where they are. No way to a KDC. No
     /// observer.
     pub fn new() -> Self {
         Self::default()

@@ -106,12 +106,12 @@ impl Error {
         self
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub fn kind(&self) -> &ErrorKind {
         &self.kind
     }
 
-    /// The origin that the request was for. `None` if its URI names none.
+    /// Returns the origin that the request was for. `None` if its URI names none.
     pub fn origin(&self) -> Option<&Origin> {
         self.route.as_ref().map(|route| &route.origin)
     }
@@ -148,8 +148,8 @@ impl fmt::Display for Error {
                     "the server closes the connection in the middle of the handshake, which needs one that \
                      stays open (is a proxy in between, or keep-alive off?)"
                 }
-                Renewal::Astray => "the client beneath sent a part of the login over another connection",
-                Renewal::NotTaken => "the server takes up no further handshake on the connection",
+                Renewal::Astray => "the underlying client sent a part of the login over another connection",
+                Renewal::NotTaken => "the server starts no further handshake on the connection",
                 Renewal::OtherIdentity => "the connection belongs to another identity",
                 Renewal::LongAnswer => {
                     "the body of an answer in the middle of the handshake is too long or too slow to be read \
@@ -157,23 +157,23 @@ impl fmt::Display for Error {
                 }
                 Renewal::UnfinishedUpload => "the challenge came before all of the body was sent",
                 Renewal::Spoiled => "an earlier handshake on the connection failed",
-                Renewal::Http1Needed => "HTTP/1.1 is needed, and the connection is by HTTP/2",
+                Renewal::Http1Needed => "HTTP/1.1 is needed, and the connection is HTTP/2",
             }),
             ErrorKind::BodyNotReplayable { kept, lost: Some(_) } => write!(
                 f,
                 "the connection was lost, and the request cannot be sent again: more than {kept} octets of \
-                 its body have gone"
+                 its body were sent"
             ),
             ErrorKind::BodyNotReplayable { kept, lost: None } => write!(
                 f,
-                "the server demands authentication, but the request's body has gone and more than {kept} \
-                 octets of it; the same request made anew will keep it back, and so does one that was logged \
-                 in ahead (Client::authenticate, or AuthenticateFirst in its extensions)"
+                "the server demands authentication, but more than {kept} octets of the request's body were sent \
+                 and cannot be sent again: make the request again, which then waits with its body, or log in \
+                 ahead of it (Client::authenticate, or AuthenticateFirst in its extensions)"
             ),
             ErrorKind::Credentials(_) => f.write_str("the credentials could not be looked up"),
             ErrorKind::Timeout(what, after) => write!(f, "no answer within {after:?} while {what}"),
             ErrorKind::Entropy(_) => f.write_str("the operating system gave no randomness"),
-            ErrorKind::Origin(_) => f.write_str("the request names no origin"),
+            ErrorKind::Origin(_) => f.write_str("the request's URI names no origin"),
             ErrorKind::Request(_) => f.write_str("the request cannot be made"),
             ErrorKind::Proxy(_) => f.write_str("the proxy for the request cannot be used"),
             ErrorKind::Refused(refusal) => refusal.fmt(f),
@@ -203,7 +203,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// A request that cannot be sent by HTTP/1.0, on a connection where that is spoken. Another one may be
+/// A request that cannot be sent over HTTP/1.0, on a connection where that is spoken. Another one may be
 /// to somebody else.
 #[derive(Debug)]
 pub(super) struct OldPeer;
@@ -211,7 +211,7 @@ pub(super) struct OldPeer;
 impl fmt::Display for OldPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "the other end speaks HTTP/1.0, by which content without a declared length cannot be sent, nor Upgrade",
+            "the server speaks HTTP/1.0, over which neither content of undeclared length nor Upgrade can be sent",
         )
     }
 }
@@ -228,7 +228,7 @@ pub struct Unsent {
 }
 
 impl Unsent {
-    /// Nothing was sent, because of `source`.
+    /// Says that nothing was sent, because of `source`.
     pub fn new(source: impl Into<BoxError>) -> Self {
         Self { source: source.into() }
     }
@@ -256,7 +256,7 @@ pub struct NotConnected {
 }
 
 impl NotConnected {
-    /// There is no connection, because of `source`.
+    /// Says that there is no connection, because of `source`.
     pub fn new(source: impl Into<BoxError>) -> Self {
         Self { source: source.into() }
     }
@@ -294,10 +294,10 @@ impl fmt::Display for Astray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.is_redirected {
             true => {
-                "the client beneath followed a redirect away from the connection that is logged in: build it with \
+                "the underlying client followed a redirect away from the connection that is logged in: build it with \
                  redirect(Policy::none()), and have redirects followed above the login by follow_redirects"
             }
-            false => "the client beneath sent a part of the login over another connection",
+            false => "the underlying client sent a part of the login over another connection",
         })
     }
 }
@@ -312,7 +312,7 @@ impl std::error::Error for Astray {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StreamReset {
-    /// `HTTP_1_1_REQUIRED`: the same request by HTTP/1.1 can be served.
+    /// `HTTP_1_1_REQUIRED`: the same request can be served over HTTP/1.1.
     Http1Required(BoxError),
     /// Any other reason.
     Other(BoxError),
@@ -321,7 +321,7 @@ pub enum StreamReset {
 impl fmt::Display for StreamReset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Http1Required(_) => "the server takes the request by HTTP/1.1 alone",
+            Self::Http1Required(_) => "the server takes the request only over HTTP/1.1",
             Self::Other(_) => "the stream was reset",
         })
     }

@@ -13,9 +13,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a body waits for, as those see it who may end the wait. Clones are one.
 #[derive(Clone)]
-pub(crate) struct Expectation(Arc<Mutex<State>>);
+pub(crate) struct Expectation(Arc<Mutex<ExpectationState>>);
 
-enum State {
+enum ExpectationState {
     /// Nothing was heard. Whoever is to send the body has left its waker, once it has come that far.
     Waiting(Option<Waker>),
     /// The body goes.
@@ -26,21 +26,21 @@ enum State {
 
 impl Expectation {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State::Waiting(None))))
+        Self(Arc::new(Mutex::new(ExpectationState::Waiting(None))))
     }
 
     /// Lets the body go, unless it was told to stay. Tells whether it has waited until now.
     pub(crate) fn fulfil(&self) -> bool {
-        self.end(State::Fulfilled)
+        self.end(ExpectationState::Fulfilled)
     }
 
     /// Ends the connection that is to send the body, unless the body was let go.
     fn disappoint(&self) {
-        self.end(State::Disappointed);
+        self.end(ExpectationState::Disappointed);
     }
 
     fn is_waiting(&self) -> bool {
-        matches!(&*self.lock(), State::Waiting(_))
+        matches!(&*self.lock(), ExpectationState::Waiting(_))
     }
 
     /// Ready when the body may go.
@@ -51,19 +51,19 @@ impl Expectation {
     /// left out in no other way.
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match &mut *self.lock() {
-            State::Waiting(Some(waker)) => waker.clone_from(cx.waker()),
-            State::Waiting(none) => *none = Some(cx.waker().clone()),
-            State::Fulfilled => return Poll::Ready(Ok(())),
-            State::Disappointed => {
+            ExpectationState::Waiting(Some(waker)) => waker.clone_from(cx.waker()),
+            ExpectationState::Waiting(none) => *none = Some(cx.waker().clone()),
+            ExpectationState::Fulfilled => return Poll::Ready(Ok(())),
+            ExpectationState::Disappointed => {
                 return Poll::Ready(Err("the server answered without asking for the body".into()));
             }
         }
         Poll::Pending
     }
 
-    fn end(&self, end: State) -> bool {
+    fn end(&self, end: ExpectationState) -> bool {
         let mut state = self.lock();
-        let State::Waiting(waker) = &mut *state else { return false };
+        let ExpectationState::Waiting(waker) = &mut *state else { return false };
         let waker = waker.take();
         *state = end;
         drop(state);
@@ -73,15 +73,15 @@ impl Expectation {
         true
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ExpectationState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Keeps a body waiting. Dropped, it tells the body to stay where it is, if it still waits.
-pub(super) struct Held(Expectation);
+pub(super) struct HeldBody(Expectation);
 
-impl Held {
+impl HeldBody {
     pub(super) fn new(expectation: Expectation) -> Self {
         Self(expectation)
     }
@@ -96,7 +96,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBody {
     fn drop(&mut self) {
         self.0.disappoint();
     }

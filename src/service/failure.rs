@@ -9,13 +9,13 @@ use crate::service::channel::ChannelState;
 use crate::service::error::Astray;
 use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, OldPeer, StreamReset, Unsent};
 use crate::service::head::is_idempotent;
-use crate::service::pending::Pending;
+use crate::service::prepared_request::PreparedRequest;
 use crate::service::retryable::is_given_up;
 
 /// Why there is no response, and the request, where another connection may serve it.
-pub(crate) struct Failure<B> {
+pub(crate) struct FailedRequest<B> {
     pub(crate) error: Error,
-    pub(crate) retry: Option<(Retry, Pending<B>)>,
+    pub(crate) retry: Option<(Retry, PreparedRequest<B>)>,
 }
 
 /// On which grounds a request may move to another connection.
@@ -29,22 +29,22 @@ pub(crate) enum Retry {
     Renew,
 }
 
-impl<B> Failure<B> {
-    /// A failure for good.
+impl<B> FailedRequest<B> {
+    /// A failure that no other connection helps with.
     pub(super) fn new(kind: ErrorKind) -> Box<Self> {
         Box::new(Self { error: Error::new(kind), retry: None })
     }
 
     /// The connection cannot serve the request; another one may, on these grounds.
-    pub(super) fn retry(grounds: Retry, kind: ErrorKind, request: Pending<B>) -> Box<Self> {
+    pub(super) fn retry(grounds: Retry, kind: ErrorKind, request: PreparedRequest<B>) -> Box<Self> {
         let mut failure = Self::new(kind);
         failure.retry = Some((grounds, request));
         failure
     }
 }
 
-/// The loss of a connection in the middle of a request.
-pub(super) struct Loss {
+/// A connection that was lost in the middle of a request.
+pub(super) struct LostConnection {
     pub(super) error: BoxError,
     /// The connection did not take the leg.
     pub(super) not_called: bool,
@@ -57,8 +57,8 @@ pub(super) struct Loss {
     pub(super) has_body: bool,
 }
 
-/// What a loss comes to.
-pub(super) struct Judged {
+/// Whether the request of a lost connection is sent again, and what its caller is told if not.
+pub(super) struct RetryDecision {
     /// On which grounds the request may move to another connection.
     pub(super) retry: Option<Retry>,
     /// What its caller is told if it does not.
@@ -67,14 +67,14 @@ pub(super) struct Judged {
     pub(super) acted_on: bool,
 }
 
-impl Loss {
-    /// What it comes to. The handshakes learn of it.
-    pub(super) fn judge(mut self, state: &mut ChannelState) -> Judged {
+impl LostConnection {
+    /// Decides whether the request may move to another connection. The handshakes learn of the loss.
+    pub(super) fn judge(mut self, state: &mut ChannelState) -> RetryDecision {
         match self.error.downcast::<NotConnected>() {
             Ok(unconnected) => {
                 state.logins.not_sent();
                 let kind = ErrorKind::Connect(unconnected.into_source());
-                return Judged { retry: None, kind, acted_on: false };
+                return RetryDecision { retry: None, kind, acted_on: false };
             }
             Err(error) => self.error = error,
         }
@@ -88,14 +88,14 @@ impl Loss {
                 true => (None, ErrorKind::Connection(self.error)),
                 false => (is_safe.then_some(Retry::Renew), ErrorKind::NewConnectionNeeded(Renewal::Astray)),
             };
-            return Judged { retry, kind, acted_on };
+            return RetryDecision { retry, kind, acted_on };
         }
         let reset = self.error.downcast_ref::<StreamReset>();
         if let Some(StreamReset::Http1Required(_)) = reset {
             if state.logins.origin().needs_http1() {
                 state.logins.not_sent();
                 let kind = ErrorKind::NewConnectionNeeded(Renewal::Http1Needed);
-                return Judged { retry: Some(Retry::Renew), kind, acted_on: false };
+                return RetryDecision { retry: Some(Retry::Renew), kind, acted_on: false };
             }
         }
         let is_reset = reset.is_some();
@@ -125,11 +125,11 @@ impl Loss {
             // The login would come as far as this again.
             () if in_handshake && self.error.is::<OldPeer>() => None,
             () if by_hint || by_expectation => Some(Retry::Renew),
-            // Some servers hang up on a wrong password: unproven, it is sent once more at the most. So is a
+            // Some servers hang up on a wrong password: unproven, it is sent again once at most. So is a
             // body.
             () if in_handshake && safe && !on_trial && !carries_body => Some(Retry::Renew),
             () if unsent => Some(Retry::Unsent),
-            // A stream that is reset alone is so on purpose.
+            // A stream that is reset by itself is reset on purpose.
             () if is_reset => None,
             () if safe && (state.used || self.legs > 0) => Some(Retry::Closed),
             () => None,
@@ -138,6 +138,6 @@ impl Loss {
             Some(_) if in_handshake => ErrorKind::NewConnectionNeeded(Renewal::ClosedInHandshake),
             _ => ErrorKind::Connection(self.error),
         };
-        Judged { retry, kind, acted_on: !unseen }
+        RetryDecision { retry, kind, acted_on: !unseen }
     }
 }

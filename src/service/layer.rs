@@ -29,7 +29,7 @@ pub struct AuthenticateLayer {
 }
 
 impl AuthenticateLayer {
-    /// A layer in an [environment](Self::environment) without timers: nothing times out.
+    /// Creates a layer in an [environment](Self::environment) without timers: nothing times out.
     pub fn new(authenticator: Authenticator, info: ConnectionInfo) -> Self {
         Self { login: LogIn::new(authenticator), info }
     }

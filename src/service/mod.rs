@@ -127,27 +127,27 @@
 //!
 //! Cookies above the login are lost on a server that ties its nonce, or a load balancer that ties
 //! its backend, to a cookie set with the challenge: the next leg has to bring it. A jar may be
-//! shared by the cookie layers of all connections; in `client::reqwest` it is given to each lane by
+//! shared by the cookie layers of all connections; in `client::reqwest` it is given to each connection by
 //! `cookie_provider`.
 
 mod authenticate;
 mod body;
 mod causes;
 mod channel;
+mod channel_in_use;
 mod conversation;
 mod deadlines;
-mod environment;
+pub(crate) mod environment;
 mod error;
 mod expectation;
 mod failure;
 mod head;
 mod layer;
-mod line;
+mod leg_service;
 mod make;
 mod observe;
-mod out;
 mod payload;
-mod pending;
+mod prepared_request;
 mod retryable;
 mod sending;
 mod through_proxy;
@@ -157,7 +157,7 @@ pub(crate) mod tunnel;
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
-pub use environment::{Blocking, BoxFuture, Environment, KdcTransport, Limits, SystemMoments, Timer};
+pub use environment::{Blocking, BoxFuture, Environment, KdcTransport, Limits, Timer};
 pub use error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
 pub use layer::AuthenticateLayer;
 pub use make::MakeAuthenticate;
@@ -173,10 +173,10 @@ pub(crate) use {
     channel::Channel,
     error::{CONNECTING, Route},
     expectation::Expectation,
-    failure::{Failure, Retry},
+    failure::{FailedRequest, Retry},
     head::withhold_body,
-    line::Line,
+    leg_service::LegService,
     payload::Payload,
-    pending::Pending,
+    prepared_request::PreparedRequest,
     sending::Sending,
 };

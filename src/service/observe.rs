@@ -12,7 +12,7 @@ use crate::challenge::{ChallengeError, Challenges};
 use crate::mechanism::describe_token;
 use crate::protection_space::Challenger;
 
-/// Told of every leg. Called while the request is under way: it should return at once.
+/// Is told of every leg. It is called while the request is under way: it should return at once.
 pub trait Observer: Send + Sync {
     /// A leg's response has come.
     fn leg(&self, report: &LegReport);

@@ -9,10 +9,10 @@ use http_body::Body;
 use crate::handshake::Outlook;
 use crate::mechanism::Moments;
 use crate::scheme::{Content, RequestContext};
-use crate::service::body::{LegBody, Progress, Tee};
+use crate::service::body::{LegBody, Tee, TeeProgress};
 use crate::service::error::BoxError;
 use crate::service::head::DeclaredLength;
-use crate::service::line::Line;
+use crate::service::leg_service::LegService;
 
 /// What a request's body is, before and after it has been sent.
 pub(crate) enum Payload<B> {
@@ -26,7 +26,7 @@ pub(crate) enum Payload<B> {
 /// before it hears anything (RFC 6928). To wait with so little costs a round trip and spares nothing.
 const FIRST_FLIGHT: u64 = 16 * 1024;
 
-/// Whether a body can be sent once more.
+/// Whether a body can be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Replay {
     /// On the same connection.
@@ -65,23 +65,28 @@ impl<B: Body> Payload<B> {
         moments: &'a dyn Moments,
     ) -> RequestContext<'a> {
         let content: Option<&dyn Content> = match self {
-            Self::Teed(tee) if tee.progress() == Progress::Ended => Some(&**tee),
+            Self::Teed(tee) if tee.progress() == TeeProgress::Ended => Some(&**tee),
             Self::Empty | Self::Untouched(_) | Self::Teed(_) => None,
         };
         RequestContext::new(method, target, !self.is_empty(), moments).with_content(content)
     }
 
     /// The body of a leg that carries it.
-    pub(super) fn leg<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> LegBody<B> {
-        self.tee(line, limit, length).map_or_else(LegBody::empty, LegBody::teed)
+    pub(super) fn leg<L: LegService<B>>(
+        &mut self,
+        service: &mut L,
+        limit: u64,
+        length: DeclaredLength,
+    ) -> LegBody<B> {
+        self.tee(service, limit, length).map_or_else(LegBody::empty, LegBody::teed)
     }
 
     /// Whether a leg with this outlook is to wait before it sends the body. A body that cannot be sent
     /// again waits wherever it may be sent in vain; one that can, where that costs more than the wait.
-    pub(super) fn is_to_wait<L: Line<B>>(
+    pub(super) fn is_to_wait<L: LegService<B>>(
         &mut self,
         outlook: Outlook,
-        line: &mut L,
+        service: &mut L,
         limit: u64,
         length: DeclaredLength,
         cx: &mut Context<'_>,
@@ -92,7 +97,7 @@ impl<B: Body> Payload<B> {
         if outlook == Outlook::Clear {
             return false;
         }
-        let Some(tee) = self.tee(line, limit, length) else { return false };
+        let Some(tee) = self.tee(service, limit, length) else { return false };
         match (outlook, tee.length()) {
             (Outlook::Doubtful, Some(length)) => length > FIRST_FLIGHT,
             _ => !tee.is_at_hand(cx),
@@ -104,9 +109,9 @@ impl<B: Body> Payload<B> {
     /// # Errors
     ///
     /// The body's own.
-    pub(super) fn poll_gather<L: Line<B>>(
+    pub(super) fn poll_gather<L: LegService<B>>(
         &mut self,
-        line: &mut L,
+        service: &mut L,
         limit: u64,
         length: DeclaredLength,
         cx: &mut Context<'_>,
@@ -114,16 +119,21 @@ impl<B: Body> Payload<B> {
     where
         B::Error: Into<BoxError>,
     {
-        match self.tee(line, limit, length) {
+        match self.tee(service, limit, length) {
             Some(tee) => tee.poll_gather(cx),
             None => Poll::Ready(Ok(())),
         }
     }
 
     /// What keeps the body; `None` where there is none.
-    fn tee<L: Line<B>>(&mut self, line: &mut L, limit: u64, length: DeclaredLength) -> Option<&Arc<Tee<B>>> {
+    fn tee<L: LegService<B>>(
+        &mut self,
+        service: &mut L,
+        limit: u64,
+        length: DeclaredLength,
+    ) -> Option<&Arc<Tee<B>>> {
         *self = match std::mem::replace(self, Self::Empty) {
-            Self::Untouched(body) => Self::Teed(Tee::of(body, limit, length, line.take_tee())),
+            Self::Untouched(body) => Self::Teed(Tee::of(body, limit, length, service.take_tee())),
             other => other,
         };
         match self {
@@ -141,15 +151,15 @@ impl<B: Body> Payload<B> {
         }
     }
 
-    /// Whether the body can be sent once more after a leg that carried it.
+    /// Whether the body can be sent again after a leg that carried it.
     pub(super) fn replay(&self) -> Replay {
         match self {
             Self::Empty | Self::Untouched(_) => Replay::Here,
             Self::Teed(tee) => match tee.progress() {
-                Progress::Ended => Replay::Here,
-                Progress::Streaming => Replay::Elsewhere,
-                Progress::Overflowed => Replay::Never,
-                Progress::Failed => Replay::Failed,
+                TeeProgress::Ended => Replay::Here,
+                TeeProgress::Streaming => Replay::Elsewhere,
+                TeeProgress::Overflowed => Replay::Never,
+                TeeProgress::Failed => Replay::Failed,
             },
         }
     }

@@ -13,13 +13,13 @@ use crate::service::error::{Error, ErrorKind, Unsent};
 use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 
 impl Error {
-    /// Whether something took too long: a [timeout](ErrorKind::Timeout) of this library, or one further
+    /// Returns whether something took too long: a [timeout](ErrorKind::Timeout) of this library, or one further
     /// below that lies behind this error, such as the system's or reqwest's.
     pub fn is_timeout(&self) -> bool {
         causes(self).any(is_timeout)
     }
 
-    /// Whether the connection could not be made (DNS, TCP, TLS, or the tunnel through a proxy), so that
+    /// Returns whether the connection could not be made (DNS, TCP, TLS, or the tunnel through a proxy), so that
     /// nothing of the request was sent.
     pub fn is_connect(&self) -> bool {
         match self.kind() {
@@ -31,7 +31,7 @@ impl Error {
         }
     }
 
-    /// Whether credentials were refused: by the origin, by a proxy, or by who keeps the accounts (a KDC).
+    /// Returns whether credentials were refused: by the origin, by a proxy, or by who keeps the accounts (a KDC).
     ///
     /// A login that stands for want of credentials is [`ErrorKind::Refused`], too, but nobody has refused
     /// any: this is then `false`, as is
@@ -40,7 +40,7 @@ impl Error {
         causes(self).any(is_refused)
     }
 
-    /// Whether sending the same request again may help, and is safe as far as this library knows: no
+    /// Returns whether sending the same request again may help, and is safe as far as this library knows: no
     /// server was given the request to act on. Wait a little before.
     ///
     /// | Kind | Retryable |
@@ -55,7 +55,7 @@ impl Error {
     /// None is retryable where a server may have acted on the request before: on a connection that was lost,
     /// or by the redirect that led on from it, or since a leg without content may be taken for the request.
     ///
-    /// A client has used up its own tries by then: it sends a request once more by itself where nothing
+    /// A client has used up its own tries by then: it sends a request again by itself where nothing
     /// was sent on the first connection, or where that was idle and the method is idempotent.
     ///
     /// tower's `retry` asks like this:
@@ -136,17 +136,17 @@ impl Error {
 /// To a client, every one of them is an [`ErrorKind::Connect`]: nothing has reached the origin.
 #[cfg(feature = "client")]
 impl TunnelError {
-    /// Whether something took too long.
+    /// Returns whether something took too long.
     pub fn is_timeout(&self) -> bool {
         causes(self).any(is_timeout)
     }
 
-    /// Whether credentials were refused, as [`Error::is_refused`] has it.
+    /// Returns whether credentials were refused, as [`Error::is_refused`] has it.
     pub fn is_refused(&self) -> bool {
         causes(self).any(is_refused)
     }
 
-    /// Whether asking for the tunnel again may help: unless the login failed, what was asked for cannot
+    /// Returns whether asking for the tunnel again may help: unless the login failed, what was asked for cannot
     /// be, or the proxy has answered with a status other than 408, 429 and 5xx.
     pub fn is_retryable(&self) -> bool {
         match self.kind() {

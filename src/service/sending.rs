@@ -11,21 +11,21 @@ use pin_project_lite::pin_project;
 
 use crate::handshake::{Acting, Identity};
 use crate::service::channel::Channel;
+use crate::service::channel_in_use::ChannelInUse;
 use crate::service::conversation::Conversation;
 use crate::service::error::BoxError;
-use crate::service::failure::Failure;
+use crate::service::failure::FailedRequest;
 use crate::service::head::{DeclaredLength, declare_empty, declared_length};
-use crate::service::line::Line;
-use crate::service::out::Out;
+use crate::service::leg_service::LegService;
 use crate::service::payload::Payload;
-use crate::service::pending::Pending;
+use crate::service::prepared_request::PreparedRequest;
 
 pin_project! {
     /// Sends a request until there is a response to deliver. `F` is a leg that is out.
     #[project = SendingProj]
     pub(crate) enum Sending<S, F, B, R> {
         /// The connection is authenticated, and the request is out as its caller made it.
-        Plain { #[pin] leg: F, out: Out<S, B> },
+        Plain { #[pin] leg: F, in_use: ChannelInUse<S, B> },
         /// There is something to be said.
         Conversing { conversation: Pin<Box<Conversation<S, F, B, R>>> },
         /// The connection has gone back.
@@ -35,7 +35,7 @@ pin_project! {
 
 impl<S, F, B, R> Sending<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
@@ -49,9 +49,13 @@ where
     ) -> Self {
         let state = &mut *channel.state;
         let ready = std::mem::take(&mut state.ready);
+        // `go_on` comes last: it changes the handshake's state, which only a request that goes as it is may do.
         if !ready || !state.takes(request.headers(), request.body()) || !state.logins.go_on(&identity) {
             let request = request.map(Payload::new);
-            return Self::again(channel, Pending { request, acting: Acting::new(identity, proxy_identity) });
+            return Self::again(
+                channel,
+                PreparedRequest { request, acting: Acting::new(identity, proxy_identity) },
+            );
         }
         if state.saved.save(&request) {
             state.logins.serves(request.method(), request.uri().path());
@@ -62,29 +66,30 @@ where
         } else {
             declared_length(request.headers())
         };
+        // Its body is kept like any other: a connection that is logged in may be challenged again.
         let mut payload = Payload::Empty;
         let request = request.map(|body| {
             payload = Payload::new(body);
             payload.leg(&mut channel.service, state.environment.limits.replay, length)
         });
-        Self::Plain { leg: channel.service.send(request), out: Out::new(channel, payload) }
+        Self::Plain { leg: channel.service.send(request), in_use: ChannelInUse::new(channel, payload) }
     }
 
     /// A request that is not to go as it is, or that another connection has failed.
     #[inline(never)] // Its large frame is none of a plain request's.
-    pub(crate) fn again(channel: Channel<S>, pending: Pending<B>) -> Self {
-        Self::Conversing { conversation: Conversation::new(channel, pending) }
+    pub(crate) fn again(channel: Channel<S>, prepared: PreparedRequest<B>) -> Self {
+        Self::Conversing { conversation: Conversation::new(channel, prepared) }
     }
 
-    /// What came of a plain request is not for its caller alone.
+    /// What came of a plain request is not only for its caller.
     #[cold]
     fn converse(
         mut self: Pin<&mut Self>,
         result: Result<Response<R>, BoxError>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<R>, Box<Failure<B>>>> {
-        if let SendingProj::Plain { out, .. } = self.as_mut().project() {
-            let conversation = Conversation::answered(out.take(), result);
+    ) -> Poll<Result<Response<R>, Box<FailedRequest<B>>>> {
+        if let SendingProj::Plain { in_use, .. } = self.as_mut().project() {
+            let conversation = Conversation::answered(in_use.take(), result);
             self.set(Self::Conversing { conversation });
         }
         self.poll(cx)
@@ -93,9 +98,9 @@ where
     /// The connection, after the result; `None` if it is lost.
     pub(crate) fn take_channel(mut self: Pin<&mut Self>) -> Option<Channel<S>> {
         let channel = match self.as_mut().project() {
-            SendingProj::Plain { out, .. } => {
-                let mut channel = out.channel.take();
-                let payload = std::mem::replace(&mut out.payload, Payload::Empty);
+            SendingProj::Plain { in_use, .. } => {
+                let mut channel = in_use.channel.take();
+                let payload = std::mem::replace(&mut in_use.payload, Payload::Empty);
                 if let (Some(channel), Some(tee)) = (&mut channel, payload.into_spare()) {
                     channel.service.keep_tee(tee);
                 }
@@ -111,19 +116,19 @@ where
 
 impl<S, F, B, R> Future for Sending<S, F, B, R>
 where
-    S: Line<B, Leg = F, Received = R>,
+    S: LegService<B, Leg = F, Received = R>,
     B: Body,
     B::Error: Into<BoxError>,
     R: Body,
 {
-    type Output = Result<Response<R>, Box<Failure<B>>>;
+    type Output = Result<Response<R>, Box<FailedRequest<B>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.as_mut().project() {
-            SendingProj::Plain { leg, out } => {
-                let channel = out.channel_mut();
+            SendingProj::Plain { leg, in_use } => {
+                let channel = in_use.channel_mut();
                 match ready!(channel.service.poll_response(leg, cx)) {
-                    Ok(response) if channel.state.goes_by(response.status()) => {
+                    Ok(response) if channel.state.passes_through(response.status()) => {
                         channel.state.note_version(response.version());
                         channel.state.answered();
                         Poll::Ready(Ok(response))

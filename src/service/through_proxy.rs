@@ -8,7 +8,7 @@ use crate::service::error::{Error, ErrorKind};
 use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 
 impl Error {
-    /// The proxy between this side and the origin, where the client knows of one: it was given to the
+    /// Returns the proxy between this side and the origin, where the client knows of one: it was given to the
     /// client, or opens the tunnels of a [`Tunnel`](crate::client::tunnel::Tunnel) and failed to.
     pub fn proxy(&self) -> Option<&Origin> {
         let of_route = self.route.as_ref().and_then(|route| route.proxy.as_ref());

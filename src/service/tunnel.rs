@@ -50,12 +50,12 @@ impl TunnelError {
         Self { proxy, target, kind }
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub fn kind(&self) -> &TunnelErrorKind {
         &self.kind
     }
 
-    /// The proxy.
+    /// Returns the proxy.
     pub fn proxy(&self) -> &Origin {
         &self.proxy
     }
@@ -81,8 +81,10 @@ impl fmt::Display for TunnelError {
                     None => Ok(()),
                 }
             }
-            TunnelErrorKind::NoTls => f.write_str("the client's own connector cannot speak TLS in it"),
-            TunnelErrorKind::Timeout(after) => write!(f, "none within {after:?}"),
+            TunnelErrorKind::NoTls => {
+                f.write_str("a client with a connector of its own cannot speak TLS in a tunnel")
+            }
+            TunnelErrorKind::Timeout(after) => write!(f, "it was not open within {after:?}"),
         }
     }
 }

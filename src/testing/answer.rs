@@ -5,18 +5,18 @@ use http::{Response, StatusCode};
 
 use super::body::AnswerBody;
 use super::fault::{self, Fault};
-use super::guard::{Proof, Token};
+use super::guard::{OfferToken, UserProof};
 use super::offer::Offer;
 use super::page::Page;
 use super::persistence::Persistence;
-use super::quirk::{Challenges, Effects};
+use super::quirk::{ChallengeLayout, Effects};
 use crate::protection_space::Challenger;
 
 const PERSISTENT_AUTH: HeaderName = HeaderName::from_static("persistent-auth");
 const X_USER: HeaderName = HeaderName::from_static("x-user");
 
 /// What a request is answered with, before it is a response.
-pub(super) enum Answer {
+pub(super) enum PlannedAnswer {
     Refusal { challenger: Challenger, challenges: Vec<String> },
     Page { page: Page, user: Option<String>, fields: Vec<(HeaderName, String)> },
 }
@@ -25,19 +25,19 @@ pub(super) enum Answer {
 /// token, for a page that refuses all the same.
 pub(super) fn announce(
     challenger: Challenger,
-    proof: Proof,
+    proof: UserProof,
     offers: &[Offer],
     effects: &Effects,
     fields: &mut Vec<(HeaderName, String)>,
 ) -> Option<(usize, Vec<String>)> {
     let persistence = effects.persistence.or(proof.persistence());
     let token = match proof {
-        Proof::Standing => return None,
-        Proof::Request(info) => {
+        UserProof::Standing => return None,
+        UserProof::Request(info) => {
             fields.extend(info.map(|info| (challenger.info_field(), info)));
             return None;
         }
-        Proof::Handshake { token, .. } => token,
+        UserProof::Handshake { token, .. } => token,
     };
     match persistence {
         Some(Persistence::Announced) => fields.push((PERSISTENT_AUTH, "true".to_owned())),
@@ -51,7 +51,7 @@ pub(super) fn announce(
 }
 
 /// A scheme and a token for it; `None` if the fault leaves the token out.
-pub(super) fn with_token(offers: &[Offer], token: &Token, fault: Option<Fault>) -> Option<String> {
+pub(super) fn with_token(offers: &[Offer], token: &OfferToken, fault: Option<Fault>) -> Option<String> {
     let encoded = fault::encode(&token.octets, fault)?;
     Some(format!("{} {encoded}", offers[token.offer].scheme()))
 }
@@ -69,14 +69,14 @@ pub(super) fn challenges(offers: &[Offer], told: Option<(usize, Vec<String>)>) -
 pub(super) fn refusal(
     challenger: Challenger,
     challenges: &[String],
-    layout: Challenges,
+    layout: ChallengeLayout,
     body: AnswerBody,
 ) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = challenger.status();
     let lines = match layout {
-        Challenges::OnePerLine => challenges,
-        Challenges::Joined => &[challenges.join(", ")],
+        ChallengeLayout::OnePerLine => challenges,
+        ChallengeLayout::Joined => &[challenges.join(", ")],
     };
     append(response.headers_mut(), lines.iter().map(|line| (challenger.challenge_field(), line.as_str())));
     response

@@ -15,11 +15,11 @@ const CHUNK: &[u8] = &[b'.'; 8 * 1024];
 
 /// The content of an answer. The answer counts as under way until this is dropped.
 pub(super) struct AnswerBody {
-    content: Content,
+    content: PageContent,
     _answering: Answering,
 }
 
-enum Content {
+enum PageContent {
     Whole(Bytes),
     /// All octets, of which the last one waits.
     Held(Bytes, Pin<Box<dyn Future<Output = ()> + Send>>),
@@ -29,21 +29,21 @@ enum Content {
 
 impl AnswerBody {
     pub(super) fn whole(text: impl Into<Bytes>, answering: Answering) -> Self {
-        Self { content: Content::Whole(text.into()), _answering: answering }
+        Self { content: PageContent::Whole(text.into()), _answering: answering }
     }
 
     /// The content of a refusal.
     pub(super) fn refusal(body: Option<RefusalBody>, text: &'static str, answering: Answering) -> Self {
         let text = Bytes::from_static(text.as_bytes());
         let content = match body {
-            None | Some(RefusalBody::Short) => Content::Whole(text),
-            Some(RefusalBody::Empty) => Content::Whole(Bytes::new()),
-            Some(RefusalBody::Late(delay)) => Content::Held(text, Box::pin(tokio::time::sleep(delay))),
+            None | Some(RefusalBody::Short) => PageContent::Whole(text),
+            Some(RefusalBody::Empty) => PageContent::Whole(Bytes::new()),
+            Some(RefusalBody::Late(delay)) => PageContent::Held(text, Box::pin(tokio::time::sleep(delay))),
             Some(RefusalBody::HeldBy(gate)) => {
-                Content::Held(text, Box::pin(async move { gate.pass().await }))
+                PageContent::Held(text, Box::pin(async move { gate.pass().await }))
             }
-            Some(RefusalBody::Large(octets)) => Content::Large(octets),
-            Some(RefusalBody::Endless) => Content::Endless,
+            Some(RefusalBody::Large(octets)) => PageContent::Large(octets),
+            Some(RefusalBody::Endless) => PageContent::Endless,
         };
         Self { content, _answering: answering }
     }
@@ -58,19 +58,19 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let data = match &mut self.get_mut().content {
-            Content::Whole(text) => std::mem::take(text),
-            Content::Held(text, release) => {
+            PageContent::Whole(text) => std::mem::take(text),
+            PageContent::Held(text, release) => {
                 if text.len() == 1 {
                     ready!(release.as_mut().poll(cx));
                 }
                 text.split_to(text.len().saturating_sub(1).max(1).min(text.len()))
             }
-            Content::Large(left) => {
+            PageContent::Large(left) => {
                 let octets = (*left).min(CHUNK.len() as u64);
                 *left -= octets;
                 Bytes::from_static(&CHUNK[..octets as usize])
             }
-            Content::Endless => Bytes::from_static(CHUNK),
+            PageContent::Endless => Bytes::from_static(CHUNK),
         };
         Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
     }
@@ -81,9 +81,9 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::Whole(text) | Content::Held(text, _) => SizeHint::with_exact(text.len() as u64),
-            Content::Large(left) => SizeHint::with_exact(*left),
-            Content::Endless => SizeHint::default(),
+            PageContent::Whole(text) | PageContent::Held(text, _) => SizeHint::with_exact(text.len() as u64),
+            PageContent::Large(left) => SizeHint::with_exact(*left),
+            PageContent::Endless => SizeHint::default(),
         }
     }
 }

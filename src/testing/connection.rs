@@ -20,14 +20,14 @@ use tokio::sync::watch;
 
 use super::activity::Activity;
 use super::body::AnswerBody;
-use super::open::Open;
+use super::open::OpenConnection;
 use super::session::Session;
 use super::shared::Command;
 use super::wire::{Trickle, Wire};
 use crate::service::BoxError;
 
 /// Serves a connection until either side ends it.
-pub(super) async fn drive<IO>(io: IO, open: Open, commands: watch::Receiver<Command>)
+pub(super) async fn drive<IO>(io: IO, open: OpenConnection, commands: watch::Receiver<Command>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -46,9 +46,9 @@ where
 #[cfg(feature = "http2")]
 const MAX_STREAMS: u32 = 256;
 
-/// The same by HTTP/2.
+/// The same over HTTP/2.
 #[cfg(feature = "http2")]
-pub(super) async fn drive_http2<IO>(io: IO, open: Open, commands: watch::Receiver<Command>)
+pub(super) async fn drive_http2<IO>(io: IO, open: OpenConnection, commands: watch::Receiver<Command>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

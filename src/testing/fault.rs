@@ -9,7 +9,7 @@ use super::token;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The token is left out: the scheme's name stands alone.
+    /// The token is left out: the scheme's name stands by itself.
     LeftOut,
     /// What follows the scheme's name is no base64.
     NotBase64,

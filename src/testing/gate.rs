@@ -21,17 +21,17 @@ use tokio::sync::{Semaphore, watch};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct Gate(Arc<GateInner>);
 
-struct Inner {
+struct GateInner {
     permits: Semaphore,
     held: watch::Sender<usize>,
 }
 
 impl Gate {
-    /// A closed gate.
+    /// Creates a closed gate.
     pub fn closed() -> Self {
-        Self(Arc::new(Inner { permits: Semaphore::new(0), held: watch::Sender::new(0) }))
+        Self(Arc::new(GateInner { permits: Semaphore::new(0), held: watch::Sender::new(0) }))
     }
 
     /// Lets everything through from now on.
@@ -53,8 +53,8 @@ impl Gate {
     /// Waits to be let through; gives its place up when dropped.
     pub(super) async fn pass(&self) {
         self.0.held.send_modify(|held| *held += 1);
-        let _place = Place(&self.0);
-        // An error means that the gate is open for good.
+        let _place = HeldPlace(&self.0);
+        // An error means that the gate stays open.
         if let Ok(permit) = self.0.permits.acquire().await {
             permit.forget();
         }
@@ -70,9 +70,9 @@ impl fmt::Debug for Gate {
     }
 }
 
-struct Place<'a>(&'a Inner);
+struct HeldPlace<'a>(&'a GateInner);
 
-impl Drop for Place<'_> {
+impl Drop for HeldPlace<'_> {
     fn drop(&mut self) {
         self.0.held.send_modify(|held| *held -= 1);
     }

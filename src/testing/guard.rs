@@ -35,11 +35,11 @@ pub(super) struct Hearing {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It is served as this user.
-    Admit { user: String, proof: Proof },
+    Admit { user: String, proof: UserProof },
     /// The handshake goes on with this token.
-    Continue(Token),
+    Continue(OfferToken),
     /// The client is to authenticate; the token, if there is one, tells it why it has not.
-    Demand(Option<Token>),
+    Demand(Option<OfferToken>),
     /// An exchange by requests goes on with this challenge.
     Challenge { challenge: String },
     /// The client is to authenticate; one offer's challenges are these.
@@ -50,7 +50,7 @@ pub(super) enum Decision {
 
 /// How the user of an admitted request is known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum UserProof {
     /// The connection was authenticated before.
     Standing,
     /// The request proved it by itself; perhaps with information about it for the client.
@@ -58,13 +58,13 @@ pub(super) enum Proof {
     /// The request completed a handshake.
     Handshake {
         /// A token for the client.
-        token: Option<Token>,
+        token: Option<OfferToken>,
         /// How long it holds, where the script does not say.
         persistence: Option<Persistence>,
     },
 }
 
-impl Proof {
+impl UserProof {
     /// How long it holds, where the script does not say.
     pub(super) fn persistence(&self) -> Option<Persistence> {
         match self {
@@ -76,7 +76,7 @@ impl Proof {
 
 /// A token for the client, and the index of the offer that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Token {
+pub(super) struct OfferToken {
     pub(super) offer: usize,
     pub(super) octets: Vec<u8>,
 }
@@ -85,12 +85,12 @@ pub(super) struct Token {
 #[derive(Default)]
 pub(super) struct Guard {
     user: Option<String>,
-    pending: Option<Pending>,
-    last_challenge: Option<Token>,
+    pending: Option<PendingHandshake>,
+    last_challenge: Option<OfferToken>,
     history: History,
 }
 
-struct Pending {
+struct PendingHandshake {
     offer: usize,
     acceptor: Box<dyn Acceptor>,
 }
@@ -112,7 +112,7 @@ impl Guard {
         let pending = self.pending.take();
         let Some(field) = field else {
             let decision = match &self.user {
-                Some(user) => Decision::Admit { user: user.clone(), proof: Proof::Standing },
+                Some(user) => Decision::Admit { user: user.clone(), proof: UserProof::Standing },
                 None => Decision::Demand(None),
             };
             return Hearing { decision, seen: None };
@@ -135,7 +135,7 @@ impl Guard {
 
     fn judge(
         &mut self,
-        pending: Option<Pending>,
+        pending: Option<PendingHandshake>,
         field: &HeaderValue,
         presented: &Presented,
         rules: &Rules<'_>,
@@ -166,7 +166,13 @@ impl Guard {
     }
 
     /// The acceptor that a token belongs to.
-    fn pick(&self, pending: Option<Pending>, kind: TokenKind, offer: &Offer, rules: &Rules<'_>) -> Picked {
+    fn pick(
+        &self,
+        pending: Option<PendingHandshake>,
+        kind: TokenKind,
+        offer: &Offer,
+        rules: &Rules<'_>,
+    ) -> Picked {
         match pending {
             Some(pending) if !kind.begins() => return Picked::Acceptor(pending.acceptor),
             None if kind.continues() => return Picked::Misplaced,
@@ -192,23 +198,23 @@ impl Guard {
         };
         match acceptor.step(token) {
             Accept::Continue(octets) => {
-                let token = Token { offer, octets };
+                let token = OfferToken { offer, octets };
                 self.last_challenge = Some(token.clone());
                 if rules.effects.challenge_fault != Some(Fault::LeftOut) {
-                    self.pending = Some(Pending { offer, acceptor });
+                    self.pending = Some(PendingHandshake { offer, acceptor });
                 }
                 (Decision::Continue(token), Verdict::Continued)
             }
             Accept::Accepted { user, token, integrity: _ } => {
                 self.user = Some(user.clone());
                 self.history = History::Clean;
-                let token = token.map(|octets| Token { offer, octets });
-                let proof = Proof::Handshake { token, persistence: acceptor.persistence() };
+                let token = token.map(|octets| OfferToken { offer, octets });
+                let proof = UserProof::Handshake { token, persistence: acceptor.persistence() };
                 (Decision::Admit { user: user.clone(), proof }, Verdict::Accepted { user })
             }
             Accept::Refused { why, token } => {
                 self.history = History::Failed;
-                self.refuse(why, token.map(|octets| Token { offer, octets }))
+                self.refuse(why, token.map(|octets| OfferToken { offer, octets }))
             }
         }
     }
@@ -224,13 +230,13 @@ impl Guard {
             return self.refuse("there is no such user, or the password is wrong", None);
         }
         let user = name.to_owned();
-        (Decision::Admit { user: user.clone(), proof: Proof::Request(None) }, Verdict::Accepted { user })
+        (Decision::Admit { user: user.clone(), proof: UserProof::Request(None) }, Verdict::Accepted { user })
     }
 
     fn judged(&mut self, offer: usize, judgement: Judgement) -> (Decision, Verdict) {
         match judgement {
             Judgement::Accepted { user, info } => (
-                Decision::Admit { user: user.clone(), proof: Proof::Request(info) },
+                Decision::Admit { user: user.clone(), proof: UserProof::Request(info) },
                 Verdict::Accepted { user },
             ),
             Judgement::Continued { challenge } => (Decision::Challenge { challenge }, Verdict::Continued),
@@ -243,7 +249,7 @@ impl Guard {
         }
     }
 
-    fn refuse(&mut self, why: impl Into<String>, token: Option<Token>) -> (Decision, Verdict) {
+    fn refuse(&mut self, why: impl Into<String>, token: Option<OfferToken>) -> (Decision, Verdict) {
         self.user = None;
         (Decision::Demand(token), Verdict::Refused { why: why.into() })
     }

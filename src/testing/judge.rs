@@ -69,7 +69,7 @@ impl<'a> Presentation<'a> {
     /// How much content is kept for a judge to see.
     pub const MAX_CONTENT: usize = 64 * 1024;
 
-    /// A field with credentials, and the request that it came with.
+    /// Creates one from a field with credentials, and the request that it came with.
     pub fn new(
         credentials: &'a str,
         field: &'a HeaderValue,
@@ -118,12 +118,12 @@ pub enum Judgement {
 }
 
 impl Judgement {
-    /// Served as this user.
+    /// Serves the request, as this user's.
     pub fn accepted(user: impl Into<String>) -> Self {
         Self::Accepted { user: user.into(), info: None }
     }
 
-    /// Refused with the usual challenges.
+    /// Refuses the request, with the usual challenges.
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), challenges: None }
     }

@@ -46,21 +46,21 @@ mod activity;
 mod answer;
 mod body;
 mod connection;
-mod digest;
+pub(crate) mod digest;
 mod fault;
 mod gate;
 mod guard;
 mod judge;
 #[cfg(feature = "kerberos")]
-mod kerberos;
-mod ntlm;
+pub(crate) mod kerberos;
+pub(crate) mod ntlm;
 mod offer;
 mod open;
 mod page;
 mod persistence;
 mod quirk;
 mod report;
-mod scram;
+pub(crate) mod scram;
 mod server;
 mod session;
 mod shared;
@@ -74,7 +74,7 @@ mod users;
 mod wire;
 
 pub use self::acceptor::{Accept, Acceptor};
-pub use self::digest::{AcceptedDigest, DigestAcceptor, DigestOddity, DigestVerdict, PresentedDigest};
+pub use self::digest::DigestAcceptor;
 pub use self::fault::Fault;
 pub use self::gate::Gate;
 pub use self::judge::{Judge, Judgement, Presentation};
@@ -82,18 +82,15 @@ pub use self::judge::{Judge, Judgement, Presentation};
 #[doc(hidden)]
 pub use self::kerberos::kerberos_readings;
 #[cfg(feature = "kerberos")]
-pub use self::kerberos::{
-    AccountState, IakerbAcceptor, Kdc, KdcBuilder, KdcFault, KdcReport, KerberosAcceptor, KerberosService,
-};
-pub use self::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor, SentBindings};
+pub use self::kerberos::{AccountState, Kdc, KdcBuilder, KdcFault, KdcReport, KerberosService};
+pub use self::ntlm::SentBindings;
 pub use self::offer::{MakeAcceptor, Offer};
 pub use self::persistence::Persistence;
 #[cfg(feature = "http2")]
 pub use self::quirk::Reset;
 pub use self::quirk::{Close, Quirk, RefusalBody, When};
 pub use self::report::{Connection, Leg, Report, SeenAuthorization, Verdict};
-pub use self::scram::{ScramAcceptor, ScramQuirk};
+pub use self::scram::ScramAcceptor;
 pub use self::server::{Builder, Server};
-pub use self::spnego::{ServerMic, SpnegoAcceptor};
 pub use self::token::{KerberosMessage, MechanismMessage, NtlmMessage, TokenKind};
 pub use self::users::Users;

@@ -16,7 +16,7 @@ use super::persistence::Persistence;
 pub enum Quirk {
     /// The connection ends with the leg.
     Close(Close),
-    /// The answer is HTTP/1.0 and the connection ends behind it, announced by the version alone.
+    /// The answer is HTTP/1.0 and the connection ends behind it, announced only by the version.
     Http10,
     /// `401` and `407` carry this content.
     RefusalBody(RefusalBody),
@@ -49,7 +49,7 @@ pub enum Quirk {
     /// The answer waits behind the gate. What the request carried has been read, verified and
     /// reported by then.
     HeldBy(Gate),
-    /// By HTTP/2, the stream is reset in place of an answer.
+    /// Over HTTP/2, the stream is reset in place of an answer.
     #[cfg(feature = "http2")]
     Reset(Reset),
     /// The response has this field in addition.
@@ -128,45 +128,45 @@ pub struct When {
 }
 
 impl When {
-    /// Every leg.
+    /// Selects every leg.
     pub fn always() -> Self {
         const ALL: (Bound<usize>, Bound<usize>) = (Bound::Unbounded, Bound::Unbounded);
         Self { legs: ALL, connections: ALL, method: None, path: None }
     }
 
-    /// The leg with this number on its connection, from 1.
+    /// Selects the leg with this number on its connection, from 1.
     pub fn leg(number: usize) -> Self {
         Self::legs(number..=number)
     }
 
-    /// The legs with these numbers on their connections, from 1.
+    /// Selects the legs with these numbers on their connections, from 1.
     pub fn legs(numbers: impl RangeBounds<usize>) -> Self {
         Self { legs: bounds(&numbers), ..Self::always() }
     }
 
-    /// Requests for paths with this prefix.
+    /// Selects requests for paths with this prefix.
     pub fn path(prefix: impl Into<String>) -> Self {
         Self { path: Some(prefix.into()), ..Self::always() }
     }
 
-    /// Requests with this method.
+    /// Selects requests with this method.
     pub fn method(method: Method) -> Self {
         Self { method: Some(method), ..Self::always() }
     }
 
-    /// The same, on the connections with these numbers, from 1.
+    /// Selects only legs on the connections with these numbers, from 1.
     #[must_use]
     pub fn connections(self, numbers: impl RangeBounds<usize>) -> Self {
         Self { connections: bounds(&numbers), ..self }
     }
 
-    /// The same, for paths with this prefix.
+    /// Selects only legs for paths with this prefix.
     #[must_use]
     pub fn with_path(self, prefix: impl Into<String>) -> Self {
         Self { path: Some(prefix.into()), ..self }
     }
 
-    /// The same, for requests with this method.
+    /// Selects only legs with this method.
     #[must_use]
     pub fn with_method(self, method: Method) -> Self {
         Self { method: Some(method), ..self }
@@ -223,10 +223,10 @@ pub(super) struct Effects {
     pub(super) close: Option<Close>,
     pub(super) version: Version,
     pub(super) refusal_body: Option<RefusalBody>,
-    pub(super) refusal: Refusal,
+    pub(super) refusal: RefusalTiming,
     pub(super) challenge_fault: Option<Fault>,
     pub(super) final_fault: Option<Fault>,
-    pub(super) challenges: Challenges,
+    pub(super) challenges: ChallengeLayout,
     pub(super) admission: Admission,
     pub(super) on_authorization: OnAuthorization,
     pub(super) after_failure: AfterFailure,
@@ -248,7 +248,7 @@ pub(super) enum Version {
 
 /// When a refusal goes out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum RefusalTiming {
     #[default]
     AfterTheBody,
     Early,
@@ -256,7 +256,7 @@ pub(super) enum Refusal {
 
 /// How challenges are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Challenges {
+pub(super) enum ChallengeLayout {
     #[default]
     OnePerLine,
     Joined,
@@ -294,10 +294,10 @@ impl Effects {
             Quirk::Close(close) => self.close = Some(close),
             Quirk::Http10 => self.version = Version::Http10,
             Quirk::RefusalBody(body) => self.refusal_body = Some(body),
-            Quirk::EarlyRefusal => self.refusal = Refusal::Early,
+            Quirk::EarlyRefusal => self.refusal = RefusalTiming::Early,
             Quirk::ChallengeToken(fault) => self.challenge_fault = Some(fault),
             Quirk::FinalToken(fault) => self.final_fault = Some(fault),
-            Quirk::JoinedChallenges => self.challenges = Challenges::Joined,
+            Quirk::JoinedChallenges => self.challenges = ChallengeLayout::Joined,
             Quirk::Open => self.admission = Admission::Everyone,
             Quirk::Deny => self.admission = Admission::NobodyAnyMore,
             Quirk::ChallengeAgain => self.admission = Admission::NobodyEver,

@@ -115,22 +115,22 @@ impl SeenAuthorization {
 }
 
 impl Report {
-    /// The connections in the order of their arrival.
+    /// Returns the connections in the order of their arrival.
     pub fn connections(&self) -> &[Connection] {
         &self.connections
     }
 
-    /// The legs of all connections, one connection after the other.
+    /// Returns the legs of all connections, one connection after the other.
     pub fn legs(&self) -> impl Iterator<Item = &Leg> {
         self.connections.iter().flat_map(|connection| &connection.legs)
     }
 
-    /// How many connections are open.
+    /// Returns how many connections are open.
     pub fn open(&self) -> usize {
         self.connections.iter().filter(|connection| !connection.closed).count()
     }
 
-    /// How many handshakes were completed; schemes whose credentials hold for one request have none.
+    /// Returns how many handshakes were completed; schemes whose credentials hold for one request have none.
     pub fn handshakes(&self) -> usize {
         self.count(|seen| {
             let of_request = matches!(seen.token, TokenKind::UserPass | TokenKind::OfRequest);
@@ -151,12 +151,12 @@ impl Report {
         })
     }
 
-    /// How many `Authorization` fields were refused.
+    /// Returns how many `Authorization` fields were refused.
     pub fn refused(&self) -> usize {
         self.count(|seen| matches!(seen.verdict, Verdict::Refused { .. }))
     }
 
-    /// How many messages continued a handshake that was not pending on their connection: legs that
+    /// Returns how many messages continued a handshake that was not pending on their connection: legs that
     /// went astray.
     pub fn misplaced(&self) -> usize {
         self.count(|seen| seen.verdict == Verdict::Misplaced)

@@ -26,7 +26,8 @@ use crate::testing::users::Users;
 /// ```
 /// use std::sync::Arc;
 ///
-/// use legwork::testing::{Offer, ScramAcceptor, ScramQuirk, Server, Users};
+/// use legwork::testing::{Offer, ScramAcceptor, Server, Users};
+/// use legwork::unversioned::testing::ScramQuirk;
 ///
 /// let users = Arc::new(Users::new().with("user", "pencil"));
 /// let scram = ScramAcceptor::new(users, "lab", [7; 32]).reauthentication(Some(60));
@@ -36,9 +37,9 @@ use crate::testing::users::Users;
 /// scram.quirk(ScramQuirk::WrongSignature);
 /// ```
 #[derive(Clone)]
-pub struct ScramAcceptor(Arc<Mutex<State>>);
+pub struct ScramAcceptor(Arc<Mutex<ScramServer>>);
 
-struct State {
+struct ScramServer {
     users: Arc<Users>,
     hash: ScramHash,
     realm: String,
@@ -46,8 +47,8 @@ struct State {
     quirks: Vec<ScramQuirk>,
     seed: [u8; 32],
     drawn: u64,
-    open: Vec<Open>,
-    known: Vec<Known>,
+    open: Vec<OpenLogin>,
+    known: Vec<KnownLogin>,
     server_nonce: Option<String>,
     seconds_to_live: Option<u64>,
     keys: HashMap<(String, u32), Arc<ScramKeys>>,
@@ -71,12 +72,12 @@ pub enum ScramQuirk {
     NoSid,
     /// The final message is refused with this error of RFC 5802, section 7.
     Error(&'static str),
-    /// The page comes with this error in the place of a signature.
+    /// The page comes with this error in place of a signature.
     ErrorBesideThePage(&'static str),
 }
 
 /// A login whose first message was answered.
-struct Open {
+struct OpenLogin {
     sid: String,
     user: String,
     client_first_bare: String,
@@ -86,7 +87,7 @@ struct Open {
 }
 
 /// A login that was completed, for the next one by one message.
-struct Known {
+struct KnownLogin {
     sid: String,
     user: String,
     iterations: u32,
@@ -94,16 +95,16 @@ struct Known {
 }
 
 /// The client's final message taken apart.
-struct ClientFinal<'a> {
+struct ClientFinalMessage<'a> {
     without_proof: &'a str,
     nonce: &'a str,
     proof: Vec<u8>,
 }
 
 impl ScramAcceptor {
-    /// SCRAM-SHA-256 with 4096 iterations.
+    /// Offers SCRAM-SHA-256 with 4096 iterations.
     pub fn new(users: Arc<Users>, realm: impl Into<String>, seed: [u8; 32]) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(ScramServer {
             users,
             hash: ScramHash::Sha256,
             realm: realm.into(),
@@ -119,14 +120,14 @@ impl ScramAcceptor {
         })))
     }
 
-    /// Another hash function.
+    /// Sets another hash function.
     #[must_use]
     pub fn hash(self, hash: ScramHash) -> Self {
         self.state().hash = hash;
         self
     }
 
-    /// Another iteration count.
+    /// Sets another iteration count.
     #[must_use]
     pub fn iterations(self, count: u32) -> Self {
         self.state().iterations = count;
@@ -161,7 +162,7 @@ impl ScramAcceptor {
         self.state().known.clear();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ScramServer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -180,7 +181,7 @@ impl Judge for ScramAcceptor {
     }
 }
 
-impl State {
+impl ScramServer {
     fn judge(&mut self, credentials: &str) -> Result<Judgement, String> {
         // Credentials have the grammar of a challenge (RFC 9110, section 11.4).
         let read = Challenges::from_value(format!("SCRAM {credentials}").as_bytes());
@@ -195,7 +196,7 @@ impl State {
                 _ => self.first(bare),
             };
         }
-        let client_final = ClientFinal::parse(message)?;
+        let client_final = ClientFinalMessage::parse(message)?;
         let sid = sid.ok_or("a final message without sid")?;
         match self.open.iter().position(|open| open.sid == sid) {
             Some(at) => {
@@ -235,7 +236,7 @@ impl State {
         let data = BASE64_STANDARD.encode(&server_first);
         let sid_attribute =
             if self.has(ScramQuirk::NoSid) { String::new() } else { format!("sid=\"{sid}\", ") };
-        self.open.push(Open {
+        self.open.push(OpenLogin {
             sid,
             user,
             client_first_bare: bare.to_owned(),
@@ -248,7 +249,7 @@ impl State {
         })
     }
 
-    fn last(&mut self, open: Open, client_final: &ClientFinal<'_>) -> Result<Judgement, String> {
+    fn last(&mut self, open: OpenLogin, client_final: &ClientFinalMessage<'_>) -> Result<Judgement, String> {
         if client_final.nonce != open.nonce {
             return Err("the nonce is another login's".to_owned());
         }
@@ -267,7 +268,7 @@ impl State {
             return Ok(self.refuse(why, &format!(", sid=\"{}\", data=\"{data}\"", open.sid)));
         };
         if self.server_nonce.is_some() {
-            self.known.push(Known {
+            self.known.push(KnownLogin {
                 sid: open.sid.clone(),
                 user: open.user.clone(),
                 iterations: open.iterations,
@@ -278,11 +279,11 @@ impl State {
     }
 
     /// RFC 7804, section 5.1.
-    fn again(&mut self, sid: &str, client_final: &ClientFinal<'_>) -> Result<Judgement, String> {
+    fn again(&mut self, sid: &str, client_final: &ClientFinalMessage<'_>) -> Result<Judgement, String> {
         let at =
             self.known.iter().position(|known| known.sid == sid).ok_or("there is no login with this sid")?;
         let sr = self.server_nonce.clone().ok_or("logins of one round trip are not taken")?;
-        let Known { user, iterations, next, .. } = &self.known[at];
+        let KnownLogin { user, iterations, next, .. } = &self.known[at];
         let (user, iterations, next) = (user.clone(), *iterations, *next);
         let Some(client_nonce) = client_final.nonce.strip_suffix(&format!("{next}{sr}")) else {
             self.renew();
@@ -365,7 +366,7 @@ impl State {
     }
 }
 
-impl<'a> ClientFinal<'a> {
+impl<'a> ClientFinalMessage<'a> {
     fn parse(message: &'a str) -> Result<Self, String> {
         let (without_proof, proof) = message.rsplit_once(",p=").ok_or("a message without a proof")?;
         let nonce = without_proof.strip_prefix("c=biws,r=").ok_or("another GS2 header than n,,")?;
@@ -441,7 +442,8 @@ mod tests {
         let vectors = Vectors::read(include_str!("../../tests/vectors/scram.txt"));
         let salt = BASE64_STANDARD.decode("W22ZaJ0SNY7soEsUEjb6gQ==").expect("base64");
         let keys = derive_keys(ScramHash::Sha256, &Secret::new("pencil"), &salt, 4096);
-        let client_final = ClientFinal::parse(vectors.text("sha-256.client-final")).expect("well-formed");
+        let client_final =
+            ClientFinalMessage::parse(vectors.text("sha-256.client-final")).expect("well-formed");
         let auth_message = format!(
             "{},{},{}",
             vectors.text("sha-256.client-first").strip_prefix("n,,").expect("a GS2 header"),
@@ -471,7 +473,7 @@ mod tests {
     #[test]
     fn what_is_no_login_is_refused_with_a_reason() {
         for (value, reason) in [
-            ("realm=".to_owned(), "the challenge: a token68 in the place of attributes"),
+            ("realm=".to_owned(), "the challenge: a token68 in place of attributes"),
             (String::new(), "there is no data"),
             (credentials("realm=x,", "n,,n=user,r=abc"), "the realm is another"),
             (credentials("", "y,,n=user,r=abc"), "a message without a proof"),

@@ -17,10 +17,10 @@ use super::connection::drive;
 use super::connection::drive_http2;
 use super::ntlm::NtlmAcceptor;
 use super::offer::Offer;
-use super::open::Open;
+use super::open::OpenConnection;
 use super::quirk::{Quirk, Script, When};
 use super::report::{Recorder, Report};
-use super::shared::{Command, Shared};
+use super::shared::{Command, ServerState};
 use super::spnego::SpnegoAcceptor;
 use super::users::Users;
 use crate::protection_space::{Challenger, Origin};
@@ -42,27 +42,27 @@ use crate::protection_space::{Challenger, Origin};
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     commands: watch::Sender<Command>,
 }
 
 impl Server {
-    /// A server to be described.
+    /// Starts the description of a server.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// The address that it listens on.
+    /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its origin, `http://127.0.0.1:port`.
+    /// Returns its origin, `http://127.0.0.1:port`.
     pub fn origin(&self) -> Origin {
         Origin::from_uri(&self.uri("/")).expect("an absolute http URI has an origin")
     }
 
-    /// The URI of a path on it.
+    /// Returns the URI of a path on it.
     ///
     /// # Panics
     ///
@@ -72,7 +72,7 @@ impl Server {
         format!("http://{}{path}", self.address).parse().expect("the path has no characters foreign to URIs")
     }
 
-    /// What the server has seen so far.
+    /// Returns what the server has seen so far.
     pub fn report(&self) -> Report {
         self.shared.recorder.snapshot()
     }
@@ -94,17 +94,17 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let open = Open::new(self.shared.clone(), None);
+        let open = OpenConnection::new(self.shared.clone(), None);
         tokio::spawn(drive(io, open, self.commands.subscribe()));
     }
 
-    /// The same for a connection that has agreed to HTTP/2 (by ALPN). It takes 256 requests at a time.
+    /// Serves a connection that has agreed to HTTP/2 (by ALPN). It takes 256 requests at a time.
     #[cfg(feature = "http2")]
     pub fn serve_http2_connection<IO>(&self, io: IO)
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let open = Open::new(self.shared.clone(), None);
+        let open = OpenConnection::new(self.shared.clone(), None);
         tokio::spawn(drive_http2(io, open, self.commands.subscribe()));
     }
 
@@ -185,7 +185,7 @@ impl Builder {
         self
     }
 
-    /// The content of pages, instead of a line that tells user, connection and leg.
+    /// Sets the content of pages, instead of a line that tells user, connection and leg.
     #[must_use]
     pub fn page(mut self, content: impl Into<Bytes>) -> Self {
         self.page = Some(content.into());
@@ -213,7 +213,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If there is no port to be had, or if an offer does not fit into a header field.
+    /// If there is no free port, or if an offer does not fit into a header field.
     pub async fn start(self) -> io::Result<Server> {
         for offer in self.origin_offers.iter().chain(&self.proxy_offers) {
             for challenge in offer.challenges() {
@@ -222,7 +222,7 @@ impl Builder {
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ServerState {
             users: Arc::new(self.users),
             origin_offers: self.origin_offers,
             proxy_offers: self.proxy_offers,
@@ -252,7 +252,7 @@ impl fmt::Debug for Builder {
 }
 
 /// Takes connections until the handle is gone.
-async fn accept(listener: TcpListener, shared: Arc<Shared>, mut commands: watch::Receiver<Command>) {
+async fn accept(listener: TcpListener, shared: Arc<ServerState>, mut commands: watch::Receiver<Command>) {
     loop {
         let accepted = tokio::select! {
             // Commands first: one that is older than a connection is none for it.
@@ -268,6 +268,6 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, mut commands: watch:
         // An error here is that of one connection which was gone before it was taken.
         let Ok((stream, peer)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
-        tokio::spawn(drive(stream, Open::new(shared.clone(), Some(peer)), commands.clone()));
+        tokio::spawn(drive(stream, OpenConnection::new(shared.clone(), Some(peer)), commands.clone()));
     }
 }

@@ -11,17 +11,17 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::watch;
 
 use super::activity::Activity;
-use super::answer::{Answer, announce, challenges, refusal, sent_challenges, served, with_token};
+use super::answer::{PlannedAnswer, announce, challenges, refusal, sent_challenges, served, with_token};
 use super::body::AnswerBody;
 use super::guard::{Decision, Guard, Hearing, Rules};
 use super::judge::Presentation;
-use super::open::Open;
+use super::open::OpenConnection;
 use super::page::Page;
-use super::quirk::{Admission, Close, Effects, Facts, Refusal, Version};
+use super::quirk::{Admission, Close, Effects, Facts, RefusalTiming, Version};
 use super::report::{Leg, SeenAuthorization, Verdict};
-use super::shared::{Command, Shared};
+use super::shared::{Command, ServerState};
 use super::token::Presented;
-use super::tunnel::Tunnel;
+use super::tunnel::TunnelEnd;
 use super::upgraded::{echo, leave_to};
 use super::wire::Trickle;
 use crate::protection_space::Challenger;
@@ -33,9 +33,9 @@ const X_BODY_OCTETS: HeaderName = HeaderName::from_static("x-body-octets");
 
 /// The server's side of one connection.
 pub(super) struct Session {
-    shared: Arc<Shared>,
+    shared: Arc<ServerState>,
     connection: usize,
-    open: Arc<Open>,
+    open: Arc<OpenConnection>,
     activity: Arc<Activity>,
     trickle: Trickle,
     commands: watch::Receiver<Command>,
@@ -76,7 +76,7 @@ impl std::error::Error for Unanswered {
 
 impl Session {
     pub(super) fn new(
-        open: Arc<Open>,
+        open: Arc<OpenConnection>,
         activity: Arc<Activity>,
         trickle: Trickle,
         commands: watch::Receiver<Command>,
@@ -104,22 +104,23 @@ impl Session {
 
         let (mut answer, body_octets) = self.receive(&head, body, &effects, leg).await;
         match &mut answer {
-            Answer::Page { page: page @ Page::Tunnel, .. } => match self.tunnel(&head.uri).await {
+            PlannedAnswer::Page { page: page @ Page::Tunnel, .. } => match self.tunnel(&head.uri).await {
                 Ok(tunnel) => {
                     let upgrade = upgrade.expect("hyper lets every CONNECT upgrade");
                     tunnel.carry(upgrade, self.open.clone(), self.commands.clone());
                 }
                 Err(status) => *page = Page::Status(status),
             },
-            Answer::Page { page: page @ Page::Upgrade, fields, .. } => match upgrade {
+            PlannedAnswer::Page { page: page @ Page::Upgrade, fields, .. } => match upgrade {
                 Some(upgrade) => {
                     fields.extend(switching(&head));
                     leave_to(upgrade, self.open.clone(), self.commands.clone(), echo);
                 }
                 None => *page = Page::Status(StatusCode::UPGRADE_REQUIRED),
             },
-            Answer::Page { .. } | Answer::Refusal { .. } => {}
+            PlannedAnswer::Page { .. } | PlannedAnswer::Refusal { .. } => {}
         }
+        // After the decision, which is what a test waits for, and before anything of the answer.
         for gate in &effects.gates {
             gate.pass().await;
         }
@@ -137,15 +138,15 @@ impl Session {
             answering.ends_the_connection();
         }
         let mut response = match answer {
-            Answer::Refusal { challenger, challenges } => {
+            PlannedAnswer::Refusal { challenger, challenges } => {
                 let text = "The request lacks credentials that would do.\n";
                 let body = AnswerBody::refusal(effects.refusal_body.clone(), text, answering);
                 refusal(challenger, &challenges, effects.challenges, body)
             }
-            Answer::Page { page: page @ (Page::Tunnel | Page::Upgrade), user, fields } => {
+            PlannedAnswer::Page { page: page @ (Page::Tunnel | Page::Upgrade), user, fields } => {
                 served(page.status(), user, fields, AnswerBody::whole("", answering))
             }
-            Answer::Page { page, user, fields } => {
+            PlannedAnswer::Page { page, user, fields } => {
                 let text = self.shared.page.clone();
                 let (connection, name) = (self.connection, user.as_deref().unwrap_or("nobody"));
                 let text = text.unwrap_or_else(|| {
@@ -154,13 +155,14 @@ impl Session {
                 served(page.status(), user, fields, AnswerBody::whole(text, answering))
             }
         };
+        // The report is complete before the client sees the answer, so that a test can look at it at once.
         self.finish(&mut response, leg, body_octets, &effects);
         Ok(response)
     }
 
-    async fn tunnel(&self, target: &Uri) -> Result<Tunnel, StatusCode> {
+    async fn tunnel(&self, target: &Uri) -> Result<TunnelEnd, StatusCode> {
         match self.shared.tunnels {
-            true => Tunnel::to(target).await,
+            true => TunnelEnd::to(target).await,
             false => Err(StatusCode::NOT_IMPLEMENTED),
         }
     }
@@ -172,16 +174,16 @@ impl Session {
         body: Incoming,
         effects: &Effects,
         leg: usize,
-    ) -> (Answer, u64) {
+    ) -> (PlannedAnswer, u64) {
         let reading = count(body, self.shared.clone(), self.connection, leg);
         match effects.refusal {
-            Refusal::AfterTheBody => {
+            RefusalTiming::AfterTheBody => {
                 let (octets, content) = reading.await;
                 (self.decide(head, effects, leg, &content), octets)
             }
-            Refusal::Early => match self.decide(head, effects, leg, b"") {
-                page @ Answer::Page { .. } => (page, reading.await.0),
-                refusal @ Answer::Refusal { .. } => {
+            RefusalTiming::Early => match self.decide(head, effects, leg, b"") {
+                page @ PlannedAnswer::Page { .. } => (page, reading.await.0),
+                refusal @ PlannedAnswer::Refusal { .. } => {
                     // Reading would send `100 Continue`, to which the refusal is the alternative.
                     if !head.headers.contains_key(header::EXPECT) {
                         tokio::spawn(reading);
@@ -193,11 +195,11 @@ impl Session {
     }
 
     /// Whether the request gets in; no IO from here on.
-    fn decide(&self, head: &request::Parts, effects: &Effects, leg: usize, content: &[u8]) -> Answer {
+    fn decide(&self, head: &request::Parts, effects: &Effects, leg: usize, content: &[u8]) -> PlannedAnswer {
         let page = Page::of(&head.method, head.uri.path());
         let (mut user, mut fields) = (None, Vec::new());
         if effects.admission == Admission::Everyone || page == Page::Public {
-            return Answer::Page { page, user, fields };
+            return PlannedAnswer::Page { page, user, fields };
         }
 
         // A proxy passes it on in another form.
@@ -241,21 +243,25 @@ impl Session {
                 }
                 Decision::Challenge { challenge } => vec![challenge],
                 Decision::Reject => {
-                    return Answer::Page { page: Page::Status(StatusCode::BAD_REQUEST), user: None, fields };
+                    return PlannedAnswer::Page {
+                        page: Page::Status(StatusCode::BAD_REQUEST),
+                        user: None,
+                        fields,
+                    };
                 }
                 Decision::Tell { offer, challenges: told } => challenges(offers, Some((offer, told))),
             };
-            return Answer::Refusal { challenger, challenges };
+            return PlannedAnswer::Refusal { challenger, challenges };
         }
         let denied = page == Page::Denied || effects.admission == Admission::NobodyAnyMore;
         if let (true, Some((challenger, token))) = (denied, last) {
-            return Answer::Refusal {
+            return PlannedAnswer::Refusal {
                 challenger,
                 challenges: challenges(self.shared.offers(challenger), token),
             };
         }
         self.shared.recorder.on_leg(self.connection, leg, |leg| leg.user.clone_from(&user));
-        Answer::Page { page, user, fields }
+        PlannedAnswer::Page { page, user, fields }
     }
 
     fn report(&self, leg: usize, challenger: Challenger, seen: Option<SeenAuthorization>) {
@@ -323,7 +329,12 @@ fn seen(number: usize, head: &request::Parts) -> Leg {
 
 /// Reads a request's content and keeps its length; of the content its beginning, if a judge wants to
 /// see it.
-async fn count(mut body: Incoming, shared: Arc<Shared>, connection: usize, leg: usize) -> (u64, Vec<u8>) {
+async fn count(
+    mut body: Incoming,
+    shared: Arc<ServerState>,
+    connection: usize,
+    leg: usize,
+) -> (u64, Vec<u8>) {
     let (mut total, mut content) = (0, Vec::new());
     let kept = if shared.has_judge() { Presentation::MAX_CONTENT } else { 0 };
     while let Some(Ok(frame)) = body.frame().await {

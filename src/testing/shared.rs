@@ -28,7 +28,7 @@ pub(super) enum Command {
 }
 
 /// What all connections share.
-pub(super) struct Shared {
+pub(super) struct ServerState {
     pub(super) users: Arc<Users>,
     pub(super) origin_offers: Vec<Offer>,
     pub(super) proxy_offers: Vec<Offer>,
@@ -41,7 +41,7 @@ pub(super) struct Shared {
     pub(super) recorder: Recorder,
 }
 
-impl Shared {
+impl ServerState {
     pub(super) fn offers(&self, challenger: Challenger) -> &[Offer] {
         match challenger {
             Challenger::Origin => &self.origin_offers,
@@ -50,7 +50,7 @@ impl Shared {
     }
 
     /// Who demands authentication for this target, in order. One in absolute form came to a
-    /// proxy (RFC 9112, section 3.2.2). One with an authority alone is for the proxy itself.
+    /// proxy (RFC 9112, section 3.2.2). One with only an authority is for the proxy itself.
     pub(super) fn challengers(&self, target: &Uri) -> impl Iterator<Item = Challenger> {
         let by_proxy = target.authority().is_some();
         let by_origin = target.authority().is_none() || target.scheme().is_some();
@@ -93,8 +93,8 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ServerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("users", &self.users).finish_non_exhaustive()
+        f.debug_struct("ServerState").field("users", &self.users).finish_non_exhaustive()
     }
 }

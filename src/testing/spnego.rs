@@ -17,7 +17,7 @@ use crate::testing::persistence::Persistence;
 ///
 /// ```
 /// use legwork::testing::{Accept, Acceptor};
-/// use legwork::testing::{ServerMic, SpnegoAcceptor};
+/// use legwork::unversioned::testing::{ServerMic, SpnegoAcceptor};
 ///
 /// struct Anyone;
 ///
@@ -42,7 +42,7 @@ pub struct SpnegoAcceptor {
     picked: usize,
     mic: ServerMic,
     framing: Framing,
-    state: State,
+    state: SpnegoState,
 }
 
 /// A mechanism that can be picked.
@@ -74,19 +74,19 @@ enum Framing {
     Rejection,
 }
 
-enum State {
+enum SpnegoState {
     Fresh,
     /// Without SPNEGO.
     Bare,
     /// The mechanism is under way.
-    Negotiated(Offer),
+    Negotiated(MechanismOffer),
     /// The mechanism is complete, the client's mechListMIC is not here yet.
-    AwaitingMic(Offer, String, Box<dyn MessageIntegrity>),
+    AwaitingMic(MechanismOffer, String, Box<dyn MessageIntegrity>),
     Over,
 }
 
 /// The client's list, and how our mechanism stands in it.
-struct Offer {
+struct MechanismOffer {
     mech_types: Vec<u8>,
     mic_required: bool,
     answered: bool,
@@ -101,7 +101,7 @@ impl SpnegoAcceptor {
             picked: 0,
             mic: ServerMic::Right,
             framing: Framing::Negotiation,
-            state: State::Fresh,
+            state: SpnegoState::Fresh,
         }
     }
 
@@ -140,7 +140,7 @@ impl SpnegoAcceptor {
         }
         if let Some(bare) = self.bare_mechanism(token) {
             self.picked = bare;
-            self.state = State::Bare;
+            self.state = SpnegoState::Bare;
             return self.step_mechanism(token);
         }
         let init = match NegTokenInit::decode(token) {
@@ -153,16 +153,20 @@ impl SpnegoAcceptor {
             return reject("the client does not offer our mechanism", None);
         };
         self.picked = picked;
-        let offer = Offer { mech_types: init.mech_types.to_vec(), mic_required: place != 0, answered: false };
+        let offer = MechanismOffer {
+            mech_types: init.mech_types.to_vec(),
+            mic_required: place != 0,
+            answered: false,
+        };
         match (place, init.mech_token) {
             (0, Some(token)) if self.framing == Framing::Bare => {
-                self.state = State::Bare;
+                self.state = SpnegoState::Bare;
                 self.step_mechanism(token)
             }
             (0, Some(token)) => self.advance(offer, token, None),
             _ => {
                 let answer = self.respond(&offer, NegState::RequestMic, None, None);
-                self.state = State::Negotiated(Offer { answered: true, ..offer });
+                self.state = SpnegoState::Negotiated(MechanismOffer { answered: true, ..offer });
                 Accept::Continue(answer)
             }
         }
@@ -187,11 +191,11 @@ impl SpnegoAcceptor {
     }
 
     /// Feeds the mechanism.
-    fn advance(&mut self, offer: Offer, token: &[u8], client_mic: Option<&[u8]>) -> Accept {
+    fn advance(&mut self, offer: MechanismOffer, token: &[u8], client_mic: Option<&[u8]>) -> Accept {
         match self.step_mechanism(token) {
             Accept::Continue(token) => {
                 let answer = self.respond(&offer, NegState::AcceptIncomplete, Some(&token), None);
-                self.state = State::Negotiated(Offer { answered: true, ..offer });
+                self.state = SpnegoState::Negotiated(MechanismOffer { answered: true, ..offer });
                 Accept::Continue(answer)
             }
             Accept::Refused { why, token } => reject(why, token.as_deref()),
@@ -205,7 +209,7 @@ impl SpnegoAcceptor {
                     let mic = self.own_mic(integrity.as_mut(), &offer);
                     let state = NegState::AcceptIncomplete;
                     let answer = self.respond(&offer, state, token.as_deref(), mic.as_deref());
-                    self.state = State::AwaitingMic(offer, user, integrity);
+                    self.state = SpnegoState::AwaitingMic(offer, user, integrity);
                     Accept::Continue(answer)
                 }
                 integrity => {
@@ -219,7 +223,7 @@ impl SpnegoAcceptor {
     /// The mechanism has accepted with the client's last token.
     fn conclude(
         &mut self,
-        offer: Offer,
+        offer: MechanismOffer,
         user: String,
         mut integrity: Option<Box<dyn MessageIntegrity>>,
         client_mic: Option<&[u8]>,
@@ -238,7 +242,7 @@ impl SpnegoAcceptor {
         Accept::Accepted { user, token: Some(answer), integrity }
     }
 
-    fn own_mic(&self, integrity: &mut dyn MessageIntegrity, offer: &Offer) -> Option<Vec<u8>> {
+    fn own_mic(&self, integrity: &mut dyn MessageIntegrity, offer: &MechanismOffer) -> Option<Vec<u8>> {
         let mut mic = integrity.mic(&offer.mech_types).ok()?;
         match self.mic {
             ServerMic::Right => Some(mic),
@@ -253,7 +257,13 @@ impl SpnegoAcceptor {
     }
 
     /// An answer; the first one names the mechanism.
-    fn respond(&self, offer: &Offer, state: NegState, token: Option<&[u8]>, mic: Option<&[u8]>) -> Vec<u8> {
+    fn respond(
+        &self,
+        offer: &MechanismOffer,
+        state: NegState,
+        token: Option<&[u8]>,
+        mic: Option<&[u8]>,
+    ) -> Vec<u8> {
         NegTokenResp {
             state: Some(state),
             supported_mech: (!offer.answered).then_some(&self.mechanisms[self.picked].oid),
@@ -266,20 +276,20 @@ impl SpnegoAcceptor {
 
 impl Acceptor for SpnegoAcceptor {
     fn step(&mut self, token: &[u8]) -> Accept {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Fresh => self.begin(token),
-            State::Bare => {
-                self.state = State::Bare;
+        match std::mem::replace(&mut self.state, SpnegoState::Over) {
+            SpnegoState::Fresh => self.begin(token),
+            SpnegoState::Bare => {
+                self.state = SpnegoState::Bare;
                 self.step_mechanism(token)
             }
-            State::Negotiated(offer) => match NegTokenResp::decode(token) {
+            SpnegoState::Negotiated(offer) => match NegTokenResp::decode(token) {
                 Ok(NegTokenResp { response_token: Some(token), mech_list_mic, .. }) => {
                     self.advance(offer, token, mech_list_mic)
                 }
                 Ok(_) => reject("the client's answer lacks the mechanism's token", None),
                 Err(error) => reject_for(&error),
             },
-            State::AwaitingMic(offer, user, mut integrity) => match NegTokenResp::decode(token) {
+            SpnegoState::AwaitingMic(offer, user, mut integrity) => match NegTokenResp::decode(token) {
                 Ok(NegTokenResp { mech_list_mic: Some(mic), .. }) => {
                     match integrity.verify(&offer.mech_types, mic) {
                         Ok(()) => Accept::Accepted { user, token: None, integrity: Some(integrity) },
@@ -289,7 +299,7 @@ impl Acceptor for SpnegoAcceptor {
                 Ok(_) => reject("the client's mechListMIC is missing", None),
                 Err(error) => reject_for(&error),
             },
-            State::Over => reject("the negotiation is over", None),
+            SpnegoState::Over => reject("the negotiation is over", None),
         }
     }
 

@@ -8,13 +8,13 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{copy, split};
 use tokio::sync::watch;
 
-use super::open::Open;
+use super::open::OpenConnection;
 use super::shared::Command;
 
 /// Leaves a connection to `work` once the client has its answer. Until the end, it counts as open.
 pub(super) fn leave_to<F>(
     client: OnUpgrade,
-    open: Arc<Open>,
+    open: Arc<OpenConnection>,
     mut commands: watch::Receiver<Command>,
     work: impl FnOnce(TokioIo<Upgraded>) -> F + Send + 'static,
 ) where

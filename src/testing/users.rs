@@ -11,18 +11,18 @@ use crate::credentials::Secret;
 /// every domain, as local accounts of Windows do.
 #[derive(Clone, Default)]
 pub struct Users {
-    accounts: Vec<Account>,
+    accounts: Vec<TestUser>,
 }
 
 #[derive(Clone)]
-struct Account {
+struct TestUser {
     domain: Option<String>,
     user: String,
     password: Secret,
 }
 
 impl Users {
-    /// Nobody.
+    /// Creates a list without anybody on it.
     pub fn new() -> Self {
         Self::default()
     }
@@ -34,14 +34,14 @@ impl Users {
             Some((domain, user)) => (Some(domain.to_lowercase()), user),
             None => (None, name),
         };
-        self.accounts.push(Account { domain, user: user.to_lowercase(), password: Secret::new(password) });
+        self.accounts.push(TestUser { domain, user: user.to_lowercase(), password: Secret::new(password) });
         self
     }
 
-    /// The password of a user in a domain, which may be empty.
+    /// Returns the password of a user in a domain, which may be empty.
     pub fn password(&self, domain: &str, user: &str) -> Option<&str> {
         let (domain, user) = (domain.to_lowercase(), user.to_lowercase());
-        let answers_to = |account: &&Account| {
+        let answers_to = |account: &&TestUser| {
             let in_domain = account.domain.as_ref().is_none_or(|own| domain.is_empty() || *own == domain);
             in_domain && account.user == user
         };

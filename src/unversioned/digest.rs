@@ -10,8 +10,7 @@
 //! use legwork::Credentials;
 //! use legwork::challenge::Challenges;
 //! use legwork::mechanism::Entropy;
-//! use legwork::scheme::digest::DigestPolicy;
-//! use legwork::unversioned::digest::{ClientNonce, DigestChallenge, DigestRequest, DigestSession};
+//! use legwork::unversioned::digest::{ClientNonce, DigestChallenge, DigestPolicy, DigestRequest, DigestSession};
 //!
 //! let challenges = Challenges::from_value(
 //!     b"Digest realm=\"lab\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256, \
@@ -34,7 +33,8 @@
 pub use crate::scheme::digest::body::{BodyDigest, BodyHasher};
 pub use crate::scheme::digest::challenge::DigestChallenge;
 pub use crate::scheme::digest::info::ServerProof;
-pub use crate::scheme::digest::nonce::{ClientNonce, Renewal};
+pub use crate::scheme::digest::nonce::{ClientNonce, NonceRenewal};
+pub use crate::scheme::digest::policy::DigestPolicy;
 pub use crate::scheme::digest::request::DigestRequest;
 pub use crate::scheme::digest::sent::SentDigest;
 pub use crate::scheme::digest::session::DigestSession;

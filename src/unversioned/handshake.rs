@@ -11,10 +11,9 @@
 //! use legwork::mechanism::Moments;
 //! use legwork::protection_space::Challenger;
 //! use legwork::scheme::RequestContext;
-//! use legwork::service::SystemMoments;
 //! # #[cfg(feature = "testing")]
 //! # use legwork::testing::{Offer, Server};
-//! use legwork::unversioned::handshake::{Action, Answer, Handshake, ResponseHead};
+//! use legwork::unversioned::handshake::{Action, Answer, Handshake, ResponseHead, SystemMoments};
 //! use legwork::{Authenticator, Credentials};
 //!
 //! /// A request and its response.
@@ -94,5 +93,8 @@
 //! ```
 
 pub use crate::handshake::action::{Action, Answer, BodyUse, Question, ResponseHead};
+pub use crate::handshake::memory::OriginMemory;
 pub use crate::handshake::state::Handshake;
 pub use crate::handshake::turn::Turn;
+pub use crate::handshake::version::HttpVersion;
+pub use crate::service::environment::SystemMoments;

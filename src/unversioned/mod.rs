@@ -6,3 +6,5 @@
 pub mod digest;
 pub mod handshake;
 pub mod scram;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -28,6 +28,6 @@ pub use crate::scheme::scram::attributes::ScramAttributes;
 pub use crate::scheme::scram::error::{ScramError, ServerError};
 pub use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
 pub use crate::scheme::scram::keys::{ScramKeys, derive_keys};
-pub use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, Login};
+pub use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, ScramLogin};
 pub use crate::scheme::scram::memory::ScramMemory;
 pub use crate::scheme::scram::message::{ServerFinal, ServerFirst};

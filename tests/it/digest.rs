@@ -11,9 +11,10 @@ use legwork::protection_space::Challenger;
 use legwork::scheme::digest::Algorithm;
 use legwork::service::{Environment, ErrorKind, Limits};
 use legwork::testing::{
-    Builder, Close, DigestAcceptor, DigestOddity, Gate, Judge, Judgement, Leg, Offer, Presentation, Quirk,
-    Server, Verdict, When,
+    Builder, Close, DigestAcceptor, Gate, Judge, Judgement, Leg, Offer, Presentation, Quirk, Server, Verdict,
+    When,
 };
+use legwork::unversioned::testing::DigestOddity;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;

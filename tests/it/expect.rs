@@ -23,10 +23,8 @@ use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::tunnel::Tunnel;
 use legwork::protection_space::Challenger;
 use legwork::service::{BoxError, BoxFuture, Environment, Error, ErrorKind, Limits, Timer};
-use legwork::testing::{
-    DigestAcceptor, DigestVerdict, Judge, Judgement, Offer, Presentation, PresentedDigest, Quirk, Report,
-    Server,
-};
+use legwork::testing::{DigestAcceptor, Judge, Judgement, Offer, Presentation, Quirk, Report, Server};
+use legwork::unversioned::testing::{DigestVerdict, PresentedDigest};
 use legwork::{Client, Origin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -15,7 +15,8 @@ use legwork::service::{
     Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, Environment, Error, ErrorKind, LegBody,
     Limits, MakeAuthenticate, NotConnected,
 };
-use legwork::testing::{AuthenticateMessage, Close, Gate, Offer, Quirk, RefusalBody, Server, When};
+use legwork::testing::{Close, Gate, Offer, Quirk, RefusalBody, Server, When};
+use legwork::unversioned::testing::AuthenticateMessage;
 use legwork::{Credentials, Origin};
 use tower::{Layer, Service, ServiceExt};
 

@@ -7,7 +7,8 @@ use legwork::mechanism::MutualAuthentication;
 use legwork::scheme::Scram;
 use legwork::scheme::scram::ScramHash;
 use legwork::service::ErrorKind;
-use legwork::testing::{Offer, ScramAcceptor, ScramQuirk, Server, Users, Verdict};
+use legwork::testing::{Offer, ScramAcceptor, Server, Users, Verdict};
+use legwork::unversioned::testing::ScramQuirk;
 use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 
@@ -121,8 +122,8 @@ async fn hostile_first_messages_get_no_proof_and_a_reason() {
     for (quirk, reason) in [
         (ScramQuirk::ForeignNonce, "does not extend ours"),
         (ScramQuirk::BareNonce, "does not extend ours"),
-        (ScramQuirk::Iterations(1), "4096 are the least"),
-        (ScramQuirk::Iterations(u64::MAX), "1000000 are the most"),
+        (ScramQuirk::Iterations(1), "at least 4096 are needed"),
+        (ScramQuirk::Iterations(u64::MAX), "at most 1000000 are allowed"),
         (ScramQuirk::NoSid, "sid"),
     ] {
         let acceptor = acceptor();

@@ -13,8 +13,9 @@ use http::Uri;
 use legwork::handshake::Outcome;
 use legwork::scheme::digest::Algorithm;
 use legwork::testing::{
-    Builder, Close, DigestAcceptor, DigestOddity, Gate, Judge, Judgement, Offer, Presentation, Quirk, Server,
+    Builder, Close, DigestAcceptor, Gate, Judge, Judgement, Offer, Presentation, Quirk, Server,
 };
+use legwork::unversioned::testing::DigestOddity;
 use legwork::{Credentials, Origin};
 use tokio::task::JoinSet;
 

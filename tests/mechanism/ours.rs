@@ -7,7 +7,8 @@ use legwork::Credentials;
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::mechanism::spnego::Spnego;
 use legwork::mechanism::{Binding, Mechanism};
-use legwork::testing::{Acceptor, NtlmAcceptor, SpnegoAcceptor, Users};
+use legwork::testing::{Acceptor, Users};
+use legwork::unversioned::testing::{NtlmAcceptor, SpnegoAcceptor};
 
 use crate::suite::Pair;
 

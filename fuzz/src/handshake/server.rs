@@ -8,7 +8,8 @@ use legwork::authorization::Authorization;
 use legwork::mechanism::Mechanism;
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::protection_space::Challenger;
-use legwork::testing::{Accept, Acceptor, ChallengeForm, NtlmAcceptor, SpnegoAcceptor, Users};
+use legwork::testing::{Accept, Acceptor, Users};
+use legwork::unversioned::testing::{ChallengeForm, NtlmAcceptor, SpnegoAcceptor};
 
 use super::script::Script;
 use super::token::Token;

@@ -3,8 +3,8 @@
 use http::HeaderValue;
 use legwork::challenge::{Challenge, Challenges};
 use legwork::mechanism::ntlm::message_type;
-use legwork::testing::AuthenticateMessage;
 use legwork::unversioned::scram::ScramAttributes;
+use legwork::unversioned::testing::AuthenticateMessage;
 
 /// `scheme token68`, from either side; of Digest's parameters the user's name, of SCRAM's the
 /// message.

@@ -1,6 +1,7 @@
 //! Any octets where the embedded server expects a client's, and a KDC a request: whatever comes is answered.
 
-use legwork::testing::{Acceptor, Kdc, KerberosService, SpnegoAcceptor};
+use legwork::testing::{Acceptor, Kdc, KerberosService};
+use legwork::unversioned::testing::SpnegoAcceptor;
 
 thread_local! {
     static SERVICE: KerberosService = {

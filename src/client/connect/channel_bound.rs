@@ -16,13 +16,13 @@ use tower_service::Service;
 use crate::channel_bindings::ChannelBindings;
 use crate::client::connect::write::write_to;
 
-/// A connector by TLS whose connections tell their [`ChannelBindings`]: around a connector of your
+/// A connector over TLS whose connections tell their [`ChannelBindings`]: around a connector of your
 /// own, so that logins are tied to its connections as to those of
 /// [`build_https`](crate::client::ClientBuilder::build_https).
 ///
 /// The bindings are taken from the server's certificate once, when the connection is made, and go
 /// with it as an extra of its [`Connected`]. A certificate for which none are defined
-/// ([`ChannelBindings::from_certificate`]) has none, nor has a connection by plain http.
+/// ([`ChannelBindings::from_certificate`]) has none, nor has a connection over plain http.
 ///
 /// ```
 /// # #[cfg(feature = "rustls")]
@@ -43,7 +43,7 @@ pub struct ChannelBound<C> {
 }
 
 impl<C> ChannelBound<C> {
-    /// Tells the bindings of this connector's connections.
+    /// Wraps a connector, and tells the bindings of its connections.
     pub fn new(connector: C) -> Self {
         Self { connector }
     }
@@ -135,11 +135,11 @@ impl<T: Read> Read for BoundStream<T> {
 
 write_to!(BoundStream.stream);
 
-/// A stream by TLS that knows its server's certificate: hyper-rustls's and hyper-tls's
+/// A stream over TLS that knows its server's certificate: hyper-rustls's and hyper-tls's
 /// `MaybeHttpsStream`. Not to be implemented elsewhere: a stream of your own gives
 /// [`ChannelBindings`] as an extra of its [`Connected`] itself.
 pub trait ServerCertificate: sealed::Sealed {
-    /// The certificate in DER, on a resumed session too; none by plain http.
+    /// The certificate in DER, on a resumed session too; none over plain http.
     fn server_certificate(&self) -> Option<Cow<'_, [u8]>>;
 }
 

@@ -22,10 +22,10 @@
 mod channel_bound;
 pub(super) mod connector;
 pub(super) mod early;
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-mod given;
 #[cfg(feature = "native-tls")]
 pub(super) mod native;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod over_transport;
 pub(super) mod secure;
 pub(super) mod tcp;
 #[cfg(feature = "rustls")]

@@ -3,7 +3,7 @@
 use http::Uri;
 use native_tls::TlsConnector;
 
-use crate::client::connect::given::{self, Given};
+use crate::client::connect::over_transport::{self, OneTransport};
 use crate::client::connect::secure::{BoxTransport, Secure};
 use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
@@ -24,6 +24,6 @@ impl Secure for NativeTls {
         target: Uri,
         _: HttpVersion,
     ) -> BoxFuture<Result<BoxTransport, BoxError>> {
-        given::by(self.over(Given::new(transport)), target)
+        over_transport::secure(self.over(OneTransport::new(transport)), target)
     }
 }

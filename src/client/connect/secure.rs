@@ -9,7 +9,7 @@ use crate::service::{BoxError, BoxFuture};
 
 /// Speaks TLS with an origin.
 pub(in crate::client) trait Secure: Send + Sync {
-    /// By TLS with the host of `target`, over `transport`, for HTTP of this version at the most.
+    /// Speaks TLS with the host of `target`, over `transport`, for HTTP of this version at the most.
     fn secure(
         &self,
         transport: BoxTransport,

@@ -1,4 +1,4 @@
-//! HTTPS by rustls.
+//! HTTPS with rustls.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use http::Uri;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 
-use crate::client::connect::given::{self, Given};
+use crate::client::connect::over_transport::{self, OneTransport};
 use crate::client::connect::secure::{BoxTransport, Secure};
 use crate::handshake::HttpVersion;
 use crate::service::{BoxError, BoxFuture};
@@ -48,7 +48,7 @@ impl Secure for Rustls {
         target: Uri,
         version: HttpVersion,
     ) -> BoxFuture<Result<BoxTransport, BoxError>> {
-        given::by(self.over(Given::new(transport), version), target)
+        over_transport::secure(self.over(OneTransport::new(transport), version), target)
     }
 }
 

@@ -11,7 +11,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use pin_project_lite::pin_project;
 
-use crate::client::connection::leaf::{Cell, Connection};
+use crate::client::connection::hyper_connection::{Cell, HyperConnection};
 use crate::client::connection::to_proxy::Requests;
 use crate::service::{BoxError, LegBody, Unsent};
 
@@ -83,7 +83,7 @@ pub(in crate::client) fn http1_settings() -> http1::Builder {
     http1
 }
 
-impl<B> Connection<B>
+impl<B> HyperConnection<B>
 where
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,

@@ -19,8 +19,9 @@ use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
 use crate::client::connect::secure::Transport;
-use crate::client::connection::leaf::{Cell, Connection};
-use crate::handshake::{HttpVersion, OriginMemory};
+use crate::client::connection::hyper_connection::{Cell, HyperConnection};
+use crate::handshake::HttpVersion;
+use crate::handshake::memory::OriginMemory;
 use crate::service::{BoxError, LegBody, StreamReset, Unsent};
 
 /// How many requests are given to a connection before the server has said how many it takes. Those
@@ -227,7 +228,7 @@ where
 }
 
 /// HTTP/2 on a transport that has agreed to it.
-pub(in crate::client) async fn connection<T, B>(io: T, common: Common) -> Result<Connection<B>, BoxError>
+pub(in crate::client) async fn connection<T, B>(io: T, common: Common) -> Result<HyperConnection<B>, BoxError>
 where
     T: Transport + 'static,
     B: Body + Send + 'static,
@@ -248,7 +249,7 @@ where
         done
     }));
     let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-    Ok(Connection::of(Box::pin(Branch { sender, send, common, pause: None, response: None })))
+    Ok(HyperConnection::of(Box::pin(Branch { sender, send, common, pause: None, response: None })))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 pub(super) mod http1;
 #[cfg(feature = "http2")]
 pub(super) mod http2;
+mod hyper_connection;
 pub(super) mod interim;
-mod leaf;
 pub(super) mod to_proxy;
 
-pub(super) use leaf::Connection;
+pub(super) use hyper_connection::HyperConnection;

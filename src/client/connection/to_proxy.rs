@@ -25,7 +25,7 @@ pin_project! {
         #[pin]
         io: T,
         requests: Requests,
-        reading: Reading,
+        reading: HeadReading,
         // What was looked at, and is to be read before anything else.
         seen: Bytes,
     }
@@ -37,7 +37,7 @@ pin_project! {
 pub(in crate::client) struct Requests(Arc<AtomicBool>);
 
 #[derive(Debug)]
-enum Reading {
+enum HeadReading {
     /// Until the next request, what comes is the rest of a response.
     Rest,
     /// The head of a response, as far as it has come, and how much of it has been looked at in vain.
@@ -52,7 +52,7 @@ enum Beginning {
     Unclear,
     /// Another response comes after this head of so many octets (RFC 9110, section 15.2).
     Interim(usize),
-    /// By HTTP/1.0, with a head of so many octets.
+    /// Over HTTP/1.0, with a head of so many octets.
     Old(usize),
     Other,
 }
@@ -73,7 +73,7 @@ impl Requests {
 impl<T> ToProxy<T> {
     pub(in crate::client) fn new(io: T) -> (Self, Requests) {
         let requests = Requests::default();
-        (Self { io, requests: requests.clone(), reading: Reading::Rest, seen: Bytes::new() }, requests)
+        (Self { io, requests: requests.clone(), reading: HeadReading::Rest, seen: Bytes::new() }, requests)
     }
 
     /// The transport, and what was read from it and by nobody yet.
@@ -95,12 +95,12 @@ impl<T: Read> Read for ToProxy<T> {
                 return Poll::Ready(Ok(()));
             }
             let (octets, looked_at) = match this.reading {
-                Reading::Rest if this.requests.has_begun() => {
-                    *this.reading = Reading::Head { octets: Vec::new(), looked_at: 0 };
+                HeadReading::Rest if this.requests.has_begun() => {
+                    *this.reading = HeadReading::Head { octets: Vec::new(), looked_at: 0 };
                     continue;
                 }
-                Reading::Rest | Reading::Unseen => return this.io.poll_read(cx, buffer),
-                Reading::Head { octets, looked_at } => match beginning(octets, *looked_at) {
+                HeadReading::Rest | HeadReading::Unseen => return this.io.poll_read(cx, buffer),
+                HeadReading::Head { octets, looked_at } => match beginning(octets, *looked_at) {
                     Beginning::Unclear if !has_ended => (octets, looked_at),
                     Beginning::Interim(end) => {
                         *this.seen = octets.drain(..end).collect();
@@ -108,11 +108,11 @@ impl<T: Read> Read for ToProxy<T> {
                         continue;
                     }
                     Beginning::Old(end) => {
-                        (*this.seen, *this.reading) = (renamed(octets, end), Reading::Rest);
+                        (*this.seen, *this.reading) = (renamed(octets, end), HeadReading::Rest);
                         continue;
                     }
                     Beginning::Unclear | Beginning::Other => {
-                        (*this.seen, *this.reading) = (std::mem::take(octets).into(), Reading::Unseen);
+                        (*this.seen, *this.reading) = (std::mem::take(octets).into(), HeadReading::Unseen);
                         continue;
                     }
                 },

@@ -12,15 +12,15 @@ use crate::client::connect::secure::Secure;
 use crate::client::connect::tcp::http_connector;
 #[cfg(feature = "rustls")]
 use crate::client::connect::tls::{Rustls, platform_config};
-use crate::client::connection::Connection;
+use crate::client::connection::HyperConnection;
 use crate::client::handle::{Client, RequestBody};
-use crate::client::hyper::route::Ways;
+use crate::client::hyper::route::MakeHyperConnection;
 use crate::handshake::Authenticator;
 #[cfg(feature = "rustls")]
 use crate::handshake::HttpVersion;
 
 impl<B: RequestBody> Client<B> {
-    /// A client that logs in with `authenticator`, over this connector.
+    /// Builds a client that logs in with `authenticator`, over this connector.
     pub fn with_connector<C: Connect>(authenticator: Authenticator, connector: C) -> Self {
         ClientBuilder::new(authenticator).build(connector)
     }
@@ -36,7 +36,7 @@ impl Client<()> {
 }
 
 impl ClientBuilder {
-    /// A client over this connector.
+    /// Builds a client over this connector.
     ///
     /// With [`proxies`](Self::proxies) it connects to the proxies, too; `https` origins cannot be
     /// reached through them, since a tunnel has to go beneath the connector's TLS. There,
@@ -56,11 +56,11 @@ impl ClientBuilder {
     ) -> Client<B> {
         let proxies = self.proxies.take();
         let (version, http1) = (self.version, self.http1.clone());
-        let ways = Ways { version, http1, connector, any, proxies, tls };
-        Client::over::<_, Connection<B>>(self.dispatcher(ways))
+        let make = MakeHyperConnection { version, http1, connector, any, proxies, tls };
+        Client::over::<_, HyperConnection<B>>(self.dispatcher(make))
     }
 
-    /// A client for `http` alone.
+    /// Builds a client for `http` only.
     pub fn build_http<B: RequestBody>(self) -> Client<B> {
         self.build(http_connector(true))
     }
@@ -68,7 +68,7 @@ impl ClientBuilder {
 
 #[cfg(feature = "rustls")]
 impl ClientBuilder {
-    /// A client for `http` and `https`, which trusts what the operating system trusts.
+    /// Builds a client for `http` and `https`, which trusts what the operating system trusts.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl ClientBuilder {
         Ok(self.build_with_tls(config))
     }
 
-    /// A client for `http` and `https` with the caller's TLS settings: roots, client
+    /// Builds a client for `http` and `https` with the caller's TLS settings: roots, client
     /// certificates. Its ALPN protocols are set to what the client speaks.
     pub fn build_with_tls<B: RequestBody>(self, config: rustls::ClientConfig) -> Client<B> {
         let tls = Rustls::new(config, self.version);
@@ -90,7 +90,7 @@ impl ClientBuilder {
 
 #[cfg(feature = "native-tls")]
 impl ClientBuilder {
-    /// A client for `http` and `https` by the system's TLS, with the system's settings.
+    /// Builds a client for `http` and `https` over the system's TLS, with the system's settings.
     ///
     /// On Linux that is OpenSSL, which has to be installed with its headers to build this
     /// (`libssl-dev` and `pkg-config` on Debian).
@@ -102,7 +102,7 @@ impl ClientBuilder {
         Ok(self.build_with_native_tls(native_tls::TlsConnector::new()?))
     }
 
-    /// A client for `http` and `https` by the system's TLS, with the caller's settings: roots,
+    /// Builds a client for `http` and `https` over the system's TLS, with the caller's settings: roots,
     /// client certificates.
     pub fn build_with_native_tls<B: RequestBody>(self, connector: native_tls::TlsConnector) -> Client<B> {
         let tls = NativeTls(connector);

@@ -9,14 +9,14 @@ use hyper::rt::{Read, Write};
 
 use crate::client::connect::connector::{Connect, channel_bindings};
 use crate::client::connect::secure::{Secure, Transport};
-use crate::client::connection::Connection;
+use crate::client::connection::HyperConnection;
 #[cfg(feature = "http2")]
 use crate::client::connection::http2::{self, Common};
 use crate::client::connection::to_proxy::ToProxy;
-use crate::client::dispatch::{Reach, Settings};
+use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::pool::Host;
 use crate::client::proxy::{Proxies, Proxy};
-use crate::client::tunnel::opening::{Opening, authority};
+use crate::client::tunnel::opening::{TunnelOpening, authority};
 use crate::client::tunnel::{TunnelError, TunnelErrorKind};
 #[cfg(feature = "http2")]
 use crate::handshake::Protocol;
@@ -25,7 +25,7 @@ use crate::protection_space::{Challenger, Origin};
 use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody};
 
 /// All the ways that a client has.
-pub(super) struct Ways<C> {
+pub(super) struct MakeHyperConnection<C> {
     /// The highest that is spoken.
     pub(super) version: HttpVersion,
     /// How HTTP/1 is spoken.
@@ -40,18 +40,18 @@ pub(super) struct Ways<C> {
     pub(super) tls: Option<Arc<dyn Secure>>,
 }
 
-impl<C, B> Reach<Connection<B>> for Ways<C>
+impl<C, B> MakeConnection<HyperConnection<B>> for MakeHyperConnection<C>
 where
     C: Connect,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    async fn reach(
+    async fn make_connection(
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Connection<B>, ConnectionInfo), ErrorKind> {
+    ) -> Result<(HyperConnection<B>, ConnectionInfo), ErrorKind> {
         self.connect(settings, host).await.map_err(ErrorKind::Connect)
     }
 
@@ -82,19 +82,19 @@ where
     }
 }
 
-impl<C> Ways<C> {
+impl<C> MakeHyperConnection<C> {
     fn proxy_of(&self, uri: &Uri) -> Option<&Proxy> {
         self.proxies.as_ref()?.of(uri).ok().flatten()
     }
 }
 
-impl<C: Connect> Ways<C> {
+impl<C: Connect> MakeHyperConnection<C> {
     /// A connection on the way to `host`.
     async fn connect<B>(
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+    ) -> Result<(HyperConnection<B>, ConnectionInfo), BoxError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -119,13 +119,13 @@ impl<C: Connect> Ways<C> {
                 info.channel_bindings = channel_bindings(&io);
                 let (io, requests) = ToProxy::new(io);
                 let sender = spawn(&self.http1, io).await?;
-                Ok((Connection::to_proxy(sender, requests), info))
+                Ok((HyperConnection::to_proxy(sender, requests), info))
             }
             Some((proxy, identity)) => {
                 let target = authority(&host.origin);
                 let failed = |kind| TunnelError::new(proxy.clone(), target.clone(), kind);
                 let tls = self.tls.as_ref().ok_or_else(|| failed(TunnelErrorKind::NoTls))?;
-                let opening = Opening {
+                let opening = TunnelOpening {
                     connector: &self.connector,
                     authenticator: &settings.authenticator,
                     environment: &settings.environment,
@@ -148,7 +148,7 @@ impl<C: Connect> Ways<C> {
         mut info: ConnectionInfo,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+    ) -> Result<(HyperConnection<B>, ConnectionInfo), BoxError>
     where
         T: Transport + 'static,
         B: Body + Send + 'static,
@@ -172,7 +172,7 @@ async fn connection<T, B>(
     http1: &http1::Builder,
     io: T,
     mut info: ConnectionInfo,
-) -> Result<(Connection<B>, ConnectionInfo), BoxError>
+) -> Result<(HyperConnection<B>, ConnectionInfo), BoxError>
 where
     T: Transport + 'static,
     B: Body + Send + 'static,
@@ -180,7 +180,7 @@ where
     B::Error: Into<BoxError>,
 {
     info.channel_bindings = channel_bindings(&io);
-    Ok((Connection::new(spawn(http1, io).await?), info))
+    Ok((HyperConnection::new(spawn(http1, io).await?), info))
 }
 
 /// What sends requests on a transport, which is moved by a task of its own.

@@ -13,12 +13,12 @@ use tokio::sync::watch;
 use tower_service::Service;
 
 use crate::client::connect::write::write_to;
-use crate::client::lane::Gone;
+use crate::client::one_connection::Gone;
 use crate::service::BoxFuture;
 
 /// Gives its connection once. Asked again, it waits for the end of that one: until then, whoever
 /// asks can still get it back from the pool. The client goes on waiting after it has got it back, and
-/// keeps its pool for as long, with the connection in it: so the end of the lane is an end, too.
+/// keeps its pool for as long, with the connection in it: so the end of that client is an end, too.
 #[derive(Debug)]
 pub(super) struct OneConnection<T> {
     transport: Arc<Mutex<Option<Lent<T>>>>,
@@ -52,7 +52,7 @@ pin_project! {
 }
 
 impl<T> OneConnection<T> {
-    /// The other end of the connection's life is the lane's.
+    /// The connection's life also ends with its client's.
     pub(super) fn new(transport: T) -> (Self, End) {
         let (sender, receiver) = watch::channel(false);
         let lent = Lent { transport, _end: End(sender.clone()) };

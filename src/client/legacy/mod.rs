@@ -2,9 +2,9 @@
 //! and its settings stay.
 //!
 //! The legacy client pools its connections and tells nobody which one a request takes. So each
-//! connection here is a legacy client of its own, a *lane*, whose connector has that connection to
-//! give and no other: no leg can go astray. Lanes are leased and kept as connections by hyper are, which
-//! do the same with less.
+//! connection here is a legacy client of its own, whose connector gives it that connection and no
+//! other: no leg can go astray. These clients are leased and kept as hyper's connections are, which
+//! do the same at less cost.
 //!
 //! ```no_run
 //! use http_body_util::Empty;
@@ -31,30 +31,30 @@
 //! fields, are made on the builder (`http1_title_case_headers`, `http1_max_headers`). Folded response fields are
 //! unfolded whatever it says, since some servers fold long challenges.
 //!
-//! It speaks HTTP/1.1: `http2_only` is not for these settings. A connector by TLS has to leave `h2` out
+//! It speaks HTTP/1.1: `http2_only` is not for these settings. A connector over TLS has to leave `h2` out
 //! of its ALPN protocols, and belongs in
 //! [`ChannelBound`](crate::client::connect::ChannelBound), so that logins are tied to it. For a proxy,
 //! a [`Tunnel`](crate::client::tunnel::Tunnel) goes into the connector.
 
+mod connection;
 mod connector;
-mod lane;
 
 use hyper_util::client::legacy;
 
 use crate::client::builder::ClientBuilder;
 use crate::client::connect::Connect;
 use crate::client::handle::{Client, RequestBody};
-use crate::client::legacy::lane::{Lane, Lanes};
+use crate::client::legacy::connection::{LegacyConnection, MakeLegacyConnection};
 
 impl ClientBuilder {
-    /// A client over hyper-util's [legacy client](crate::client::legacy) of these settings, whose pool they have no part
+    /// Builds a client over hyper-util's [legacy client](crate::client::legacy) of these settings, whose pool they have no part
     /// in. [`proxies`](Self::proxies) have none either: a proxy is the connector's business.
     pub fn build_legacy<C: Connect, B: RequestBody>(
         self,
         settings: legacy::Builder,
         connector: C,
     ) -> Client<B> {
-        let lanes = Lanes { connector, builder: settings };
-        Client::over::<_, Lane<C::Io, B>>(self.dispatcher(lanes))
+        let make = MakeLegacyConnection { connector, builder: settings };
+        Client::over::<_, LegacyConnection<C::Io, B>>(self.dispatcher(make))
     }
 }

@@ -5,44 +5,44 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::client::pool::host::Host;
-use crate::client::pool::leaf::Leaf;
-use crate::client::pool::pooled::{Kind, Pooled};
-use crate::client::pool::shared::Shared;
-use crate::client::pool::state::{HostState, State};
+use crate::client::pool::poolable::Poolable;
+use crate::client::pool::pooled::{LeaseKind, Pooled};
+use crate::client::pool::shared::SharedConnection;
+use crate::client::pool::state::{HostState, PoolState};
 
-impl<L: Leaf> HostState<L> {
+impl<L: Poolable> HostState<L> {
     /// Room on a connection that carries other requests.
     pub(super) fn branch(&mut self) -> Option<Box<Pooled<L>>> {
-        self.shared.iter_mut().find_map(Shared::lease)
+        self.shared.iter_mut().find_map(SharedConnection::lease)
     }
 
     /// Takes an idle connection that can be shared.
     pub(super) fn pop_shareable(&mut self) -> Option<Box<Pooled<L>>> {
-        let at = self.idle.iter().rposition(|idle| matches!(idle.connection.kind, Kind::Shared(_)))?;
+        let at = self.idle.iter().rposition(|idle| matches!(idle.connection.kind, LeaseKind::Shared(_)))?;
         self.host.counts.idle.fetch_sub(1, Relaxed);
         Some(self.idle.remove(at).connection)
     }
 }
 
-impl<L: Leaf> State<L> {
+impl<L: Poolable> PoolState<L> {
     /// Shares a connection that was just made, for one request at first.
     pub(super) fn share(&mut self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         self.shareable += 1;
-        connection.kind = Kind::Shared(self.shareable);
+        connection.kind = LeaseKind::Shared(self.shareable);
         let Some(branch) = connection.branch() else { return connection };
         let host = Arc::clone(&connection.host);
         let known = self.of(&host).expect("a host is known while there are connections to it");
-        known.shared.push(Shared { connection, leases: 1 });
+        known.shared.push(SharedConnection { connection, leases: 1 });
         branch
     }
 
     /// What is leased of a connection that nobody uses: itself, or a branch.
     pub(super) fn lease_out(&mut self, connection: Box<Pooled<L>>) -> Option<Box<Pooled<L>>> {
-        if let Kind::Exclusive = connection.kind {
+        if let LeaseKind::Exclusive = connection.kind {
             return Some(connection);
         }
         let host = Arc::clone(&connection.host);
-        let mut shared = Shared { connection, leases: 0 };
+        let mut shared = SharedConnection { connection, leases: 0 };
         let Some(branch) = shared.lease() else {
             self.close(&host);
             return None;
@@ -69,10 +69,10 @@ impl<L: Leaf> State<L> {
     /// The connection that is free now that this lease of it has ended: itself, or what it was the
     /// last branch of.
     pub(super) fn end_lease(&mut self, mut ended: Box<Pooled<L>>) -> Option<Box<Pooled<L>>> {
-        let Kind::Branch(number) = ended.kind else { return Some(ended) };
+        let LeaseKind::Branch(number) = ended.kind else { return Some(ended) };
         let host = Arc::clone(&ended.host);
         let shared = &mut self.of(&host)?.shared;
-        let is_it = |shared: &Shared<L>| matches!(shared.connection.kind, Kind::Shared(its) if its == number);
+        let is_it = |shared: &SharedConnection<L>| matches!(shared.connection.kind, LeaseKind::Shared(its) if its == number);
         let at = shared.iter().position(is_it)?;
         shared[at].connection.graft(&mut ended);
         shared[at].leases -= 1;

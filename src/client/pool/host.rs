@@ -14,7 +14,7 @@ use crate::service::origin_form;
 
 /// What a request wants a connection for: all that goes into the pool's key.
 #[derive(Clone, Copy)]
-pub(in crate::client) struct Wanted<'a> {
+pub(in crate::client) struct WantedConnection<'a> {
     /// An absolute URI.
     pub(in crate::client) uri: &'a Uri,
     pub(in crate::client) identity: &'a Identity,
@@ -26,7 +26,7 @@ pub(in crate::client) struct Wanted<'a> {
 pub(in crate::client) struct Host {
     pub(super) hash: u64,
     pub(in crate::client) origin: Origin,
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<OriginCounts>,
     /// Goes up when the connections to it are retired. Changed only under the pool's lock.
     generation: AtomicU64,
     /// How many connections of this generation are being made. Changed only under the pool's lock.
@@ -46,7 +46,7 @@ pub(in crate::client) struct Host {
 pub(super) struct Generation(u64);
 
 /// An origin's connections, of all identities. Changed only under the pool's lock.
-pub(super) struct Counts {
+pub(super) struct OriginCounts {
     pub(super) open: AtomicUsize,
     pub(super) idle: AtomicUsize,
     /// None of those that are idle has been so since before this turn.
@@ -59,7 +59,7 @@ pub(super) struct Counts {
     pub(super) one_by_one: AtomicBool,
 }
 
-impl Counts {
+impl OriginCounts {
     pub(super) fn new(one_by_one: bool) -> Self {
         Self {
             open: AtomicUsize::new(0),
@@ -76,8 +76,8 @@ impl Host {
     pub(super) fn new(
         hash: u64,
         origin: Origin,
-        counts: Arc<Counts>,
-        wanted: Wanted<'_>,
+        counts: Arc<OriginCounts>,
+        wanted: WantedConnection<'_>,
     ) -> Result<Self, InvalidOrigin> {
         let authority = authority(&origin);
         let target = Uri::builder()
@@ -145,7 +145,7 @@ impl Host {
 
     /// Whether this is the wanted host, to be seen without parsing: the usual spelling. If not, it
     /// may still be.
-    pub(super) fn is_plainly(&self, wanted: Wanted<'_>) -> bool {
+    pub(super) fn is_plainly(&self, wanted: WantedConnection<'_>) -> bool {
         let uri = wanted.uri;
         uri.authority().map(Authority::as_str) == self.target.authority().map(Authority::as_str)
             && uri.scheme() == self.target.scheme()
@@ -153,12 +153,12 @@ impl Host {
     }
 
     /// Whether this is the wanted host, whose origin is this one.
-    pub(super) fn is(&self, wanted: Wanted<'_>, origin: &Origin) -> bool {
+    pub(super) fn is(&self, wanted: WantedConnection<'_>, origin: &Origin) -> bool {
         self.is_as(wanted) && self.origin == *origin
     }
 
     /// Whether it is for the same identities, by the same way.
-    fn is_as(&self, wanted: Wanted<'_>) -> bool {
+    fn is_as(&self, wanted: WantedConnection<'_>) -> bool {
         self.key.identity == *wanted.identity && self.key.proxy.as_ref() == wanted.via
     }
 
@@ -188,7 +188,7 @@ pub(super) fn authority(origin: &Origin) -> Cow<'_, str> {
 }
 
 /// A hash of what goes into the key, without a copy of it: with this authority for the wanted one.
-pub(super) fn hash(hasher: &RandomState, authority: &str, wanted: Wanted<'_>) -> u64 {
+pub(super) fn hash(hasher: &RandomState, authority: &str, wanted: WantedConnection<'_>) -> u64 {
     let mut state = hasher.build_hasher();
     state.write(authority.as_bytes());
     state.write_u8(u8::from(wanted.uri.scheme() == Some(&Scheme::HTTPS)));

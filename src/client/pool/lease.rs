@@ -3,12 +3,12 @@
 use std::sync::{Arc, Weak};
 
 use crate::client::pool::host::{Generation, Host};
-use crate::client::pool::leaf::Leaf;
-use crate::client::pool::pooled::{Home, Kind, Pooled};
+use crate::client::pool::poolable::Poolable;
+use crate::client::pool::pooled::{Home, LeaseKind, Pooled};
 use crate::service::Channel;
 
 /// A place in the pool's limits, without a connection in it. Dropped, it is free again.
-pub(in crate::client) struct Permit<'a, L: Leaf> {
+pub(in crate::client) struct Permit<'a, L: Poolable> {
     home: &'a dyn Home<L>,
     /// The same, for as long as the connection is there.
     of_connection: Weak<dyn Home<L>>,
@@ -17,12 +17,12 @@ pub(in crate::client) struct Permit<'a, L: Leaf> {
 }
 
 /// A connection checked out for one request. Dropped, it is closed and its place is free again.
-pub(in crate::client) struct Lease<'a, L: Leaf> {
+pub(in crate::client) struct Lease<'a, L: Poolable> {
     home: &'a dyn Home<L>,
     connection: Option<Box<Pooled<L>>>,
 }
 
-impl<'a, L: Leaf> Permit<'a, L> {
+impl<'a, L: Poolable> Permit<'a, L> {
     pub(super) fn new<H: Home<L> + 'static>(home: &'a Arc<H>, host: Arc<Host>, generation: Generation) -> Self
     where
         L: 'static,
@@ -42,7 +42,7 @@ impl<'a, L: Leaf> Permit<'a, L> {
         Lease::new(self.home, self.home.connected(connection))
     }
 
-    /// There is no connection to be had.
+    /// No connection could be made.
     pub(in crate::client) fn failed(mut self) {
         if let Some(host) = self.host.take() {
             self.home.failed(&host, self.generation);
@@ -50,7 +50,7 @@ impl<'a, L: Leaf> Permit<'a, L> {
     }
 }
 
-impl<L: Leaf> Drop for Permit<'_, L> {
+impl<L: Poolable> Drop for Permit<'_, L> {
     fn drop(&mut self) {
         if let Some(host) = &self.host {
             self.home.give_up(host, self.generation);
@@ -58,7 +58,7 @@ impl<L: Leaf> Drop for Permit<'_, L> {
     }
 }
 
-impl<'a, L: Leaf> Lease<'a, L> {
+impl<'a, L: Poolable> Lease<'a, L> {
     pub(super) fn new(home: &'a dyn Home<L>, connection: Box<Pooled<L>>) -> Self {
         Self { home, connection: Some(connection) }
     }
@@ -85,27 +85,28 @@ impl<'a, L: Leaf> Lease<'a, L> {
     }
 }
 
-impl<L: Leaf + Send + 'static> Lease<'_, L> {
+impl<L: Poolable + Send + 'static> Lease<'_, L> {
     /// Parks the channel until the response's body has ended.
     pub(in crate::client) fn park(self, channel: Channel<L>) -> Box<dyn Parked> {
         self.whole(channel)
     }
 
-    /// Parks the place alone until then: the connection is its caller's from now on.
+    /// Parks only the place until then: the connection is its caller's from now on.
     pub(in crate::client) fn park_place(mut self) -> Box<dyn Parked> {
         self.connection.take().expect("it is given back by value")
     }
 }
 
-impl<L: Leaf> Drop for Lease<'_, L> {
+impl<L: Poolable> Drop for Lease<'_, L> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         match connection.kind {
-            Kind::Branch(_) => {
+            LeaseKind::Branch(_) => {
+                // The branch ends; the connection goes on with the others.
                 *connection.channel() = None;
                 self.home.put_back(connection);
             }
-            Kind::Exclusive | Kind::Shared(_) => self.home.free(&connection.host),
+            LeaseKind::Exclusive | LeaseKind::Shared(_) => self.home.free(&connection.host),
         }
     }
 }
@@ -118,7 +119,7 @@ pub(in crate::client) trait Parked: Send + Sync {
     fn discard(self: Box<Self>);
 }
 
-impl<L: Leaf + Send + 'static> Parked for Pooled<L> {
+impl<L: Poolable + Send + 'static> Parked for Pooled<L> {
     fn release(mut self: Box<Self>) {
         let Some(home) = self.home() else { return };
         let Some(channel) = self.channel() else { return self.discard() };

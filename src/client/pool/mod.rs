@@ -2,9 +2,9 @@
 
 mod branches;
 mod host;
-mod leaf;
 mod lease;
 mod limits;
+mod poolable;
 mod pooled;
 mod queue;
 mod shared;
@@ -13,10 +13,10 @@ mod state;
 mod tests;
 mod waiter;
 
-pub(super) use host::{Host, Wanted};
-pub(super) use leaf::Leaf;
+pub(super) use host::{Host, WantedConnection};
 pub(super) use lease::{Lease, Parked, Permit};
 pub(super) use limits::PoolLimits;
+pub(super) use poolable::Poolable;
 
 use std::hash::RandomState;
 use std::pin::{Pin, pin};
@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 
 use crate::client::pool::host::Generation;
 use crate::client::pool::pooled::{Home, Pooled};
-use crate::client::pool::state::{Served, State};
+use crate::client::pool::state::{PoolState, Served};
 use crate::client::pool::waiter::{Grant, Waiter, wake};
 use crate::service::ErrorKind;
 
@@ -46,7 +46,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 
 pub(super) struct Pool<L> {
-    state: Mutex<State<L>>,
+    state: Mutex<PoolState<L>>,
     limits: PoolLimits,
     hasher: RandomState,
     /// Told whenever the last connection is gone.
@@ -54,40 +54,42 @@ pub(super) struct Pool<L> {
 }
 
 /// What a request gets from the pool.
-pub(super) enum Checkout<'a, L: Leaf> {
+pub(super) enum Checkout<'a, L: Poolable> {
     Lease(Lease<'a, L>),
     Connect(Permit<'a, L>),
 }
 
-impl<L: Leaf> Pool<L> {
+impl<L: Poolable> Pool<L> {
     /// `may_share` says that a connection over TLS may turn out to carry many requests at a time.
     pub(super) fn new(limits: PoolLimits, may_share: bool) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::new(may_share)),
+            state: Mutex::new(PoolState::new(may_share)),
             limits,
             hasher: RandomState::new(),
             empty: Notify::new(),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<L>> {
+    fn lock(&self) -> MutexGuard<'_, PoolState<L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// There is something for one of those that wait: a connection or a place at this host.
-    fn serve_one(&self, mut state: MutexGuard<'_, State<L>>, host: &Host) {
+    fn serve_one(&self, mut state: MutexGuard<'_, PoolState<L>>, host: &Host) {
+        // Whoever waits comes before the limit of idle connections: what is given away is not idle.
         let served = state.serve_one(Some(host), &self.limits);
         let trimmed = state.trim(host, &self.limits);
         // What had to go leaves a place for somebody.
         let by_trimming = trimmed.as_ref().and_then(|_| state.serve_one(None, &self.limits));
         self.wake_if_empty(&state);
         drop(state);
+        // Not under the lock: it closes a socket, and wakes the task that moves it.
         drop(trimmed);
         served.into_iter().chain(by_trimming).for_each(tell);
     }
 
     /// There may be something for several of those that wait.
-    fn serve_all(&self, mut state: MutexGuard<'_, State<L>>) {
+    fn serve_all(&self, mut state: MutexGuard<'_, PoolState<L>>) {
         let served = state.serve_all(&self.limits);
         self.wake_if_empty(&state);
         drop(state);
@@ -100,7 +102,7 @@ impl<L: Leaf> Pool<L> {
         served.into_iter().for_each(tell);
     }
 
-    fn wake_if_empty(&self, state: &State<L>) {
+    fn wake_if_empty(&self, state: &PoolState<L>) {
         if state.open == 0 {
             self.empty.notify_waiters();
         }
@@ -133,12 +135,14 @@ impl<L: Leaf> Pool<L> {
     pub(super) async fn shut_down(&self) {
         let wakers: Vec<_> = {
             let mut state = self.lock();
+            // First of all, so that from now on there can only be fewer connections.
             state.shut_down = true;
             state.take_waiters().map(|waiter| waiter.give(Grant::ShutDown)).collect()
         };
         wakers.into_iter().for_each(wake);
         self.retire(|_| true);
         loop {
+            // Before the count is read: the last one may go in between.
             let emptied = self.empty.notified();
             if self.lock().open == 0 {
                 return;
@@ -154,9 +158,12 @@ impl<L: Leaf> Pool<L> {
     }
 }
 
-impl<L: Leaf + Send + 'static> Pool<L> {
+impl<L: Poolable + Send + 'static> Pool<L> {
     /// An idle connection, if there is one.
-    pub(super) fn checkout_idle(&self, wanted: Wanted<'_>) -> Result<Option<Lease<'_, L>>, ErrorKind> {
+    pub(super) fn checkout_idle(
+        &self,
+        wanted: WantedConnection<'_>,
+    ) -> Result<Option<Lease<'_, L>>, ErrorKind> {
         let mut state = self.lock();
         if state.shut_down {
             return Err(ErrorKind::ShutDown);
@@ -176,7 +183,7 @@ impl<L: Leaf + Send + 'static> Pool<L> {
     /// that comes back goes first to a request that can use it as it is, for as long as nobody is [due](waiter::Due).
     pub(super) async fn checkout(
         self: &Arc<Self>,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
         fresh: bool,
     ) -> Result<Checkout<'_, L>, ErrorKind> {
         let timeout = self.limits.wait_timeout;
@@ -186,7 +193,7 @@ impl<L: Leaf + Send + 'static> Pool<L> {
 
     async fn wait_for(
         self: &Arc<Self>,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
         fresh: bool,
     ) -> Result<Checkout<'_, L>, ErrorKind> {
         let (host, waiting) = {
@@ -197,6 +204,7 @@ impl<L: Leaf + Send + 'static> Pool<L> {
             let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
             let spared_since = state.spared_since(&host, fresh);
             let granted = state.grant(&host, fresh, spared_since, &self.limits);
+            // Under the lock that had nothing for it: what becomes free from now on is offered to it.
             let waits = granted.is_none().then(|| state.join(Arc::clone(&host), fresh, &self.limits));
             if state.has_found_closed() {
                 self.serve_all(state);
@@ -207,7 +215,7 @@ impl<L: Leaf + Send + 'static> Pool<L> {
                 return self.grant(grant, host);
             }
             let waiter = waits.expect("it waits, or it was granted something");
-            (host, Waiting::new(self, waiter))
+            (host, WaitForGrant::new(self, waiter))
         };
         let granted = if host.awaits_first() {
             // Who makes the first connection may have stopped in the middle of it: a future need not
@@ -220,6 +228,7 @@ impl<L: Leaf + Send + 'static> Pool<L> {
             // It was retired before this request came to use it.
             Ok(Ok(Checkout::Lease(lease))) if lease.is_retired() => drop(lease),
             Ok(granted) => return granted,
+            // Nobody waits for that connection any more: each makes its own.
             Err(_) => host.counts.one_by_one.store(false, Relaxed),
         }
         Box::pin(self.wait_for(wanted, fresh)).await
@@ -251,12 +260,13 @@ impl<L: Leaf + Send + 'static> Pool<L> {
     }
 }
 
-impl<L: Leaf + Send + 'static> Home<L> for Pool<L> {
+impl<L: Poolable + Send + 'static> Home<L> for Pool<L> {
     /// A connection was made. Where it can be shared, others that wait for one need none of their
     /// own; else they may make it now.
     fn connected(&self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         let mut state = self.lock();
         let host = Arc::clone(&connection.host);
+        // It is there: whoever waited for it must not wait for the next one as well.
         host.end_connecting(connection.generation());
         let is_shared = connection.carries_many();
         let had_to_wait = host.counts.one_by_one.swap(is_shared, Relaxed);
@@ -305,12 +315,12 @@ impl<L: Leaf + Send + 'static> Home<L> for Pool<L> {
 }
 
 /// Resolves when the waiter is given something; dropped before, it leaves the queue.
-struct Waiting<'a, L: Leaf + Send + 'static> {
+struct WaitForGrant<'a, L: Poolable + Send + 'static> {
     pool: &'a Arc<Pool<L>>,
     waiter: Option<Arc<Waiter<L>>>,
 }
 
-impl<'a, L: Leaf + Send + 'static> Waiting<'a, L> {
+impl<'a, L: Poolable + Send + 'static> WaitForGrant<'a, L> {
     fn new(pool: &'a Arc<Pool<L>>, waiter: Arc<Waiter<L>>) -> Self {
         Self { pool, waiter: Some(waiter) }
     }
@@ -323,13 +333,14 @@ impl<'a, L: Leaf + Send + 'static> Waiting<'a, L> {
     }
 }
 
-impl<'a, L: Leaf + Send + 'static> Future for Waiting<'a, L> {
+impl<'a, L: Poolable + Send + 'static> Future for WaitForGrant<'a, L> {
     type Output = Result<Checkout<'a, L>, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let waiter = self.waiter.as_ref().expect("not polled after it was ready");
         let mut slot = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(grant) = slot.0.take() else {
+            // In one go with the look: who gives something sees either an empty slot or this waker.
             slot.1 = Some(cx.waker().clone());
             return Poll::Pending;
         };
@@ -340,9 +351,10 @@ impl<'a, L: Leaf + Send + 'static> Future for Waiting<'a, L> {
     }
 }
 
-impl<L: Leaf + Send + 'static> Drop for Waiting<'_, L> {
+impl<L: Poolable + Send + 'static> Drop for WaitForGrant<'_, L> {
     fn drop(&mut self) {
         let Some(waiter) = self.waiter.take() else { return };
+        // Out of the queue first: after that nobody gives it anything more.
         self.pool.lock().leave(&waiter);
         let granted = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         match granted {
@@ -354,8 +366,8 @@ impl<L: Leaf + Send + 'static> Drop for Waiting<'_, L> {
 }
 
 /// Waits, and looks every now and then whether others leave their connections idle.
-async fn look_again_and_again<'a, L: Leaf + Send + 'static>(
-    waiting: Waiting<'a, L>,
+async fn look_again_and_again<'a, L: Poolable + Send + 'static>(
+    waiting: WaitForGrant<'a, L>,
 ) -> Result<Checkout<'a, L>, ErrorKind> {
     let mut waiting = pin!(waiting);
     let mut pause = FIRST_LOOK;

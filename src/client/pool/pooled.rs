@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::client::pool::host::{Generation, Host};
-use crate::client::pool::leaf::Leaf;
+use crate::client::pool::poolable::Poolable;
 use crate::service::Channel;
 
 /// A connection that belongs to the pool: idle in it, leased, or held by a response's body. Made
@@ -15,7 +15,7 @@ pub(in crate::client) struct Pooled<L> {
     pub(super) host: Arc<Host>,
     /// When the making of it began.
     generation: Generation,
-    pub(super) kind: Kind,
+    pub(super) kind: LeaseKind,
     /// Out while a request is on it. The lock is never taken; it lets a body that holds the
     /// connection be `Sync`.
     channel: Mutex<Option<Channel<L>>>,
@@ -25,7 +25,7 @@ pub(in crate::client) struct Pooled<L> {
 
 /// How a connection is leased.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum LeaseKind {
     /// To one request at a time.
     Exclusive,
     /// By branches. Told from others by its number.
@@ -67,7 +67,7 @@ impl<L> Pooled<L> {
             home,
             host,
             generation,
-            kind: Kind::Exclusive,
+            kind: LeaseKind::Exclusive,
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
         })
@@ -94,7 +94,7 @@ impl<L> Pooled<L> {
 
     pub(super) fn is_closed(&mut self) -> bool
     where
-        L: Leaf,
+        L: Poolable,
     {
         self.channel().as_ref().is_none_or(|channel| channel.service.is_closed())
     }
@@ -102,7 +102,7 @@ impl<L> Pooled<L> {
     /// Whether it takes requests beside others.
     pub(super) fn carries_many(&mut self) -> bool
     where
-        L: Leaf,
+        L: Poolable,
     {
         self.takes_more_than(1)
     }
@@ -110,7 +110,7 @@ impl<L> Pooled<L> {
     /// Whether it takes a request beside so many others.
     pub(super) fn takes_more_than(&mut self, others: usize) -> bool
     where
-        L: Leaf,
+        L: Poolable,
     {
         let takes_more =
             |channel: &Channel<L>| !channel.service.is_closed() && others < channel.service.streams();
@@ -120,9 +120,9 @@ impl<L> Pooled<L> {
     /// A branch of a shared connection.
     pub(super) fn branch(&mut self) -> Option<Box<Self>>
     where
-        L: Leaf,
+        L: Poolable,
     {
-        let Kind::Shared(number) = self.kind else { return None };
+        let LeaseKind::Shared(number) = self.kind else { return None };
         let grafts = self.grafts.get_mut().unwrap_or_else(PoisonError::into_inner);
         let channel = self.channel.get_mut().unwrap_or_else(PoisonError::into_inner).as_ref()?;
         let channel = match grafts.pop() {
@@ -133,7 +133,7 @@ impl<L> Pooled<L> {
             home: self.home.clone(),
             host: Arc::clone(&self.host),
             generation: self.generation,
-            kind: Kind::Branch(number),
+            kind: LeaseKind::Branch(number),
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
         }))

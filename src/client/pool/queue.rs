@@ -10,7 +10,7 @@ use crate::client::pool::waiter::Waiter;
 ///
 /// Whoever is first among the requests of its host is served before the others of that host, whatever
 /// becomes free: so the first ones are all that has to be looked at.
-pub(super) struct Queue<L> {
+pub(super) struct WaiterQueue<L> {
     /// By host, then by ticket.
     all: BTreeMap<(HostNumber, u64), Arc<Waiter<L>>>,
     /// The first of each host.
@@ -24,7 +24,7 @@ fn number(host: &Host) -> HostNumber {
     std::ptr::from_ref(host) as usize
 }
 
-impl<L> Queue<L> {
+impl<L> WaiterQueue<L> {
     pub(super) fn new() -> Self {
         Self { all: BTreeMap::new(), firsts: BTreeMap::new() }
     }

@@ -8,12 +8,12 @@ use std::task::Waker;
 
 use tokio::task::JoinHandle;
 
-use crate::client::pool::host::{Counts, Generation, Hashed, Host, Wanted, authority, hash};
-use crate::client::pool::leaf::Leaf;
+use crate::client::pool::host::{Generation, Hashed, Host, OriginCounts, WantedConnection, authority, hash};
 use crate::client::pool::limits::PoolLimits;
-use crate::client::pool::pooled::{Kind, Pooled};
-use crate::client::pool::queue::Queue;
-use crate::client::pool::shared::Shared;
+use crate::client::pool::poolable::Poolable;
+use crate::client::pool::pooled::{LeaseKind, Pooled};
+use crate::client::pool::queue::WaiterQueue;
+use crate::client::pool::shared::SharedConnection;
 use crate::client::pool::waiter::{Due, Grant, Waiter};
 use crate::protection_space::{InvalidOrigin, Origin};
 
@@ -21,13 +21,13 @@ use crate::protection_space::{InvalidOrigin, Origin};
 const FEW_HOSTS: usize = 64;
 
 /// All that is behind the pool's lock.
-pub(super) struct State<L> {
+pub(super) struct PoolState<L> {
     pub(super) hosts: HashMap<u64, Vec<HostState<L>>, BuildHasherDefault<Hashed>>,
-    pub(super) origins: HashMap<Origin, Arc<Counts>>,
+    pub(super) origins: HashMap<Origin, Arc<OriginCounts>>,
     /// The host of the last request, which the next is likely to be for.
     pub(super) recent: Option<Arc<Host>>,
     pub(super) open: usize,
-    pub(super) queue: Queue<L>,
+    pub(super) queue: WaiterQueue<L>,
     /// Counts those that ever waited.
     tickets: u64,
     /// Counts the sweeps; an idle connection remembers the one before it was put back.
@@ -61,7 +61,7 @@ pub(super) struct HostState<L> {
     /// The most recently used last.
     pub(super) idle: Vec<Idle<L>>,
     /// Those with requests on them that take more at the same time.
-    pub(super) shared: Vec<Shared<L>>,
+    pub(super) shared: Vec<SharedConnection<L>>,
 }
 
 /// A connection that nobody uses; since which sweep, and since which turn.
@@ -71,14 +71,14 @@ pub(super) struct Idle<L> {
     turn: u64,
 }
 
-impl<L: Leaf> State<L> {
+impl<L: Poolable> PoolState<L> {
     pub(super) fn new(may_share: bool) -> Self {
         Self {
             hosts: HashMap::default(),
             origins: HashMap::new(),
             recent: None,
             open: 0,
-            queue: Queue::new(),
+            queue: WaiterQueue::new(),
             tickets: 0,
             sweep: 0,
             turns: 0,
@@ -100,8 +100,9 @@ impl<L: Leaf> State<L> {
     pub(super) fn host(
         &mut self,
         hasher: &RandomState,
-        wanted: Wanted<'_>,
+        wanted: WantedConnection<'_>,
     ) -> Result<Arc<Host>, InvalidOrigin> {
+        // As it is written, first: a program writes the same host the same way, and parsing costs more than looking it up.
         if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly(wanted)) {
             return Ok(Arc::clone(recent));
         }
@@ -121,7 +122,8 @@ impl<L: Leaf> State<L> {
             self.forget_empty_hosts();
         }
         let one_by_one = self.may_share && origin.is_secure();
-        let counts = self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(Counts::new(one_by_one)));
+        let counts =
+            self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(OriginCounts::new(one_by_one)));
         let counts = Arc::clone(counts);
         let host = Arc::new(Host::new(hash, origin, counts, wanted)?);
         self.recent = Some(Arc::clone(&host));
@@ -153,6 +155,7 @@ impl<L: Leaf> State<L> {
                     return Some(branch);
                 }
             }
+            // The most recently used, which is the least likely to have been closed, so that the others can grow old.
             let mut idle = known.idle.pop()?;
             host.counts.idle.fetch_sub(1, Relaxed);
             if idle.connection.is_closed() {
@@ -166,12 +169,13 @@ impl<L: Leaf> State<L> {
 
     /// Takes back a lease that has ended. What is not used up is idle now, or has other leases still.
     pub(super) fn put_back(&mut self, connection: Box<Pooled<L>>) {
-        let is_exclusive = matches!(connection.kind, Kind::Exclusive);
+        let is_exclusive = matches!(connection.kind, LeaseKind::Exclusive);
         let free = if is_exclusive { Some(connection) } else { self.end_lease(connection) };
         let Some(mut free) = free else { return };
         if self.shut_down || free.is_retired() || (!is_exclusive && free.is_closed()) {
             return self.free(&free.host);
         }
+        // The turn before the connection: it is idle since this one.
         self.turn(&free.host);
         let (since, turn) = (self.sweep, self.turns);
         let Some(known) = self.of(&free.host) else { return self.close(&free.host) };
@@ -371,6 +375,7 @@ impl<L: Leaf> State<L> {
         if spared_since < idle_from {
             return None;
         }
+        // Of each host the first in the list: connections are put back at its end.
         let oldest = self
             .hosts
             .values_mut()
@@ -419,6 +424,7 @@ impl<L: Leaf> State<L> {
 
     /// Hosts that nobody uses; a lease, a permit and a waiter each hold on to theirs.
     pub(super) fn forget_empty_hosts(&mut self) {
+        // It would hold on to its host.
         self.recent = None;
         self.hosts.retain(|_, bucket| {
             bucket.retain(|known| !known.idle.is_empty() || Arc::strong_count(&known.host) > 1);

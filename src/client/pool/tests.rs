@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, advance};
 
 use crate::client::pool::{
-    Checkout, FIRST_LOOK, LONGEST_PAUSE, Leaf, Lease, Permit, Pool, PoolLimits, Wanted,
+    Checkout, FIRST_LOOK, LONGEST_PAUSE, Lease, Permit, Pool, PoolLimits, Poolable, WantedConnection,
 };
 use crate::handshake::{Authenticator, Identity};
 use crate::service::{BoxError, Channel, ConnectionInfo, Environment, ErrorKind};
@@ -28,7 +28,7 @@ impl Ready {
     }
 }
 
-impl Leaf for Ready {
+impl Poolable for Ready {
     fn is_ready(&self) -> bool {
         !self.is_closed()
     }
@@ -54,7 +54,7 @@ fn pool(places: usize) -> Arc<Pool<Ready>> {
 
 async fn checkout(pool: &Arc<Pool<Ready>>) -> Result<Checkout<'_, Ready>, ErrorKind> {
     let uri = Uri::from_static(SITE);
-    let wanted = Wanted { uri: &uri, identity: &Identity::None, via: None };
+    let wanted = WantedConnection { uri: &uri, identity: &Identity::None, via: None };
     pool.checkout(wanted, false).await
 }
 

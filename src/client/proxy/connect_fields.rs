@@ -58,7 +58,7 @@ pub struct InvalidConnectField {
 }
 
 impl InvalidConnectField {
-    /// The field's name.
+    /// Returns the field's name.
     pub fn name(&self) -> &HeaderName {
         &self.name
     }

@@ -2,7 +2,7 @@ use std::fmt;
 
 use crate::protection_space::InvalidOrigin;
 
-/// Why something is no proxy that can be used. It holds nothing of the text, which may have a
+/// Why a proxy cannot be used. It holds nothing of the text, which may have a
 /// password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,7 +40,9 @@ impl fmt::Display for InvalidProxy {
                 "the user or the password in the URI of the proxy is not UTF-8 or has a control \
                  character; write each octet of its UTF-8 as % and two digits, such as %C3%A4"
             }
-            Self::Socks => "a SOCKS proxy takes a connector that speaks SOCKS, in place of a proxy",
+            Self::Socks => {
+                "SOCKS proxies are not supported: give the client a connector that speaks SOCKS, and no proxy"
+            }
         })
     }
 }
@@ -54,7 +56,7 @@ impl std::error::Error for InvalidProxy {
     }
 }
 
-/// A variable of the environment names a proxy that cannot be used. It holds the variable's name and
+/// Why the proxy in an environment variable cannot be used. It holds the variable's name and
 /// nothing of its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidProxyVariable {
@@ -63,12 +65,12 @@ pub struct InvalidProxyVariable {
 }
 
 impl InvalidProxyVariable {
-    /// Which variable, such as `https_proxy`.
+    /// Returns the name of the variable, such as `https_proxy`.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What is wrong with it.
+    /// Returns what is wrong with it.
     pub fn reason(&self) -> &InvalidProxy {
         &self.reason
     }
@@ -76,7 +78,7 @@ impl InvalidProxyVariable {
 
 impl fmt::Display for InvalidProxyVariable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use the proxy that the variable {} names", self.name)
+        write!(f, "cannot use the proxy in the environment variable {}", self.name)
     }
 }
 

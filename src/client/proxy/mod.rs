@@ -113,12 +113,12 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// The proxy of this address, spoken to by TLS if its scheme is `https`.
+    /// Takes the address of a proxy, which is spoken to over TLS if its scheme is `https`.
     pub fn new(origin: Origin) -> Self {
         Self { origin, credentials: None, connect_fields: ConnectFields::default() }
     }
 
-    /// Who logs in there. Where nobody is named, it is whom the authenticator has as
+    /// Sets who logs in there. Where nobody is named, it is whom the authenticator has as
     /// [`proxy_credentials`](crate::handshake::AuthenticatorBuilder::proxy_credentials), or whom
     /// its provider finds; [`ProxyCredentials`](crate::credentials::ProxyCredentials) in a request's
     /// extensions come first in any case.
@@ -128,8 +128,8 @@ impl Proxy {
         self
     }
 
-    /// Fields that each `CONNECT` to this proxy carries, with every leg of the login. Neither the origins
-    /// nor the requests by plain http get them.
+    /// Sets fields that each `CONNECT` to this proxy carries, with every leg of the login. Neither the origins
+    /// nor the requests over plain http get them.
     ///
     /// Default: `User-Agent: legwork/` with the version, since there are proxies that let nobody through
     /// who has none. A `User-Agent` among these takes its place.
@@ -156,7 +156,7 @@ impl Proxy {
         Ok(self)
     }
 
-    /// The proxy's address.
+    /// Returns the proxy's address.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
@@ -183,22 +183,22 @@ pub struct Proxies {
 type Usable = Result<Proxy, InvalidProxy>;
 
 impl Proxies {
-    /// The same for every origin.
+    /// Uses this proxy for every origin.
     pub fn all(proxy: Proxy) -> Self {
         Self::given(Some(proxy.clone()), Some(proxy))
     }
 
-    /// For `http` origins only; [`with_https`](Self::with_https) gives the others one.
+    /// Uses this proxy for `http` origins only; [`with_https`](Self::with_https) gives the others one.
     pub fn http(proxy: Proxy) -> Self {
         Self::given(Some(proxy), None)
     }
 
-    /// For `https` origins only; [`with_http`](Self::with_http) gives the others one.
+    /// Uses this proxy for `https` origins only; [`with_http`](Self::with_http) gives the others one.
     pub fn https(proxy: Proxy) -> Self {
         Self::given(None, Some(proxy))
     }
 
-    /// What the environment says at this moment. `http` origins are reached through the proxy in
+    /// Reads what the environment says at this moment. `http` origins are reached through the proxy in
     /// `http_proxy`, `https` ones through the one in `https_proxy`, and either through `all_proxy` where
     /// there is none of its own. `no_proxy` lists [exceptions](Self::except). Each variable may be in
     /// upper case too, which comes first, and an empty one is none. A program that runs as a CGI
@@ -246,7 +246,7 @@ impl Proxies {
         }
     }
 
-    /// For `http` origins this proxy, or none, in place of the one they have. The proxy of `https` origins,
+    /// Sets the proxy of `http` origins, or none, in place of the one they have. The proxy of `https` origins,
     /// [exceptions](Self::except) and single [origins](Self::at) stay.
     #[must_use]
     pub fn with_http(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
@@ -254,7 +254,7 @@ impl Proxies {
         self
     }
 
-    /// For `https` origins this proxy, or none, in place of the one they have. The proxy of `http` origins,
+    /// Sets the proxy of `https` origins, or none, in place of the one they have. The proxy of `http` origins,
     /// [exceptions](Self::except) and single [origins](Self::at) stay.
     #[must_use]
     pub fn with_https(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
@@ -271,14 +271,14 @@ impl Proxies {
         self
     }
 
-    /// For one origin another proxy, or none. Goes before every other rule.
+    /// Sets another proxy for one origin, or none. It goes before every other rule.
     #[must_use]
     pub fn at(mut self, origin: Origin, proxy: impl Into<Option<Proxy>>) -> Self {
         self.at.insert(origin, proxy.into());
         self
     }
 
-    /// The proxy for the origin of an absolute `http` or `https` URI.
+    /// Returns the proxy for the origin of an absolute `http` or `https` URI.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 use std::any::Any;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 use bytes::Buf;
@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::client::redirect::head::{Content, follow as onwards, redirect};
+use crate::client::redirect::head::{RedirectedContent, follow as onwards, redirect};
 use crate::client::redirect::policy::{Redirected, Redirects, Stopped};
 use crate::client::runtime::in_runtime;
 use crate::client::userinfo;
@@ -34,12 +34,12 @@ pub struct FollowRedirectsLayer<B> {
 }
 
 impl<B> FollowRedirectsLayer<B> {
-    /// Follows these. Content is sent once.
+    /// Follows redirects by this policy. Content is sent once.
     pub fn new(redirects: Redirects) -> Self {
         Self { redirects, again: |_| None }
     }
 
-    /// How to have content again, before it is sent, in case that a redirect wants it (`307`,
+    /// Sets how to get content again, before it is sent, in case a redirect wants it (`307`,
     /// `308`): a clone, for a body that is cheap to clone. `None` if that cannot be.
     #[must_use]
     pub fn repeating(mut self, again: fn(&B) -> Option<B>) -> Self {
@@ -49,19 +49,19 @@ impl<B> FollowRedirectsLayer<B> {
 }
 
 impl<S, B> FollowRedirects<S, B> {
-    /// Follows the [default](Redirects) of redirects. Content is sent once.
+    /// Follows redirects by the [default](Redirects) policy. Content is sent once.
     pub fn new(inner: S) -> Self {
         FollowRedirectsLayer::new(Redirects::default()).layer(inner)
     }
 
-    /// As [`FollowRedirectsLayer::repeating`].
+    /// Sets how to get content again, as [`FollowRedirectsLayer::repeating`] does.
     #[must_use]
     pub fn repeating(mut self, again: fn(&B) -> Option<B>) -> Self {
         self.layer = self.layer.repeating(again);
         self
     }
 
-    /// What sends the requests.
+    /// Returns the service that sends the requests.
     pub fn inner(&self) -> &S {
         &self.inner
     }
@@ -71,14 +71,14 @@ impl<S, B> FollowRedirects<S, B> {
     /// # Errors
     ///
     /// As the service beneath. A redirect that is not followed is a response.
-    pub fn request<R>(&self, request: Request<B>) -> RedirectFuture<R, S::Error>
+    pub fn request<R>(&self, request: Request<B>) -> BoxFuture<Result<Response<R>, S::Error>>
     where
         S: Service<Request<B>, Response = Response<R>, Future: Send, Error: Send> + Clone + Send + 'static,
         B: Body + Default + Send + 'static,
         R: Body<Data: Send, Error: Send> + Send + 'static,
     {
         let (redirects, again) = (self.layer.redirects, self.layer.again);
-        RedirectFuture(Box::pin(follow(self.inner.clone(), request, redirects, move |body| again(body))))
+        Box::pin(follow(self.inner.clone(), request, redirects, move |body| again(body)))
     }
 }
 
@@ -98,7 +98,7 @@ where
 {
     type Response = Response<R>;
     type Error = S::Error;
-    type Future = RedirectFuture<R, S::Error>;
+    type Future = BoxFuture<Result<Response<R>, S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -109,7 +109,7 @@ where
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
         let (redirects, again) = (self.layer.redirects, self.layer.again);
-        RedirectFuture(Box::pin(follow(inner, request, redirects, move |body| again(body))))
+        Box::pin(follow(inner, request, redirects, move |body| again(body)))
     }
 }
 
@@ -140,25 +140,7 @@ impl<B> fmt::Debug for FollowRedirectsLayer<B> {
     }
 }
 
-/// Resolves to the response that no redirect leads on from.
-#[must_use = "futures do nothing unless polled"]
-pub struct RedirectFuture<R, E>(BoxFuture<Result<Response<R>, E>>);
-
-impl<R, E> Future for RedirectFuture<R, E> {
-    type Output = Result<Response<R>, E>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl<R, E> fmt::Debug for RedirectFuture<R, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedirectFuture").finish_non_exhaustive()
-    }
-}
-
-/// Sends a request, and those that redirects make of it. `again` gives a body once more before it
+/// Sends a request, and those that redirects make of it. `again` gives a body again before it
 /// is sent.
 pub(in crate::client) async fn follow<S, B, R>(
     mut service: S,
@@ -189,8 +171,8 @@ where
                 return Err(Stopped::Limit);
             }
             let body = match redirect.content {
-                Content::Dropped => Some(B::default()),
-                Content::Repeated => spare,
+                RedirectedContent::Dropped => Some(B::default()),
+                RedirectedContent::Repeated => spare,
             };
             Ok((redirect, body.ok_or(Stopped::Content)?))
         });

@@ -13,13 +13,13 @@ use crate::protection_space;
 #[derive(Debug)]
 pub(super) struct Redirect {
     pub(super) target: Uri,
-    pub(super) content: Content,
+    pub(super) content: RedirectedContent,
     pub(super) within_origin: bool,
 }
 
 /// What becomes of the request's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum RedirectedContent {
     /// It goes out again, with the same method.
     Repeated,
     /// It stays behind: a `GET` follows.
@@ -35,13 +35,13 @@ pub(super) fn redirect(
 ) -> Option<Result<Redirect, Stopped>> {
     let content = match status {
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND if request.method == Method::POST => {
-            Content::Dropped
+            RedirectedContent::Dropped
         }
-        StatusCode::SEE_OTHER => Content::Dropped,
+        StatusCode::SEE_OTHER => RedirectedContent::Dropped,
         StatusCode::MOVED_PERMANENTLY
         | StatusCode::FOUND
         | StatusCode::TEMPORARY_REDIRECT
-        | StatusCode::PERMANENT_REDIRECT => Content::Repeated,
+        | StatusCode::PERMANENT_REDIRECT => RedirectedContent::Repeated,
         _ => return None,
     };
     let location = fields.get(header::LOCATION).map(HeaderValue::as_bytes);
@@ -71,7 +71,7 @@ fn allowed(from: &Uri, to: &Uri, redirects: &Redirects) -> Result<bool, Stopped>
 /// Makes the next request's head of the last one's.
 pub(super) fn follow(head: &mut Parts, redirect: Redirect) {
     head.uri = redirect.target;
-    if redirect.content == Content::Dropped {
+    if redirect.content == RedirectedContent::Dropped {
         if head.method != Method::HEAD {
             head.method = Method::GET;
         }

@@ -50,7 +50,7 @@ pub(super) fn resolve(base: &Uri, reference: &[u8]) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// A URI reference, taken apart as appendix B has it. The fragment is for its recipient alone.
+/// A URI reference, taken apart as appendix B has it. The fragment is only for its recipient.
 struct Reference<'a> {
     scheme: Option<&'a str>,
     authority: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! Redirects, with each origin's credentials for that origin alone.
+//! Redirects, with each origin's credentials only for that origin.
 //!
 //! Following them belongs above the login: [`FollowRedirects`] goes around
 //! [`Client`](crate::Client), and every request that it makes of a redirect logs in, waits and is
@@ -53,7 +53,7 @@
 //! content would close the connection, with the login on it. A policy of its sees no responses, and
 //! cannot help it. Nor does it let a request's extensions go along: at the next hop, in the same
 //! origin too, a request with credentials of its own would act as the authenticator's user. And its
-//! `FilterCredentials` (0.6) compares each hop with the one before it alone, whereas the fields
+//! `FilterCredentials` (0.6) compares each hop only with the one before it, whereas the fields
 //! begin anew at each: `Authorization` would be back at the second hop within another origin.
 
 mod follow;
@@ -61,7 +61,7 @@ mod head;
 mod location;
 mod policy;
 
-pub use follow::{FollowRedirects, FollowRedirectsLayer, RedirectFuture};
+pub use follow::{FollowRedirects, FollowRedirectsLayer};
 pub use policy::{Redirected, Redirects, Stopped};
 
 #[cfg(feature = "reqwest")]

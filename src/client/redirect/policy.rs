@@ -17,21 +17,21 @@ impl Default for Redirects {
 }
 
 impl Redirects {
-    /// How many are followed for one request. Default: 10.
+    /// Sets how many redirects are followed for one request. Default: 10.
     #[must_use]
     pub fn limit(mut self, redirects: u32) -> Self {
         self.limit = redirects;
         self
     }
 
-    /// Whether those to other origins are followed. Default: yes.
+    /// Sets whether redirects to other origins are followed. Default: yes.
     #[must_use]
     pub fn to_other_origins(mut self, followed: bool) -> Self {
         self.to_other_origins = followed;
         self
     }
 
-    /// Whether those from https to http are followed, where anybody on the way reads and writes
+    /// Sets whether redirects from https to http are followed, where anybody on the way reads and writes
     /// what is sent. Default: no.
     #[must_use]
     pub fn dangerous_to_plain_http(mut self, followed: bool) -> Self {
@@ -71,11 +71,11 @@ pub enum Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Limit => "as many redirects were followed as may be",
-            Self::Location => "the redirect leads to no http or https URI",
+            Self::Limit => "too many redirects",
+            Self::Location => "the redirect does not lead to an http or https URI",
             Self::OtherOrigin => "the redirect leads to another origin",
             Self::PlainHttp => "the redirect leads from https to http",
-            Self::Content => "the redirect wants the request's content, which cannot be had again",
+            Self::Content => "the redirect wants the request's content again, which cannot be sent twice",
         })
     }
 }

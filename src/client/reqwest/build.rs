@@ -19,14 +19,14 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason was given")
 }
 
-/// Why there is no client over reqwest.
+/// Why a client over reqwest could not be built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// reqwest cannot build a client of these settings.
+    /// reqwest cannot build a client with these settings.
     Settings(reqwest::Error),
     /// reqwest, or the closure that makes the settings, panicked with this message. reqwest does so
-    /// where it has TLS by rustls without a crypto provider: give it TLS by `tls_backend_preconfigured`, as
+    /// where it has TLS through rustls without a crypto provider: give it TLS by `tls_backend_preconfigured`, as
     /// with [`platform_tls`](crate::client::reqwest::platform_tls), or install a provider.
     Panic(String),
     /// The builder was given [proxies](crate::client::ClientBuilder::proxies), of which reqwest
@@ -37,8 +37,8 @@ pub enum BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settings(_) => f.write_str("reqwest cannot build a client of these settings"),
-            Self::Panic(message) => write!(f, "reqwest panicked at these settings: {message}"),
+            Self::Settings(_) => f.write_str("reqwest cannot build a client with these settings"),
+            Self::Panic(message) => write!(f, "reqwest panicked on these settings: {message}"),
             Self::Proxies => f.write_str(
                 "a client over reqwest goes through no proxy: leave out proxies(), or build the hyper client",
             ),

@@ -15,7 +15,7 @@ use crate::client::dispatch::Dispatcher;
 use crate::client::log_out::LogOut;
 use crate::client::redirect::{Redirects, follow};
 use crate::client::reqwest::build::{BuildError, build};
-use crate::client::reqwest::lane::{Lane, Lanes, Original};
+use crate::client::reqwest::connection::{MakeReqwestConnection, Original, ReqwestConnection};
 use crate::client::response_body::ResponseBody;
 use crate::client::runtime::in_runtime;
 use crate::handshake::{Authenticator, Login};
@@ -28,13 +28,13 @@ use crate::service::{BoxFuture, Error, ErrorKind};
 /// [`credentials`](crate::client::reqwest::RequestBuilder::credentials), the userinfo in its URL, and the authenticator's own.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Dispatcher<Lanes, Lane>>,
+    shared: Arc<Dispatcher<MakeReqwestConnection, ReqwestConnection>>,
     /// Makes requests.
     pub(super) template: reqwest::Client,
     redirects: Option<Redirects>,
 }
 
-/// TLS that trusts what the operating system trusts: to be made once and to be handed to each lane
+/// TLS that trusts what the operating system trusts: make it once, and give it to each connection
 /// by `tls_backend_preconfigured(tls.clone())`.
 ///
 /// # Errors
@@ -46,7 +46,7 @@ pub fn platform_tls() -> Result<rustls::ClientConfig, rustls::Error> {
 }
 
 impl ClientBuilder {
-    /// A client over reqwest. `make` gives the settings of each connection, and is called for each.
+    /// Builds a client over reqwest. `make` gives the settings of each connection, and is called for each.
     /// [`connect_timeout`](Self::connect_timeout) has no part in it: reqwest has its own.
     ///
     /// # Errors
@@ -62,11 +62,11 @@ impl ClientBuilder {
             return Err(BuildError::Proxies);
         }
         let template = build(&make)?;
-        let shared = Arc::new(self.dispatcher(Lanes::Apart(Box::new(make))));
+        let shared = Arc::new(self.dispatcher(MakeReqwestConnection::Apart(Box::new(make))));
         Ok(Client { shared, template, redirects: None })
     }
 
-    /// A client over a reqwest client that was built elsewhere, as well as that can be done: it puts each
+    /// Builds a client over a reqwest client that was built elsewhere, as well as that can be done: it puts each
     /// leg on whatever connection it likes. Prefer [`build_reqwest`](Self::build_reqwest).
     ///
     /// Logins by NTLM and Negotiate have connections of their own in its pool. Nothing else goes over
@@ -93,7 +93,7 @@ impl ClientBuilder {
     /// - A `pool_idle_timeout`, which it has by default: nothing else closes connections that are no longer used.
     ///
     /// The connections of their own come from a name that takes the user's place in the URI that reqwest is
-    /// given: `http://lane-0123456789abcdef@wiki.example/`. By HTTP/1.1 it reaches no server. A proxy of
+    /// given: `http://lane-0123456789abcdef@wiki.example/`. Over HTTP/1.1 it reaches no server. A proxy of
     /// reqwest's sees it in `http` requests once such a login has begun, and some, such as squid, then tell it
     /// the server as a user's name, by Basic.
     ///
@@ -104,13 +104,13 @@ impl ClientBuilder {
         if self.proxies.is_some() {
             return Err(BuildError::Proxies);
         }
-        let shared = Arc::new(self.dispatcher(Lanes::Shared(client.clone())));
+        let shared = Arc::new(self.dispatcher(MakeReqwestConnection::Shared(client.clone())));
         Ok(Client { shared, template: client, redirects: None })
     }
 }
 
 impl Client {
-    /// The same client, over the same connections, following redirects by the rules of
+    /// Follows redirects from now on, over the same connections, by the rules of
     /// [`client::redirect`](crate::client::redirect). Content that reqwest holds as a whole goes
     /// out again where it has to. `Response::url` is the last request's.
     #[must_use]
@@ -206,12 +206,12 @@ impl Client {
         self.shared.pool.shut_down().await;
     }
 
-    /// How many connections are open or being opened, and how many of them are idle.
+    /// Returns how many connections are open or being opened, and how many of them are idle.
     pub fn connections(&self) -> (usize, usize) {
         self.shared.pool.counts()
     }
 
-    /// What the client logs in with.
+    /// Returns what the client logs in with.
     pub fn authenticator(&self) -> &Authenticator {
         &self.shared.settings.authenticator
     }
@@ -266,7 +266,7 @@ impl Limit {
 
 /// The requests to all origins, without the ones that redirects make of them.
 struct Origins {
-    shared: Arc<Dispatcher<Lanes, Lane>>,
+    shared: Arc<Dispatcher<MakeReqwestConnection, ReqwestConnection>>,
     /// The next request is what a redirect made of the one before.
     is_redirected: bool,
 }
@@ -296,7 +296,7 @@ impl Service<http::Request<Body>> for Origins {
     }
 }
 
-/// The same body once more, without a copy, if reqwest can have it: as part of a request.
+/// The same body again, without a copy, if reqwest can have it: as part of a request.
 fn again(body: &mut Body, url: &Url) -> Option<Body> {
     let mut request = reqwest::Request::new(Method::GET, url.clone());
     *request.body_mut() = Some(std::mem::take(body));

@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::client::lane::Gone;
+use crate::client::one_connection::Gone;
 use crate::service::BoxError;
 
 /// How long a second connection is held off within a login before it is refused. A pool gets its connection
@@ -32,18 +32,18 @@ const TURNS: u32 = 16;
 
 /// Lets one connection through.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Gate {
+pub(super) struct OneConnectionGate {
     rest: Rest,
 }
 
-impl Gate {
+impl OneConnectionGate {
     /// What is to be told of the connection.
     pub(super) fn rest(&self) -> Rest {
         self.rest.clone()
     }
 }
 
-impl<S> Layer<S> for Gate {
+impl<S> Layer<S> for OneConnectionGate {
     type Service = Gated<S>;
 
     fn layer(&self, connector: S) -> Gated<S> {
@@ -178,7 +178,7 @@ mod tests {
 
     /// Asks for a second connection, when the first one has rested since then.
     async fn second(since: Option<Instant>) -> Asking {
-        let gate = Gate::default();
+        let gate = OneConnectionGate::default();
         let mut gated = gate.layer(service_fn(async |()| Ok::<_, Infallible>(())));
         gated.call(()).await.expect("the first connection");
         *gate.rest().since() = since;

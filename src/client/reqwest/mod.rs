@@ -1,10 +1,9 @@
 //! The reqwest client: requests and responses as reqwest has them, with logins.
 //!
-//! reqwest gives nobody a connection of its own. So each connection here is a reqwest client of its
-//! own, a *lane*, that is let connect once: no leg of a handshake can go astray, and no request
-//! goes over another identity's connection. Lanes are leased and kept as the [hyper
-//! client](crate::Client)'s connections are. The settings are those of the closure that
-//! makes the builder of each lane.
+//! reqwest does not hand out connections. So each connection here is a reqwest client of its own, which is allowed
+//! to connect once: no leg of a handshake can go astray, and no request goes over another identity's
+//! connection. These clients are leased and kept as the [hyper client](crate::Client)'s connections are. Their
+//! settings are those of the closure, which makes a builder for each.
 //!
 //! ```no_run
 //! use legwork::{Authenticator, Client, Credentials};
@@ -23,29 +22,29 @@
 //! # }
 //! ```
 //!
-//! # What is different in a lane
+//! # What is different from one reqwest client
 //!
 //! - The closure is called for each connection, so what is costly to make is made before it: TLS
-//!   above all. With `tls_backend_preconfigured(tls.clone())` in the closure a lane costs
+//!   above all. With `tls_backend_preconfigured(tls.clone())` in the closure a connection costs
 //!   microseconds, without it milliseconds. What connections are to share has to be shared by it,
 //!   such as cookies: `cookie_provider(Arc::clone(&jar))`, where `cookie_store(true)` would give
-//!   each lane a jar of its own. Lanes are beneath the login: a cookie that comes with a challenge is
+//!   each connection a jar of its own. Cookies are handled beneath the login: one that comes with a challenge is
 //!   sent with the next leg.
-//! - HTTP/1.1, no redirects, no retries, one connection: these settings are the lane's. Redirects
+//! - HTTP/1.1, no redirects, no retries, one connection: these settings cannot be changed. Redirects
 //!   belong above the login: [`Client::follow_redirects`].
 //! - Title case and more than 100 fields are set in the closure (`http1_title_case_headers`,
 //!   `http1_max_headers`). Folded response fields are always unfolded, since some servers fold long
 //!   challenges.
 //! - A [`timeout`](RequestBuilder::timeout) of a request is the whole exchange's; one that is set in the
 //!   closure is one leg's. [`Limits`](crate::service::Limits) bounds the handshake.
-//! - No body waits for `100 Continue`, of which reqwest tells nothing: a large streamed one to an origin
+//! - No body waits for `100 Continue`, of which reqwest says nothing: a large streamed one to an origin
 //!   that is new to the client takes [`authenticate_first`](RequestBuilder::authenticate_first), or
 //!   [`authenticate`](Client::authenticate) ahead of it.
-//! - A connection that is [upgraded](::reqwest::Response::upgrade) leaves the pool, and counts no
-//!   more.
+//! - A connection that is [upgraded](::reqwest::Response::upgrade) leaves the pool, and no longer
+//!   counts.
 //! - `Authorization` among the `default_headers` would be sent with legs that carry none.
-//! - No proxy, neither the system's nor one that is set in the closure (`no_proxy()` is the lane's): a
-//!   login through a proxy that nobody knows of goes wrong, and reqwest can make none at a proxy but Basic.
+//! - No proxy, neither the system's nor one that is set in the closure (`no_proxy()` is always set): a
+//!   login through an unknown proxy goes wrong, and reqwest itself only knows Basic at proxies.
 //!   The [hyper client](crate::Client) goes through [`proxies`](crate::client::ClientBuilder::proxies).
 //! - Userinfo in a URL, which reqwest sends as Basic to whoever is there, is the request's
 //!   [`credentials`](RequestBuilder::credentials), [as in all clients](crate::Client#userinfo-in-a-uri). In a
@@ -62,8 +61,8 @@
 
 mod build;
 mod client;
+mod connection;
 mod gate;
-mod lane;
 mod named;
 mod request;
 

@@ -1,4 +1,4 @@
-//! What gives a lane connections of its own in a client that was built elsewhere: a name.
+//! What gives a lease its own connections in a client that was built elsewhere: a name.
 //!
 //! Such a client puts a leg on any idle connection to the same scheme and authority. Userinfo is part of
 //! the authority, and takes no part in where a connection leads. So legs with a userinfo that nobody else
@@ -27,7 +27,7 @@ use crate::service::Astray;
 /// would open another connection.
 const RETURN: Duration = Duration::from_millis(2);
 
-/// A lane's name, and the connection that its legs are to be on.
+/// The name in the URLs of one lease, and the connection that its legs have to be on.
 pub(super) struct Named {
     name: String,
     is_secure: bool,
@@ -182,7 +182,7 @@ mod tests {
         let named = |is_secure, ties_connections| Named::new(is_secure, ties_connections).expect("entropy");
         for (is_secure, ties_connections, authorization, expected) in [
             (true, true, None, true),
-            // By HTTP/2 the server would be told.
+            // Over HTTP/2 the server would be told.
             (true, false, None, false),
             (true, false, Some("Basic YTpi"), false),
             (false, true, None, false),

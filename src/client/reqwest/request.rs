@@ -7,12 +7,12 @@ use zeroize::Zeroizing;
 
 use crate::client::AuthenticateFirst;
 use crate::client::reqwest::client::Client;
-use crate::client::reqwest::lane::strip_userinfo;
+use crate::client::reqwest::connection::strip_userinfo;
 use crate::client::userinfo::{self, InvalidUserinfo};
 use crate::credentials::{Anonymous, Credentials};
 use crate::service::{Error, ErrorKind};
 
-/// A request in the making.
+/// Builds a request.
 ///
 /// What reqwest's own builder has beyond this is there by [`with`](Self::with). [`json`](Self::json),
 /// [`form`](Self::form), [`query`](Self::query) and [`multipart`](Self::multipart) take the feature of the same
@@ -78,37 +78,37 @@ fn has_backslash(url: &str) -> bool {
 
 /// Begins requests.
 impl Client {
-    /// A `GET` of `url`.
+    /// Starts a `GET` of `url`.
     pub fn get<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::GET, url)
     }
 
-    /// A `POST` to `url`.
+    /// Starts a `POST` to `url`.
     pub fn post<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::POST, url)
     }
 
-    /// A `PUT` to `url`.
+    /// Starts a `PUT` to `url`.
     pub fn put<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::PUT, url)
     }
 
-    /// A `PATCH` to `url`.
+    /// Starts a `PATCH` to `url`.
     pub fn patch<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::PATCH, url)
     }
 
-    /// A `DELETE` of `url`.
+    /// Starts a `DELETE` of `url`.
     pub fn delete<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::DELETE, url)
     }
 
-    /// A `HEAD` of `url`.
+    /// Starts a `HEAD` of `url`.
     pub fn head<U: IntoUrl>(&self, url: U) -> RequestBuilder {
         self.request(Method::HEAD, url)
     }
 
-    /// A request to `url`. Userinfo in it, as in `https://carol:carol-pw@wiki.example/`, is this request's
+    /// Starts a request to `url`. Userinfo in it, as in `https://carol:carol-pw@wiki.example/`, is this request's
     /// [credentials](RequestBuilder::credentials).
     pub fn request<U: IntoUrl>(&self, method: Method, url: U) -> RequestBuilder {
         // reqwest would send them as Basic, unasked.
@@ -126,7 +126,7 @@ impl RequestBuilder {
         Self { client, request, acting_as: own, authenticates_first: false }
     }
 
-    /// Whatever reqwest's builder can do: `.with(|request| request.version(Version::HTTP_10))`.
+    /// Changes the request by whatever reqwest's builder can do: `.with(|request| request.version(Version::HTTP_10))`.
     pub fn with(mut self, change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder) -> Self {
         self.request = change(self.request);
         self
@@ -182,13 +182,13 @@ impl RequestBuilder {
     /// Sets how long the whole exchange may take: waiting for a connection, each leg of a login, redirects,
     /// and the response's content.
     ///
-    /// Past it, [`send`](Self::send) fails by [`ErrorKind::Timeout`], and reading the content by reqwest's own
+    /// Past it, [`send`](Self::send) fails with [`ErrorKind::Timeout`], and reading the content by reqwest's own
     /// error.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|request| request.timeout(timeout))
     }
 
-    /// Who logs in, in place of the authenticator's own and of whoever the URL names.
+    /// Sets who logs in, in place of the authenticator's own and of whoever the URL names.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.acting_as = Some(ActingAs::Credentials(credentials));
         self
@@ -208,7 +208,7 @@ impl RequestBuilder {
         self
     }
 
-    /// Sends it.
+    /// Sends the request.
     ///
     /// # Errors
     ///

@@ -10,7 +10,7 @@ use crate::client::connect::Connect;
 use crate::client::connect::tcp::http_connector;
 use crate::client::connection::http1::http1_settings;
 use crate::client::proxy::{ConnectFields, InvalidConnectField};
-use crate::client::tunnel::connector::{Shared, Tunnel};
+use crate::client::tunnel::connector::{Tunnel, TunnelSettings};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
 use crate::service::Environment;
@@ -24,7 +24,7 @@ impl Tunnel<()> {
 }
 
 impl<C: Connect> Tunnel<C> {
-    /// Tunnels through `proxy`, which `connector` connects to.
+    /// Opens tunnels through `proxy`, which `connector` connects to.
     pub fn new(connector: C, proxy: Origin, authenticator: Authenticator) -> Self {
         TunnelBuilder::new(proxy, authenticator).build(connector)
     }
@@ -52,7 +52,7 @@ impl TunnelBuilder {
         }
     }
 
-    /// How long a tunnel may take: connecting to the proxy, its TLS, every leg, and waiting for
+    /// Sets how long a tunnel may take: connecting to the proxy, its TLS, every leg, and waiting for
     /// others that try the same credentials. A client's own
     /// [`connect_timeout`](crate::client::ClientBuilder::connect_timeout) covers the tunnel
     /// and the origin's TLS.
@@ -73,7 +73,7 @@ impl TunnelBuilder {
         self
     }
 
-    /// Fields that each `CONNECT` carries, with every leg of the login. The origin does not see them.
+    /// Sets fields that each `CONNECT` carries, with every leg of the login. The origin does not see them.
     ///
     /// Default: `User-Agent: legwork/` with the version, since there are proxies that let nobody through
     /// who has none. A `User-Agent` among these takes its place.
@@ -94,10 +94,10 @@ impl TunnelBuilder {
         self
     }
 
-    /// Tunnels over this connector, which connects to the proxy.
+    /// Builds tunnels over this connector, which connects to the proxy.
     pub fn build<C: Connect>(self, connector: C) -> Tunnel<C> {
         Tunnel {
-            shared: Arc::new(Shared {
+            shared: Arc::new(TunnelSettings {
                 connector,
                 proxy: self.proxy,
                 authenticator: self.authenticator,
@@ -109,7 +109,7 @@ impl TunnelBuilder {
         }
     }
 
-    /// Tunnels through a proxy that is spoken to by plain http.
+    /// Builds tunnels through a proxy that is spoken to over plain http.
     pub fn build_http(self) -> Tunnel<HttpConnector> {
         self.build(http_connector(true))
     }

@@ -1,6 +1,4 @@
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,12 +10,12 @@ use tower_service::Service;
 use crate::client::connect::Connect;
 use crate::client::proxy::ConnectFields;
 use crate::client::runtime::in_runtime;
-use crate::client::tunnel::opening::{Opening, authority};
+use crate::client::tunnel::opening::{TunnelOpening, authority};
 use crate::client::tunnel::stream::TunnelStream;
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
-use crate::service::Environment;
 use crate::service::tunnel::{TunnelError, TunnelErrorKind};
+use crate::service::{BoxFuture, Environment};
 
 /// A connector that reaches every origin through one proxy.
 ///
@@ -31,11 +29,11 @@ use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 /// [`close_idle`](crate::Client::close_idle) closes those that a client keeps, and those in use once their
 /// requests have ended. Dropping the connecting future closes the connection to the proxy.
 pub struct Tunnel<C> {
-    pub(super) shared: Arc<Shared<C>>,
+    pub(super) shared: Arc<TunnelSettings<C>>,
 }
 
 /// What all tunnels share.
-pub(super) struct Shared<C> {
+pub(super) struct TunnelSettings<C> {
     pub(super) connector: C,
     pub(super) proxy: Origin,
     pub(super) authenticator: Authenticator,
@@ -45,13 +43,13 @@ pub(super) struct Shared<C> {
     pub(super) timeout: Duration,
 }
 
-impl<C: Connect> Shared<C> {
+impl<C: Connect> TunnelSettings<C> {
     async fn open(self: Arc<Self>, target: Uri) -> Result<TunnelStream<C::Io>, TunnelError> {
         let failed = |target: &str, kind| TunnelError::new(self.proxy.clone(), target.to_owned(), kind);
         let origin = Origin::from_uri(&target).map_err(|error| failed("", TunnelErrorKind::Target(error)))?;
         let target = authority(&origin);
         in_runtime().map_err(|kind| failed(&target, TunnelErrorKind::Failed(kind.into())))?;
-        let opening = Opening {
+        let opening = TunnelOpening {
             connector: &self.connector,
             authenticator: &self.authenticator,
             environment: &self.environment,
@@ -67,7 +65,7 @@ impl<C: Connect> Shared<C> {
 impl<C: Connect> Service<Uri> for Tunnel<C> {
     type Response = TunnelStream<C::Io>;
     type Error = TunnelError;
-    type Future = TunnelFuture<C::Io>;
+    type Future = BoxFuture<Result<TunnelStream<C::Io>, TunnelError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TunnelError>> {
         Poll::Ready(Ok(()))
@@ -79,8 +77,8 @@ impl<C: Connect> Service<Uri> for Tunnel<C> {
     ///
     /// The future panics in a tokio runtime in which IO or timers are not enabled (`Builder::enable_all`).
     /// Outside of a runtime it resolves to an error.
-    fn call(&mut self, target: Uri) -> TunnelFuture<C::Io> {
-        TunnelFuture(Box::pin(Arc::clone(&self.shared).open(target)))
+    fn call(&mut self, target: Uri) -> Self::Future {
+        Box::pin(Arc::clone(&self.shared).open(target))
     }
 }
 
@@ -93,23 +91,5 @@ impl<C> Clone for Tunnel<C> {
 impl<C> fmt::Debug for Tunnel<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tunnel").field("proxy", &self.shared.proxy).finish_non_exhaustive()
-    }
-}
-
-/// Resolves to the tunnel once the proxy has opened it.
-#[must_use = "futures do nothing unless polled"]
-pub struct TunnelFuture<T>(Pin<Box<dyn Future<Output = Result<TunnelStream<T>, TunnelError>> + Send>>);
-
-impl<T> Future for TunnelFuture<T> {
-    type Output = Result<TunnelStream<T>, TunnelError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-impl<T> fmt::Debug for TunnelFuture<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TunnelFuture").finish_non_exhaustive()
     }
 }

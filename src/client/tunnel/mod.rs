@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! hyper-util's legacy client takes the same connector. For a proxy that is spoken to by TLS, give
-//! [`build`](TunnelBuilder::build) a connector by TLS, and a proxy whose origin is `https`: a login
+//! hyper-util's legacy client takes the same connector. For a proxy that is spoken to over TLS, give
+//! [`build`](TunnelBuilder::build) a connector that speaks TLS, and a proxy whose origin is `https`: a login
 //! there is tied to its TLS where the connector tells [`ChannelBindings`].
 //!
 //! [`proxy_credentials`]: crate::handshake::AuthenticatorBuilder::proxy_credentials
@@ -42,5 +42,5 @@ mod stream;
 
 pub use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 pub use builder::TunnelBuilder;
-pub use connector::{Tunnel, TunnelFuture};
+pub use connector::Tunnel;
 pub use stream::TunnelStream;

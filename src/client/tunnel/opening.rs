@@ -12,7 +12,7 @@ use hyper::ext::ReasonPhrase;
 use hyper::rt::{Read, Write};
 
 use crate::client::connect::connector::{Connect, extra};
-use crate::client::connection::Connection;
+use crate::client::connection::HyperConnection;
 use crate::client::connection::to_proxy::ToProxy;
 use crate::client::proxy::ConnectFields;
 use crate::client::retries::{Retries, RetryLimits};
@@ -21,7 +21,8 @@ use crate::handshake::{Acting, Authenticator, Identity, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::tunnel::TunnelErrorKind;
 use crate::service::{
-    Channel, ConnectionInfo, Environment, Error, ErrorKind, Failure, LegBody, Payload, Pending, Sending,
+    Channel, ConnectionInfo, Environment, Error, ErrorKind, FailedRequest, LegBody, Payload, PreparedRequest,
+    Sending,
 };
 
 /// `CONNECT` has no content.
@@ -31,14 +32,14 @@ type NoBody = String;
 const MAX_BUFFERED: usize = 64 * 1024;
 
 /// What it takes to open tunnels, through whichever proxy.
-pub(in crate::client) struct Opening<'a, C> {
+pub(in crate::client) struct TunnelOpening<'a, C> {
     pub(in crate::client) connector: &'a C,
     pub(in crate::client) authenticator: &'a Authenticator,
     pub(in crate::client) environment: &'a Arc<Environment>,
     pub(in crate::client) http1: &'a http1::Builder,
 }
 
-impl<C: Connect> Opening<'_, C> {
+impl<C: Connect> TunnelOpening<'_, C> {
     /// A tunnel through `proxy` as `identity`: on another connection where one does not last.
     pub(in crate::client) async fn open(
         &self,
@@ -47,7 +48,7 @@ impl<C: Connect> Opening<'_, C> {
         fields: &ConnectFields,
         target: &str,
     ) -> Result<TunnelStream<C::Io>, TunnelErrorKind> {
-        let mut pending = Pending {
+        let mut prepared = PreparedRequest {
             request: connect_to(target, identity, fields).map(Payload::new),
             // Nobody is logged in anywhere but at the proxy.
             acting: Acting::new(Identity::None, identity.clone()),
@@ -58,11 +59,11 @@ impl<C: Connect> Opening<'_, C> {
         loop {
             let mut connector = self.connector.clone();
             let io = connector.connect(proxy.to_uri()).await.map_err(TunnelErrorKind::Unreachable)?;
-            let failure = match self.converse(io, proxy, pending).await {
+            let failure = match self.converse(io, proxy, prepared).await {
                 Ok(answered) => return answered,
                 Err(failure) => failure,
             };
-            (_, pending) = retries.again(*failure).map_err(TunnelErrorKind::Failed)?;
+            (_, prepared) = retries.again(*failure).map_err(TunnelErrorKind::Failed)?;
         }
     }
 
@@ -71,8 +72,8 @@ impl<C: Connect> Opening<'_, C> {
         &self,
         io: C::Io,
         proxy: &Origin,
-        pending: Pending<NoBody>,
-    ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<Failure<NoBody>>> {
+        prepared: PreparedRequest<NoBody>,
+    ) -> Result<Result<TunnelStream<C::Io>, TunnelErrorKind>, Box<FailedRequest<NoBody>>> {
         // The origin of these requests is the proxy itself: nothing is learnt of another one.
         let mut info = ConnectionInfo::new(proxy.clone()).proxy(proxy.clone());
         info.channel_bindings = extra(&io);
@@ -87,13 +88,13 @@ impl<C: Connect> Opening<'_, C> {
         };
         let environment = Arc::clone(self.environment);
         let channel =
-            Channel::new(Connection::to_proxy(sender, requests), self.authenticator, environment, &info);
-        let mut line = Line::new(connection);
-        let response = line.carry(pin!(Sending::again(channel, pending))).await?;
+            Channel::new(HyperConnection::to_proxy(sender, requests), self.authenticator, environment, &info);
+        let mut connection = DrivenConnection::new(connection);
+        let response = connection.carry(pin!(Sending::again(channel, prepared))).await?;
         if !response.status().is_success() {
             return Ok(Err(answered(&response)));
         }
-        let Parts { io, read_buf, .. } = match line.end().await {
+        let Parts { io, read_buf, .. } = match connection.end().await {
             Ok(parts) => parts,
             Err(error) => return Ok(Err(lost(error))),
         };
@@ -144,13 +145,13 @@ fn lost(error: hyper::Error) -> TunnelErrorKind {
 
 /// HTTP on the connection to the proxy. It moves only while somebody waits for it here, so that a
 /// dropped future takes the connection with it.
-struct Line<T: Read + Write> {
+struct DrivenConnection<T: Read + Write> {
     open: Option<http1::Connection<T, LegBody<NoBody>>>,
     /// What is left when HTTP has ended, by a tunnel or by a connection that was closed.
     ended: Option<Result<Parts<T>, hyper::Error>>,
 }
 
-impl<T: Read + Write + Unpin> Line<T> {
+impl<T: Read + Write + Unpin> DrivenConnection<T> {
     fn new(connection: http1::Connection<T, LegBody<NoBody>>) -> Self {
         Self { open: Some(connection), ended: None }
     }

@@ -14,7 +14,7 @@ use crate::client::connect::write::write_to;
 pin_project! {
     /// A tunnel: the connection to the proxy, once the origin is at its end.
     ///
-    /// What it tells of itself is the proxy's address alone. Channel bindings of TLS to the proxy
+    /// What it tells of itself is only the proxy's address. Channel bindings of TLS to the proxy
     /// are none of the origin's.
     #[derive(Debug)]
     pub struct TunnelStream<T> {

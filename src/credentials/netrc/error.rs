@@ -9,19 +9,18 @@ use std::sync::Arc;
 pub struct NetrcError {
     kind: NetrcErrorKind,
     line: Option<usize>,
-    entry: Option<Entry>,
+    entry: Option<EntryName>,
     path: Option<PathBuf>,
     source: Option<Arc<io::Error>>,
 }
 
 /// An entry whose name can be shown, or not.
 #[derive(Clone, Debug)]
-struct Entry(Option<String>);
+struct EntryName(Option<String>);
 
 /// The kinds of [`NetrcError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NetrcErrorKind {
+pub(super) enum NetrcErrorKind {
     /// The file could not be read.
     Unreadable,
     /// It has more than [`MAX_OCTETS`](super::Netrc::MAX_OCTETS).
@@ -66,7 +65,7 @@ impl NetrcError {
     }
 
     pub(super) fn in_entry(mut self, host: Option<String>) -> Self {
-        self.entry = Some(Entry(host));
+        self.entry = Some(EntryName(host));
         self
     }
 
@@ -75,23 +74,24 @@ impl NetrcError {
     }
 
     /// Its kind.
-    pub fn kind(&self) -> NetrcErrorKind {
+    #[cfg(test)]
+    pub(super) fn kind(&self) -> NetrcErrorKind {
         self.kind
     }
 
-    /// The line, counted from 1.
+    /// Returns the line, counted from 1.
     pub fn line(&self) -> Option<usize> {
         self.line
     }
 
-    /// The host of the entry that cannot be used. `None` where there is no such entry, for the entry
+    /// Returns the host of the entry that cannot be used. `None` where there is no such entry, for the entry
     /// `default`, and where the name may be a part of an unquoted password, since it does not stand at
     /// the beginning of a line.
     pub fn host(&self) -> Option<&str> {
         self.entry.as_ref()?.0.as_deref()
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -104,8 +104,8 @@ impl fmt::Display for NetrcError {
         }
         match &self.entry {
             None => write!(f, "{}", self.kind)?,
-            Some(Entry(None)) => write!(f, "an entry has {}", self.kind)?,
-            Some(Entry(Some(host))) => write!(f, "the entry for {host:?} has {}", self.kind)?,
+            Some(EntryName(None)) => write!(f, "an entry has {}", self.kind)?,
+            Some(EntryName(Some(host))) => write!(f, "the entry for {host:?} has {}", self.kind)?,
         }
         match self.line {
             Some(line) => write!(f, ", in line {line}"),

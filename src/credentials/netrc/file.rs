@@ -14,7 +14,7 @@ pub(super) const MAX_OCTETS: usize = 256 * 1024;
 
 /// Where to look.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum NetrcLocation {
     /// This file, which has to be there.
     Named(PathBuf),
     /// The first of these that is there.
@@ -22,17 +22,19 @@ pub(super) enum Found {
 }
 
 /// By the variables of the environment.
-pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>) -> Found {
+pub(super) fn find(variable: impl Fn(&str) -> Option<OsString>) -> NetrcLocation {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     if let Some(path) = set("NETRC") {
-        return Found::Named(path.into());
+        return NetrcLocation::Named(path.into());
     }
     let (homes, names): (&[&str], &[&str]) = match cfg!(windows) {
         true => (&["HOME", "USERPROFILE"], &[".netrc", "_netrc"]),
         false => (&["HOME"], &[".netrc"]),
     };
     let home = homes.iter().find_map(|home| set(home)).map(PathBuf::from);
-    Found::AtHome(home.map(|home| names.iter().map(|name| home.join(name)).collect()).unwrap_or_default())
+    NetrcLocation::AtHome(
+        home.map(|home| names.iter().map(|name| home.join(name)).collect()).unwrap_or_default(),
+    )
 }
 
 /// The file's octets, wiped when they are dropped.
@@ -55,11 +57,11 @@ mod tests {
             "NETRC" => Some("/etc/netrc".into()),
             _ => Some("carol".into()),
         };
-        assert_eq!(find(variables), Found::Named("/etc/netrc".into()));
+        assert_eq!(find(variables), NetrcLocation::Named("/etc/netrc".into()));
         let home = |name: &str| (name != "NETRC").then(|| OsString::from("home"));
-        let Found::AtHome(paths) = find(home) else { panic!("at home") };
+        let NetrcLocation::AtHome(paths) = find(home) else { panic!("at home") };
         assert_eq!(paths[0], Path::new("home").join(".netrc"));
-        assert_eq!(find(|_| None), Found::AtHome(Vec::new()));
-        assert_eq!(find(|_| Some(OsString::new())), Found::AtHome(Vec::new()));
+        assert_eq!(find(|_| None), NetrcLocation::AtHome(Vec::new()));
+        assert_eq!(find(|_| Some(OsString::new())), NetrcLocation::AtHome(Vec::new()));
     }
 }

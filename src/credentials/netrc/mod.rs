@@ -10,8 +10,8 @@ use std::path::Path;
 use crate::credentials::{Credentials, CredentialsFuture, CredentialsProvider, CredentialsQuery};
 use crate::protection_space::{Challenger, Origin};
 
-pub use self::error::{NetrcError, NetrcErrorKind};
-use self::parser::{Entries, Entry};
+pub use self::error::NetrcError;
+use self::parser::{NetrcEntries, NetrcEntry};
 
 /// The names and passwords of a `.netrc` file, by host.
 ///
@@ -28,7 +28,7 @@ use self::parser::{Entries, Entry};
 /// `machine NAME` or `default` begins an entry, which has `login` and `password`, and perhaps
 /// `account`, which is passed over; `port` (a number, or `http`, `https`) and `protocol` (`http`, `https`) as
 /// git's helper has them limit it to those. `macdef` is passed over up to the next empty line, or the
-/// end. Keywords count in any case, and `#` in the place of one begins a comment. A value in
+/// end. Keywords count in any case, and `#` in place of one begins a comment. A value in
 /// double quotes has no end but the second quote of its line; in it `\n`, `\r` and `\t` mean what they
 /// mean in C, and a backslash before any other character means that character, as with curl. Outside
 /// quotes a backslash is one, and a value may begin with `#` (for curl that must be quoted).
@@ -69,7 +69,7 @@ use self::parser::{Entries, Entry};
 /// ```
 #[derive(Clone)]
 pub struct Netrc {
-    entries: Entries,
+    entries: NetrcEntries,
     login: Option<String>,
     plain_http: PlainHttp,
     default_entry: DefaultEntry,
@@ -116,8 +116,8 @@ impl Netrc {
     /// [`NetrcError`] if it cannot be read or is no file of entries, or if `NETRC` names no file.
     pub fn read_default() -> Result<Self, NetrcError> {
         match file::find(|name| std::env::var_os(name)) {
-            file::Found::Named(path) => Self::read(path),
-            file::Found::AtHome(paths) => {
+            file::NetrcLocation::Named(path) => Self::read(path),
+            file::NetrcLocation::AtHome(paths) => {
                 let read = paths.iter().map(Self::read);
                 let mut there = read.filter(|read| !matches!(read, Err(error) if error.is_no_file()));
                 there.next().unwrap_or_else(|| Self::parse(b""))
@@ -139,14 +139,14 @@ impl Netrc {
         Ok(netrc)
     }
 
-    /// Only entries with this user name, where a host has several.
+    /// Uses only entries with this user name, where a host has several.
     #[must_use]
     pub fn login(mut self, username: impl Into<String>) -> Self {
         self.login = Some(username.into());
         self
     }
 
-    /// Origins with plain http get passwords as well. Who can change the traffic can then ask for
+    /// Gives passwords to origins with plain http as well. Whoever can change the traffic can then ask for
     /// them in the host's name.
     #[must_use]
     pub fn dangerous_plain_http(mut self) -> Self {
@@ -154,7 +154,7 @@ impl Netrc {
         self
     }
 
-    /// Hosts without an entry get what stands under `default`: any server on the net that asks. Nobody does in
+    /// Gives hosts without an entry what stands under `default`: any server on the net that asks. Nobody does in
     /// a file with entries that [cannot be used](Self::unusable), since a host's own may be hidden there.
     #[must_use]
     pub fn dangerous_default_entry(mut self) -> Self {
@@ -162,7 +162,7 @@ impl Netrc {
         self
     }
 
-    /// The entries that serve nobody, and why: each names the line, and the host where that cannot be a
+    /// Returns the entries that serve nobody, and why: each names the line, and the host where that cannot be a
     /// part of a password. To be shown to the user, who may wonder where the credentials are.
     ///
     /// ```
@@ -182,12 +182,12 @@ impl Netrc {
         &self.entries.unusable
     }
 
-    /// The credentials for this origin server.
+    /// Returns the credentials for this origin server.
     pub fn find(&self, origin: &Origin) -> Option<Credentials> {
         if !origin.is_secure() && self.plain_http == PlainHttp::Never {
             return None;
         }
-        let of_login = |entry: &&Entry| match &self.login {
+        let of_login = |entry: &&NetrcEntry| match &self.login {
             Some(login) => entry.username().map_or(!entry.is_usable(), |username| username == login),
             None => true,
         };
@@ -234,6 +234,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::credentials::netrc::error::NetrcErrorKind;
 
     fn origin(text: &str) -> Origin {
         text.parse().expect("an origin")

@@ -13,24 +13,24 @@ use crate::protection_space::Origin;
 
 /// What is in a file.
 #[derive(Clone)]
-pub(super) struct Entries {
-    pub(super) all: Vec<Entry>,
+pub(super) struct NetrcEntries {
+    pub(super) all: Vec<NetrcEntry>,
     /// Why some of them serve nobody.
     pub(super) unusable: Vec<NetrcError>,
 }
 
 /// One entry. One without credentials serves nobody, and still decides for its host.
 #[derive(Clone)]
-pub(super) struct Entry {
-    host: Host,
+pub(super) struct NetrcEntry {
+    host: NetrcHost,
     port: Option<Port>,
-    protocol: Option<Protocol>,
+    protocol: Option<NetrcProtocol>,
     username: Option<String>,
     credentials: Option<Credentials>,
 }
 
 #[derive(Clone)]
-enum Host {
+enum NetrcHost {
     Machine(String),
     Default,
 }
@@ -38,31 +38,31 @@ enum Host {
 #[derive(Clone, Copy)]
 enum Port {
     Number(u16),
-    DefaultOf(Protocol),
+    DefaultOf(NetrcProtocol),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+enum NetrcProtocol {
     Http,
     Https,
     Other,
 }
 
-impl Entry {
+impl NetrcEntry {
     /// Whether it is for this origin.
     pub(super) fn names(&self, origin: &Origin) -> bool {
         self.names_host(origin) && self.allows(origin)
     }
 
-    /// Whether it is for this origin's host, be it for another port.
+    /// Whether it is for this origin's host, even if it is for another port.
     pub(super) fn names_host(&self, origin: &Origin) -> bool {
-        let Host::Machine(name) = &self.host else { return false };
+        let NetrcHost::Machine(name) = &self.host else { return false };
         bare(name).eq_ignore_ascii_case(bare(origin.host()))
     }
 
     /// Whether it is for whoever has no entry.
     pub(super) fn is_default_for(&self, origin: &Origin) -> bool {
-        matches!(self.host, Host::Default) && self.allows(origin)
+        matches!(self.host, NetrcHost::Default) && self.allows(origin)
     }
 
     pub(super) fn username(&self) -> Option<&str> {
@@ -78,7 +78,7 @@ impl Entry {
     }
 
     fn allows(&self, origin: &Origin) -> bool {
-        let protocol = if origin.is_secure() { Protocol::Https } else { Protocol::Http };
+        let protocol = if origin.is_secure() { NetrcProtocol::Https } else { NetrcProtocol::Http };
         let port = match self.port {
             None => true,
             Some(Port::Number(number)) => number == origin.port(),
@@ -93,7 +93,7 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
-impl Protocol {
+impl NetrcProtocol {
     fn named(name: &str) -> Self {
         match name.to_ascii_lowercase().as_str() {
             "http" => Self::Http,
@@ -104,7 +104,7 @@ impl Protocol {
 }
 
 /// Reads a whole file.
-pub(super) fn parse(octets: &[u8]) -> Result<Entries, NetrcError> {
+pub(super) fn parse(octets: &[u8]) -> Result<NetrcEntries, NetrcError> {
     if octets.len() > MAX_OCTETS {
         return Err(NetrcError::too_large());
     }
@@ -112,11 +112,11 @@ pub(super) fn parse(octets: &[u8]) -> Result<Entries, NetrcError> {
         let line = octets[..error.valid_up_to()].split(|&octet| octet == b'\n').count();
         NetrcError::at(NetrcErrorKind::NotUtf8, line)
     })?;
-    let mut parser = Parser {
+    let mut parser = NetrcParser {
         rest: text.trim_start_matches('\u{feff}').chars().peekable(),
         line: 1,
         last_word: 0,
-        entries: Entries { all: Vec::new(), unusable: Vec::new() },
+        entries: NetrcEntries { all: Vec::new(), unusable: Vec::new() },
         open: None,
     };
     loop {
@@ -130,25 +130,25 @@ pub(super) fn parse(octets: &[u8]) -> Result<Entries, NetrcError> {
     Ok(parser.entries)
 }
 
-struct Parser<'a> {
+struct NetrcParser<'a> {
     rest: Peekable<Chars<'a>>,
     line: usize,
     /// The line of the word that was read last.
     last_word: usize,
-    entries: Entries,
-    open: Option<Open>,
+    entries: NetrcEntries,
+    open: Option<OpenEntry>,
 }
 
 /// The entry that keywords belong to.
-struct Open {
-    host: Host,
+struct OpenEntry {
+    host: NetrcHost,
     line: usize,
     /// Whether nothing stands before it on its line.
     begins_line: bool,
     /// Why it cannot be used.
     error: Option<NetrcError>,
     port: Option<Port>,
-    protocol: Option<Protocol>,
+    protocol: Option<NetrcProtocol>,
     login: Option<Zeroizing<String>>,
     password: Option<Zeroizing<String>>,
     account: Option<()>,
@@ -157,7 +157,7 @@ struct Open {
 /// A piece of text that may be a password.
 type Word = Zeroizing<String>;
 
-impl Parser<'_> {
+impl NetrcParser<'_> {
     /// Reads a keyword and what belongs to it; says whether there was one.
     fn keyword(&mut self) -> Result<bool, NetrcError> {
         self.white_space();
@@ -172,11 +172,11 @@ impl Parser<'_> {
             "machine" => {
                 self.close();
                 let name = self.value(line)?;
-                self.begin(Host::Machine(name.to_string()), line, begins_line);
+                self.begin(NetrcHost::Machine(name.to_string()), line, begins_line);
             }
             "default" => {
                 self.close();
-                self.begin(Host::Default, line, begins_line);
+                self.begin(NetrcHost::Default, line, begins_line);
             }
             "macdef" => {
                 self.value(line)?;
@@ -196,21 +196,21 @@ impl Parser<'_> {
             }
             "port" => {
                 let value = self.value(line)?;
-                let named = || Port::DefaultOf(Protocol::named(&value));
+                let named = || Port::DefaultOf(NetrcProtocol::named(&value));
                 let port = value.parse().map_or_else(|_| named(), Port::Number);
                 self.set(line, |open| &mut open.port, port)?;
             }
             "protocol" => {
                 let value = self.value(line)?;
-                self.set(line, |open| &mut open.protocol, Protocol::named(&value))?;
+                self.set(line, |open| &mut open.protocol, NetrcProtocol::named(&value))?;
             }
             _ => return Err(NetrcError::at(NetrcErrorKind::UnknownKeyword, line)),
         }
         Ok(true)
     }
 
-    fn begin(&mut self, host: Host, line: usize, begins_line: bool) {
-        self.open = Some(Open {
+    fn begin(&mut self, host: NetrcHost, line: usize, begins_line: bool) {
+        self.open = Some(OpenEntry {
             host,
             line,
             begins_line,
@@ -225,7 +225,7 @@ impl Parser<'_> {
 
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let Open { host, line, begins_line, error, port, protocol, login, password, account: _ } = open;
+        let OpenEntry { host, line, begins_line, error, port, protocol, login, password, account: _ } = open;
         let username = login.map(|login| login.to_string());
         let missing = |kind| NetrcError::at(kind, line);
         let credentials = match (&username, password, error) {
@@ -239,13 +239,13 @@ impl Parser<'_> {
         let credentials = credentials.map_err(|error| {
             // In the middle of a line it may be a part of an unquoted password.
             let name = match &host {
-                Host::Machine(name) if begins_line => Some(name.clone()),
-                Host::Machine(_) | Host::Default => None,
+                NetrcHost::Machine(name) if begins_line => Some(name.clone()),
+                NetrcHost::Machine(_) | NetrcHost::Default => None,
             };
             self.entries.unusable.push(error.in_entry(name));
         });
         let credentials = credentials.ok();
-        self.entries.all.push(Entry { host, port, protocol, username, credentials });
+        self.entries.all.push(NetrcEntry { host, port, protocol, username, credentials });
     }
 
     /// The entry that is open cannot be used, and the next one begins a line.
@@ -276,7 +276,7 @@ impl Parser<'_> {
     fn set<T>(
         &mut self,
         line: usize,
-        field: impl Fn(&mut Open) -> &mut Option<T>,
+        field: impl Fn(&mut OpenEntry) -> &mut Option<T>,
         value: T,
     ) -> Result<(), NetrcError> {
         let open = self.open.as_mut().ok_or(NetrcError::at(NetrcErrorKind::NoEntry, line))?;
@@ -391,10 +391,10 @@ mod tests {
     /// Machine, login and password of each entry.
     fn read(text: &str) -> Vec<(String, Option<String>, Option<String>)> {
         let entries = parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"));
-        let shown = |entry: Entry| {
+        let shown = |entry: NetrcEntry| {
             let host = match entry.host {
-                Host::Machine(name) => name,
-                Host::Default => "(default)".to_owned(),
+                NetrcHost::Machine(name) => name,
+                NetrcHost::Default => "(default)".to_owned(),
             };
             let password = entry.credentials.as_ref().and_then(Credentials::as_password);
             let password = password.map(|(_, password)| password.expose().to_owned());

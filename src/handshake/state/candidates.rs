@@ -6,7 +6,7 @@ use crate::challenge::{Challenge, Challenges};
 use crate::credentials::Credentials;
 use crate::handshake::action::{Action, BodyUse, Renewal};
 use crate::handshake::authenticator::LookUp;
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::{OnTrial, Pass};
 use crate::handshake::identity::Identity;
@@ -15,7 +15,7 @@ use crate::handshake::outcome::{Tried, Why};
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
 use crate::handshake::state::latest::Doubt;
-use crate::handshake::state::{Handshake, State, Waiting};
+use crate::handshake::state::{AfterTurn, Handshake, HandshakeState};
 use crate::handshake::verdicts::{Asking, Evidence};
 use crate::handshake::version::Protocol;
 use crate::mechanism::Initiate;
@@ -64,7 +64,7 @@ impl Handshake {
                         LookUp::Ask => {
                             let mut question = candidate.question(self.challenger, &self.origin);
                             question.refused.clone_from(&self.request.worn_out);
-                            self.state = State::Asking(Box::new(candidate));
+                            self.state = HandshakeState::Asking(Box::new(candidate));
                             return Action::Ask(question);
                         }
                     }
@@ -79,7 +79,7 @@ impl Handshake {
         }
         match self.request.failure.take() {
             Some(error) => {
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Fail(HandshakeError::Scheme(*error))
             }
             None => Action::Deliver(Some(self.request.take_refusal(self.challenger, &self.origin))),
@@ -113,7 +113,7 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         if !candidate.scheme.takes(&credentials) {
-            self.state = State::Idle;
+            self.state = HandshakeState::Idle;
             self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
             return self.next_candidate(request);
         }
@@ -129,7 +129,7 @@ impl Handshake {
         let why = match self.ask(&space, &credentials, &*candidate.scheme, speaks_first, request) {
             Pass::Go(trial) => return self.go(candidate, credentials, trial, request),
             Pass::Wait(turn) => {
-                self.state = State::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                self.state = HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
                 return Action::Wait(turn);
             }
             Pass::Refused | Pass::Paused(_) if self.can_refresh(&*candidate.scheme) => {
@@ -145,13 +145,14 @@ impl Handshake {
             Pass::Listen => {
                 let (scheme, realm) = (&*candidate.scheme, candidate.realm.as_ref());
                 if let Some(turn) = self.spares_others(scheme, realm, request) {
-                    self.state = State::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                    self.state =
+                        HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
                     return Action::Wait(turn);
                 }
                 None
             }
         };
-        self.state = State::Idle;
+        self.state = HandshakeState::Idle;
         if let Some(why) = why {
             self.request.dismiss(&*candidate.scheme, why);
         }
@@ -186,7 +187,7 @@ impl Handshake {
             now,
         );
         match pass {
-            Pass::Wait(_) if speaks_first && self.opening != Opening::Speaks => Pass::Listen,
+            Pass::Wait(_) if speaks_first && self.opening != FirstLeg::Speaks => Pass::Listen,
             Pass::Wait(turn) => {
                 self.request.waits_since.get_or_insert(now);
                 Pass::Wait(turn)
@@ -203,17 +204,17 @@ impl Handshake {
         if is_declared || self.demand.is_for_login() {
             return self.listen_without_body(request);
         }
-        self.state = State::Idle;
+        self.state = HandshakeState::Idle;
         Action::bare()
     }
 
     /// The request goes without its body until it is challenged.
     pub(super) fn listen_without_body(&mut self, request: RequestContext<'_>) -> Action {
         if !request.has_body || self.memory.asks_for_nothing(request.target) {
-            self.state = State::Idle;
+            self.state = HandshakeState::Idle;
             return Action::bare();
         }
-        self.state = State::Listening;
+        self.state = HandshakeState::Listening;
         self.send_within_bounds(None, BodyUse::Withheld)
     }
 
@@ -223,7 +224,7 @@ impl Handshake {
         let trial = match self.ask(&run.space, run.credentials(), &*scheme, true, request) {
             Pass::Go(trial) if !trial.as_ref().is_some_and(OnTrial::is_for_kdc) => trial,
             Pass::Wait(turn) => {
-                self.state = State::Waiting(Waiting::Next(run));
+                self.state = HandshakeState::Waiting(AfterTurn::Next(run));
                 return Action::Wait(turn);
             }
             // It listens to what the server says.
@@ -245,14 +246,14 @@ impl Handshake {
         self.give_back_turn(request);
         let why = match self.ask(&run.space, run.credentials(), &*scheme, false, request) {
             Pass::Wait(turn) => {
-                self.state = State::Waiting(Waiting::Again(run, Box::new(challenge.clone())));
+                self.state = HandshakeState::Waiting(AfterTurn::Again(run, Box::new(challenge.clone())));
                 return Action::Wait(turn);
             }
             Pass::Paused(pause) => Why::Paused(pause),
             Pass::Refused | Pass::Listen => Why::Refused(None),
             Pass::Go(trial) => return self.go_again(run, challenge, trial, request),
         };
-        self.state = State::Idle;
+        self.state = HandshakeState::Idle;
         self.request.dismiss(&*scheme, why);
         self.next_candidate(request)
     }
@@ -273,14 +274,14 @@ impl Handshake {
             None => self.run(candidate, credentials, space, known, trial, request),
             Some(Doubt::OthersAreOut(turn)) => {
                 self.request.trial = trial.map(Box::new);
-                self.state = State::Waiting(Waiting::Candidate(Box::new(candidate), credentials));
+                self.state = HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
                 Action::Wait(turn)
             }
             Some(Doubt::NoLatest) => self.ask_anew(trial, request),
         }
     }
 
-    /// Tries once more in the same exchange, once that can tell whether the credentials are right.
+    /// Tries again in the same exchange, once that can tell whether the credentials are right.
     fn go_again(
         &mut self,
         mut run: Box<Run>,
@@ -298,7 +299,7 @@ impl Handshake {
             Some(Doubt::OthersAreOut(turn)) => {
                 let challenge = Box::new(challenge.clone());
                 self.request.trial = trial.map(Box::new);
-                self.state = State::Waiting(Waiting::Again(run, challenge));
+                self.state = HandshakeState::Waiting(AfterTurn::Again(run, challenge));
                 Action::Wait(turn)
             }
             Some(Doubt::NoLatest) => self.ask_anew(trial, request),
@@ -330,12 +331,13 @@ impl Handshake {
         let mut run = Run::begin(scheme, arguments, space, trial, known);
         run.spoke_first = challenge.is_none();
         run.on_fresh_connection = !self.is_owned;
+        // Both before the exchange says anything: what is bound to a connection must not begin on one that it has to leave.
         if self.protocol == Protocol::Http2 && run.is_bound() {
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::Http1Needed);
         }
         if self.request.closing && run.is_bound() {
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
         let reply = self.respond(&mut run, challenge.as_ref(), request);
@@ -343,11 +345,12 @@ impl Handshake {
             run.exchange.not_sent();
             // What the exchange has learnt from the challenge, such as Digest's nonce, is what it
             // speaks first with on the next connection.
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
         self.reply(run, reply, request)
     }
+
     /// What is known of the space that a candidate is for, which is chosen.
     pub(super) fn remember(
         &self,

@@ -9,8 +9,8 @@ use crate::handshake::identity::Identity;
 use crate::handshake::outcome::Why;
 use crate::handshake::run::Run;
 use crate::handshake::select;
-use crate::handshake::state::{Handshake, State};
-use crate::handshake::verdicts::{Evidence, Reading, Target};
+use crate::handshake::state::{Handshake, HandshakeState};
+use crate::handshake::verdicts::{Evidence, ResponseReading, Target};
 use crate::mechanism::{Binding, ErrorKind, Expects, Inquiry, MechanismError, Proves};
 use crate::scheme::{Continuation, Reply, RequestContext, Scheme, SchemeError};
 
@@ -32,11 +32,11 @@ impl Handshake {
                 relay.set_ties_connections(head.is_session_based());
             }
         }
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(run) => self.challenged_again(run, &challenges, request),
-            State::Unsettled(unsettled) => self.settled_by_challenge(unsettled.0, request),
+        match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Sent(run) => self.challenged_again(run, &challenges, request),
+            HandshakeState::Unsettled(unsettled) => self.settled_by_challenge(unsettled.0, request),
             // The login is lost, and another one begins.
-            State::Established(mut established) => {
+            HandshakeState::Established(mut established) => {
                 if let Some(served) = &mut established.served {
                     served.take_back(Target::of(request.method, request.target.path()));
                 }
@@ -84,7 +84,7 @@ impl Handshake {
                 self.not_taken(run, challenges, request)
             }
             Some(_) if !run.started && self.request.closing => {
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
             Some((_, Continuation::Superseded)) if self.request.legs >= self.authenticator.max_legs() => {
@@ -163,23 +163,23 @@ impl Handshake {
     }
 
     /// A login that may have been of an older state of the server was refused, without a challenge that could be
-    /// answered: the request is sent once more to be challenged, where it can be. What comes to that stands.
+    /// answered: the request is sent again to be challenged, where it can be. What comes to that stands.
     fn ask_for_challenge(&mut self, mut run: Run, request: RequestContext<'_>) -> Action {
         run.end(Evidence::Superseded, request.moments.instant());
         match self.request.closing {
             _ if !self.can_send_again(request) => {
-                self.state = State::Idle;
+                self.state = HandshakeState::Idle;
                 let detail =
                     "the server may have forgotten the nonce of an earlier request, and sent no other";
                 self.request.dismiss(&*run.scheme, Why::Undecided(detail.to_owned()));
                 Action::Deliver(Some(self.request.take_refusal(self.challenger, &self.origin)))
             }
             true => {
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
             false => {
-                self.state = State::Idle;
+                self.state = HandshakeState::Idle;
                 Action::bare()
             }
         }
@@ -189,7 +189,7 @@ impl Handshake {
     fn settled_by_challenge(&mut self, run: Run, request: RequestContext<'_>) -> Action {
         let now = request.moments.instant();
         let (evidence, detail) = match run.reading {
-            Some(Reading::AskAgain(Evidence::Undecided)) => {
+            Some(ResponseReading::AskAgain(Evidence::Undecided)) => {
                 (Evidence::Undecided, Some("the server failed when it looked at the login".to_owned()))
             }
             _ => (Evidence::Refused, None),
@@ -197,7 +197,7 @@ impl Handshake {
         if run.accepted_before() {
             // It may be the connection that has lost it: one more login tells, where that may be tried.
             run.refuse(evidence, detail, now);
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::NotTaken);
         }
         self.refused(run, evidence, detail, now)
@@ -224,7 +224,7 @@ impl Handshake {
     fn not_taken(&mut self, run: Box<Run>, challenges: &Challenges, request: RequestContext<'_>) -> Action {
         let still_offered = select::of_scheme(challenges, &*run.scheme).next().is_some();
         if still_offered && !run.on_fresh_connection && !self.request.fresh_start_failed {
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::NotTaken);
         }
         self.request.fresh_start_failed |= still_offered && run.spoke_first;
@@ -257,7 +257,7 @@ impl Handshake {
             Ok(Reply::Send { .. }) if self.request.closing && !run.is_bound() => {
                 run.exchange.not_sent();
                 run.leave_undecided(request.moments.instant());
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
             // A KDC has taken the password, by way of this server. What it has granted is shown on another connection.
@@ -267,7 +267,7 @@ impl Handshake {
                 run.exchange.not_sent();
                 run.note_proof(proves, expects, request);
                 run.leave_undecided(request.moments.instant());
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
             Ok(Reply::Send { .. }) if self.request.closing => {
@@ -299,7 +299,7 @@ impl Handshake {
                     Expects::Challenge => BodyUse::without(request.has_body),
                     Expects::Success => BodyUse::Carried,
                 };
-                self.state = State::Sent(run);
+                self.state = HandshakeState::Sent(run);
                 self.send_within_bounds(Some(authorization), body)
             }
             Ok(Reply::Step(job)) => {
@@ -307,12 +307,12 @@ impl Handshake {
                 if job.shared_work().is_some() {
                     run.start_at_kdc(request.moments.instant());
                 }
-                self.state = State::Stepping(run);
+                self.state = HandshakeState::Stepping(run);
                 Action::Step(job)
             }
             Ok(Reply::Consult(inquiry)) => self.consult(run, inquiry, request),
             Ok(Reply::Gather) => {
-                self.state = State::Gathering(run);
+                self.state = HandshakeState::Gathering(run);
                 Action::Gather
             }
             Ok(Reply::Listen) if self.request.responded => {
@@ -357,14 +357,14 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         run.note_inquiry(inquiry.proves(), request.moments.instant());
-        self.state = State::Consulting(run);
+        self.state = HandshakeState::Consulting(run);
         Action::Consult(inquiry)
     }
 
     /// The exchange came to its end before anything that was derived from the secret was sent to the
     /// server.
     fn cannot_start(&mut self, mut run: Run, error: SchemeError, request: RequestContext<'_>) -> Action {
-        self.state = State::Idle;
+        self.state = HandshakeState::Idle;
         // Servers take up no other handshake on the connection.
         self.ends |= run.sent && run.is_bound();
         let scheme = Arc::clone(&run.scheme);
@@ -423,8 +423,8 @@ impl Handshake {
         now: Instant,
     ) -> Action {
         self.state = match run.scheme.binding() {
-            Binding::Connection if !run.is_by_ticket() || run.has_relayed() => State::Spoiled,
-            Binding::Connection | Binding::Request => State::Idle,
+            Binding::Connection if !run.is_by_ticket() || run.has_relayed() => HandshakeState::Spoiled,
+            Binding::Connection | Binding::Request => HandshakeState::Idle,
         };
         let scheme = Arc::clone(&run.scheme);
         let why = run.refuse(evidence, detail, now);
@@ -442,8 +442,8 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Option<Action> {
         let now = request.moments.instant();
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(mut run) if run.started => {
+        match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Sent(mut run) if run.started => {
                 self.request.legs += 1;
                 self.request.challenged(!self.stays_after(head));
                 if run.may_be_asked_anew() {

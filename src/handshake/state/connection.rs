@@ -62,7 +62,7 @@ impl Handshake {
         }
     }
 
-    /// The server takes the request by HTTP/1.1 alone. Tells whether that can be had, and notes it
+    /// The server takes the request only over HTTP/1.1. Tells whether that is possible, and notes it
     /// for the origin.
     pub(crate) fn needs_http1(&self) -> bool {
         let can_be_had = self.protocol == Protocol::Http2;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::handshake::action::{Action, BodyUse, Renewal};
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::guard::OnTrial;
 use crate::handshake::latest::{EarlierChallenges, Latest, LatestChallenge};
 use crate::handshake::run::{Answered, Run};
 use crate::handshake::select::Candidate;
-use crate::handshake::state::{Handshake, State};
+use crate::handshake::state::{Handshake, HandshakeState};
 use crate::handshake::turn::Turn;
 use crate::protection_space::Realm;
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError};
@@ -55,7 +55,7 @@ impl Handshake {
         let latest = latest.get()?;
         if let Some(turn) = self.memory.legs().wait(request.moments.instant()) {
             // Without a timer it might wait for a leg that does not end.
-            let may_wait = request.moments.has_timer() && (is_challenged || self.opening == Opening::Speaks);
+            let may_wait = request.moments.has_timer() && (is_challenged || self.opening == FirstLeg::Speaks);
             return may_wait.then_some(Doubt::OthersAreOut(turn));
         }
         let is_certain = self.is_latest_for(&latest, credentials);
@@ -65,7 +65,7 @@ impl Handshake {
         (!is_certain && may_ask).then_some(Doubt::NoLatest)
     }
 
-    /// Sends the request without a login, to get the latest challenge: once more, if it was challenged before.
+    /// Sends the request without a login, to get the latest challenge: again, if it was challenged before.
     pub(super) fn ask_anew(&mut self, trial: Option<OnTrial>, request: RequestContext<'_>) -> Action {
         if !self.demand.is_for_login() {
             // Nobody knows whether it needs one: it goes as it is.
@@ -75,10 +75,10 @@ impl Handshake {
         self.demand = Demand::LoginAskedAnew;
         if self.request.closing {
             self.memory.legs().expect_one(request.moments.instant());
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
-        self.state = State::Idle;
+        self.state = HandshakeState::Idle;
         self.request.trial = trial.map(Box::new);
         self.send_within_bounds(None, BodyUse::without(request.has_body))
     }
@@ -92,7 +92,7 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Option<Turn> {
         let known = self.memory.known(scheme.name(), realm).filter(|_| scheme.is_voided_by_challenges())?;
-        if known.latest.earlier() == EarlierChallenges::Hold || self.opening != Opening::Speaks {
+        if known.latest.earlier() == EarlierChallenges::Hold || self.opening != FirstLeg::Speaks {
             return None;
         }
         let turn = self.memory.legs().wait_for_due(request.moments.instant())?;
@@ -110,7 +110,7 @@ impl Handshake {
         run.exchange.respond(later.as_deref().or(own), request)
     }
 
-    /// The challenge to answer in the place of the request's own. Notes which it is.
+    /// The challenge to answer in place of the request's own. Notes which it is.
     fn later_challenge(&self, run: &mut Run, own: Option<&Challenge>) -> Option<Arc<Challenge>> {
         let arrival = own.and(self.request.arrival);
         run.answers = Answered::Own;

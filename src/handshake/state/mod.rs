@@ -16,14 +16,14 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::{Credentials, CredentialsProvider};
 use crate::handshake::action::{Action, Answer, BodyUse, Outlook, Renewal, ResponseHead};
 use crate::handshake::authenticator::{Authenticator, LookUp};
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
-use crate::handshake::legs::Leg;
+use crate::handshake::legs::LegInFlight;
 use crate::handshake::memory::OriginMemory;
 use crate::handshake::outcome::Outcome;
-use crate::handshake::progress::Progress;
+use crate::handshake::progress::RequestProgress;
 use crate::handshake::run::Run;
 use crate::handshake::select::{self, Candidate};
 use crate::handshake::verdicts::{Evidence, Target};
@@ -48,7 +48,7 @@ pub struct Handshake {
     /// What is known of the proxy that the origin is spoken to through.
     relay: Option<Arc<OriginMemory>>,
     protocol: Protocol,
-    state: State,
+    state: HandshakeState,
     /// It has carried messages of the identity of the request, or of the last one: it serves nobody else.
     is_owned: bool,
     /// A first message went by unread on this connection: it speaks when it is asked.
@@ -57,15 +57,15 @@ pub struct Handshake {
     demand: Demand,
     /// How the leg that is out, or was the last, treats the body.
     sent: BodyUse,
-    opening: Opening,
+    opening: FirstLeg,
     /// The leg that is out, where it may be challenged.
-    leg: Option<Leg>,
+    leg: Option<LegInFlight>,
     /// A handshake that was the connection's has failed: the connection ends with the request.
     ends: bool,
-    request: Progress,
+    request: RequestProgress,
 }
 
-enum State {
+enum HandshakeState {
     /// No authorization is out.
     Idle,
     /// A leg without an authorization is out, and without the body: the challenger is expected to ask.
@@ -73,7 +73,7 @@ enum State {
     /// Credentials are being looked for.
     Asking(Box<Candidate>),
     /// Somebody else tries the same credentials.
-    Waiting(Waiting),
+    Waiting(AfterTurn),
     /// A mechanism's step is being run.
     Stepping(Box<Run>),
     /// The request's content is being read.
@@ -85,7 +85,7 @@ enum State {
     /// without an authorization, does.
     Unsettled(Box<(Run, Proof)>),
     /// The connection is authenticated: requests carry nothing.
-    Established(Box<Established>),
+    Established(Box<EstablishedLogin>),
     /// Each request carries its own authorization, made by this run.
     Standing(Box<Run>),
     /// A handshake failed; servers do not take up another one on the connection.
@@ -93,7 +93,7 @@ enum State {
 }
 
 /// A login that is the connection's.
-struct Established {
+struct EstablishedLogin {
     scheme: &'static str,
     proof: Proof,
     /// With a guard, what was served since.
@@ -101,7 +101,7 @@ struct Established {
 }
 
 /// What goes on once a request may use its credentials.
-enum Waiting {
+enum AfterTurn {
     Candidate(Box<Candidate>, Credentials),
     /// A standing authorization's next request.
     Next(Box<Run>),
@@ -110,7 +110,7 @@ enum Waiting {
 }
 
 impl Handshake {
-    /// The handshake of a new connection to `origin` (or to a proxy of that address).
+    /// Creates the handshake of a new connection to `origin` (or to a proxy of that address).
     pub fn new(
         authenticator: Authenticator,
         challenger: Challenger,
@@ -127,28 +127,28 @@ impl Handshake {
             memory,
             relay: None,
             protocol: Protocol::default(),
-            state: State::Idle,
+            state: HandshakeState::Idle,
             is_owned: false,
             unasked: false,
             demand: Demand::default(),
             sent: BodyUse::Carried,
-            opening: Opening::Speaks,
+            opening: FirstLeg::Speaks,
             leg: None,
             ends: false,
-            request: Progress::new(Identity::None),
+            request: RequestProgress::new(Identity::None),
         }
     }
 
-    /// A request is about to be sent for `identity`.
+    /// Begins a request for `identity`.
     pub fn begin(&mut self, identity: &Identity, request: RequestContext<'_>) -> Action {
-        self.begin_as(identity, Opening::Speaks, Demand::default(), request)
+        self.begin_as(identity, FirstLeg::Speaks, Demand::default(), request)
     }
 
     /// Begins a request that may have been on other connections before.
     pub(crate) fn begin_as(
         &mut self,
         identity: &Identity,
-        opening: Opening,
+        opening: FirstLeg,
         demand: Demand,
         request: RequestContext<'_>,
     ) -> Action {
@@ -157,10 +157,12 @@ impl Handshake {
         self.noted(action, request)
     }
 
-    /// A response came.
+    /// Takes a response.
     pub fn receive(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
         self.request.legs += 1;
+        // Before the challenge is looked at: what it is worth depends on the order in which challenges arrived.
         self.leg_ends(head.status);
+        // A turn was kept for the answer to a challenge, and there is none.
         if head.status != self.challenger.status() {
             self.request.trial = None;
         }
@@ -175,7 +177,7 @@ impl Handshake {
         self.noted(action, request)
     }
 
-    /// What an action asked for.
+    /// Takes what an action asked for.
     pub fn resume(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
         let action = self.resume_state(answer, request);
         self.noted(action, request)
@@ -186,7 +188,7 @@ impl Handshake {
         match action {
             Action::Send { authorization, body } => {
                 self.sent = body;
-                if let State::Sent(run) = &mut self.state {
+                if let HandshakeState::Sent(run) = &mut self.state {
                     if run.started {
                         run.note_legs(self.memory.legs());
                         run.start(request.moments.instant());
@@ -196,7 +198,7 @@ impl Handshake {
                 Action::Send { authorization, body }
             }
             Action::Deliver(_) if self.lacks_proof(&action) => {
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Fail(HandshakeError::Unproven)
             }
             action => action,
@@ -249,8 +251,8 @@ impl Handshake {
     /// or for the whole connection.
     fn is_proven_for_this_response(&self) -> bool {
         match &self.state {
-            State::Established(established) => established.proof.mutual,
-            State::Standing(_) | State::Idle => self.request.is_proven,
+            HandshakeState::Established(established) => established.proof.mutual,
+            HandshakeState::Standing(_) | HandshakeState::Idle => self.request.is_proven,
             _ => false,
         }
     }
@@ -273,7 +275,7 @@ impl Handshake {
     /// The leg that is out spoke unasked and showed nothing of a secret: the request can go without.
     /// Tells whether that is so, and remembers it for the request.
     pub(crate) fn drop_hint(&mut self) -> bool {
-        let spoke_first = matches!(&self.state, State::Sent(run) if run.spoke_first && !run.started);
+        let spoke_first = matches!(&self.state, HandshakeState::Sent(run) if run.spoke_first && !run.started);
         let is_hint = self.demand == Demand::Unknown && (spoke_first || self.holds_body());
         if is_hint {
             self.demand = self.demand.let_through();
@@ -284,7 +286,7 @@ impl Handshake {
     /// The leg that was to be sent was not.
     pub(crate) fn not_sent(&mut self) {
         self.take_leg_back();
-        if let State::Sent(run) = &mut self.state {
+        if let HandshakeState::Sent(run) = &mut self.state {
             run.take_back();
         }
     }
@@ -293,8 +295,8 @@ impl Handshake {
     /// for its turn meanwhile.
     /// Tells whether that is so.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(mut run) if run.is_on_trial() && !(run.started && run.is_bound()) => {
+        match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Sent(mut run) if run.is_on_trial() && !(run.started && run.is_bound()) => {
                 run.end(Evidence::Nothing, now);
                 true
             }
@@ -308,8 +310,10 @@ impl Handshake {
     /// How the leg may fare that is decided, if it carries the body.
     pub(crate) fn outlook(&self) -> Outlook {
         match &self.state {
-            State::Sent(run) if run.exchange.may_be_out_of_date() => Outlook::Doubtful,
-            State::Idle | State::Unsettled(_) if self.may_be_asked_to_log_in() => Outlook::Unknown,
+            HandshakeState::Sent(run) if run.exchange.may_be_out_of_date() => Outlook::Doubtful,
+            HandshakeState::Idle | HandshakeState::Unsettled(_) if self.may_be_asked_to_log_in() => {
+                Outlook::Unknown
+            }
             _ => Outlook::Clear,
         }
     }
@@ -335,10 +339,11 @@ impl Handshake {
 
     /// Whether it tries credentials of which others may wait to hear.
     pub(crate) fn is_on_trial(&self) -> bool {
-        matches!(&self.state, State::Sent(run) if run.is_on_trial())
+        matches!(&self.state, HandshakeState::Sent(run) if run.is_on_trial())
     }
 
     fn begin_request(&mut self, identity: &Identity, demand: Demand, request: RequestContext<'_>) -> Action {
+        // Before anything else is asked: on a connection that is logged in, requests go as they are.
         if self.go_on(identity) {
             self.demand = demand;
             self.serves(request.method, request.target.path());
@@ -348,36 +353,38 @@ impl Handshake {
             return Action::Renew(Renewal::OtherIdentity);
         }
         let same_identity = self.request.identity == *identity;
-        self.request = Progress::new(identity.clone());
+        self.request = RequestProgress::new(identity.clone());
         self.demand = demand;
-        let listens = self.unasked || self.opening == Opening::Listens || demand.is_for_nothing();
+        let listens = self.unasked || self.opening == FirstLeg::Listens || demand.is_for_nothing();
         let wants = self.memory.wants(request.target.path());
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Standing(run)
+        match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Standing(run)
                 if same_identity && !listens && wants.as_ref().is_some_and(|it| run.is_wanted(it)) =>
             {
                 return self.repeat(run, request);
             }
-            State::Unsettled(unsettled) => {
-                self.state = State::Unsettled(unsettled);
+            HandshakeState::Unsettled(unsettled) => {
+                self.state = HandshakeState::Unsettled(unsettled);
                 return Action::bare();
             }
-            State::Idle | State::Standing(_) => {}
+            HandshakeState::Idle | HandshakeState::Standing(_) => {}
             // Established, it would have gone on.
-            State::Established(_)
-            | State::Listening
-            | State::Asking(_)
-            | State::Waiting(..)
-            | State::Stepping(_)
-            | State::Consulting(_)
-            | State::Gathering(_)
-            | State::Sent(_)
-            | State::Spoiled => {
-                self.state = State::Spoiled;
+            HandshakeState::Established(_)
+            // A request was dropped in the middle of one of these: what the server makes of its leg is not known.
+            | HandshakeState::Listening
+            | HandshakeState::Asking(_)
+            | HandshakeState::Waiting(..)
+            | HandshakeState::Stepping(_)
+            | HandshakeState::Consulting(_)
+            | HandshakeState::Gathering(_)
+            | HandshakeState::Sent(_)
+            | HandshakeState::Spoiled => {
+                self.state = HandshakeState::Spoiled;
                 return Action::Renew(Renewal::Spoiled);
             }
         }
         if let Identity::CallersOwn(_) = identity {
+            // Its field may have logged the connection in, as anybody.
             self.is_owned = true;
             return Action::bare();
         }
@@ -396,9 +403,11 @@ impl Handshake {
             select::known(&self.authenticator, self.challenger, &self.origin, scheme, realm)
         });
         let known = known.filter(|candidate| self.hindrance(&*candidate.scheme).is_none());
+        // Such a first message was answered there by something else than a challenge: it would cost a leg.
         if known.as_ref().is_some_and(is_bound) && self.memory.asks_for_nothing(request.target) {
             return Action::bare();
         }
+        // The bindings come with the first response, and a login without them could be passed on by anybody in between.
         if self.awaits_bindings && known.as_ref().is_some_and(is_bound) {
             return Action::Send { authorization: None, body: BodyUse::without(request.has_body) };
         }
@@ -406,15 +415,15 @@ impl Handshake {
         self.next_candidate(request)
     }
 
-    /// A request is about to be sent for `identity`. Tells whether that takes nothing, since the
-    /// connection is authenticated as just this identity; else it is to [`begin`](Self::begin).
+    /// Goes on with a request for `identity`, where that takes nothing. Tells whether that is so: whether the
+    /// connection is authenticated as just this identity. Else the request is to [`begin`](Self::begin).
     #[inline]
     pub(crate) fn go_on(&mut self, identity: &Identity) -> bool {
         if !self.is_established() || self.owner() != Some(identity) {
             return false;
         }
         if self.request.is_spent {
-            self.request = Progress::new(identity.clone());
+            self.request = RequestProgress::new(identity.clone());
             self.request.is_spent = false;
         }
         self.request.legs = 0;
@@ -424,7 +433,7 @@ impl Handshake {
 
     /// A request that went on is for this, and the last one was for something else.
     pub(crate) fn serves(&mut self, method: &Method, path: &str) {
-        if let State::Established(established) = &mut self.state {
+        if let HandshakeState::Established(established) = &mut self.state {
             if let Some(served) = &mut established.served {
                 served.note(Target::of(method, path));
             }
@@ -434,37 +443,38 @@ impl Handshake {
     /// Whether a response with this status is the answer to a request that [went on](Self::go_on),
     /// and nothing is to be told about it.
     #[inline]
-    pub(crate) fn goes_by(&self, status: StatusCode) -> bool {
+    pub(crate) fn passes_through(&self, status: StatusCode) -> bool {
         self.is_established()
             && status != self.challenger.status()
             && !self.authenticator.reports_established()
     }
 
     fn resume_state(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
-        match (std::mem::replace(&mut self.state, State::Spoiled), answer) {
-            (State::Asking(candidate), Answer::Credentials(found)) => {
-                self.state = State::Idle;
+        // Spoiled unless the answer fits: one out of turn leaves nothing to go on with.
+        match (std::mem::replace(&mut self.state, HandshakeState::Spoiled), answer) {
+            (HandshakeState::Asking(candidate), Answer::Credentials(found)) => {
+                self.state = HandshakeState::Idle;
                 self.found(*candidate, found, request)
             }
-            (State::Waiting(waiting), Answer::Turn) => {
-                self.state = State::Idle;
+            (HandshakeState::Waiting(waiting), Answer::Turn) => {
+                self.state = HandshakeState::Idle;
                 match waiting {
-                    Waiting::Candidate(candidate, credentials) => {
+                    AfterTurn::Candidate(candidate, credentials) => {
                         self.enter(*candidate, credentials, request)
                     }
-                    Waiting::Next(run) => self.repeat(run, request),
-                    Waiting::Again(run, challenge) => self.try_again(run, &challenge, request),
+                    AfterTurn::Next(run) => self.repeat(run, request),
+                    AfterTurn::Again(run, challenge) => self.try_again(run, &challenge, request),
                 }
             }
-            (State::Stepping(mut run), Answer::Stepped(stepped)) => {
+            (HandshakeState::Stepping(mut run), Answer::Stepped(stepped)) => {
                 let reply = run.exchange.resume(stepped);
                 self.reply(run, reply, request)
             }
-            (State::Consulting(mut run), Answer::Consulted(answer)) => {
+            (HandshakeState::Consulting(mut run), Answer::Consulted(answer)) => {
                 let reply = run.exchange.consulted(answer);
                 self.reply(run, reply, request)
             }
-            (State::Gathering(mut run), Answer::Gathered) => {
+            (HandshakeState::Gathering(mut run), Answer::Gathered) => {
                 let reply = run.exchange.gathered(request);
                 self.reply(run, reply, request)
             }
@@ -472,19 +482,22 @@ impl Handshake {
         }
     }
 
-    /// Whether the next request needs no handshake.
+    /// Returns whether the next request needs no handshake.
     #[inline]
     pub fn is_established(&self) -> bool {
-        matches!(self.state, State::Established(_))
+        matches!(self.state, HandshakeState::Established(_))
     }
 
-    /// Whether the connection can serve another request once its response has ended.
+    /// Returns whether the connection can serve another request once its response has ended.
     #[inline]
     pub fn is_reusable(&self) -> bool {
         !self.ends
             && matches!(
                 self.state,
-                State::Idle | State::Established(_) | State::Standing(_) | State::Unsettled(_)
+                HandshakeState::Idle
+                    | HandshakeState::Established(_)
+                    | HandshakeState::Standing(_)
+                    | HandshakeState::Unsettled(_)
             )
     }
 
@@ -499,23 +512,23 @@ impl Handshake {
 
     /// Whether a leg is out that the connection must outlive.
     pub(crate) fn is_bound_under_way(&self) -> bool {
-        matches!(&self.state, State::Sent(run) if run.is_bound())
+        matches!(&self.state, HandshakeState::Sent(run) if run.is_bound())
     }
 
-    /// The connection was lost while a leg was out. Tells whether that leg held what was derived
+    /// Ends what was under way: the connection was lost while a leg was out. Tells whether that leg held what was derived
     /// from a secret that nobody has proven yet: it may have been the server's way to refuse it.
     pub fn lose_connection(&mut self, now: Instant) -> bool {
         self.leg = None;
         match &mut self.state {
-            State::Sent(run) => run.leave_undecided(now),
-            State::Unsettled(unsettled) => unsettled.0.leave_undecided(now),
+            HandshakeState::Sent(run) => run.leave_undecided(now),
+            HandshakeState::Unsettled(unsettled) => unsettled.0.leave_undecided(now),
             _ => false,
         }
     }
 
     /// Whether a leg is out that the challenger cannot take for the request itself.
     pub(crate) fn expects_challenge(&self) -> bool {
-        matches!(&self.state, State::Sent(run) if run.expects == Expects::Challenge)
+        matches!(&self.state, HandshakeState::Sent(run) if run.expects == Expects::Challenge)
     }
 
     pub(super) fn send_within_bounds(
@@ -525,13 +538,13 @@ impl Handshake {
     ) -> Action {
         let max = self.authenticator.max_legs();
         if self.request.legs >= max {
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Fail(HandshakeError::TooManyLegs(max));
         }
         Action::Send { authorization, body }
     }
 
-    /// Whether the request can be sent once more, with its body.
+    /// Whether the request can be sent again, with its body.
     pub(super) fn can_send_again(&self, request: RequestContext<'_>) -> bool {
         let is_kept = !request.has_body || request.content.is_some();
         is_kept && self.request.legs < self.authenticator.max_legs()
@@ -540,7 +553,7 @@ impl Handshake {
     /// The realm of the login that is out.
     pub(crate) fn realm_under_way(&self) -> Option<&Realm> {
         match &self.state {
-            State::Sent(run) => run.space.realm.as_ref(),
+            HandshakeState::Sent(run) => run.space.realm.as_ref(),
             _ => None,
         }
     }
@@ -549,18 +562,18 @@ impl Handshake {
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
-            State::Idle => "Idle",
-            State::Listening => "Listening",
-            State::Asking(_) => "Asking",
-            State::Waiting(..) => "Waiting",
-            State::Stepping(_) => "Stepping",
-            State::Consulting(_) => "Consulting",
-            State::Gathering(_) => "Gathering",
-            State::Sent(_) => "Sent",
-            State::Unsettled(_) => "Unsettled",
-            State::Established(_) => "Established",
-            State::Standing(_) => "Standing",
-            State::Spoiled => "Spoiled",
+            HandshakeState::Idle => "Idle",
+            HandshakeState::Listening => "Listening",
+            HandshakeState::Asking(_) => "Asking",
+            HandshakeState::Waiting(..) => "Waiting",
+            HandshakeState::Stepping(_) => "Stepping",
+            HandshakeState::Consulting(_) => "Consulting",
+            HandshakeState::Gathering(_) => "Gathering",
+            HandshakeState::Sent(_) => "Sent",
+            HandshakeState::Unsettled(_) => "Unsettled",
+            HandshakeState::Established(_) => "Established",
+            HandshakeState::Standing(_) => "Standing",
+            HandshakeState::Spoiled => "Spoiled",
         };
         f.debug_struct("Handshake")
             .field("challenger", &self.challenger)

@@ -8,8 +8,8 @@ use crate::handshake::action::{Action, BodyUse, Renewal, ResponseHead};
 use crate::handshake::demand::Demand;
 use crate::handshake::error::HandshakeError;
 use crate::handshake::run::Run;
-use crate::handshake::state::{Established, Handshake, State};
-use crate::handshake::verdicts::{Evidence, Reading};
+use crate::handshake::state::{EstablishedLogin, Handshake, HandshakeState};
+use crate::handshake::verdicts::{Evidence, ResponseReading};
 use crate::handshake::version::Protocol;
 use crate::mechanism::{Binding, Expects, MutualAuthentication};
 use crate::protection_space::Challenger;
@@ -18,12 +18,12 @@ use crate::scheme::{Proof, Reply, RequestContext, SchemeError};
 impl Handshake {
     /// Not the answer to the request, whose body the server has not seen.
     pub(super) fn passed_without_body(&mut self, request: RequestContext<'_>) -> Action {
-        self.state = match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(run) => {
+        self.state = match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Sent(run) => {
                 self.leave_without_answer(*run, request);
-                State::Idle
+                HandshakeState::Idle
             }
-            State::Listening => State::Idle,
+            HandshakeState::Listening => HandshakeState::Idle,
             other => other,
         };
         self.let_through(request);
@@ -48,21 +48,21 @@ impl Handshake {
 
     /// Not a challenge of this challenger: whatever was sent has been taken, or was not needed.
     pub(super) fn passed(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::Sent(run) => self.accepted(run, head, request),
-            State::Listening => {
+        match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            HandshakeState::Sent(run) => self.accepted(run, head, request),
+            HandshakeState::Listening => {
                 self.let_through(request);
                 Action::Deliver(None)
             }
-            State::Unsettled(unsettled) => {
+            HandshakeState::Unsettled(unsettled) => {
                 let (run, proof) = *unsettled;
                 self.settled_by_answer(run, proof, head, request)
             }
-            State::Established(established) => {
+            HandshakeState::Established(established) => {
                 let told = self.authenticator.reports_established();
-                let Established { scheme, proof, .. } = &*established;
+                let EstablishedLogin { scheme, proof, .. } = &*established;
                 let login = told.then(|| self.request.login(self.challenger, scheme, proof));
-                self.state = State::Established(established);
+                self.state = HandshakeState::Established(established);
                 Action::Deliver(login)
             }
             other => {
@@ -84,8 +84,8 @@ impl Handshake {
         let persists = if is_of_origin { head.persistent_auth() } else { None };
         let is_requests = run.is_by_ticket() && !run.has_relayed() || persists == Some(false);
         let binding = if is_requests { Binding::Request } else { run.scheme.binding() };
-        let reading = Reading::of(head.status, self.challenger, binding, !run.spoke_first);
-        let says_nothing = reading == Reading::Says(Evidence::Nothing);
+        let reading = ResponseReading::of(head.status, self.challenger, binding, !run.spoke_first);
+        let says_nothing = reading == ResponseReading::Says(Evidence::Nothing);
         let fields = [self.challenger.challenge_field(), self.challenger.info_field()];
         if says_nothing && !fields.iter().any(|field| head.headers.contains_key(field)) {
             return match head.status {
@@ -99,8 +99,9 @@ impl Handshake {
             None => {}
         }
         run.reading = Some(reading);
-        run.can_ask_again =
-            matches!(reading, Reading::AskAgain(_)) && self.stays_after(head) && has_short_content(head);
+        run.can_ask_again = matches!(reading, ResponseReading::AskAgain(_))
+            && self.stays_after(head)
+            && has_short_content(head);
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges, head.headers);
         self.concluded(run, concluded, request)
@@ -122,7 +123,7 @@ impl Handshake {
             Some(Ok(_)) if !self.stays_after(head) => {
                 run.exchange.not_sent();
                 run.end(Evidence::Nothing, request.moments.instant());
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 Action::Renew(Renewal::ClosedInHandshake)
             }
             Some(Ok(reply)) => {
@@ -137,11 +138,11 @@ impl Handshake {
     fn unread(&mut self, mut run: Run, request: RequestContext<'_>) -> Action {
         run.end(Evidence::Nothing, request.moments.instant());
         if self.authenticator.mutual_authentication() == MutualAuthentication::Required {
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
             return Action::Fail(HandshakeError::Unproven);
         }
         if run.is_bound() {
-            self.state = State::Spoiled;
+            self.state = HandshakeState::Spoiled;
         }
         Action::Deliver(None)
     }
@@ -154,11 +155,11 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let rule = self.authenticator.mutual_authentication();
-        let reading = run.reading.unwrap_or(Reading::Says(Evidence::Nothing));
-        let says_nothing = reading == Reading::Says(Evidence::Nothing);
+        let reading = run.reading.unwrap_or(ResponseReading::Says(Evidence::Nothing));
+        let says_nothing = reading == ResponseReading::Says(Evidence::Nothing);
         let error = match run.settled(reply, request) {
             Ok(Reply::Done(proof)) if !proof.mutual && rule == MutualAuthentication::Required => {
-                self.state = State::Spoiled;
+                self.state = HandshakeState::Spoiled;
                 run.end(Evidence::Nothing, request.moments.instant());
                 return Action::Fail(HandshakeError::Unproven);
             }
@@ -168,13 +169,13 @@ impl Handshake {
             }
             Ok(Reply::Done(proof)) => {
                 return match reading {
-                    Reading::Says(Evidence::Nothing) => self.unread(*run, request),
-                    Reading::Says(evidence) => self.logged_in(run, proof, evidence, request),
-                    Reading::AskAgain(_) => self.unsettled(run, proof, request),
+                    ResponseReading::Says(Evidence::Nothing) => self.unread(*run, request),
+                    ResponseReading::Says(evidence) => self.logged_in(run, proof, evidence, request),
+                    ResponseReading::AskAgain(_) => self.unsettled(run, proof, request),
                 };
             }
             Ok(Reply::Step(job)) => {
-                self.state = State::Stepping(run);
+                self.state = HandshakeState::Stepping(run);
                 return Action::Step(job);
             }
             Ok(Reply::Consult(inquiry)) => return self.consult(run, inquiry, request),
@@ -185,7 +186,7 @@ impl Handshake {
             Err(error) if says_nothing && error.lacks_proof() => return self.unread(*run, request),
             Err(error) => error,
         };
-        self.state = State::Spoiled;
+        self.state = HandshakeState::Spoiled;
         Action::Fail(HandshakeError::FinalToken(error))
     }
 
@@ -199,7 +200,7 @@ impl Handshake {
             && !request.has_body
             && self.request.legs < self.authenticator.max_legs();
         self.is_owned = true;
-        self.state = State::Unsettled(Box::new((*run, proof)));
+        self.state = HandshakeState::Unsettled(Box::new((*run, proof)));
         match is_asked_now {
             true => Action::bare(),
             false => Action::Deliver(None),
@@ -217,18 +218,19 @@ impl Handshake {
         let asks_for_logins = self.authenticator.guard().is_none_or(|guard| {
             guard.has_challenged(run.credentials(), &run.space, request.method, request.target.path())
         });
-        let evidence = match Reading::of(head.status, self.challenger, Binding::Request, asks_for_logins) {
-            // A gateway's word, or a fault again, tells no more than the first one.
-            Reading::Says(Evidence::Nothing) if !run.accepted_before() => {
-                run.end(Evidence::Nothing, request.moments.instant());
-                self.state = State::Spoiled;
-                return Action::Deliver(None);
-            }
-            // It stands without an authorization: it is the resource's.
-            _ if head.status == StatusCode::FORBIDDEN && asks_for_logins => Evidence::Proven,
-            Reading::Says(Evidence::Proven) => Evidence::Proven,
-            _ => Evidence::LetThrough,
-        };
+        let evidence =
+            match ResponseReading::of(head.status, self.challenger, Binding::Request, asks_for_logins) {
+                // A gateway's word, or a fault again, tells no more than the first one.
+                ResponseReading::Says(Evidence::Nothing) if !run.accepted_before() => {
+                    run.end(Evidence::Nothing, request.moments.instant());
+                    self.state = HandshakeState::Spoiled;
+                    return Action::Deliver(None);
+                }
+                // It stands without an authorization: it is the resource's.
+                _ if head.status == StatusCode::FORBIDDEN && asks_for_logins => Evidence::Proven,
+                ResponseReading::Says(Evidence::Proven) => Evidence::Proven,
+                _ => Evidence::LetThrough,
+            };
         self.logged_in(Box::new(run), proof, evidence, request)
     }
 
@@ -261,13 +263,13 @@ impl Handshake {
         }
         self.state = match proof.binding {
             // `Persistent-Auth: false`: the next request begins anew, on the same connection.
-            Binding::Connection if self.request.closing => State::Idle,
+            Binding::Connection if self.request.closing => HandshakeState::Idle,
             Binding::Connection if run.is_stable() => {
                 let guard = self.authenticator.guard_for(run.credentials());
                 let served = guard.map(|guard| guard.serves(run.credentials(), &run.space));
-                State::Established(Box::new(Established { scheme, proof, served }))
+                HandshakeState::Established(Box::new(EstablishedLogin { scheme, proof, served }))
             }
-            Binding::Connection | Binding::Request => State::Standing(run),
+            Binding::Connection | Binding::Request => HandshakeState::Standing(run),
         };
         Action::Deliver(login)
     }

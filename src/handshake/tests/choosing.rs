@@ -105,9 +105,9 @@ fn what_is_declared_for_a_proxy_is_one_of_the_proxies_schemes() {
     let apart = || using([basic()]).proxy_schemes([ntlm()]);
     assert!(apart().declare(mail(), "Basic").is_ok() && apart().declare_proxy(mail(), "NTLM").is_ok());
     let error = apart().declare_proxy(mail(), "Basic").expect_err("it is for origins").to_string();
-    assert!(error.ends_with("there are NTLM"), "{error}");
+    assert!(error.ends_with("the authenticator has only NTLM"), "{error}");
     let error = apart().declare(mail(), "NTLM").expect_err("it is for proxies").to_string();
-    assert!(error.ends_with("there are Basic"), "{error}");
+    assert!(error.ends_with("the authenticator has only Basic"), "{error}");
 }
 
 #[test]
@@ -371,7 +371,8 @@ fn a_connection_behind_a_proxy_is_logged_in_once_the_proxy_has_said_that_it_ties
 fn what_no_scheme_is_called_cannot_be_declared() {
     let declare = |name| using([ntlm(), basic()]).declare(mail(), name);
     let error = declare("NTML").expect_err("no scheme");
-    let says = "there is no scheme \"NTML\" to declare for https://mail.example: there are NTLM, Basic";
+    let says =
+        "cannot declare the scheme \"NTML\" for https://mail.example: the authenticator has only NTLM, Basic";
     assert_eq!(error.to_string(), says);
     using([ntlm()]).declare_proxy(mail(), "Digest").expect_err("it has none");
     // In any case.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::challenge::Challenges;
 use crate::scheme::Digest;
-use crate::scheme::digest::algorithm::Hash;
+use crate::scheme::digest::algorithm::DigestHash;
 
 fn digest() -> AuthenticatorBuilder {
     using([Arc::new(Digest::default())])
@@ -107,7 +107,8 @@ fn session_began_with(answer: &str, nonce: &str) -> bool {
     let challenges = Challenges::from_value(answer.as_bytes());
     let params = challenges.iter().next().expect("an answer");
     let param = |name: &str| params.param_str(name).expect("it is there").into_owned();
-    let hash = |parts: &[&str]| Hash::Md5.of(&parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
+    let hash =
+        |parts: &[&str]| DigestHash::Md5.of(&parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>());
     let (cnonce, count) = (param("cnonce"), param("nc"));
     let secret = hash(&["LAB\\carol", "a", "carol-pw"]);
     let key = hash(&[&secret, nonce, &cnonce]);

@@ -40,7 +40,7 @@ fn basic_is_answered_whatever_its_parameters_look_like_and_goes_ahead_from_then_
 
 #[test]
 fn a_missing_comma_does_not_hide_the_charset() {
-    let latin1: Arc<dyn Scheme> = Arc::new(Basic::new().charset(crate::scheme::BasicCharset::Latin1));
+    let latin1: Arc<dyn Scheme> = Arc::new(Basic::new().charset(crate::scheme::Charset::Latin1));
     let test = Identity::Credentials(Credentials::password("test", "123£"));
     for (challenge, expected) in [
         ("Basic realm=\"a\" charset=\"UTF-8\"", "Basic dGVzdDoxMjPCow=="),

@@ -31,7 +31,7 @@ use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::handshake::action::Question;
-use crate::handshake::demand::{Demand, Opening};
+use crate::handshake::demand::{Demand, FirstLeg};
 use crate::handshake::{
     Action, Answer, Authenticator, AuthenticatorBuilder, BodyUse, Handshake, HandshakeError, Identity, Login,
     Outcome, Refusal, Renewal, ResponseHead, Tried, Turn, Why,
@@ -44,8 +44,9 @@ use crate::mechanism::{
 use crate::protection_space::{Challenger, Origin};
 use crate::scheme::{Acceptance, Basic, Continuation, Exchange, Knowledge, Negotiate, NtlmScheme, Proof};
 use crate::scheme::{Reply, RequestContext, Scheme, SchemeError, Schemes};
+use crate::testing::ntlm::NtlmAcceptor;
 use crate::testing::spnego::{ServerMic, SpnegoAcceptor};
-use crate::testing::{Accept, Acceptor, NtlmAcceptor, Users};
+use crate::testing::{Accept, Acceptor, Users};
 
 /// One connection, with somebody who runs its steps and answers its questions.
 struct Connection {
@@ -123,7 +124,7 @@ impl Connection {
     fn begin(&mut self) -> Said {
         self.legs = 0;
         let (identity, demand) = (self.identity.clone(), std::mem::take(&mut self.demand));
-        self.drive(|handshake, request| handshake.begin_as(&identity, Opening::Speaks, demand, request))
+        self.drive(|handshake, request| handshake.begin_as(&identity, FirstLeg::Speaks, demand, request))
     }
 
     /// The leg that is out is answered.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::handshake::verdicts::bounds::LockoutBounds;
 use crate::handshake::verdicts::evidence::Evidence;
 use crate::handshake::verdicts::pause::{Pause, PauseCause};
-use crate::handshake::verdicts::permission::{Asking, Permission, Trial, Verdict};
+use crate::handshake::verdicts::permission::{Asking, Permission, RefusalVerdict, Trial};
 use crate::handshake::verdicts::record::{Record, Room};
 use crate::handshake::verdicts::targets::{Target, Targets};
 
@@ -34,7 +34,7 @@ pub(super) struct Kdc {
 
 /// The same credentials in one protection space.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Space {
+pub(super) struct AccountInSpace {
     pub(super) record: Record,
     /// They were accepted here.
     pub(super) is_accepted: bool,
@@ -54,7 +54,7 @@ pub(super) struct Space {
     pub(super) is_sick: bool,
 }
 
-impl Space {
+impl AccountInSpace {
     /// How many strong refusals begin a pause.
     fn strong_bound(&self, bounds: &LockoutBounds) -> u32 {
         if self.is_sick { bounds.sick_refusals } else { bounds.strong_refusals }
@@ -64,7 +64,7 @@ impl Space {
 impl Account {
     pub(super) fn permit(
         &mut self,
-        space: &mut Space,
+        space: &mut AccountInSpace,
         asking: &Asking<'_>,
         target: Target,
         now: Instant,
@@ -146,7 +146,7 @@ impl Account {
     }
 
     /// It is under way no longer.
-    pub(super) fn leave(&mut self, space: &mut Space, trial: &Trial) {
+    pub(super) fn leave(&mut self, space: &mut AccountInSpace, trial: &Trial) {
         space.record.leave(trial.in_space);
         self.record.leave(trial.in_all);
         self.unproven_out = self.unproven_out.saturating_sub(u32::from(trial.is_unproven));
@@ -157,12 +157,12 @@ impl Account {
 
     pub(super) fn conclude(
         &mut self,
-        space: &mut Space,
+        space: &mut AccountInSpace,
         trial: &Trial,
         evidence: Evidence,
         now: Instant,
         bounds: &LockoutBounds,
-    ) -> Verdict {
+    ) -> RefusalVerdict {
         let (known_in_space, known_in_all) = trial.sent.unwrap_or_default();
         match evidence {
             Evidence::Proven => {
@@ -237,17 +237,17 @@ impl Account {
             }
             Evidence::Nothing => {}
         }
-        Verdict::Refused
+        RefusalVerdict::Refused
     }
 
     fn refuse(
         &mut self,
-        space: &mut Space,
+        space: &mut AccountInSpace,
         trial: &Trial,
         evidence: Evidence,
         now: Instant,
         bounds: &LockoutBounds,
-    ) -> Verdict {
+    ) -> RefusalVerdict {
         let is_accepted = self.is_proven || space.is_accepted;
         // A KDC knows of no resource that it may be about. In a pause, one goes where it was accepted.
         let is_weak = match evidence {
@@ -274,10 +274,16 @@ impl Account {
                 self.record.begin_pause(PauseCause::Unanswered, now, bounds);
             }
         }
-        if is_accepted && !is_strong { Verdict::Denied } else { Verdict::Refused }
+        if is_accepted && !is_strong { RefusalVerdict::Denied } else { RefusalVerdict::Refused }
     }
 
-    fn leave_undecided(&mut self, space: &mut Space, trial: &Trial, now: Instant, bounds: &LockoutBounds) {
+    fn leave_undecided(
+        &mut self,
+        space: &mut AccountInSpace,
+        trial: &Trial,
+        now: Instant,
+        bounds: &LockoutBounds,
+    ) {
         space.lost = Some(trial.target);
         let is_accepted = self.is_proven || space.is_accepted;
         let sent = trial.sent.filter(|_| is_accepted);

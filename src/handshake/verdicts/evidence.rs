@@ -39,14 +39,14 @@ pub(in crate::handshake) enum Evidence {
 
 /// What a response that is no challenge says of the login that its request carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::handshake) enum Reading {
+pub(in crate::handshake) enum ResponseReading {
     Says(Evidence),
     /// A connection-bound login was answered by a refusal, or a fault, that may be the login's own: the
     /// next request on the connection tells. If that is challenged, this is the evidence.
     AskAgain(Evidence),
 }
 
-impl Reading {
+impl ResponseReading {
     /// Of a completed login by `challenger`'s scheme; `asked_for` says that a challenge to this request
     /// came before.
     pub(in crate::handshake) fn of(
@@ -78,9 +78,14 @@ mod tests {
     #[test]
     fn each_status_says_what_the_table_has() {
         let of = |status, challenger, binding, asked_for| {
-            Reading::of(StatusCode::from_u16(status).expect("a status"), challenger, binding, asked_for)
+            ResponseReading::of(
+                StatusCode::from_u16(status).expect("a status"),
+                challenger,
+                binding,
+                asked_for,
+            )
         };
-        let says = Reading::Says;
+        let says = ResponseReading::Says;
         for challenger in [Challenger::Origin, Challenger::Proxy] {
             for binding in [Binding::Connection, Binding::Request] {
                 for status in [200, 201, 204, 206, 304, 404, 405, 406, 409, 410, 412, 415, 416] {
@@ -100,9 +105,9 @@ mod tests {
             }
         }
         let bound = |status| of(status, Challenger::Origin, Binding::Connection, true);
-        assert_eq!(bound(403), Reading::AskAgain(Evidence::Refused));
+        assert_eq!(bound(403), ResponseReading::AskAgain(Evidence::Refused));
         for status in [500, 501, 502, 503, 504, 599] {
-            assert_eq!(bound(status), Reading::AskAgain(Evidence::Undecided), "{status}");
+            assert_eq!(bound(status), ResponseReading::AskAgain(Evidence::Undecided), "{status}");
             let said = of(status, Challenger::Origin, Binding::Request, true);
             assert_eq!(said, says(Evidence::Nothing), "{status}");
         }

@@ -22,9 +22,9 @@ mod targets;
 mod tests;
 
 pub use bounds::LockoutBounds;
-pub(super) use evidence::{Evidence, Reading};
+pub(super) use evidence::{Evidence, ResponseReading};
 pub use pause::{Pause, PauseCause};
-pub(super) use permission::{Asking, Permission, Trial, Verdict};
+pub(super) use permission::{Asking, Permission, RefusalVerdict, Trial};
 pub(super) use targets::Target;
 
 use std::time::Instant;
@@ -82,7 +82,7 @@ impl Verdicts {
         space: &ProtectionSpace,
         evidence: Evidence,
         now: Instant,
-    ) -> Verdict {
+    ) -> RefusalVerdict {
         let Self { bounds, table, .. } = self;
         let (verdict, is_first_proof) = table.with(credentials, space, |account, space| {
             let was_proven = account.is_proven;
@@ -134,7 +134,7 @@ impl Verdicts {
         self.table.with(credentials, space, |_, space| space.challenged.contains(target))
     }
 
-    /// Forgets refusals and pauses: each may be tried once more.
+    /// Forgets refusals and pauses: each may be tried again.
     pub(super) fn forget_refusals(&mut self) {
         self.table.for_all(
             |account| {

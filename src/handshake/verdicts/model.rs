@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::Evidence::{LetThrough, Nothing, Proven, Refused, RefusedWeakly, Undecided};
-use super::account::{Account, Space};
+use super::account::{Account, AccountInSpace};
 use super::*;
 use crate::protection_space::Challenger;
 
@@ -67,12 +67,12 @@ enum Step {
 enum Request {
     Idle,
     Waiting { path: &'static str, since: Instant },
-    Trying(Login),
+    Trying(ModelledLogin),
 }
 
 /// A login that may go, or has gone.
 #[derive(Clone)]
-struct Login {
+struct ModelledLogin {
     trial: Trial,
     is_wrong: bool,
     /// In which row of logins that go one at a time it is.
@@ -136,7 +136,7 @@ impl fmt::Debug for Violation {
     }
 }
 
-impl Login {
+impl ModelledLogin {
     /// Whether it went since nothing kept it, though the password had failed.
     fn is_later(&self) -> bool {
         self.went_after_failure && !self.is_beside && !self.is_exempt
@@ -164,11 +164,11 @@ impl World<'_> {
         )
     }
 
-    fn with<T>(&mut self, space: usize, look: impl FnOnce(&mut Account, &mut Space) -> T) -> T {
+    fn with<T>(&mut self, space: usize, look: impl FnOnce(&mut Account, &mut AccountInSpace) -> T) -> T {
         self.verdicts.table.with(self.credentials, &self.spaces[space], look)
     }
 
-    fn logins(&self) -> impl Iterator<Item = &Login> {
+    fn logins(&self) -> impl Iterator<Item = &ModelledLogin> {
         self.requests.iter().filter_map(|request| match request {
             Request::Trying(login) => Some(login),
             Request::Idle | Request::Waiting { .. } => None,
@@ -248,7 +248,7 @@ impl World<'_> {
                 let is_exempt = self.seen.rests_until.is_some_and(|until| now < until);
                 self.check_attempts(id, is_beside, is_exempt)?;
                 let Seen { row, known, has_failed: went_after_failure, .. } = self.seen;
-                Request::Trying(Login {
+                Request::Trying(ModelledLogin {
                     trial,
                     is_wrong: self.is_wrong,
                     row,
@@ -489,7 +489,7 @@ impl World<'_> {
             Request::Waiting { path, since } => {
                 (1, path, self.now.duration_since(since).as_secs().min(60)).hash(&mut hasher);
             }
-            Request::Trying(Login {
+            Request::Trying(ModelledLogin {
                 trial,
                 is_wrong,
                 row,

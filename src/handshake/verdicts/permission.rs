@@ -6,7 +6,7 @@ use http::Method;
 
 use crate::credentials::Credentials;
 use crate::handshake::verdicts::pause::Pause;
-use crate::handshake::verdicts::record::{Known, WindowNumber};
+use crate::handshake::verdicts::record::{KnownWhenSent, WindowNumber};
 use crate::handshake::verdicts::targets::Target;
 use crate::protection_space::ProtectionSpace;
 
@@ -57,7 +57,7 @@ pub(in crate::handshake) struct Trial {
     /// The credentials were accepted in this space before.
     pub(in crate::handshake) accepted_before: bool,
     /// What was known when it was sent.
-    pub(super) sent: Option<(Known, Known)>,
+    pub(super) sent: Option<(KnownWhenSent, KnownWhenSent)>,
 }
 
 impl Trial {
@@ -79,7 +79,7 @@ impl Trial {
 
 /// What a refusal was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::handshake) enum Verdict {
+pub(in crate::handshake) enum RefusalVerdict {
     /// The credentials are wrong, or have become wrong.
     Refused,
     /// They were accepted elsewhere: it may be about the resource.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::bounds::LockoutBounds;
 use super::pause::{Pause, PauseCause};
 
-/// How often what was never accepted may be sent once more, since its nonce was replaced.
+/// How often what was never accepted may be sent again, since its nonce was replaced.
 const MAX_SUPERSEDED: u64 = 2;
 
 /// The counts since the last proof, the pause that they came to, and who may go now.
@@ -18,17 +18,17 @@ pub(super) struct Record {
     pub(super) undecided: u32,
     pauses: [Pauses; 4],
     /// How many refusals, and logins without an answer, are known.
-    known: Known,
+    known: KnownWhenSent,
     /// A login has succeeded and none was refused since: all may go, unless it was long ago.
     is_open: bool,
     last_login: Option<Instant>,
-    window: Window,
+    window: TrialWindow,
 }
 
 /// How much was known when a login was sent. What was sent before the last refusal was known adds
 /// nothing to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct KnownWhenSent {
     refusals: u64,
     undecided: u64,
     superseded: u64,
@@ -44,7 +44,7 @@ struct Pauses {
 
 /// The logins that go one at a time, or nearly so.
 #[derive(Clone, Debug, Default)]
-struct Window {
+struct TrialWindow {
     number: u64,
     /// When the first of them was allowed, or sent.
     since: Option<Instant>,
@@ -96,7 +96,7 @@ impl Record {
             // It was open, and there was no login for long.
             self.shut();
         }
-        let Window { since: Some(since), out, .. } = self.window else { return Room::Now };
+        let TrialWindow { since: Some(since), out, .. } = self.window else { return Room::Now };
         if out == 0 {
             return Room::Now;
         }
@@ -137,7 +137,7 @@ impl Record {
     }
 
     /// A login is sent. The clock of the first of a window begins anew.
-    pub(super) fn sent(&mut self, window: Option<WindowNumber>, now: Instant) -> Known {
+    pub(super) fn sent(&mut self, window: Option<WindowNumber>, now: Instant) -> KnownWhenSent {
         self.last_login = Some(now);
         if window == Some(self.window.number) && self.window.out == 1 {
             self.window.since = Some(now);
@@ -147,7 +147,7 @@ impl Record {
 
     /// A proof of one that was sent when this much was known. What came before the last refusal
     /// lifts nothing.
-    pub(super) fn prove(&mut self, known: Known) -> bool {
+    pub(super) fn prove(&mut self, known: KnownWhenSent) -> bool {
         let is_fresh = self.known.refusals == known.refusals;
         if is_fresh {
             self.forget();
@@ -157,7 +157,7 @@ impl Record {
     }
 
     /// One got past. That lifts no refusal, so where one stands the next still goes on its own.
-    pub(super) fn let_through(&mut self, known: Known) {
+    pub(super) fn let_through(&mut self, known: KnownWhenSent) {
         self.undecided = 0;
         if self.known.refusals == known.refusals && self.refusals() == 0 {
             self.is_open |= self.known.superseded == known.superseded;
@@ -166,7 +166,7 @@ impl Record {
 
     /// A refusal of one that was sent when this much was known; `None` always counts. Tells whether
     /// it does.
-    pub(super) fn refuse(&mut self, known: Option<Known>, is_strong: bool) -> bool {
+    pub(super) fn refuse(&mut self, known: Option<KnownWhenSent>, is_strong: bool) -> bool {
         if known.is_some_and(|known| known.refusals != self.known.refusals) {
             return false;
         }
@@ -181,9 +181,10 @@ impl Record {
 
     /// One ended without an answer that was sent when this much was known: of those that are lost
     /// together, one counts. `None` always counts.
-    pub(super) fn leave_undecided(&mut self, known: Option<Known>) -> bool {
-        let is_known =
-            |known: Known| (known.refusals, known.undecided) == (self.known.refusals, self.known.undecided);
+    pub(super) fn leave_undecided(&mut self, known: Option<KnownWhenSent>) -> bool {
+        let is_known = |known: KnownWhenSent| {
+            (known.refusals, known.undecided) == (self.known.refusals, self.known.undecided)
+        };
         let counts = known.is_none_or(is_known);
         if counts {
             self.known.undecided += 1;
@@ -272,10 +273,10 @@ impl Record {
     pub(super) fn shape_of(
         &self,
         window: Option<WindowNumber>,
-        known: Option<Known>,
+        known: Option<KnownWhenSent>,
     ) -> impl Eq + Hash + use<> {
-        let is_known = |known: Known| {
-            let Known { refusals, undecided, superseded } = self.known;
+        let is_known = |known: KnownWhenSent| {
+            let KnownWhenSent { refusals, undecided, superseded } = self.known;
             (known.refusals == refusals, known.undecided == undecided, known.superseded == superseded)
         };
         (window.map(|number| number == self.window.number), known.map(is_known))

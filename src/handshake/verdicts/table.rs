@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::account::{Account, Space};
+use super::account::{Account, AccountInSpace};
 use super::slots::Slots;
 use crate::credentials::Credentials;
 use crate::protection_space::{Challenger, Origin, ProtectionSpace};
@@ -17,7 +17,7 @@ pub(super) const MAX_OCTETS_OF_ORIGIN: usize = 64 * 1024;
 pub(super) struct Table {
     accounts: Slots<Holding>,
     by_credentials: HashMap<Credentials, usize>,
-    spaces: Slots<Entry>,
+    spaces: Slots<TableEntry>,
     /// Which space was looked at last: as a rule it is the next one, too.
     latest: usize,
     origins: HashMap<(Challenger, Origin), OfOrigin>,
@@ -36,12 +36,12 @@ struct Holding {
 
 /// What is kept of an account in a space.
 #[derive(Clone, Debug)]
-struct Entry {
+struct TableEntry {
     credentials: Credentials,
     key: ProtectionSpace,
     /// Where the account is.
     account: usize,
-    space: Space,
+    space: AccountInSpace,
     /// The number of its last use, which no other space has.
     used: u64,
     octets: usize,
@@ -81,7 +81,7 @@ impl Table {
         &mut self,
         credentials: &Credentials,
         space: &ProtectionSpace,
-        act: impl FnOnce(&mut Account, &mut Space) -> T,
+        act: impl FnOnce(&mut Account, &mut AccountInSpace) -> T,
     ) -> T {
         let at = self.find(credentials, space).unwrap_or_else(|| self.add(credentials, space));
         self.latest = at;
@@ -124,11 +124,11 @@ impl Table {
     fn add(&mut self, credentials: &Credentials, space: &ProtectionSpace) -> usize {
         let account = self.by_credentials.entry(credentials.clone());
         let account = *account.or_insert_with(|| self.accounts.insert(Holding::default()));
-        let at = self.spaces.insert(Entry {
+        let at = self.spaces.insert(TableEntry {
             credentials: credentials.clone(),
             key: space.clone(),
             account,
-            space: Space::default(),
+            space: AccountInSpace::default(),
             used: 0,
             octets: 0,
             worth: Worth::default(),
@@ -139,7 +139,11 @@ impl Table {
     }
 
     /// Changes all spaces of these credentials.
-    pub(super) fn for_each_space(&mut self, credentials: &Credentials, mut act: impl FnMut(&mut Space)) {
+    pub(super) fn for_each_space(
+        &mut self,
+        credentials: &Credentials,
+        mut act: impl FnMut(&mut AccountInSpace),
+    ) {
         let Some(account) = self.by_credentials.get(credentials) else { return };
         for at in self.accounts[*account].spaces.values() {
             act(&mut self.spaces[*at].space);
@@ -150,7 +154,7 @@ impl Table {
     pub(super) fn for_all(
         &mut self,
         mut act_on_account: impl FnMut(&mut Account),
-        mut act_on_space: impl FnMut(&mut Space),
+        mut act_on_space: impl FnMut(&mut AccountInSpace),
     ) {
         self.accounts.iter_mut().for_each(|holding| act_on_account(&mut holding.account));
         self.spaces.iter_mut().for_each(|entry| act_on_space(&mut entry.space));
@@ -204,7 +208,7 @@ impl Table {
 
 impl Use {
     /// Whether it is its space's last. Another one that has got its place since has a number of its own.
-    fn holds(self, spaces: &Slots<Entry>) -> bool {
+    fn holds(self, spaces: &Slots<TableEntry>) -> bool {
         spaces.get(self.at).is_some_and(|entry| entry.used == self.number)
     }
 }
@@ -215,7 +219,7 @@ impl Queues {
     }
 
     /// Where the least recently used is, of little worth first.
-    fn pop(&mut self, spaces: &Slots<Entry>) -> Option<usize> {
+    fn pop(&mut self, spaces: &Slots<TableEntry>) -> Option<usize> {
         self.0.iter_mut().find_map(|queue| {
             while let Some(used) = queue.pop_front() {
                 if used.holds(spaces) {
@@ -227,7 +231,7 @@ impl Queues {
     }
 
     /// Drops entries that hold no longer once they are the larger part.
-    fn tidy(&mut self, count: usize, spaces: &Slots<Entry>) {
+    fn tidy(&mut self, count: usize, spaces: &Slots<TableEntry>) {
         if self.0.iter().map(VecDeque::len).sum::<usize>() > 2 * count + 16 {
             for queue in &mut self.0 {
                 queue.retain(|used| used.holds(spaces));
@@ -236,13 +240,13 @@ impl Queues {
     }
 }
 
-impl Space {
+impl AccountInSpace {
     fn is_worth_keeping(&self) -> bool {
         self.is_accepted || self.is_barred || self.record.is_worth_keeping()
     }
 }
 
-impl Entry {
+impl TableEntry {
     /// About how much memory it takes, with its share of the tables around it.
     fn count(&self) -> usize {
         let secret = self.credentials.as_password();

@@ -1,13 +1,13 @@
-//! The security context: [`Start`] gets credentials and makes the first token, [`Continued`] takes
+//! The security context: [`GssapiStart`] gets credentials and makes the first token, [`Continued`] takes
 //! the server's.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::credentials::{Ambient, Credentials};
-use crate::mechanism::gssapi::credentials::Wanted;
+use crate::mechanism::gssapi::credentials::WantedCredential;
 use crate::mechanism::gssapi::iakerb::{self, Relayed};
-use crate::mechanism::gssapi::library::{Context, Failure, Initiated, Library, Name, Oid, Setup, flag};
+use crate::mechanism::gssapi::library::{Context, GssapiFailure, Initiated, Library, Name, Oid, Setup, flag};
 use crate::mechanism::gssapi::status::{self, Attempt};
 use crate::mechanism::gssapi::{Canonicalization, Gssapi};
 use crate::mechanism::oid;
@@ -27,7 +27,7 @@ impl Mechanism for Gssapi {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(Start::new(self.clone(), arguments, moment.now))
+        Box::new(GssapiStart::new(self.clone(), arguments, moment.now))
     }
 
     fn may_block(&self) -> bool {
@@ -56,13 +56,13 @@ impl Mechanism for Gssapi {
 }
 
 /// Before the first token.
-pub(super) struct Start {
+pub(super) struct GssapiStart {
     gssapi: Gssapi,
     arguments: Initiate,
     now: SystemTime,
 }
 
-impl Start {
+impl GssapiStart {
     pub(super) fn new(gssapi: Gssapi, arguments: Initiate, now: SystemTime) -> Self {
         Self { gssapi, arguments, now }
     }
@@ -73,7 +73,7 @@ impl Start {
         let Self { gssapi, arguments, now } = self;
         let target_name = &*arguments.target_name;
         let attempt = Attempt { target_name, credentials: &arguments.credentials };
-        let wanted = Wanted { mechanism: gssapi.mechanism, shuts_ntlm_out: gssapi.shuts_ntlm_out };
+        let wanted = WantedCredential { mechanism: gssapi.mechanism, shuts_ntlm_out: gssapi.shuts_ntlm_out };
         let acquired = gssapi
             .system
             .tickets
@@ -113,7 +113,7 @@ impl Start {
     }
 }
 
-impl SecurityContext for Start {
+impl SecurityContext for GssapiStart {
     fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
         let library = Arc::clone(self.gssapi.library()?);
         self.attempt(&library)
@@ -129,7 +129,11 @@ impl SecurityContext for Start {
 }
 
 /// The target's name, for the library.
-fn target(library: &Arc<Library>, name: &str, canonicalization: Canonicalization) -> Result<Name, Failure> {
+fn target(
+    library: &Arc<Library>,
+    name: &str,
+    canonicalization: Canonicalization,
+) -> Result<Name, GssapiFailure> {
     let service_and_host = name.split_once('/').filter(|_| !name.contains('@'));
     let Some((service, host)) = service_and_host else {
         return Name::import(library, name, Oid::KERBEROS_PRINCIPAL);
@@ -223,7 +227,7 @@ impl Continued {
             if !iakerb::is_ap_req(token) {
                 return Err(MechanismError::new(
                     ErrorKind::DefectiveToken,
-                    "the GSS-API library has made a token that is none of IAKERB's",
+                    "the GSS-API library has made a token that is not one of IAKERB's",
                 ));
             }
             // Kerberos' own token. With it the password is proven, if that was what the KDC's answer was

@@ -21,9 +21,9 @@ const KEPT_FOR_IAKERB: Duration = Duration::from_secs(10 * 60 * 60);
 /// ticket, and collects those for servers. All of them serve the one mechanism of the `Gssapi` that
 /// owns this table, so the user and the password are key enough.
 #[derive(Default)]
-pub(super) struct Tickets(Mutex<HashMap<Credentials, Kept>>);
+pub(super) struct Tickets(Mutex<HashMap<Credentials, KeptCredential>>);
 
-struct Kept {
+struct KeptCredential {
     credential: Arc<Credential>,
     until: SystemTime,
 }
@@ -37,7 +37,7 @@ pub(super) struct Acquired {
 
 /// For which context credentials are to be.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct WantedCredential {
     pub(super) mechanism: Oid,
     /// NTLM, which a plugin of the library's SPNEGO may have, is an error.
     pub(super) shuts_ntlm_out: bool,
@@ -50,7 +50,7 @@ impl Tickets {
         &self,
         library: &Arc<Library>,
         credentials: &Credentials,
-        wanted: Wanted,
+        wanted: WantedCredential,
         now: SystemTime,
     ) -> Result<Acquired, MechanismError> {
         let mechanism = wanted.mechanism;
@@ -74,7 +74,11 @@ impl Tickets {
         let credential = Arc::new(found.for_context(wanted, credentials)?);
         // A moment beyond what the clock can hold is one at which nothing is kept.
         if let Some(until) = now.checked_add(lifetime) {
-            self.keep(credentials.clone(), Kept { credential: Arc::clone(&credential), until }, now);
+            self.keep(
+                credentials.clone(),
+                KeptCredential { credential: Arc::clone(&credential), until },
+                now,
+            );
         }
         Ok(Acquired { credential, was_kept: false })
     }
@@ -93,7 +97,7 @@ impl Tickets {
         Some(Arc::clone(&kept.credential))
     }
 
-    fn keep(&self, credentials: Credentials, kept: Kept, now: SystemTime) {
+    fn keep(&self, credentials: Credentials, kept: KeptCredential, now: SystemTime) {
         let mut table = self.lock();
         if table.len() >= MAX_KEPT {
             table.retain(|_, kept| kept.until > now);
@@ -107,7 +111,7 @@ impl Tickets {
         table.insert(credentials, kept);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Credentials, Kept>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Credentials, KeptCredential>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,7 +153,11 @@ impl Found<'_> {
     ///
     /// SPNEGO finds nothing for itself in credentials that were acquired only for Kerberos. MIT's
     /// does not fail then: it logs in as the owner of the default cache.
-    fn for_context(self, wanted: Wanted, credentials: &Credentials) -> Result<Credential, MechanismError> {
+    fn for_context(
+        self,
+        wanted: WantedCredential,
+        credentials: &Credentials,
+    ) -> Result<Credential, MechanismError> {
         let mechanism = wanted.mechanism;
         let Self { library, credential, source } = self;
         if mechanism == to_look_for(mechanism) {

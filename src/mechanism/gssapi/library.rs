@@ -58,7 +58,7 @@ struct OidSet {
     elements: *mut RawOid,
 }
 
-/// `gss_channel_bindings_struct`. RFC 5929's bindings have application data alone.
+/// `gss_channel_bindings_struct`. RFC 5929's bindings have only application data.
 #[cfg_attr(all(target_vendor = "apple", target_arch = "x86_64"), repr(C, packed(2)))]
 #[cfg_attr(not(all(target_vendor = "apple", target_arch = "x86_64")), repr(C))]
 struct Bindings {
@@ -239,14 +239,14 @@ impl Library {
     }
 
     /// What the library says to a failed call's status.
-    fn failure(&self, major: u32, minor: u32, mechanism: Oid) -> Failure {
+    fn failure(&self, major: u32, minor: u32, mechanism: Oid) -> GssapiFailure {
         const GSS_CODE: c_int = 1;
         const MECHANISM_CODE: c_int = 2;
         let mut words = self.words(minor, MECHANISM_CODE, mechanism);
         if words.is_empty() || minor == 0 {
             words = self.words(major, GSS_CODE, mechanism);
         }
-        Failure { major, minor, words }
+        GssapiFailure { major, minor, words }
     }
 
     fn words(&self, status: u32, kind: c_int, mechanism: Oid) -> String {
@@ -295,7 +295,7 @@ impl Library {
         let krb5 = self.host_principals.as_ref()?;
         let (service, host) = (CString::new(service).ok()?, CString::new(host).ok()?);
         let mut context = ptr::null_mut();
-        // SAFETY: `context` is a live place for the new context, which is used in this function alone.
+        // SAFETY: `context` is a live place for the new context, which is used only in this function.
         if unsafe { (krb5.krb5_init_context)(&mut context) } != 0 {
             return None;
         }
@@ -349,14 +349,14 @@ fn readable(octets: &[u8]) -> String {
 
 /// A failed call.
 #[derive(Clone, Debug)]
-pub(super) struct Failure {
+pub(super) struct GssapiFailure {
     pub(super) major: u32,
     pub(super) minor: u32,
     pub(super) words: String,
 }
 
-impl Failure {
-    /// The routine error alone (RFC 2744, section 3.9.1).
+impl GssapiFailure {
+    /// Only the routine error (RFC 2744, section 3.9.1).
     pub(super) fn routine_error(&self) -> u32 {
         self.major >> 16 & 0xff
     }
@@ -396,7 +396,7 @@ unsafe impl Send for Name {}
 unsafe impl Sync for Name {}
 
 impl Name {
-    pub(super) fn import(library: &Arc<Library>, text: &str, kind: Oid) -> Result<Self, Failure> {
+    pub(super) fn import(library: &Arc<Library>, text: &str, kind: Oid) -> Result<Self, GssapiFailure> {
         let (mut minor, mut handle) = (0, ptr::null_mut());
         let (text, raw) = (Buffer::lent(text.as_bytes()), kind.raw());
         // SAFETY: all pointers are to values that outlive the call; the library copies the text.
@@ -441,7 +441,7 @@ pub(super) struct Store {
 
 /// Why credentials could not be acquired.
 pub(super) enum AcquireError {
-    Failed(Failure),
+    Failed(GssapiFailure),
     /// The library has no function for this.
     Unsupported(&'static str),
 }
@@ -579,7 +579,7 @@ impl Credential {
     ///
     /// By `gss_inquire_cred`, since MIT's SPNEGO lacks `gss_inquire_cred_by_mech`. The credentials
     /// are for one mechanism, which is the one that answers; SPNEGO asks the first one inside it.
-    pub(super) fn owner(&self) -> Result<Name, Failure> {
+    pub(super) fn owner(&self) -> Result<Name, GssapiFailure> {
         let (mut minor, mut handle) = (0, ptr::null_mut());
         // SAFETY: the credentials are live, `handle` is a live place, and the rest is not asked for.
         let major = unsafe {
@@ -657,7 +657,7 @@ impl Context {
     }
 
     /// `gss_init_sec_context`.
-    pub(super) fn step(&mut self, setup: &Setup, input: Option<&[u8]>) -> Result<Initiated, Failure> {
+    pub(super) fn step(&mut self, setup: &Setup, input: Option<&[u8]>) -> Result<Initiated, GssapiFailure> {
         let (mut minor, mut token, mut flags) = (0, Buffer::EMPTY, 0);
         let mechanism = setup.mechanism.raw();
         let mut actual: *const RawOid = ptr::null();
@@ -726,7 +726,7 @@ impl Context {
     }
 
     /// `gss_get_mic`, with the default protection.
-    pub(super) fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, GssapiFailure> {
         let (mut minor, mut mic) = (0, Buffer::EMPTY);
         let message = Buffer::lent(message);
         // SAFETY: the context is established, and the pointers are to values that outlive the call.
@@ -740,7 +740,7 @@ impl Context {
     }
 
     /// `gss_verify_mic`.
-    pub(super) fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), Failure> {
+    pub(super) fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), GssapiFailure> {
         let mut minor = 0;
         let (message, mic) = (Buffer::lent(message), Buffer::lent(mic));
         // SAFETY: as in `mic`; the protection is not asked for.

@@ -37,7 +37,7 @@
 //! established; another answer is an error that names both.
 //!
 //! Tickets got with a password are kept, with all tickets for servers, while the mechanism lives
-//! and they hold. They are in memory alone.
+//! and they hold. They are only in memory.
 //!
 //! # Which server
 //!
@@ -58,7 +58,7 @@
 //! [`with_library`](Gssapi::with_library) names.
 //!
 //! Whoever relays the exchange learns what the password can be guessed from, as by NTLM, and can put
-//! a KDC's error in the place of its answer, but no ticket. So it is not used where NTLM would not be: after a
+//! a KDC's error in place of its answer, but no ticket. So it is not used where NTLM would not be: after a
 //! server has refused the password, say. What the library lets a KDC ask for is
 //! `permitted_enctypes` in `krb5.conf`.
 //!
@@ -145,13 +145,13 @@ struct System {
 }
 
 impl Gssapi {
-    /// Kerberos. Alone it is what RFC 4559 servers take under Negotiate as well; inside
+    /// Uses Kerberos. On its own it is what RFC 4559 servers take under Negotiate as well; inside
     /// [`Spnego`](crate::mechanism::spnego::Spnego) it stands in one list with other mechanisms.
     pub fn kerberos() -> Self {
         Self::new(Oid::KERBEROS)
     }
 
-    /// Kerberos whose KDC the server asks ([IAKERB](self#iakerb)): for a program that has a name and a password,
+    /// Uses Kerberos whose KDC the server asks ([IAKERB](self#iakerb)): for a program that has a name and a password,
     /// and reaches no KDC.
     ///
     /// Behind [`Negotiate`](crate::scheme::Negotiate) as it is; MIT's servers do not take it inside SPNEGO.
@@ -159,7 +159,7 @@ impl Gssapi {
         Self::new(Oid::IAKERB)
     }
 
-    /// The library's own SPNEGO, with whatever mechanisms the system has in it.
+    /// Uses the library's own SPNEGO, with whatever mechanisms the system has in it.
     ///
     /// With credentials that say who is to log in (a principal, a cache, a keytab, a password), that
     /// is only Kerberos. Without, what it negotiates is the system's business: with a plugin for
@@ -178,7 +178,7 @@ impl Gssapi {
         Self { mechanism, canonicalization, shuts_ntlm_out: false, system: Arc::new(system) }
     }
 
-    /// The library at this path, in place of the system's. It must be one: whatever it is, its code
+    /// Takes the library at this path, in place of the system's. It must be one: whatever it is, its code
     /// runs.
     #[must_use]
     pub fn with_library(self, path: impl AsRef<Path>) -> Self {
@@ -187,7 +187,7 @@ impl Gssapi {
         Self { system: Arc::new(system), ..self }
     }
 
-    /// Whether hosts in target names are looked up.
+    /// Sets whether hosts in target names are looked up.
     #[must_use]
     pub fn canonicalize(mut self, canonicalization: Canonicalization) -> Self {
         self.canonicalization = canonicalization;

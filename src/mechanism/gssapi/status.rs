@@ -1,7 +1,7 @@
 //! What the library's statuses mean, in sentences that say what to do.
 
 use crate::credentials::Credentials;
-use crate::mechanism::gssapi::library::Failure;
+use crate::mechanism::gssapi::library::GssapiFailure;
 use crate::mechanism::{ErrorKind, MechanismError, kdc_refusal};
 
 /// What was being done when a call failed.
@@ -67,7 +67,7 @@ mod krb5 {
 }
 
 /// The error for a failed call.
-pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismError {
+pub(super) fn explain(failure: &GssapiFailure, attempt: &Attempt<'_>) -> MechanismError {
     let (user, target) = (attempt.user(), attempt.target_name);
     let is_password = attempt.credentials.as_password().is_some();
     let (kind, sentence) = match krb5::code(failure.minor) {
@@ -109,10 +109,9 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
                 ErrorKind::Unavailable,
                 format!("this GSS-API library does not have the mechanism ({})", failure.words),
             ),
-            NO_CRED if attempt.by_keytab() => (
-                ErrorKind::Credentials,
-                format!("no ticket, and none to be got by the keytab ({})", failure.words),
-            ),
+            NO_CRED if attempt.by_keytab() => {
+                (ErrorKind::Credentials, format!("no ticket, and the keytab gets none ({})", failure.words))
+            }
             NO_CRED if !is_password => {
                 (ErrorKind::Credentials, format!("no ticket: run kinit ({})", failure.words))
             }
@@ -132,7 +131,7 @@ pub(super) fn explain(failure: &Failure, attempt: &Attempt<'_>) -> MechanismErro
 pub(super) fn explain_relayed(
     code: i64,
     has_attempted: bool,
-    failure: &Failure,
+    failure: &GssapiFailure,
     attempt: &Attempt<'_>,
 ) -> MechanismError {
     let user = attempt.user();
@@ -149,14 +148,14 @@ pub(super) fn explain_relayed(
         krb5::IAKERB_KDC_NO_RESPONSE => kdc_refusal::silent_to_relay(user),
         _ => {
             let minor = krb5::minor(code);
-            return explain(&Failure { minor, ..failure.clone() }, attempt);
+            return explain(&GssapiFailure { minor, ..failure.clone() }, attempt);
         }
     };
     MechanismError::new(kind, sentence)
 }
 
 /// Whether another ticket could do better than one that was kept.
-pub(super) fn is_about_the_ticket(failure: &Failure) -> bool {
+pub(super) fn is_about_the_ticket(failure: &GssapiFailure) -> bool {
     const DEFECTIVE_CREDENTIAL: u32 = 10;
     matches!(failure.routine_error(), NO_CRED | DEFECTIVE_CREDENTIAL | CREDENTIALS_EXPIRED)
         || matches!(
@@ -184,9 +183,9 @@ mod tests {
     use super::*;
     use crate::credentials::Ambient;
 
-    fn failure(routine_error: u32, code: i64) -> Failure {
+    fn failure(routine_error: u32, code: i64) -> GssapiFailure {
         let minor = (code - 1_765_328_384) as u32;
-        Failure { major: routine_error << 16, minor, words: "the library's words".into() }
+        GssapiFailure { major: routine_error << 16, minor, words: "the library's words".into() }
     }
 
     #[test]
@@ -206,7 +205,7 @@ mod tests {
     fn what_a_kdc_says_by_the_server_is_told_apart_by_its_code() {
         let credentials = Credentials::password("alice@LAB.TEST", "alice-pw");
         let attempt = Attempt { target_name: "HTTP/host", credentials: &credentials };
-        let failure = Failure { major: 13 << 16, minor: 100_001, words: "the library's words".into() };
+        let failure = GssapiFailure { major: 13 << 16, minor: 100_001, words: "the library's words".into() };
         for (code, kind, words) in [
             (24, ErrorKind::WrongPassword, "the KDC refused the password of alice@LAB.TEST"),
             (18, ErrorKind::AccountLocked, "locked or disabled"),

@@ -9,7 +9,7 @@ const HEADER: usize = 72;
 const HEADER_WITH_MIC: usize = 88;
 
 /// What goes into the message.
-pub(super) struct Authenticate<'a> {
+pub(super) struct AuthenticateFields<'a> {
     pub(super) flags: u32,
     pub(super) version: [u8; 8],
     pub(super) domain: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Authenticate<'a> {
     pub(super) encrypted_session_key: &'a [u8],
 }
 
-impl Authenticate<'_> {
+impl AuthenticateFields<'_> {
     /// The message without a MIC.
     pub(super) fn write(&self) -> Vec<u8> {
         self.with_header(HEADER)

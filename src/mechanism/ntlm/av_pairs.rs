@@ -2,7 +2,7 @@
 //! to it (MS-NLMP 2.2.2.1).
 
 use crate::mechanism::MechanismError;
-use crate::mechanism::ntlm::wire::{Buffer, Message};
+use crate::mechanism::ntlm::wire::{FieldBuffer, Message};
 
 /// The end of the list; has no value.
 const EOL: u16 = 0;
@@ -27,7 +27,7 @@ pub(crate) struct AvPairs<'a> {
 impl<'a> AvPairs<'a> {
     /// Reads the pairs of a buffer. What follows the end of the list is ignored: the client's
     /// pairs are followed by four octets that are reserved (MS-NLMP 2.2.2.7).
-    pub(crate) fn parse(message: &Message<'_>, buffer: Buffer<'a>) -> Result<Self, MechanismError> {
+    pub(crate) fn parse(message: &Message<'_>, buffer: FieldBuffer<'a>) -> Result<Self, MechanismError> {
         let mut rest = buffer.octets;
         loop {
             let at = buffer.offset + buffer.octets.len() - rest.len();

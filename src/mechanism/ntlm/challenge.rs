@@ -18,19 +18,21 @@ const LONGEST: usize = 16 * 1024;
 ///
 /// Its target name is not read: nothing depends on it, and servers are known that get its offset
 /// wrong.
-pub(super) struct Challenge<'a> {
+pub(super) struct ChallengeMessage<'a> {
     pub(super) flags: u32,
     pub(super) server_challenge: [u8; 8],
     /// `None` where the server sends none, or an empty one.
     pub(super) target_info: Option<AvPairs<'a>>,
 }
 
-impl<'a> Challenge<'a> {
+impl<'a> ChallengeMessage<'a> {
     /// Reads the message.
     pub(super) fn parse(octets: &'a [u8]) -> Result<Self, MechanismError> {
         let message = Message::parse(octets, 2, SHORTEST_HEADER)?;
         if octets.len() > LONGEST {
-            return Err(message.defective(format!("{} octets, where {LONGEST} are the most", octets.len())));
+            return Err(
+                message.defective(format!("{} octets, but at most {LONGEST} are allowed", octets.len()))
+            );
         }
         let flags = message.u32(20, "flags")?;
         let server_challenge = message.array(24, "server challenge")?;

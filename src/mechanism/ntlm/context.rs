@@ -6,9 +6,9 @@ use crate::channel_bindings::AbsentChannelBindings;
 use crate::credentials::{Credentials, Secret};
 use crate::mechanism::bindings_hash::channel_bindings_hash;
 use crate::mechanism::ntlm::Ntlm;
-use crate::mechanism::ntlm::authenticate::Authenticate;
+use crate::mechanism::ntlm::authenticate::AuthenticateFields;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
-use crate::mechanism::ntlm::challenge::Challenge;
+use crate::mechanism::ntlm::challenge::ChallengeMessage;
 use crate::mechanism::ntlm::crypto::{
     Key, client_challenge, exchange_key, keyed, lm_response, message_integrity_code, nt_proof, response_key,
     session_base_key,
@@ -18,8 +18,8 @@ use crate::mechanism::ntlm::flags::{
     NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN, NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION,
     REQUEST_TARGET, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
-use crate::mechanism::ntlm::integrity::{Integrity, Way};
-use crate::mechanism::ntlm::names::{Account, check_length, utf16};
+use crate::mechanism::ntlm::integrity::{Direction, NtlmIntegrity};
+use crate::mechanism::ntlm::names::{AccountName, check_length, utf16};
 use crate::mechanism::ntlm::negotiate::negotiate_message;
 use crate::mechanism::ntlm::wire::VERSION;
 use crate::mechanism::{
@@ -73,7 +73,7 @@ impl SecurityContext for Begin {
         let requested = if arguments.integrity { REQUESTED | REQUESTED_FOR_INTEGRITY } else { REQUESTED };
         Ok(Step::Continue {
             token: negotiate_message(requested).to_vec(),
-            context: Box::new(Negotiated { options, arguments, moment, requested }),
+            context: Box::new(NegotiateSent { options, arguments, moment, requested }),
             expects: Expects::Challenge,
             proves: Proves::Nothing,
         })
@@ -83,7 +83,7 @@ impl SecurityContext for Begin {
 /// Refuses what cannot serve before anything is sent.
 fn check_credentials(credentials: &Credentials) -> Result<(), MechanismError> {
     let (username, password) = password(credentials)?;
-    Account::parse(username)?;
+    AccountName::parse(username)?;
     check_length("user name", username)?;
     check_length("password", password.expose())
 }
@@ -98,14 +98,14 @@ fn password(credentials: &Credentials) -> Result<(&str, &Secret), MechanismError
 }
 
 /// The NEGOTIATE_MESSAGE is sent.
-struct Negotiated {
+struct NegotiateSent {
     options: Ntlm,
     arguments: Initiate,
     moment: Moment,
     requested: u32,
 }
 
-impl SecurityContext for Negotiated {
+impl SecurityContext for NegotiateSent {
     fn step(self: Box<Self>, input: Option<&[u8]>) -> Result<Step, MechanismError> {
         let Some(input) = input else {
             return Err(MechanismError::new(
@@ -113,29 +113,31 @@ impl SecurityContext for Negotiated {
                 "the server sent no NTLM challenge: it refused the negotiation, or lost its state",
             ));
         };
-        let challenge = Challenge::parse(input)?;
+        let challenge = ChallengeMessage::parse(input)?;
         let flags = negotiated_flags(self.requested, challenge.flags)?;
         let (token, exported_session_key) = self.answer(input, &challenge, flags)?;
 
         let principal = self.arguments.credentials.username().map(str::to_owned);
         let mut established = Established::new("NTLM", principal, Binding::Connection);
-        if let Some(integrity) = Integrity::negotiated(flags, &exported_session_key, Way::ClientToServer) {
+        if let Some(integrity) =
+            NtlmIntegrity::negotiated(flags, &exported_session_key, Direction::ClientToServer)
+        {
             established.integrity = Some(Box::new(integrity));
         }
         Ok(Step::Complete { token: Some(token), established })
     }
 }
 
-impl Negotiated {
+impl NegotiateSent {
     /// The AUTHENTICATE_MESSAGE and the session key that goes with it (3.1.5.1.2, 3.3.2).
     fn answer(
         &self,
         challenge_message: &[u8],
-        challenge: &Challenge<'_>,
+        challenge: &ChallengeMessage<'_>,
         flags: u32,
     ) -> Result<(Vec<u8>, Key), MechanismError> {
         let (username, password) = password(&self.arguments.credentials)?;
-        let Account { domain, user } = Account::parse(username)?;
+        let AccountName { domain, user } = AccountName::parse(username)?;
         let make_key = || keyed(&response_key(user, domain, password.expose()));
         let response_key = self.arguments.credentials.ntlm_key(make_key);
         let (nonce, random_session_key) = self.random();
@@ -159,7 +161,7 @@ impl Negotiated {
             (key_exchange_key, None)
         };
 
-        let message = Authenticate {
+        let message = AuthenticateFields {
             flags,
             version: if has(flags, NEGOTIATE_VERSION) { VERSION } else { [0; 8] },
             domain,

@@ -13,12 +13,12 @@ use crate::mechanism::{ErrorKind, MechanismError, MessageIntegrity};
 
 /// Which way signed messages go.
 #[derive(Clone, Copy)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     ClientToServer,
     ServerToClient,
 }
 
-impl Way {
+impl Direction {
     fn opposite(self) -> Self {
         match self {
             Self::ClientToServer => Self::ServerToClient,
@@ -46,20 +46,20 @@ impl Way {
 /// Each direction has a sequence number and an RC4 state of its own, which every signature moves
 /// on. SPNEGO resets the RC4 states, though not the numbers, after the signatures of its
 /// mechanism list (MS-SPNG 3.3.5.1). HTTP signs nothing after them, so there is no such reset here.
-pub(crate) struct Integrity {
+pub(crate) struct NtlmIntegrity {
     exported_session_key: Key,
     key_exchanged: bool,
-    sends: Way,
+    sends: Direction,
     /// Made for the first message: many logins sign nothing, and many servers neither.
-    sending: Option<Direction>,
-    receiving: Option<Direction>,
+    sending: Option<DirectionState>,
+    receiving: Option<DirectionState>,
 }
 
-impl Integrity {
+impl NtlmIntegrity {
     /// The integrity that these flags give to the side that sends `sends`. `None` without
     /// signing, extended session security or 128-bit keys: what older clients did then is not
     /// worth trusting.
-    pub(crate) fn negotiated(flags: u32, exported_session_key: &Key, sends: Way) -> Option<Self> {
+    pub(crate) fn negotiated(flags: u32, exported_session_key: &Key, sends: Direction) -> Option<Self> {
         if !has(flags, NEGOTIATE_SIGN | NEGOTIATE_EXTENDED_SESSION_SECURITY | NEGOTIATE_128) {
             return None;
         }
@@ -72,16 +72,16 @@ impl Integrity {
         })
     }
 
-    fn sending(&mut self) -> &mut Direction {
+    fn sending(&mut self) -> &mut DirectionState {
         let way = self.sends;
         self.sending
-            .get_or_insert_with(|| Direction::new(way, &self.exported_session_key, self.key_exchanged))
+            .get_or_insert_with(|| DirectionState::new(way, &self.exported_session_key, self.key_exchanged))
     }
 
-    fn receiving(&mut self) -> &mut Direction {
+    fn receiving(&mut self) -> &mut DirectionState {
         let way = self.sends.opposite();
         self.receiving
-            .get_or_insert_with(|| Direction::new(way, &self.exported_session_key, self.key_exchanged))
+            .get_or_insert_with(|| DirectionState::new(way, &self.exported_session_key, self.key_exchanged))
     }
 
     /// Encrypts a message, for the published vectors: HTTP never seals.
@@ -91,7 +91,7 @@ impl Integrity {
     }
 }
 
-impl MessageIntegrity for Integrity {
+impl MessageIntegrity for NtlmIntegrity {
     fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, MechanismError> {
         Ok(self.sending().sign(message).to_vec())
     }
@@ -105,16 +105,16 @@ impl MessageIntegrity for Integrity {
 }
 
 /// What signs the messages that go one way.
-struct Direction {
+struct DirectionState {
     signing_key: Key,
     /// Encrypts the checksums where the session key was exchanged.
     sealing: Option<Rc4>,
     sequence_number: u32,
 }
 
-impl Direction {
+impl DirectionState {
     /// SIGNKEY and SEALKEY (3.4.5.2, 3.4.5.3) for one direction.
-    fn new(way: Way, exported_session_key: &Key, key_exchanged: bool) -> Self {
+    fn new(way: Direction, exported_session_key: &Key, key_exchanged: bool) -> Self {
         let key = |constant: &[u8]| -> Key {
             let mut hash = Md5::new();
             hash.update(exported_session_key.as_slice());

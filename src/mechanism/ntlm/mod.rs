@@ -74,12 +74,12 @@ pub struct Ntlm {
 }
 
 impl Ntlm {
-    /// NTLM that tells no workstation name.
+    /// Creates NTLM that tells no workstation name.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The workstation name to tell the server. Empty by default: it identifies the machine, and
+    /// Sets the workstation name to tell the server. Empty by default: it identifies the machine, and
     /// only servers that restrict accounts to workstations look at it.
     #[must_use]
     pub fn workstation(mut self, name: impl Into<String>) -> Self {

@@ -10,12 +10,12 @@ const LONGEST: usize = 4096;
 
 /// A user and the domain that holds the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Account<'a> {
+pub(super) struct AccountName<'a> {
     pub(super) domain: &'a str,
     pub(super) user: &'a str,
 }
 
-impl<'a> Account<'a> {
+impl<'a> AccountName<'a> {
     /// Reads `DOMAIN\user`; every other form is a user without a domain, `user@domain` too.
     pub(super) fn parse(username: &'a str) -> Result<Self, MechanismError> {
         let (domain, user) = username.split_once('\\').unwrap_or(("", username));
@@ -93,10 +93,10 @@ mod tests {
             ("LAB\\a\\b", "LAB", "a\\b"),
             ("LAB\\carol@lab.test", "LAB", "carol@lab.test"),
         ] {
-            assert_eq!(Account::parse(username), Ok(Account { domain, user }), "{username}");
+            assert_eq!(AccountName::parse(username), Ok(AccountName { domain, user }), "{username}");
         }
         for nobody in ["", "LAB\\"] {
-            let refused = Account::parse(nobody).map_err(|e| e.kind());
+            let refused = AccountName::parse(nobody).map_err(|e| e.kind());
             assert_eq!(refused, Err(ErrorKind::Credentials), "{nobody:?}");
         }
     }

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
 use crate::mechanism::bindings_hash::channel_bindings_hash;
-use crate::mechanism::ntlm::authenticate::Authenticate;
+use crate::mechanism::ntlm::authenticate::AuthenticateFields;
 use crate::mechanism::ntlm::av_pairs;
-use crate::mechanism::ntlm::challenge::Challenge;
+use crate::mechanism::ntlm::challenge::ChallengeMessage;
 use crate::mechanism::ntlm::crypto::{
     client_challenge, exchange_key, keyed, lm_response, message_integrity_code, nt_proof, response_key,
     session_base_key,
@@ -16,7 +16,7 @@ use crate::mechanism::ntlm::flags::{
     NEGOTIATE_128, NEGOTIATE_EXTENDED_SESSION_SECURITY, NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN,
     NEGOTIATE_TARGET_INFO, NEGOTIATE_UNICODE, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY,
 };
-use crate::mechanism::ntlm::integrity::{Integrity, Way};
+use crate::mechanism::ntlm::integrity::{Direction, NtlmIntegrity};
 use crate::mechanism::ntlm::rc4::Rc4;
 use crate::mechanism::ntlm::vectors::Vectors;
 use crate::mechanism::ntlm::{Ntlm, message_type};
@@ -24,7 +24,8 @@ use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     Proves, SecurityContext, Step,
 };
-use crate::testing::{AuthenticateMessage, SentBindings};
+use crate::testing::SentBindings;
+use crate::testing::ntlm::AuthenticateMessage;
 
 fn specification() -> Vectors {
     Vectors::read(include_str!("../../../tests/vectors/ms-nlmp-4.2.4.txt"))
@@ -119,7 +120,7 @@ fn computes_the_values_of_the_specification() {
 fn reads_the_challenge_of_the_specification() {
     let v = specification();
     let message = v.octets("messages.challenge");
-    let challenge = Challenge::parse(&message).expect("published");
+    let challenge = ChallengeMessage::parse(&message).expect("published");
     assert_eq!(challenge.flags, 0xe28a_8233);
     assert_eq!(challenge.server_challenge, v.array("common.server-challenge"));
     let target_info = challenge.target_info.expect("two names");
@@ -136,7 +137,7 @@ fn reads_the_challenge_of_the_specification() {
 fn writes_the_answer_of_the_specification_octet_for_octet() {
     let v = specification();
     let blob = client_challenge([0; 8], [0xaa; 8], &v.octets("v2.target-info"));
-    let message = Authenticate {
+    let message = AuthenticateFields {
         flags: 0xe288_8235,
         version: [5, 1, 0x28, 0x0a, 0, 0, 0, 15],
         domain: v.text("common.domain"),
@@ -175,7 +176,8 @@ fn signs_as_the_specification_does() {
     let v = specification();
     let flags = NEGOTIATE_SIGN | NEGOTIATE_EXTENDED_SESSION_SECURITY | NEGOTIATE_128 | NEGOTIATE_KEY_EXCH;
     let key = v.array("common.session-key").into();
-    let mut integrity = Integrity::negotiated(flags, &key, Way::ClientToServer).expect("negotiated");
+    let mut integrity =
+        NtlmIntegrity::negotiated(flags, &key, Direction::ClientToServer).expect("negotiated");
 
     // GSS_WrapEx seals first: its 18 octets of key stream come before the checksum's.
     let plaintext = v.octets("wrap.plaintext");
@@ -229,7 +231,7 @@ fn recomputes_what_gss_ntlmssp_sent() {
         assert_eq!((theirs.domain(), theirs.user()), (text("domain"), text("user")), "{case}");
         assert_eq!(theirs.target_name().as_deref(), Some(text("spn")), "{case}");
 
-        let server_challenge = Challenge::parse(&second).expect("recorded").server_challenge;
+        let server_challenge = ChallengeMessage::parse(&second).expect("recorded").server_challenge;
         let key = keyed(&response_key(theirs.user(), theirs.domain(), text("password")));
         let proof = nt_proof(&key, server_challenge, theirs.client_challenge());
         assert_eq!(theirs.nt_proof(), proof, "{case}");
@@ -244,8 +246,10 @@ fn recomputes_what_gss_ntlmssp_sent() {
         let bindings = v.optional(&format!("{case}.bindings")).map(ChannelBindings::from_application_data);
         assert_eq!(theirs.channel_bindings_hash(), bindings.as_ref().map(channel_bindings_hash), "{case}");
 
-        let side = |sends| Integrity::negotiated(theirs.flags(), &session_key, sends).expect("negotiated");
-        let (mut initiator, mut acceptor) = (side(Way::ClientToServer), side(Way::ServerToClient));
+        let side =
+            |sends| NtlmIntegrity::negotiated(theirs.flags(), &session_key, sends).expect("negotiated");
+        let (mut initiator, mut acceptor) =
+            (side(Direction::ClientToServer), side(Direction::ServerToClient));
         if case.starts_with("mic") {
             let list = octets("mech-list");
             assert_eq!(initiator.mic(&list).expect("signs"), octets("initiator-mech-list-mic"), "{case}");
@@ -273,7 +277,7 @@ fn answers_the_challenges_of_gss_ntlmssp() {
         let ours = converse(&Ntlm::new(), arguments, &second).expect("done");
 
         let message = ours.authenticate;
-        let challenge = Challenge::parse(&second).expect("recorded");
+        let challenge = ChallengeMessage::parse(&second).expect("recorded");
         let key = keyed(&response_key(text("user"), text("domain"), text("password")));
         let proof = nt_proof(&key, challenge.server_challenge, message.client_challenge());
         assert_eq!(message.nt_proof(), proof, "{case}");
@@ -436,7 +440,7 @@ fn says_what_is_wrong_with_a_hostile_challenge_and_where() {
         (good[..11].to_vec(), "ends before its type at offset 8"),
         (with(8, &[1]), "the type at offset 8 is 1"),
         (with(8, &[3]), "the type at offset 8 is 3"),
-        (good[..31].to_vec(), "31 octets, where 32 are the least"),
+        (good[..31].to_vec(), "31 octets, but at least 32 are needed"),
         (good[..32].to_vec(), "ends before its target information at offset 40"),
         (good[..47].to_vec(), "ends before its target information at offset 44"),
         (good[..63].to_vec(), "(field at offset 40) is 16 octets at 48, beyond the end at 63"),
@@ -453,7 +457,7 @@ fn says_what_is_wrong_with_a_hostile_challenge_and_where() {
         (with(50, &[7]), "pair 7 at offset 48 has a value of 7 octets"),
         (with(48, &[6]), "pair 6 at offset 48 has a value of 8 octets"),
         (with(48, &[10]), "pair 10 at offset 48 has a value of 8 octets"),
-        (challenge(USUAL, &vec![0; 16_337]), "16385 octets, where 16384 are the most"),
+        (challenge(USUAL, &vec![0; 16_337]), "16385 octets, but at most 16384 are allowed"),
     ] {
         let error = converse(&Ntlm::new(), arguments("carol", "pw", ""), &message).err().expect(complaint);
         assert_eq!(error.kind(), ErrorKind::DefectiveToken, "{complaint}");
@@ -510,16 +514,16 @@ fn wants_its_tokens_in_order() {
 #[test]
 fn a_signature_is_good_once_and_for_its_message() {
     let flags = REQUESTED | REQUESTED_FOR_INTEGRITY;
-    let side = |sends| Integrity::negotiated(flags, &[7; 16].into(), sends).expect("negotiated");
-    let mic = side(Way::ClientToServer).mic(b"hello").expect("signs");
+    let side = |sends| NtlmIntegrity::negotiated(flags, &[7; 16].into(), sends).expect("negotiated");
+    let mic = side(Direction::ClientToServer).mic(b"hello").expect("signs");
     let refused = |message: &[u8], mic: &[u8]| {
-        let mut server = side(Way::ServerToClient);
+        let mut server = side(Direction::ServerToClient);
         server.verify(message, mic).expect_err("forged").kind()
     };
     assert_eq!(refused(b"hullo", &mic), ErrorKind::BadMic);
     assert_eq!(refused(b"hello", &mic[..15]), ErrorKind::BadMic);
     assert_eq!(refused(b"hello", &[]), ErrorKind::BadMic);
-    let mut server = side(Way::ServerToClient);
+    let mut server = side(Direction::ServerToClient);
     assert_eq!(server.verify(b"hello", &mic), Ok(()));
     assert!(server.verify(b"hello", &mic).is_err(), "the number has moved on");
 }

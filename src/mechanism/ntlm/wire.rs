@@ -29,7 +29,9 @@ impl<'a> Message<'a> {
             return Err(message.defective(format!("the type at offset 8 is {found}")));
         }
         if octets.len() < header {
-            return Err(message.defective(format!("{} octets, where {header} are the least", octets.len())));
+            return Err(
+                message.defective(format!("{} octets, but at least {header} are needed", octets.len()))
+            );
         }
         Ok(message)
     }
@@ -56,11 +58,11 @@ impl<'a> Message<'a> {
         offset: usize,
         header: usize,
         what: &str,
-    ) -> Result<Buffer<'a>, MechanismError> {
+    ) -> Result<FieldBuffer<'a>, MechanismError> {
         let length = usize::from(u16::from_le_bytes(self.array(offset, what)?));
         let start = self.u32(offset + 4, what)?;
         if length == 0 {
-            return Ok(Buffer { octets: &[], offset: 0 });
+            return Ok(FieldBuffer { octets: &[], offset: 0 });
         }
         let start = usize::try_from(start).unwrap_or(usize::MAX);
         if start < header {
@@ -75,7 +77,7 @@ impl<'a> Message<'a> {
                 self.octets.len()
             ))
             })?;
-        Ok(Buffer { octets, offset: start })
+        Ok(FieldBuffer { octets, offset: start })
     }
 
     /// An error that names the message.
@@ -89,7 +91,7 @@ impl<'a> Message<'a> {
 
 /// A buffer of a message, and where in the message it begins.
 #[derive(Clone, Copy)]
-pub(crate) struct Buffer<'a> {
+pub(crate) struct FieldBuffer<'a> {
     pub(crate) octets: &'a [u8],
     pub(crate) offset: usize,
 }

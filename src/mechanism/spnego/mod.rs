@@ -87,7 +87,7 @@ use std::sync::Arc;
 
 use crate::mechanism::{Initiate, Mechanism, Moment, SecurityContext, WithoutNtlm, oid};
 
-/// The mechanism that negotiates one of others with the server (RFC 4178).
+/// Negotiates with the server which of several mechanisms to use (RFC 4178).
 ///
 /// The first mechanism that can start makes the first token; those before it are left out of the
 /// list. What is established in the end is the picked mechanism's: its name, its principal, its
@@ -122,7 +122,7 @@ impl Mechanism for Spnego {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(offered::Start::new(self.mechanisms.clone(), self.lost_ntlm, arguments, moment))
+        Box::new(offered::SpnegoStart::new(self.mechanisms.clone(), self.lost_ntlm, arguments, moment))
     }
 
     fn authenticates_peer(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The beginning of a negotiation: [`Start`] sends the list, [`Offered`] awaits the server's pick.
+//! The beginning of a negotiation: [`SpnegoStart`] sends the list, [`Offered`] awaits the server's pick.
 //! What follows is in `selected`.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 
 use crate::mechanism::oid;
 use crate::mechanism::spnego::selected::{
-    Choice, Negotiated, Progress, explain, missing_token, unexpected_token,
+    Choice, InnerProgress, Negotiated, explain, missing_token, unexpected_token,
 };
 use crate::mechanism::spnego::token::{self, NegState, NegTokenResp, defective};
 use crate::mechanism::{
@@ -21,7 +21,7 @@ use crate::mechanism::{
 const NTLM_SIGNATURE: &[u8] = b"NTLMSSP\0";
 
 /// Before the first token.
-pub(super) struct Start {
+pub(super) struct SpnegoStart {
     mechanisms: Vec<Arc<dyn Mechanism>>,
     lost_ntlm: bool,
     arguments: Initiate,
@@ -31,7 +31,7 @@ pub(super) struct Start {
     failures: Vec<String>,
 }
 
-impl Start {
+impl SpnegoStart {
     pub(super) fn new(
         mut mechanisms: Vec<Arc<dyn Mechanism>>,
         lost_ntlm: bool,
@@ -65,13 +65,13 @@ impl Start {
     fn started(mut self, index: usize, step: Result<Step, MechanismError>) -> Result<Step, MechanismError> {
         match step {
             Ok(Step::Continue { token, context, expects, proves }) => {
-                Ok(self.offer(index, Some(token), Progress::Stepping(context), expects, proves))
+                Ok(self.offer(index, Some(token), InnerProgress::Stepping(context), expects, proves))
             }
             // Kerberos without mutual authentication is done with its first token, but the
             // negotiation is not: the server may still pick another mechanism.
             Ok(Step::Complete { token, established }) => {
                 let proves = Proves::of(&established);
-                Ok(self.offer(index, token, Progress::Done(established), Expects::Success, proves))
+                Ok(self.offer(index, token, InnerProgress::Done(established), Expects::Success, proves))
             }
             Ok(Step::Consult { inquiry, context }) => {
                 Ok(Step::Consult { inquiry, context: Box::new(Starting { start: self, index, context }) })
@@ -97,7 +97,7 @@ impl Start {
         self,
         first: usize,
         mech_token: Option<Vec<u8>>,
-        optimistic: Progress,
+        optimistic: InnerProgress,
         expects: Expects,
         proves: Proves,
     ) -> Step {
@@ -131,7 +131,7 @@ impl Start {
     }
 }
 
-impl SecurityContext for Start {
+impl SecurityContext for SpnegoStart {
     /// The first mechanism that can start makes the optimistic token, and those before it are not
     /// offered. Those after it are offered untried: they begin if the server picks them.
     ///
@@ -144,7 +144,7 @@ impl SecurityContext for Start {
 
 /// A mechanism consults somebody before it has its first token.
 struct Starting {
-    start: Start,
+    start: SpnegoStart,
     index: usize,
     context: Box<dyn SecurityContext>,
 }
@@ -180,7 +180,7 @@ struct Offered {
     mech_types: Vec<u8>,
     arguments: Initiate,
     moment: Moment,
-    optimistic: Progress,
+    optimistic: InnerProgress,
 }
 
 impl SecurityContext for Offered {
@@ -196,7 +196,7 @@ impl SecurityContext for Offered {
         if answer.state == Some(NegState::Reject) {
             return Err(explain(self.optimistic, answer.response_token));
         }
-        if let Progress::Done(_) = self.optimistic {
+        if let InnerProgress::Done(_) = self.optimistic {
             // A proof of who the server is that nobody asked for.
             answer.response_token = None;
         }
@@ -219,15 +219,15 @@ impl SecurityContext for Offered {
 
     fn instead(&self) -> Option<Arc<dyn Mechanism>> {
         match &self.optimistic {
-            Progress::Stepping(inner) => inner.instead(),
-            Progress::Done(_) => None,
+            InnerProgress::Stepping(inner) => inner.instead(),
+            InnerProgress::Done(_) => None,
         }
     }
 
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
         match self.optimistic {
-            Progress::Stepping(inner) => inner.finish_without_token(),
-            Progress::Done(established) => Ok(established),
+            InnerProgress::Stepping(inner) => inner.finish_without_token(),
+            InnerProgress::Done(established) => Ok(established),
         }
     }
 }
@@ -270,9 +270,9 @@ impl Offered {
     /// answer: it goes on with what was offered first.
     fn step_framed(self: Box<Self>, input: &[u8]) -> Result<Step, MechanismError> {
         match self.optimistic {
-            Progress::Stepping(inner) => inner.step(Some(input)),
+            InnerProgress::Stepping(inner) => inner.step(Some(input)),
             // A proof of who the server is that nobody asked for.
-            Progress::Done(established) => Ok(Step::Complete { token: None, established }),
+            InnerProgress::Done(established) => Ok(Step::Complete { token: None, established }),
         }
     }
 
@@ -290,8 +290,8 @@ impl Offered {
             ));
         }
         match self.optimistic {
-            Progress::Stepping(inner) => inner.step(Some(input)),
-            Progress::Done(_) => Err(unexpected_token()),
+            InnerProgress::Stepping(inner) => inner.step(Some(input)),
+            InnerProgress::Done(_) => Err(unexpected_token()),
         }
     }
 }

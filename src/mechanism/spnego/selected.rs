@@ -7,12 +7,12 @@ use crate::mechanism::{
 };
 
 /// Whether the mechanism inside is done on this side.
-pub(super) enum Progress {
+pub(super) enum InnerProgress {
     Stepping(Box<dyn SecurityContext>),
     Done(Established),
 }
 
-impl Progress {
+impl InnerProgress {
     pub(super) fn takes_time(&self) -> bool {
         matches!(self, Self::Stepping(inner) if inner.takes_time())
     }
@@ -32,7 +32,7 @@ pub(super) enum Choice {
 /// The server has picked a mechanism.
 struct Selected {
     negotiated: Negotiated,
-    progress: Progress,
+    progress: InnerProgress,
 }
 
 impl SecurityContext for Selected {
@@ -49,8 +49,8 @@ impl SecurityContext for Selected {
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
         self.negotiated.check()?;
         match self.progress {
-            Progress::Stepping(inner) => inner.finish_without_token(),
-            Progress::Done(established) => Ok(established),
+            InnerProgress::Stepping(inner) => inner.finish_without_token(),
+            InnerProgress::Done(established) => Ok(established),
         }
     }
 }
@@ -105,24 +105,24 @@ impl Negotiated {
     /// Takes an answer of the server.
     pub(super) fn receive(
         self,
-        progress: Progress,
+        progress: InnerProgress,
         answer: &NegTokenResp<'_>,
     ) -> Result<Step, MechanismError> {
         if answer.state == Some(NegState::Reject) {
             return Err(explain(progress, answer.response_token));
         }
         match (progress, answer.response_token) {
-            (Progress::Stepping(inner), Some(token)) => {
+            (InnerProgress::Stepping(inner), Some(token)) => {
                 let step = inner.step(Some(token))?;
                 self.advance(step, answer)
             }
-            (Progress::Stepping(inner), None) if answer.state == Some(NegState::AcceptCompleted) => {
+            (InnerProgress::Stepping(inner), None) if answer.state == Some(NegState::AcceptCompleted) => {
                 let established = inner.finish_without_token()?;
                 self.confirm(established, answer)
             }
-            (Progress::Stepping(_), None) => Err(missing_token()),
-            (Progress::Done(_), Some(_)) => Err(unexpected_token()),
-            (Progress::Done(established), None) => self.confirm(established, answer),
+            (InnerProgress::Stepping(_), None) => Err(missing_token()),
+            (InnerProgress::Done(_), Some(_)) => Err(unexpected_token()),
+            (InnerProgress::Done(established), None) => self.confirm(established, answer),
         }
     }
 
@@ -149,7 +149,10 @@ impl Negotiated {
                 };
                 return Ok(Step::Continue {
                     token: response.encode(),
-                    context: Box::new(Selected { negotiated: self, progress: Progress::Stepping(context) }),
+                    context: Box::new(Selected {
+                        negotiated: self,
+                        progress: InnerProgress::Stepping(context),
+                    }),
                     expects,
                     proves,
                 });
@@ -199,7 +202,7 @@ impl Negotiated {
         Step::Continue {
             token,
             proves: Proves::of(&established),
-            context: Box::new(Selected { negotiated: self, progress: Progress::Done(established) }),
+            context: Box::new(Selected { negotiated: self, progress: InnerProgress::Done(established) }),
             expects: Expects::Success,
         }
     }
@@ -261,8 +264,8 @@ fn still_open(answer: &NegTokenResp<'_>) -> Result<(), MechanismError> {
 }
 
 /// A refusal, in the mechanism's words if the server sent its error token (Kerberos does).
-pub(super) fn explain(progress: Progress, error_token: Option<&[u8]>) -> MechanismError {
-    let (Progress::Stepping(inner), Some(token)) = (progress, error_token) else { return rejected() };
+pub(super) fn explain(progress: InnerProgress, error_token: Option<&[u8]>) -> MechanismError {
+    let (InnerProgress::Stepping(inner), Some(token)) = (progress, error_token) else { return rejected() };
     match inner.step(Some(token)) {
         Ok(_) => rejected(),
         Err(error) => {

@@ -1,4 +1,4 @@
-//! The security context: [`Start`] gets credentials and makes the first token, [`Continued`] takes
+//! The security context: [`SspiStart`] gets credentials and makes the first token, [`Continued`] takes
 //! the server's, over as many legs as it wants.
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Mechanism for Sspi {
     }
 
     fn initiate(&self, arguments: Initiate, moment: Moment) -> Box<dyn SecurityContext> {
-        Box::new(Start::new(self.clone(), arguments, moment.now))
+        Box::new(SspiStart::new(self.clone(), arguments, moment.now))
     }
 
     fn may_block(&self) -> bool {
@@ -62,19 +62,19 @@ impl Mechanism for Sspi {
 }
 
 /// Before the first token.
-pub(super) struct Start {
+pub(super) struct SspiStart {
     sspi: Sspi,
     arguments: Initiate,
     now: SystemTime,
 }
 
-impl Start {
+impl SspiStart {
     pub(super) fn new(sspi: Sspi, arguments: Initiate, now: SystemTime) -> Self {
         Self { sspi, arguments, now }
     }
 }
 
-impl SecurityContext for Start {
+impl SecurityContext for SspiStart {
     /// The input is ignored, as SPNEGO has it: nothing in an acceptor's hints binds the client.
     fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
         let Self { sspi, arguments, now } = *self;
@@ -118,7 +118,7 @@ fn flags(arguments: &Initiate) -> u32 {
     };
     let delegation = match arguments.delegation {
         Delegation::Off => 0,
-        // Windows delegates by policy alone, and only together with mutual authentication.
+        // Windows delegates only by policy, and only together with mutual authentication.
         Delegation::ByPolicy | Delegation::On => ISC_REQ_DELEGATE | ISC_REQ_MUTUAL_AUTH,
     };
     ISC_REQ_INTEGRITY | mutual | delegation

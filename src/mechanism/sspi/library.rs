@@ -53,12 +53,12 @@ impl Package {
 
 /// The status of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Failure(pub(super) HRESULT);
+pub(super) struct SspiFailure(pub(super) HRESULT);
 
-fn check(status: HRESULT) -> Result<(), Failure> {
+fn check(status: HRESULT) -> Result<(), SspiFailure> {
     match status {
         SEC_E_OK => Ok(()),
-        failed => Err(Failure(failed)),
+        failed => Err(SspiFailure(failed)),
     }
 }
 
@@ -134,7 +134,7 @@ pub(super) struct Credential {
 
 impl Credential {
     /// Those of this identity, else of the user who runs the program.
-    pub(super) fn acquire(package: Package, identity: Option<&Identity>) -> Result<Self, Failure> {
+    pub(super) fn acquire(package: Package, identity: Option<&Identity>) -> Result<Self, SspiFailure> {
         let list = package.list();
         let with_list = list.as_ref().map(|list| lent_with_list(identity, list));
         let plain = identity.map(Identity::lent);
@@ -329,7 +329,7 @@ impl Context {
     }
 
     /// `InitializeSecurityContextW`, and `CompleteAuthToken` where it asks for that.
-    pub(super) fn step(&mut self, setup: &Setup, input: Option<&[u8]>) -> Result<Initiated, Failure> {
+    pub(super) fn step(&mut self, setup: &Setup, input: Option<&[u8]>) -> Result<Initiated, SspiFailure> {
         // The bindings go with every call: Kerberos wants them in the first, NTLM in the second.
         let token = input.map(|token| lent(SECBUFFER_TOKEN, token));
         let bindings = setup.bindings.as_ref().map(Bindings::lent);
@@ -369,7 +369,7 @@ impl Context {
             SEC_I_CONTINUE_NEEDED => (false, false),
             SEC_I_COMPLETE_NEEDED => (true, true),
             SEC_I_COMPLETE_AND_CONTINUE => (true, false),
-            failed => return Err(Failure(failed)),
+            failed => return Err(SspiFailure(failed)),
         };
         if to_complete {
             // SAFETY: the context is live, and the token is the one that it has just made.
@@ -409,8 +409,8 @@ impl Context {
     }
 
     /// `MakeSignature`, with the default protection.
-    pub(super) fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, Failure> {
-        let handle = self.handle.ok_or(Failure(SEC_E_INVALID_HANDLE))?;
+    pub(super) fn mic(&mut self, message: &[u8]) -> Result<Vec<u8>, SspiFailure> {
+        let handle = self.handle.ok_or(SspiFailure(SEC_E_INVALID_HANDLE))?;
         let mut sizes = SecPkgContext_Sizes::default();
         // SAFETY: the type is that of the attribute.
         unsafe { self.query(SECPKG_ATTR_SIZES, &mut sizes) }?;
@@ -430,8 +430,8 @@ impl Context {
     }
 
     /// `VerifySignature`.
-    pub(super) fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), Failure> {
-        let handle = self.handle.ok_or(Failure(SEC_E_INVALID_HANDLE))?;
+    pub(super) fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), SspiFailure> {
+        let handle = self.handle.ok_or(SspiFailure(SEC_E_INVALID_HANDLE))?;
         let mut buffers = [lent(SECBUFFER_DATA, message), lent(SECBUFFER_TOKEN, mic)];
         let mut protection = 0;
         // SAFETY: as in `mic`; both buffers are only read.
@@ -445,8 +445,8 @@ impl Context {
     /// # Safety
     ///
     /// `T` is the type of this attribute.
-    unsafe fn query<T>(&self, attribute: u32, value: &mut T) -> Result<(), Failure> {
-        let handle = self.handle.ok_or(Failure(SEC_E_INVALID_HANDLE))?;
+    unsafe fn query<T>(&self, attribute: u32, value: &mut T) -> Result<(), SspiFailure> {
+        let handle = self.handle.ok_or(SspiFailure(SEC_E_INVALID_HANDLE))?;
         // SAFETY: the context is live, and the place is of the type that this attribute has.
         check(unsafe { QueryContextAttributesW(&handle, attribute, ptr::from_mut(value).cast()) })
     }

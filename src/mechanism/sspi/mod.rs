@@ -69,7 +69,7 @@ use std::sync::Arc;
 use crate::mechanism::sspi::credentials::Kept;
 use crate::mechanism::sspi::library::Package;
 
-/// A mechanism of Windows' own.
+/// One of Windows' own mechanisms.
 ///
 /// Clones share what passwords have made.
 #[derive(Clone)]
@@ -79,13 +79,13 @@ pub struct Sspi {
 }
 
 impl Sspi {
-    /// The package Negotiate: SPNEGO with Kerberos, NTLM and whatever else the system has. For the
+    /// Uses the package Negotiate: SPNEGO with Kerberos, NTLM and whatever else the system has. For the
     /// scheme [`Negotiate`](crate::scheme::Negotiate); it speaks SPNEGO itself.
     pub fn negotiate() -> Self {
         Self::new(Package::Negotiate)
     }
 
-    /// The package Negotiate, told to leave NTLM out (`PackageList` `!ntlm`): Kerberos, and what else the system
+    /// Uses the package Negotiate, told to leave NTLM out (`PackageList` `!ntlm`): Kerberos, and what else the system
     /// has or will have for a password, such as IAKERB. Should the system choose NTLM all the same, that is an
     /// error before anything of it is sent.
     ///
@@ -94,13 +94,13 @@ impl Sspi {
         Self::new(Package::NegotiateWithoutNtlm)
     }
 
-    /// The package Kerberos. Alone it is what RFC 4559 servers take under Negotiate as well; inside
+    /// Uses the package Kerberos. On its own it is what RFC 4559 servers take under Negotiate as well; inside
     /// [`Spnego`](crate::mechanism::spnego::Spnego) it stands in one list with other mechanisms.
     pub fn kerberos() -> Self {
         Self::new(Package::Kerberos)
     }
 
-    /// The package NTLM, for the scheme [`NtlmScheme`](crate::scheme::NtlmScheme).
+    /// Uses the package NTLM, for the scheme [`NtlmScheme`](crate::scheme::NtlmScheme).
     pub fn ntlm() -> Self {
         Self::new(Package::Ntlm)
     }

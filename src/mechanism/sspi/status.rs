@@ -12,7 +12,7 @@ use windows_sys::Win32::Foundation::{
 };
 
 use crate::credentials::Credentials;
-use crate::mechanism::sspi::library::Failure;
+use crate::mechanism::sspi::library::SspiFailure;
 use crate::mechanism::{ErrorKind, MechanismError};
 
 /// What was being done when a call failed.
@@ -22,7 +22,7 @@ pub(super) struct Attempt<'a> {
 }
 
 /// The error for a failed call.
-pub(super) fn explain(failure: Failure, attempt: &Attempt<'_>) -> MechanismError {
+pub(super) fn explain(failure: SspiFailure, attempt: &Attempt<'_>) -> MechanismError {
     let target = attempt.target_name;
     let user = attempt.credentials.username().unwrap_or("the logged-on user");
     let is_password = attempt.credentials.as_password().is_some();
@@ -84,7 +84,7 @@ mod tests {
     use crate::credentials::Ambient;
 
     fn explained(status: i32, credentials: &Credentials) -> MechanismError {
-        explain(Failure(status), &Attempt { target_name: "HTTP/mail.example", credentials })
+        explain(SspiFailure(status), &Attempt { target_name: "HTTP/mail.example", credentials })
     }
 
     #[test]

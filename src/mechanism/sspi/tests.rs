@@ -14,7 +14,9 @@ use crate::mechanism::{
     ErrorKind, Established, Initiate, Mechanism, MechanismError, Moment, MutualAuthentication,
     SecurityContext, Step,
 };
-use crate::testing::{Accept, Acceptor, NtlmAcceptor, SpnegoAcceptor, Users};
+use crate::testing::ntlm::NtlmAcceptor;
+use crate::testing::spnego::SpnegoAcceptor;
+use crate::testing::{Accept, Acceptor, Users};
 
 fn moment() -> Moment {
     Moment::new(SystemTime::now(), [7; 32])

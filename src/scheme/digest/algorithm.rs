@@ -86,12 +86,12 @@ impl Algorithm {
     const ALL: [Self; 6] =
         [Self::Md5, Self::Md5Sess, Self::Sha256, Self::Sha256Sess, Self::Sha512_256, Self::Sha512_256Sess];
 
-    /// The algorithm of this name, in any case.
+    /// Finds the algorithm of this name, in any case.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name().as_bytes().eq_ignore_ascii_case(name))
     }
 
-    /// Its registered name.
+    /// Returns its registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
@@ -103,16 +103,16 @@ impl Algorithm {
         }
     }
 
-    /// Whether the key is made once for a session, with its nonces (section 3.4.2).
+    /// Returns whether the key is made once for a session, with its nonces (section 3.4.2).
     pub const fn is_session(self) -> bool {
         matches!(self, Self::Md5Sess | Self::Sha256Sess | Self::Sha512_256Sess)
     }
 
-    pub(crate) const fn hash(self) -> Hash {
+    pub(crate) const fn hash(self) -> DigestHash {
         match self {
-            Self::Md5 | Self::Md5Sess => Hash::Md5,
-            Self::Sha256 | Self::Sha256Sess => Hash::Sha256,
-            Self::Sha512_256 | Self::Sha512_256Sess => Hash::Sha512_256,
+            Self::Md5 | Self::Md5Sess => DigestHash::Md5,
+            Self::Sha256 | Self::Sha256Sess => DigestHash::Sha256,
+            Self::Sha512_256 | Self::Sha512_256Sess => DigestHash::Sha512_256,
         }
     }
 }
@@ -125,13 +125,13 @@ impl fmt::Display for Algorithm {
 
 /// A hash function, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Hash {
+pub(crate) enum DigestHash {
     Md5,
     Sha256,
     Sha512_256,
 }
 
-impl Hash {
+impl DigestHash {
     pub(crate) fn hasher(self) -> Hasher {
         match self {
             Self::Md5 => Hasher::Md5(Md5::new()),
@@ -220,13 +220,13 @@ mod tests {
     fn the_hash_functions_are_the_published_ones() {
         // RFC 1321, A.5; FIPS 180-4's examples of SHA-256 and SHA-512/256.
         for (hash, expected) in [
-            (Hash::Md5, "900150983cd24fb0d6963f7d28e17f72"),
-            (Hash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-            (Hash::Sha512_256, "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"),
+            (DigestHash::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+            (DigestHash::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (DigestHash::Sha512_256, "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"),
         ] {
             assert_eq!(*hash.of(&[b"abc"]), *expected);
         }
-        assert_eq!(Hash::Md5.of(&[b"a", b"b"]), Hash::Md5.of(&[b"a:b"]));
-        assert!(Hash::Md5 < Hash::Sha256 && Hash::Sha256 < Hash::Sha512_256);
+        assert_eq!(DigestHash::Md5.of(&[b"a", b"b"]), DigestHash::Md5.of(&[b"a:b"]));
+        assert!(DigestHash::Md5 < DigestHash::Sha256 && DigestHash::Sha256 < DigestHash::Sha512_256);
     }
 }

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use super::algorithm::{Algorithm, Hash, Hasher};
+use super::algorithm::{Algorithm, DigestHash, Hasher};
 
 /// Hashes content octet by octet, as it is read or sent.
 #[derive(Clone)]
 pub struct BodyHasher {
-    hash: Hash,
+    hash: DigestHash,
     hasher: Hasher,
 }
 
 impl BodyHasher {
-    /// For content that goes with this algorithm; nothing is hashed yet.
+    /// Hashes content that goes with this algorithm; nothing is hashed yet.
     pub fn new(algorithm: Algorithm) -> Self {
         Self { hash: algorithm.hash(), hasher: algorithm.hash().hasher() }
     }
@@ -22,7 +22,7 @@ impl BodyHasher {
         self.hasher.update(octets);
     }
 
-    /// The content is complete.
+    /// Ends the content, which is complete.
     pub fn finish(self) -> BodyDigest {
         BodyDigest { hash: self.hash, hex: (*self.hasher.finish()).into() }
     }
@@ -37,12 +37,12 @@ impl fmt::Debug for BodyHasher {
 /// The hash of a whole content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BodyDigest {
-    hash: Hash,
+    hash: DigestHash,
     hex: Box<str>,
 }
 
 impl BodyDigest {
-    /// Of content that is at hand.
+    /// Hashes content that is at hand.
     pub fn of(algorithm: Algorithm, content: &[u8]) -> Self {
         let mut hasher = BodyHasher::new(algorithm);
         hasher.update(content);
@@ -50,7 +50,7 @@ impl BodyDigest {
     }
 
     /// The hexadecimal digits, if they are those of `hash`.
-    pub(crate) fn hex(&self, hash: Hash) -> Option<&str> {
+    pub(crate) fn hex(&self, hash: DigestHash) -> Option<&str> {
         (self.hash == hash).then_some(&self.hex)
     }
 }
@@ -67,10 +67,10 @@ mod tests {
         pieces.update(b"bc");
         let whole = BodyDigest::of(Algorithm::Sha256, b"abc");
         assert_eq!(pieces.finish(), whole);
-        assert!(whole.hex(Hash::Sha256).is_some_and(|hex| hex.starts_with("ba7816bf")));
-        assert_eq!(whole.hex(Hash::Md5), None);
+        assert!(whole.hex(DigestHash::Sha256).is_some_and(|hex| hex.starts_with("ba7816bf")));
+        assert_eq!(whole.hex(DigestHash::Md5), None);
         assert_eq!(
-            BodyDigest::of(Algorithm::Md5, b"").hex(Hash::Md5),
+            BodyDigest::of(Algorithm::Md5, b"").hex(DigestHash::Md5),
             Some("d41d8cd98f00b204e9800998ecf8427e")
         );
     }

@@ -24,7 +24,7 @@ pub struct DigestChallenge {
     opaque: Option<Vec<u8>>,
     algorithm: Algorithm,
     algorithm_as_sent: Option<String>,
-    protection: Offered,
+    protection: OfferedQops,
     nonce_is_stale: bool,
     user_hash: bool,
     utf8: bool,
@@ -34,7 +34,7 @@ pub struct DigestChallenge {
 
 /// The qualities of protection that a server offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Offered {
+enum OfferedQops {
     /// None, as before RFC 2617.
     Legacy,
     Auth,
@@ -55,7 +55,7 @@ impl DigestChallenge {
     pub fn parse(challenge: &Challenge) -> Result<Self, SchemeError> {
         let error = |reason| Err(SchemeError::new(NAME, reason));
         if challenge.token68().is_some() {
-            return error("the challenge has a token68 in the place of parameters");
+            return error("the challenge has a token68 in place of parameters");
         }
         for name in ["realm", "nonce", "opaque"] {
             if challenge.param(name).is_some_and(|value| value.len() > Self::MAX_PARAM_OCTETS) {
@@ -76,11 +76,11 @@ impl DigestChallenge {
             },
         };
         let protection = match challenge.param("qop").map(offered) {
-            None => Offered::Legacy,
+            None => OfferedQops::Legacy,
             Some(Some(protection)) => protection,
             Some(None) => return error("the challenge's qop offers neither auth nor auth-int"),
         };
-        if protection == Offered::Legacy && algorithm.is_session() {
+        if protection == OfferedQops::Legacy && algorithm.is_session() {
             return error("the challenge's algorithm wants a client's nonce, and there is no qop to send it");
         }
         let says = |name, value: &str| {
@@ -101,7 +101,7 @@ impl DigestChallenge {
         })
     }
 
-    /// The best of several: by the strongest hash function, the first of equals. Those of other
+    /// Chooses the best of several: by the strongest hash function, the first of equals. Those of other
     /// schemes are passed over; `None` if there are no others.
     ///
     /// `auth-int` makes none better, and neither does a session.
@@ -134,38 +134,38 @@ impl DigestChallenge {
         }
     }
 
-    /// The realm's octets after unquoting.
+    /// Returns the realm's octets after unquoting.
     pub fn realm(&self) -> &[u8] {
         &self.realm
     }
 
-    /// The algorithm, MD5 where none is named.
+    /// Returns the algorithm, MD5 where none is named.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Whether the server says that the credentials were good and the nonce was too old.
+    /// Returns whether the server says that the credentials were good and the nonce was too old.
     pub fn is_stale(&self) -> bool {
         self.nonce_is_stale
     }
 
-    /// Whether it has no `qop`, as before RFC 2617.
+    /// Returns whether it has no `qop`, as before RFC 2617.
     pub fn is_legacy(&self) -> bool {
-        self.protection == Offered::Legacy
+        self.protection == OfferedQops::Legacy
     }
 
-    /// Whether a request with content can be answered only with the content's hash: `auth-int` is
+    /// Returns whether a request with content can be answered only with the content's hash: `auth-int` is
     /// offered and `auth` is not.
     pub fn needs_body_digest(&self) -> bool {
-        self.protection == Offered::AuthInt
+        self.protection == OfferedQops::AuthInt
     }
 
-    /// For the content of a request that answers this challenge.
+    /// Returns a hasher for the content of a request that answers this challenge.
     pub fn body_hasher(&self) -> BodyHasher {
         BodyHasher::new(self.algorithm)
     }
 
-    /// Where the same credentials may be sent without being asked, on the origin that challenged.
+    /// Returns where the same credentials may be sent without being asked, on the origin that challenged.
     pub fn space(&self, challenger: Challenger, origin: &Origin) -> DigestSpace {
         DigestSpace::new(challenger, origin, &self.domain)
     }
@@ -182,12 +182,12 @@ impl DigestChallenge {
     /// The quality of protection for a request; `None` is that of RFC 2069.
     pub(super) fn choose(&self, body_is_hashed: bool) -> Result<Option<Qop>, SchemeError> {
         match self.protection {
-            Offered::Legacy => Ok(None),
-            Offered::Auth | Offered::Both => Ok(Some(Qop::Auth)),
-            Offered::AuthInt if body_is_hashed => Ok(Some(Qop::AuthInt)),
-            Offered::AuthInt => Err(SchemeError::new(
+            OfferedQops::Legacy => Ok(None),
+            OfferedQops::Auth | OfferedQops::Both => Ok(Some(Qop::Auth)),
+            OfferedQops::AuthInt if body_is_hashed => Ok(Some(Qop::AuthInt)),
+            OfferedQops::AuthInt => Err(SchemeError::new(
                 NAME,
-                "the challenge offers qop auth-int alone, and the hash of the request's content is not known",
+                "the challenge offers only qop auth-int, and the hash of the request's content is not known",
             )),
         }
     }
@@ -235,15 +235,15 @@ impl fmt::Debug for DigestChallenge {
 }
 
 /// A list of names, of which the unknown ones are ignored. An empty list counts as none, as in
-/// curl and Chromium; one with unknown names alone is something else, and `None`.
-fn offered(list: &[u8]) -> Option<Offered> {
+/// curl and Chromium; one with only unknown names is something else, and `None`.
+fn offered(list: &[u8]) -> Option<OfferedQops> {
     let names = || list.split(|octet| b", \t".contains(octet)).filter(|name| !name.is_empty());
     let has = |qop| names().any(|name| Qop::from_name(name) == Some(qop));
     match (has(Qop::Auth), has(Qop::AuthInt)) {
-        (true, true) => Some(Offered::Both),
-        (true, false) => Some(Offered::Auth),
-        (false, true) => Some(Offered::AuthInt),
-        (false, false) => names().next().is_none().then_some(Offered::Legacy),
+        (true, true) => Some(OfferedQops::Both),
+        (true, false) => Some(OfferedQops::Auth),
+        (false, true) => Some(OfferedQops::AuthInt),
+        (false, false) => names().next().is_none().then_some(OfferedQops::Legacy),
     }
 }
 
@@ -281,19 +281,19 @@ mod tests {
     #[test]
     fn the_list_of_qualities_is_read_whatever_its_spacing_and_unknown_members() {
         for (list, offers) in [
-            ("auth", Offered::Auth),
-            ("AUTH", Offered::Auth),
-            (" auth-int ,\tAuth,, ", Offered::Both),
-            ("auth auth-int", Offered::Both),
-            ("auth-conf,auth-int", Offered::AuthInt),
-            ("token,auth,x=y", Offered::Auth),
-            ("", Offered::Legacy),
-            (" , ", Offered::Legacy),
+            ("auth", OfferedQops::Auth),
+            ("AUTH", OfferedQops::Auth),
+            (" auth-int ,\tAuth,, ", OfferedQops::Both),
+            ("auth auth-int", OfferedQops::Both),
+            ("auth-conf,auth-int", OfferedQops::AuthInt),
+            ("token,auth,x=y", OfferedQops::Auth),
+            ("", OfferedQops::Legacy),
+            (" , ", OfferedQops::Legacy),
         ] {
             let challenge = parse(&format!("Digest nonce=n, qop=\"{list}\"")).expect(list);
             assert_eq!(challenge.protection, offers, "{list}");
         }
-        assert_eq!(parse("Digest nonce=n, qop=auth").expect("a token").protection, Offered::Auth);
+        assert_eq!(parse("Digest nonce=n, qop=auth").expect("a token").protection, OfferedQops::Auth);
         assert!(parse("Digest nonce=n").expect("RFC 2069").is_legacy());
     }
 
@@ -304,7 +304,7 @@ mod tests {
             ("Digest", "Digest: the challenge has no nonce"),
             ("Digest realm=\"r\"", "Digest: the challenge has no nonce"),
             ("Digest nonce=\"\"", "Digest: the challenge's nonce is empty"),
-            ("Digest abc=", "Digest: the challenge has a token68 in the place of parameters"),
+            ("Digest abc=", "Digest: the challenge has a token68 in place of parameters"),
             ("Digest nonce=n, algorithm=MD4", "Digest: the challenge's algorithm is unknown"),
             ("Digest nonce=n, algorithm=\"\"", "Digest: the challenge's algorithm is unknown"),
             ("Digest nonce=n, qop=auth-conf", "Digest: the challenge's qop offers neither auth nor auth-int"),

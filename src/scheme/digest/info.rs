@@ -124,7 +124,7 @@ fn hexadecimal(digits: &[u8]) -> Option<u32> {
 }
 
 impl SentDigest {
-    /// For the content of the response, if the server's proof covers it, as far as these fields
+    /// Returns a hasher for the content of the response, if the server's proof covers it, as far as these fields
     /// tell: a proof may also come in a trailer.
     pub fn response_hasher(&self, challenger: Challenger, fields: &HeaderMap) -> Option<BodyHasher> {
         let own = self.protection.as_ref().map(|protection| protection.qop);

@@ -8,10 +8,10 @@ use super::nonce::Nonce;
 
 /// Up to which age a nonce is good, as far as answers have shown it in one protection space.
 #[derive(Debug, Default)]
-pub(super) struct Lifetime(Mutex<State>);
+pub(super) struct Lifetime(Mutex<SeenAges>);
 
 #[derive(Debug, Default)]
-struct State {
+struct SeenAges {
     /// The greatest age at which one was accepted.
     accepted: Duration,
     /// The least age at which one was called stale.
@@ -72,12 +72,12 @@ impl Lifetime {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SeenAges> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SeenAges {
     /// Past this age a nonce is doubtful. The truth lies between the greatest age that was accepted and the
     /// least that was not.
     fn bound(&self) -> Duration {

@@ -3,9 +3,9 @@
 //! ```
 //! use legwork::Authenticator;
 //! use legwork::scheme::Digest;
-//! use legwork::scheme::digest::{DigestPolicy, LegacyDigest};
+//! use legwork::scheme::digest::LegacyDigest;
 //!
-//! let strict = Digest::new(DigestPolicy::new().legacy(LegacyDigest::Refused));
+//! let strict = Digest::new().legacy(LegacyDigest::Refused);
 //! let authenticator = Authenticator::builder().schemes(strict).build();
 //! # let _ = authenticator;
 //! ```
@@ -19,14 +19,14 @@
 //!   Where there is nothing but `auth-int`, content that is not kept cannot be sent:
 //!   [`Why::ContentNotKept`](crate::handshake::Why::ContentNotKept).
 //! - Challenges without `qop` are answered unless the [policy](LegacyDigest) says otherwise. Those
-//!   whose `qop` has unknown names alone are not: the server wants something that is not known here.
+//!   whose `qop` has only unknown names are not: the server wants something that is not known here.
 //! - A challenge without the commas between its parameters is malformed, and is not answered: what its parameters are
 //!   would be a guess. The refusal [says where](crate::handshake::Why::Unreadable).
 //! - Without `charset=UTF-8`, names and passwords go as UTF-8 all the same, unless the
-//!   [policy](DigestCharset) says otherwise. They are not normalised: RFC 7616's rules for that
+//!   [charset](crate::scheme::Charset) says otherwise. They are not normalised: RFC 7616's rules for that
 //!   need Unicode's tables, and browsers do without.
 //! - With `charset=UTF-8`, a name beyond ASCII goes as `username*`. Servers that do not know that, such as CherryPy,
-//!   answer `400`: the request is then sent once more with the name as it is, and where that is read, it is remembered.
+//!   answer `400`: the request is then sent again with the name as it is, and where that is read, it is remembered.
 
 pub(crate) mod algorithm;
 pub(crate) mod body;
@@ -35,7 +35,7 @@ pub(crate) mod info;
 mod lifetime;
 mod name;
 pub(crate) mod nonce;
-mod policy;
+pub(crate) mod policy;
 pub(crate) mod request;
 pub(crate) mod response;
 mod scheme;
@@ -50,5 +50,5 @@ mod tests;
 mod user;
 
 pub use self::algorithm::Algorithm;
-pub use self::policy::{DigestCharset, DigestPolicy, LegacyDigest};
+pub use self::policy::LegacyDigest;
 pub use self::scheme::Digest;

@@ -17,7 +17,7 @@ use crate::mechanism::Entropy;
 pub struct ClientNonce(Arc<str>);
 
 impl ClientNonce {
-    /// 32 hexadecimal digits: the first 16 octets of the entropy.
+    /// Makes 32 hexadecimal digits of the first 16 octets of the entropy.
     pub fn new(entropy: Entropy) -> Self {
         Self((*Hex::of(&entropy.octets()[..16])).into())
     }
@@ -42,7 +42,7 @@ impl fmt::Debug for ClientNonce {
 /// What became of a nonce that a server sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "complete by definition: taken, too late, no news")]
-pub enum Renewal {
+pub enum NonceRenewal {
     /// It is the one for requests from now on.
     Replaced,
     /// It came too late: the request that it answers had used an older nonce than the present one.
@@ -93,6 +93,7 @@ impl Nonce {
     /// The same on these terms, to which the server came back: the count goes on, and another session
     /// begins.
     fn on(&self, terms: Arc<Terms>) -> Self {
+        // Where no session has begun yet, this challenge is as good as the first one.
         let session = if self.session.get().is_none() { Arc::clone(&self.session) } else { Arc::default() };
         let order = Some(terms.challenge.order());
         Self { terms, session, is_next: false, order, ..self.clone() }
@@ -108,7 +109,7 @@ impl Nonce {
     }
 
     /// The same, with the count that all users of it share.
-    pub(super) fn counted_by(self, counts: &Counts) -> Self {
+    pub(super) fn counted_by(self, counts: &NonceCounts) -> Self {
         let uses = counts.of(&self.text, &self.uses);
         Self { uses, ..self }
     }
@@ -143,12 +144,14 @@ impl Nonce {
 
     /// The next count: 1, 2, 3, …; `None` when eight digits have no more.
     pub(super) fn issue(&self) -> Option<u32> {
+        // The count is taken before the request is sent, so that two at once never have the same.
         let before = self.uses.last.fetch_update(Relaxed, Relaxed, |count| count.checked_add(1)).ok()?;
         Some(before + 1)
     }
 
     /// A request with this count was not sent. Nobody has seen it, unless another one followed.
     pub(super) fn take_back(&self, count: u32) {
+        // Only if it is the last still: a gap does no harm, a count used twice does.
         let _ = self.uses.last.compare_exchange(count, count - 1, Relaxed, Relaxed);
     }
 
@@ -175,7 +178,7 @@ impl Nonce {
 /// The counts of the latest nonces in a space, whichever user has heard of them: a server knows a nonce
 /// only by its text.
 #[derive(Debug, Default)]
-pub(super) struct Counts(Mutex<VecDeque<Counted>>);
+pub(super) struct NonceCounts(Mutex<VecDeque<Counted>>);
 
 /// A nonce's text, and how often it was used.
 #[derive(Debug)]
@@ -184,7 +187,7 @@ struct Counted {
     uses: Arc<Uses>,
 }
 
-impl Counts {
+impl NonceCounts {
     const MAX: usize = 64;
 
     /// The count of this nonce; this one, if it is new.
@@ -308,16 +311,17 @@ impl Nonces {
     }
 
     /// Requests share this one from now on.
-    pub(super) fn share(&mut self, nonce: Nonce) -> Renewal {
+    pub(super) fn share(&mut self, nonce: Nonce) -> NonceRenewal {
         self.is_dead = false;
+        // The terms may have changed though the text has not.
         if self.present.text == nonce.text {
             self.present = nonce;
-            return Renewal::Unchanged;
+            return NonceRenewal::Unchanged;
         }
         self.known.retain(|known| known.text != nonce.text);
         let before = mem::replace(&mut self.present, nonce);
         self.know(before);
-        Renewal::Replaced
+        NonceRenewal::Replaced
     }
 
     /// Knows this one if it comes again, as the latest that others have got does: its count goes on.
@@ -342,6 +346,7 @@ impl Nonces {
 
     /// The one that was kept last.
     pub(super) fn take_unused(&mut self) -> Option<Nonce> {
+        // The youngest: it has the longest to live.
         self.unused.pop()
     }
 
@@ -355,8 +360,8 @@ mod tests {
     use super::*;
     use crate::challenge::Challenges;
     use crate::credentials::Credentials;
+    use crate::scheme::charset::Charset;
     use crate::scheme::digest::challenge::DigestChallenge;
-    use crate::scheme::digest::policy::DigestCharset;
     use crate::scheme::digest::user;
 
     fn terms(nonce: &str) -> Arc<Terms> {
@@ -364,7 +369,7 @@ mod tests {
         let challenges = Challenges::from_value(value.as_bytes());
         let challenge = DigestChallenge::parse(challenges.iter().next().expect("one")).expect("good");
         let carol = Credentials::password("carol", "carol-pw");
-        let login = user::log_in(&carol, &challenge, DigestCharset::default()).expect("a login");
+        let login = user::log_in(&carol, &challenge, Charset::default()).expect("a login");
         Arc::new(Terms { challenge, login: Arc::new(login) })
     }
 
@@ -372,15 +377,15 @@ mod tests {
     fn a_count_begins_with_each_nonce_and_goes_on_where_it_comes_back() {
         let mut nonces = Nonces::new(Nonce::new(terms("a")));
         let issue = |nonces: &Nonces| nonces.present().issue();
-        fn share(nonces: &mut Nonces, text: &str) -> Renewal {
+        fn share(nonces: &mut Nonces, text: &str) -> NonceRenewal {
             nonces.share(nonces.on(terms(text)))
         }
         assert_eq!([issue(&nonces), issue(&nonces)], [Some(1), Some(2)]);
-        assert_eq!(share(&mut nonces, "a"), Renewal::Unchanged);
+        assert_eq!(share(&mut nonces, "a"), NonceRenewal::Unchanged);
         assert_eq!(issue(&nonces), Some(3));
-        assert_eq!(share(&mut nonces, "b"), Renewal::Replaced);
+        assert_eq!(share(&mut nonces, "b"), NonceRenewal::Replaced);
         assert_eq!(issue(&nonces), Some(1));
-        assert_eq!(share(&mut nonces, "a"), Renewal::Replaced);
+        assert_eq!(share(&mut nonces, "a"), NonceRenewal::Replaced);
         assert_eq!(issue(&nonces), Some(4));
         for i in 0..100 {
             share(&mut nonces, &format!("n{i}"));

@@ -1,9 +1,12 @@
 //! What is left to the caller.
 
+use crate::scheme::charset::Charset;
+
 /// How challenges are answered where the protocol leaves a choice.
 ///
 /// ```
-/// use legwork::scheme::digest::{DigestPolicy, LegacyDigest};
+/// use legwork::scheme::digest::LegacyDigest;
+/// use legwork::unversioned::digest::DigestPolicy;
 ///
 /// let strict = DigestPolicy::new().legacy(LegacyDigest::Refused);
 /// # let _ = strict;
@@ -11,25 +14,25 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DigestPolicy {
     pub(super) legacy: LegacyDigest,
-    pub(super) charset: DigestCharset,
+    pub(super) charset: Charset,
 }
 
 impl DigestPolicy {
-    /// What most clients do.
+    /// Does what most clients do.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What to do with challenges without `qop`.
+    /// Sets what to do with challenges without `qop`.
     #[must_use]
     pub fn legacy(mut self, legacy: LegacyDigest) -> Self {
         self.legacy = legacy;
         self
     }
 
-    /// The encoding for challenges that name none.
+    /// Sets the encoding for challenges that name none.
     #[must_use]
-    pub fn charset(mut self, charset: DigestCharset) -> Self {
+    pub fn charset(mut self, charset: Charset) -> Self {
         self.charset = charset;
         self
     }
@@ -48,15 +51,4 @@ pub enum LegacyDigest {
     Allowed,
     /// They are not.
     Refused,
-}
-
-/// How names and passwords are encoded when the challenge does not say `charset=UTF-8`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)]
-pub enum DigestCharset {
-    /// UTF-8, as Chromium, Firefox and .NET have it.
-    #[default]
-    Utf8,
-    /// ISO-8859-1 where it has all the characters of both, else UTF-8: for old servers.
-    Latin1,
 }

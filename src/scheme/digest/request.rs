@@ -13,11 +13,11 @@ use crate::scheme::{RequestContext, SchemeError};
 pub struct DigestRequest<'a> {
     pub(super) method: &'a Method,
     pub(super) target: Cow<'a, str>,
-    content: Content<'a>,
+    content: KnownContent<'a>,
 }
 
 #[derive(Clone, Debug)]
-enum Content<'a> {
+enum KnownContent<'a> {
     /// Its hash is that of no octets.
     Nothing,
     Hashed(&'a BodyDigest),
@@ -25,18 +25,18 @@ enum Content<'a> {
 }
 
 impl<'a> DigestRequest<'a> {
-    /// A request whose target is spelled exactly as on the request line: in origin-form, in
+    /// Creates a request whose target is spelled exactly as on the request line: in origin-form, in
     /// absolute-form to a proxy, in authority-form for `CONNECT`, or `*` (RFC 9112, section 3.2).
     pub fn new(method: &'a Method, target: impl Into<Cow<'a, str>>, has_body: bool) -> Self {
-        let content = if has_body { Content::Unknown } else { Content::Nothing };
+        let content = if has_body { KnownContent::Unknown } else { KnownContent::Nothing };
         Self { method, target: target.into(), content }
     }
 
-    /// The same with the hash of its content, if it is known.
+    /// Adds the hash of its content, if it is known.
     #[must_use]
     pub fn with_body_digest(mut self, digest: Option<&'a BodyDigest>) -> Self {
         if let Some(digest) = digest {
-            self.content = Content::Hashed(digest);
+            self.content = KnownContent::Hashed(digest);
         }
         self
     }
@@ -44,9 +44,9 @@ impl<'a> DigestRequest<'a> {
     /// Whether there is a hash of the content, by the right function.
     pub(super) fn has_body_hash(&self, algorithm: Algorithm) -> bool {
         match self.content {
-            Content::Nothing => true,
-            Content::Hashed(digest) => digest.hex(algorithm.hash()).is_some(),
-            Content::Unknown => false,
+            KnownContent::Nothing => true,
+            KnownContent::Hashed(digest) => digest.hex(algorithm.hash()).is_some(),
+            KnownContent::Unknown => false,
         }
     }
 
@@ -54,9 +54,9 @@ impl<'a> DigestRequest<'a> {
     pub(super) fn body_hash(&self, algorithm: Algorithm) -> Option<Cow<'a, str>> {
         let hash = algorithm.hash();
         match self.content {
-            Content::Nothing => Some(Cow::Owned(hash.of(&[b""]).to_string())),
-            Content::Hashed(digest) => digest.hex(hash).map(Cow::Borrowed),
-            Content::Unknown => None,
+            KnownContent::Nothing => Some(Cow::Owned(hash.of(&[b""]).to_string())),
+            KnownContent::Hashed(digest) => digest.hex(hash).map(Cow::Borrowed),
+            KnownContent::Unknown => None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The functions of RFC 7616, section 3.4, which both sides compute.
 
-use super::algorithm::{Algorithm, Hash, Hex, Key};
+use super::algorithm::{Algorithm, DigestHash, Hex, Key};
 
 /// Quality of protection: what the response covers beside user and nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,17 +35,17 @@ pub(crate) struct Protection<'a> {
 }
 
 /// `H(A1)` without a session: `username:realm:password` (section 3.4.2).
-pub(crate) fn key(hash: Hash, username: &[u8], realm: &[u8], password: &[u8]) -> Key {
+pub(crate) fn key(hash: DigestHash, username: &[u8], realm: &[u8], password: &[u8]) -> Key {
     hash.key_of(&[username, realm, password])
 }
 
 /// `H(A1)` of a session, made of the nonces with which it began.
-pub(crate) fn session_key(hash: Hash, key: &Key, nonce: &[u8], cnonce: &str) -> Key {
+pub(crate) fn session_key(hash: DigestHash, key: &Key, nonce: &[u8], cnonce: &str) -> Key {
     hash.key_of(&[key.as_bytes(), nonce, cnonce.as_bytes()])
 }
 
 /// `H(A2)` (section 3.4.3); `method` is empty for what the server proves (section 3.5).
-pub(crate) fn request_hash(hash: Hash, method: &str, target: &str, body: Option<&str>) -> Hex {
+pub(crate) fn request_hash(hash: DigestHash, method: &str, target: &str, body: Option<&str>) -> Hex {
     let (method, target) = (method.as_bytes(), target.as_bytes());
     match body {
         Some(body) => hash.of(&[method, target, body.as_bytes()]),
@@ -55,7 +55,7 @@ pub(crate) fn request_hash(hash: Hash, method: &str, target: &str, body: Option<
 
 /// The response (section 3.4.1); without protection as RFC 2069 has it.
 pub(crate) fn response(
-    hash: Hash,
+    hash: DigestHash,
     key: &Key,
     nonce: &[u8],
     protection: Option<Protection<'_>>,
@@ -70,7 +70,7 @@ pub(crate) fn response(
     }
 }
 
-/// The name that is sent in the place of the user's (section 3.4.4).
+/// The name that is sent in place of the user's (section 3.4.4).
 pub(crate) fn user_hash(algorithm: Algorithm, username: &[u8], realm: &[u8]) -> Hex {
     algorithm.hash().of(&[username, realm])
 }

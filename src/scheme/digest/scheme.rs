@@ -11,18 +11,19 @@ use super::challenge::DigestChallenge;
 use super::info::ServerProof;
 use super::lifetime::Lifetime;
 use super::name::NAME;
-use super::nonce::{ClientNonce, Counts, Nonce};
-use super::policy::DigestPolicy;
+use super::nonce::{ClientNonce, Nonce, NonceCounts};
+use super::policy::{DigestPolicy, LegacyDigest};
 use super::request::DigestRequest;
 use super::sent::SentDigest;
 use super::session::{self, DigestSession};
-use super::sharing::{Reach, Sharing};
+use super::sharing::{NonceScope, Sharing};
 use super::spelling::{Spelling, Spellings};
 use crate::authorization::Authorization;
 use crate::challenge::Challenge;
 use crate::credentials::Credentials;
 use crate::mechanism::{Binding, Expects, Initiate, MutualAuthentication, Proves};
 use crate::protection_space::{Paths, ProtectionSpace};
+use crate::scheme::charset::Charset;
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };
@@ -44,9 +45,23 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Digest by this policy.
-    pub fn new(policy: DigestPolicy) -> Self {
-        Self { policy }
+    /// Creates Digest as most clients answer it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what to do with challenges without `qop`.
+    #[must_use]
+    pub fn legacy(mut self, legacy: LegacyDigest) -> Self {
+        self.policy = self.policy.legacy(legacy);
+        self
+    }
+
+    /// Sets the encoding for challenges that name none.
+    #[must_use]
+    pub fn charset(mut self, charset: Charset) -> Self {
+        self.policy = self.policy.charset(charset);
+        self
     }
 }
 
@@ -87,7 +102,7 @@ impl Scheme for Digest {
     }
 
     fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
-        let space = knowledge.of::<Space>();
+        let space = knowledge.of::<RealmMemory>();
         let session = space.logins().of(&arguments.credentials);
         Box::new(DigestExchange {
             session,
@@ -105,19 +120,19 @@ impl Scheme for Digest {
 /// What all exchanges in a realm share: the logins by user, how the server treats its nonces, and how it
 /// reads names.
 #[derive(Default)]
-struct Space {
-    logins: Mutex<Logins>,
+struct RealmMemory {
+    logins: Mutex<RealmLogins>,
     sharing: Sharing,
-    counts: Counts,
+    counts: NonceCounts,
     spellings: Spellings,
     lifetime: Lifetime,
 }
 
 /// The logins in one realm, by user; the last one in use comes last.
 #[derive(Default)]
-struct Logins(Vec<(Credentials, Arc<DigestSession>)>);
+struct RealmLogins(Vec<(Credentials, Arc<DigestSession>)>);
 
-impl Logins {
+impl RealmLogins {
     /// How many users' logins are kept in a realm.
     const MAX: usize = 64;
 
@@ -141,14 +156,14 @@ impl Logins {
     }
 }
 
-impl Space {
-    fn logins(&self) -> MutexGuard<'_, Logins> {
+impl RealmMemory {
+    fn logins(&self) -> MutexGuard<'_, RealmLogins> {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct DigestExchange {
-    space: Arc<Space>,
+    space: Arc<RealmMemory>,
     session: Option<Arc<DigestSession>>,
     policy: DigestPolicy,
     credentials: Credentials,
@@ -184,10 +199,10 @@ struct Sent {
 impl DigestExchange {
     /// The nonce for a request that speaks first.
     fn known_nonce(&mut self, session: &DigestSession) -> Option<Nonce> {
-        match self.space.sharing.reach() {
-            Reach::All => session.alive(),
-            Reach::Connection => self.own.clone().or_else(|| session.take_unused()),
-            Reach::Request => match &self.own {
+        match self.space.sharing.scope() {
+            NonceScope::All => session.alive(),
+            NonceScope::Connection => self.own.clone().or_else(|| session.take_unused()),
+            NonceScope::Request => match &self.own {
                 Some(own) if own.count() == 0 || self.space.sharing.tries_again() => Some(own.clone()),
                 _ => session.take_unused(),
             },
@@ -400,7 +415,7 @@ fn reply(authorization: Authorization) -> Reply {
     Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret }
 }
 
-impl fmt::Debug for Space {
+impl fmt::Debug for RealmMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Space(..)")
     }

@@ -10,7 +10,7 @@ use super::nonce::{ClientNonce, Nonce};
 use super::response::{Protection, Qop};
 use super::spelling::Spelling;
 use super::terms::Terms;
-use super::user::Name;
+use super::user::SentName;
 use crate::authorization::{Authorization, ParamValue};
 use crate::scheme::SchemeError;
 
@@ -37,7 +37,7 @@ pub(super) struct SentProtection {
 }
 
 impl SentDigest {
-    /// How often the nonce had been used with this request; `None` as before RFC 2617.
+    /// Returns how often the nonce had been used with this request; `None` as before RFC 2617.
     pub fn count(&self) -> Option<u32> {
         self.protection.as_ref().map(|protection| protection.count)
     }
@@ -49,7 +49,7 @@ impl SentDigest {
 
     /// Whether its user's name can be written in more than one way.
     pub(super) fn has_spellings(&self) -> bool {
-        matches!(self.nonce.terms().login.name, Name::Extended(..))
+        matches!(self.nonce.terms().login.name, SentName::Extended(..))
     }
 
     /// It was not sent: nobody has seen the count.

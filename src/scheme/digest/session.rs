@@ -12,7 +12,7 @@ use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
 use super::info::{Info, ServerProof};
 use super::name::NAME;
-use super::nonce::{ClientNonce, Counts, Nonce, Nonces, Renewal};
+use super::nonce::{ClientNonce, Nonce, NonceCounts, NonceRenewal, Nonces};
 use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::response::{self, Qop};
@@ -39,7 +39,7 @@ pub struct DigestSession {
 }
 
 impl DigestSession {
-    /// A login that answers this challenge.
+    /// Creates a login that answers this challenge.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl DigestSession {
         Ok(Self { credentials, policy, nonces, accepted: AtomicBool::new(false) })
     }
 
-    /// The field value for a request, and what to remember of it until its response is there.
+    /// Returns the field value for a request, and what to remember of it until its response is there.
     ///
     /// `cnonce` is used for nothing else.
     ///
@@ -72,7 +72,7 @@ impl DigestSession {
         authorize(&self.present(), request, cnonce, Spelling::default())
     }
 
-    /// A request was challenged: one that had been sent with an answer, or, `None`, without.
+    /// Takes the challenge to a request: to one that had been sent with an answer, or, `None`, without.
     ///
     /// The nonce is taken unless it comes too late. Of many requests that are told at the same
     /// time that their nonce is too old, the first brings the next one and the others are
@@ -87,7 +87,7 @@ impl DigestSession {
         &self,
         sent: Option<&SentDigest>,
         challenge: &DigestChallenge,
-    ) -> Result<Renewal, SchemeError> {
+    ) -> Result<NonceRenewal, SchemeError> {
         let nonce = self.nonce_of(challenge, &self.nonces())?;
         if let Some(sent) = sent.filter(|_| !challenge.is_stale()) {
             self.learns_of_sessions(sent);
@@ -95,11 +95,11 @@ impl DigestSession {
         Ok(self.share_unless_late(sent, nonce))
     }
 
-    /// A request was accepted, by a response with these fields (or trailers): checks what the
+    /// Takes the answer to a request that was accepted, with these fields (or trailers): checks what the
     /// server says of itself and takes its `nextnonce`.
     ///
     /// `body` is the hash of the response's content, where it is known; it is needed
-    /// [with `auth-int` alone](SentDigest::response_hasher).
+    /// [with only `auth-int`](SentDigest::response_hasher).
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl DigestSession {
         self.conclude(sent, challenger, fields, body, rule).map(|(proof, _)| proof)
     }
 
-    /// The challenge that it answers at present.
+    /// Returns the challenge that it answers at present.
     pub fn challenge(&self) -> DigestChallenge {
         self.present().terms().challenge.clone()
     }
@@ -157,7 +157,7 @@ impl DigestSession {
         &self,
         challenge: &DigestChallenge,
         now: Instant,
-        counts: &Counts,
+        counts: &NonceCounts,
     ) -> Result<Nonce, SchemeError> {
         let mut nonces = self.nonces();
         let nonce = self.nonce_of(challenge, &nonces)?.since(now).counted_by(counts);
@@ -179,7 +179,7 @@ impl DigestSession {
     }
 
     /// Requests share this nonce from now on, unless the challenge that brought it comes too late.
-    pub(super) fn share_unless_late(&self, sent: Option<&SentDigest>, nonce: Nonce) -> Renewal {
+    pub(super) fn share_unless_late(&self, sent: Option<&SentDigest>, nonce: Nonce) -> NonceRenewal {
         let mut nonces = self.nonces();
         let present = nonces.present();
         let is_late = match sent {
@@ -187,7 +187,7 @@ impl DigestSession {
             Some(sent) => !sent.nonce.is(present),
             None => nonce.terms().challenge.has_key_of(&present.terms().challenge),
         };
-        if is_late { Renewal::Superseded } else { nonces.share(nonce) }
+        if is_late { NonceRenewal::Superseded } else { nonces.share(nonce) }
     }
 
     /// The nonce that requests share.

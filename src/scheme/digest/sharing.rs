@@ -7,7 +7,7 @@ use super::sent::SentDigest;
 
 /// How far a server's nonces may be shared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum NonceScope {
     /// One may be used by all connections at the same time, in any order.
     #[default]
     All,
@@ -22,11 +22,11 @@ pub(super) enum Reach {
 /// It starts from the best that a server can do, and falls at the first sign that it does not, so that
 /// no request fails for it.
 #[derive(Debug, Default)]
-pub(super) struct Sharing(Mutex<State>);
+pub(super) struct Sharing(Mutex<SharingState>);
 
 #[derive(Debug, Default)]
-struct State {
-    reach: Reach,
+struct SharingState {
+    scope: NonceScope,
     /// A second use of a nonce was accepted.
     reused: bool,
     /// With nonces for one request: how many requests go by until one uses its nonce twice.
@@ -41,8 +41,8 @@ const RETRY_AFTER: u32 = 1024;
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 impl Sharing {
-    pub(super) fn reach(&self) -> Reach {
-        self.state().reach
+    pub(super) fn scope(&self) -> NonceScope {
+        self.state().scope
     }
 
     /// Whether a nonce for one request is to be tried a second time.
@@ -60,8 +60,8 @@ impl Sharing {
         if count > 1 {
             let mut state = self.state();
             state.reused = true;
-            if state.reach == Reach::Request {
-                state.reach = Reach::Connection;
+            if state.scope == NonceScope::Request {
+                state.scope = NonceScope::Connection;
             }
         }
     }
@@ -78,15 +78,15 @@ impl Sharing {
     /// `is_replaced` says that another request has brought another nonce to share meanwhile.
     pub(super) fn refused(&self, sent: &SentDigest, is_replaced: bool) -> bool {
         let mut state = self.state();
-        state.note_misuse(sent) || is_replaced && state.reach == Reach::All
+        state.note_misuse(sent) || is_replaced && state.scope == NonceScope::All
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SharingState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl SharingState {
     /// Learns from an answer that was not accepted. Tells whether its nonce may have been used wrongly.
     fn note_misuse(&mut self, sent: &SentDigest) -> bool {
         let Some(count) = sent.count() else { return false };
@@ -94,12 +94,12 @@ impl State {
         let is_second_use = count > 1 && !self.reused;
         // The use before it was out, and it may have come first.
         let may_overtake = count > 1 && !sent.follows_accepted();
-        match self.reach {
-            Reach::All if is_overtaken || may_overtake => self.reach = Reach::Connection,
-            Reach::All | Reach::Connection if is_second_use && !is_overtaken => {
-                (self.reach, self.until_retry) = (Reach::Request, RETRY_AFTER);
+        match self.scope {
+            NonceScope::All if is_overtaken || may_overtake => self.scope = NonceScope::Connection,
+            NonceScope::All | NonceScope::Connection if is_second_use && !is_overtaken => {
+                (self.scope, self.until_retry) = (NonceScope::Request, RETRY_AFTER);
             }
-            Reach::All | Reach::Connection | Reach::Request => {}
+            NonceScope::All | NonceScope::Connection | NonceScope::Request => {}
         }
         is_overtaken || is_second_use || may_overtake
     }
@@ -120,7 +120,7 @@ mod tests {
             let sent = [(); 3].map(|()| authorize(&session));
             sharing.accepted(&sent[0]);
             assert!(sharing.refused(&sent[refused], false));
-            assert_eq!(sharing.reach(), Reach::Connection);
+            assert_eq!(sharing.scope(), NonceScope::Connection);
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
         sharing.accepted(&sent[0]);
         sharing.accepted(&sent[1]);
         assert!(sharing.refused(&sent[3], false));
-        assert_eq!(sharing.reach(), Reach::Connection);
+        assert_eq!(sharing.scope(), NonceScope::Connection);
     }
 
     #[test]
@@ -139,6 +139,6 @@ mod tests {
         let (session, sharing) = (carol(CHALLENGE), Sharing::default());
         sharing.accepted(&authorize(&session));
         assert!(sharing.refused(&authorize(&session), false));
-        assert_eq!(sharing.reach(), Reach::Request);
+        assert_eq!(sharing.scope(), NonceScope::Request);
     }
 }

@@ -66,7 +66,7 @@ impl DigestSpace {
         }
     }
 
-    /// Whether a request for `uri`, absolute or on this origin, lies in the space.
+    /// Returns whether a request for `uri`, absolute or on this origin, lies in the space.
     pub fn contains(&self, uri: &Uri) -> bool {
         let (origin, paths) = match &self.within {
             Within::Proxy => return true,

@@ -15,10 +15,10 @@ pub(super) enum Spelling {
 
 /// What a server has shown of how it reads names, in one protection space.
 #[derive(Debug, Default)]
-pub(super) struct Spellings(Mutex<State>);
+pub(super) struct Spellings(Mutex<SpellingState>);
 
 #[derive(Clone, Copy, Debug, Default)]
-enum State {
+enum SpellingState {
     #[default]
     Unknown,
     /// The extended name got a `400`, which may be the application's. The raw one is tried.
@@ -31,17 +31,17 @@ impl Spellings {
     /// The one for the next request.
     pub(super) fn next(&self) -> Spelling {
         match *self.state() {
-            State::Unknown => Spelling::Extended,
-            State::TriesRaw => Spelling::Raw,
-            State::Known(spelling) => spelling,
+            SpellingState::Unknown => Spelling::Extended,
+            SpellingState::TriesRaw => Spelling::Raw,
+            SpellingState::Known(spelling) => spelling,
         }
     }
 
     /// A name in this spelling was read. What was known before stays: the server may read both.
     pub(super) fn note_read(&self, spelling: Spelling) {
         let mut state = self.state();
-        if !matches!(*state, State::Known(_)) {
-            *state = State::Known(spelling);
+        if !matches!(*state, SpellingState::Known(_)) {
+            *state = SpellingState::Known(spelling);
         }
     }
 
@@ -50,22 +50,22 @@ impl Spellings {
     pub(super) fn after_bad_request(&self, spelling: Spelling) -> Option<Spelling> {
         let mut state = self.state();
         match (spelling, *state) {
-            (Spelling::Extended, State::Known(Spelling::Extended)) => None,
-            (Spelling::Extended, State::Known(Spelling::Raw)) => Some(Spelling::Raw),
-            (Spelling::Extended, State::Unknown | State::TriesRaw) => {
-                *state = State::TriesRaw;
+            (Spelling::Extended, SpellingState::Known(Spelling::Extended)) => None,
+            (Spelling::Extended, SpellingState::Known(Spelling::Raw)) => Some(Spelling::Raw),
+            (Spelling::Extended, SpellingState::Unknown | SpellingState::TriesRaw) => {
+                *state = SpellingState::TriesRaw;
                 Some(Spelling::Raw)
             }
             // Both got one: it is about something else.
-            (Spelling::Raw, State::TriesRaw) => {
-                *state = State::Unknown;
+            (Spelling::Raw, SpellingState::TriesRaw) => {
+                *state = SpellingState::Unknown;
                 None
             }
-            (Spelling::Raw, State::Unknown | State::Known(_)) => None,
+            (Spelling::Raw, SpellingState::Unknown | SpellingState::Known(_)) => None,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SpellingState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

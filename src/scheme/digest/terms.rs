@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use super::challenge::DigestChallenge;
-use super::policy::DigestCharset;
-use super::user::{self, Login};
+use super::user::{self, UserInRealm};
 use crate::credentials::Credentials;
 use crate::scheme::SchemeError;
+use crate::scheme::charset::Charset;
 
 /// What a challenge and the credentials come to.
 pub(super) struct Terms {
     pub(super) challenge: DigestChallenge,
-    pub(super) login: Arc<Login>,
+    pub(super) login: Arc<UserInRealm>,
 }
 
 impl Terms {
     pub(super) fn new(
         credentials: &Credentials,
         challenge: &DigestChallenge,
-        charset: DigestCharset,
+        charset: Charset,
     ) -> Result<Self, SchemeError> {
         let login = Arc::new(user::log_in(credentials, challenge, charset)?);
         Ok(Self { challenge: challenge.clone(), login })

@@ -8,15 +8,15 @@ use zeroize::Zeroizing;
 use super::algorithm::{Hex, Key};
 use super::challenge::DigestChallenge;
 use super::name::NAME;
-use super::policy::DigestCharset;
 use super::response;
 use super::spelling::Spelling;
 use crate::authorization::ParamValue;
 use crate::credentials::Credentials;
 use crate::scheme::SchemeError;
+use crate::scheme::charset::Charset;
 
 /// A name as it is sent.
-pub(super) enum Name {
+pub(super) enum SentName {
     /// `username="…"`, in the charset of the hash. Other than ASCII goes as it is, as in Chromium,
     /// Firefox and curl: who names no charset does not know `username*` either.
     Plain(Vec<u8>),
@@ -26,7 +26,7 @@ pub(super) enum Name {
     Hashed(Hex),
 }
 
-impl Name {
+impl SentName {
     /// The parameter's name and value.
     pub(super) fn param(&self, spelling: Spelling) -> (&'static str, ParamValue<'_>) {
         match self {
@@ -41,8 +41,8 @@ impl Name {
 }
 
 /// What name and password come to in a realm.
-pub(super) struct Login {
-    pub(super) name: Name,
+pub(super) struct UserInRealm {
+    pub(super) name: SentName,
     /// `H(username:realm:password)`, the password's equal in this realm.
     pub(super) key: Arc<Key>,
 }
@@ -51,8 +51,8 @@ pub(super) struct Login {
 pub(super) fn log_in(
     credentials: &Credentials,
     challenge: &DigestChallenge,
-    charset: DigestCharset,
-) -> Result<Login, SchemeError> {
+    charset: Charset,
+) -> Result<UserInRealm, SchemeError> {
     let Some((username, password)) = credentials.as_password() else {
         return Err(SchemeError::new(NAME, "it needs a password"));
     };
@@ -65,22 +65,22 @@ pub(super) fn log_in(
     }
 
     let encoded = match charset {
-        DigestCharset::Latin1 if !challenge.is_utf8() => latin1(username).zip(latin1(password)),
-        DigestCharset::Latin1 | DigestCharset::Utf8 => None,
+        Charset::Latin1 if !challenge.is_utf8() => latin1(username).zip(latin1(password)),
+        Charset::Latin1 | Charset::Utf8 => None,
     };
     let (name_octets, password_octets) = match &encoded {
         Some((name, password)) => (name.as_slice(), password.as_slice()),
         None => (username.as_bytes(), password.as_bytes()),
     };
     let name = if challenge.wants_user_hash() {
-        Name::Hashed(response::user_hash(challenge.algorithm(), name_octets, challenge.realm()))
+        SentName::Hashed(response::user_hash(challenge.algorithm(), name_octets, challenge.realm()))
     } else if username.is_ascii() || !challenge.is_utf8() {
-        Name::Plain(name_octets.to_vec())
+        SentName::Plain(name_octets.to_vec())
     } else {
-        Name::Extended(extended(username), name_octets.to_vec())
+        SentName::Extended(extended(username), name_octets.to_vec())
     };
     let key = response::key(challenge.algorithm().hash(), name_octets, challenge.realm(), password_octets);
-    Ok(Login { name, key: Arc::new(key) })
+    Ok(UserInRealm { name, key: Arc::new(key) })
 }
 
 /// `None` if a character is not in ISO-8859-1.
@@ -107,11 +107,11 @@ fn extended(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::algorithm::Hash;
+    use super::super::algorithm::DigestHash;
     use super::*;
     use crate::challenge::Challenges;
 
-    fn name(challenge: &str, charset: DigestCharset, username: &str) -> Result<(Name, Key), SchemeError> {
+    fn name(challenge: &str, charset: Charset, username: &str) -> Result<(SentName, Key), SchemeError> {
         let challenges = Challenges::from_value(challenge.as_bytes());
         let challenge = DigestChallenge::parse(challenges.iter().next().expect("one"))?;
         let login = log_in(&Credentials::password(username, "pass-wörd"), &challenge, charset)?;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn key(username: &[u8], password: &[u8]) -> Key {
-        response::key(Hash::Md5, username, b"r", password)
+        response::key(DigestHash::Md5, username, b"r", password)
     }
 
     const UTF8: &str = "Digest realm=r, nonce=n, charset=utf-8";
@@ -127,20 +127,20 @@ mod tests {
 
     #[test]
     fn a_name_beyond_ascii_goes_as_utf8_unless_the_policy_says_otherwise() {
-        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Utf8, "J\u{e4}s\u{f8}n").expect("good")
+        let (SentName::Plain(plain), hash) = name(SILENT, Charset::Utf8, "J\u{e4}s\u{f8}n").expect("good")
         else {
             panic!("not as it is")
         };
         assert_eq!(plain, "Jäsøn".as_bytes());
         assert_eq!(hash, key("Jäsøn".as_bytes(), "pass-wörd".as_bytes()));
 
-        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "Jäsøn").expect("good") else {
+        let (SentName::Plain(plain), hash) = name(SILENT, Charset::Latin1, "Jäsøn").expect("good") else {
             panic!("not as it is")
         };
         assert_eq!(plain, b"J\xe4s\xf8n");
         assert_eq!(hash, key(b"J\xe4s\xf8n", b"pass-w\xf6rd"));
 
-        let (Name::Plain(plain), hash) = name(SILENT, DigestCharset::Latin1, "J€").expect("good") else {
+        let (SentName::Plain(plain), hash) = name(SILENT, Charset::Latin1, "J€").expect("good") else {
             panic!("not as it is")
         };
         assert_eq!(plain, "J€".as_bytes());
@@ -149,8 +149,8 @@ mod tests {
 
     #[test]
     fn a_server_that_names_utf8_gets_an_extended_name() {
-        for charset in [DigestCharset::Utf8, DigestCharset::Latin1] {
-            let (Name::Extended(text, _), hash) =
+        for charset in [Charset::Utf8, Charset::Latin1] {
+            let (SentName::Extended(text, _), hash) =
                 name(UTF8, charset, "J\u{e4}s\u{f8}n Doe'*%").expect("good")
             else {
                 panic!("not extended")
@@ -158,14 +158,14 @@ mod tests {
             assert_eq!(text, "UTF-8''J%C3%A4s%C3%B8n%20Doe%27%2A%25");
             assert_eq!(hash, key("Jäsøn Doe'*%".as_bytes(), "pass-wörd".as_bytes()));
         }
-        let (name, _) = name(UTF8, DigestCharset::Utf8, "a \"b\" \\c").expect("good");
-        assert!(matches!(name, Name::Plain(plain) if plain == b"a \"b\" \\c"));
+        let (name, _) = name(UTF8, Charset::Utf8, "a \"b\" \\c").expect("good");
+        assert!(matches!(name, SentName::Plain(plain) if plain == b"a \"b\" \\c"));
     }
 
     #[test]
     fn what_cannot_be_sent_is_an_error_without_the_secret() {
         for username in ["a:b", "a\nb", "a\u{7f}", "a\u{85}"] {
-            let Err(error) = name(SILENT, DigestCharset::Utf8, username) else { panic!("{username:?}") };
+            let Err(error) = name(SILENT, Charset::Utf8, username) else { panic!("{username:?}") };
             assert!(!error.to_string().contains("pass-"), "{error}");
         }
     }

@@ -54,7 +54,7 @@ impl ScramAttributes {
     /// [`ScramError::Malformed`] if an attribute is not what it has to be.
     pub fn from_challenge(challenge: &Challenge) -> Result<Self, ScramError> {
         if challenge.token68().is_some_and(|token| !token.is_empty()) {
-            let reason = "a token68 in the place of attributes";
+            let reason = "a token68 in place of attributes";
             return Err(ScramError::Malformed { what: "the challenge", reason });
         }
         Self::from_params(|name| challenge.param(name))
@@ -156,7 +156,7 @@ mod tests {
             ("SCRAM-SHA-256 data=%%%", "data: it is not base64"),
             ("SCRAM-SHA-256 sr=\"a,b\"", "sr: it is no nonce"),
             ("SCRAM-SHA-256 sr=\"\"", "sr: it is no nonce"),
-            ("SCRAM-SHA-256 Yj0=", "the challenge: a token68 in the place of attributes"),
+            ("SCRAM-SHA-256 Yj0=", "the challenge: a token68 in place of attributes"),
             (&long, "sid: it is too long"),
         ] {
             assert_eq!(attributes(value).expect_err(value).to_string(), error);

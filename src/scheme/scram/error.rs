@@ -125,10 +125,10 @@ impl fmt::Display for ScramError {
             Self::Missing(what) => write!(f, "the server did not send {what}"),
             Self::ForeignNonce => f.write_str("the server's nonce does not extend ours"),
             Self::TooFewIterations { count, min } => {
-                write!(f, "the server asks for {count} iterations, where {min} are the least")
+                write!(f, "the server asks for {count} iterations, but at least {min} are needed")
             }
             Self::TooManyIterations { count, max } => {
-                write!(f, "the server asks for {count} iterations, where {max} are the most")
+                write!(f, "the server asks for {count} iterations, but at most {max} are allowed")
             }
             Self::UnknownExtension => f.write_str("the server wants an extension of SCRAM that is not known"),
             Self::WrongSignature => {

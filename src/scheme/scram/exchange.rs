@@ -12,8 +12,8 @@ use crate::scheme::scram::Scram;
 use crate::scheme::scram::attributes::ScramAttributes;
 use crate::scheme::scram::attributes::authorization;
 use crate::scheme::scram::error::ScramError;
-use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, Login, client_nonce};
-use crate::scheme::scram::memory::{ScramMemory, ServerNonce, Ticket};
+use crate::scheme::scram::login::{ClientFinal, ClientFirst, Derivation, ScramLogin, client_nonce};
+use crate::scheme::scram::memory::{OneRoundTripLogin, ScramMemory, ServerNonce};
 use crate::scheme::scram::message::ServerFinal;
 
 /// One login for one request, with the moment that it is begun in.
@@ -38,7 +38,7 @@ pub struct ScramExchange {
     memory: Arc<ScramMemory>,
     realm: Option<Vec<u8>>,
     offered: Option<ServerNonce>,
-    state: State,
+    state: ScramState,
 }
 
 /// What an exchange wants done next.
@@ -59,24 +59,24 @@ pub enum ScramStep {
     Derive(Derivation),
 }
 
-enum State {
+enum ScramState {
     New,
     FirstSent(ClientFirst),
     Deriving { sid: Vec<u8> },
     FinalSent { client_final: ClientFinal, sid: Vec<u8> },
-    AgainSent { client_final: ClientFinal, ticket: Ticket, attempt: Attempt },
+    AgainSent { client_final: ClientFinal, ticket: OneRoundTripLogin, attempt: SrAttempt },
     Over,
 }
 
 /// How many `sr` have been tried.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Attempt {
+enum SrAttempt {
     First,
     Second,
 }
 
 impl ScramExchange {
-    /// A login that is begun at this moment. `memory` belongs to the challenger.
+    /// Creates a login that is begun at this moment. `memory` belongs to the challenger.
     pub fn new(scram: &Scram, credentials: Credentials, moment: Moment, memory: Arc<ScramMemory>) -> Self {
         Self {
             scram: scram.clone(),
@@ -86,17 +86,20 @@ impl ScramExchange {
             memory,
             realm: None,
             offered: None,
-            state: State::New,
+            state: ScramState::New,
         }
     }
 
-    /// Whether `challenge`, in answer to what was sent, goes on with this login; else it refuses it.
+    /// Returns whether `challenge`, in answer to what was sent, goes on with this login; else it refuses it.
     pub fn is_continued_by(&self, challenge: &Challenge) -> bool {
         match self.state {
-            State::FirstSent(_) => challenge.param("data").is_some(),
+            ScramState::FirstSent(_) => challenge.param("data").is_some(),
             // What the server has forgotten says nothing of the password.
-            State::AgainSent { .. } => true,
-            State::New | State::Deriving { .. } | State::FinalSent { .. } | State::Over => false,
+            ScramState::AgainSent { .. } => true,
+            ScramState::New
+            | ScramState::Deriving { .. }
+            | ScramState::FinalSent { .. }
+            | ScramState::Over => false,
         }
     }
 
@@ -107,34 +110,34 @@ impl ScramExchange {
     /// [`ScramError`] if the challenge is malformed or refuses, or if the credentials cannot serve.
     /// The exchange is over then.
     pub fn respond(&mut self, challenge: Option<&Challenge>) -> Result<ScramStep, ScramError> {
-        let state = mem::replace(&mut self.state, State::Over);
+        let state = mem::replace(&mut self.state, ScramState::Over);
         let attributes = challenge.map(ScramAttributes::from_challenge).transpose()?;
         let nonce = attributes.as_ref().and_then(|attributes| self.server_nonce(attributes));
         match (state, attributes) {
-            (State::New, None) => {
+            (ScramState::New, None) => {
                 let now = self.moment.now;
                 let known = self.memory.take_latest(self.scram.hash, &self.credentials, now);
                 self.begin(known)
             }
-            (State::New, Some(attributes)) => {
+            (ScramState::New, Some(attributes)) => {
                 self.realm = attributes.realm;
                 self.offered = nonce;
                 let known = self.take();
                 self.begin(known)
             }
-            (State::FirstSent(client_first), Some(attributes)) => {
+            (ScramState::FirstSent(client_first), Some(attributes)) => {
                 let data = attributes.data.ok_or(ScramError::Missing("its first message"))?;
                 let derivation = client_first.receive(&data)?;
                 let sid = attributes.sid.ok_or(ScramError::Missing("sid with its first message"))?;
-                self.state = State::Deriving { sid };
+                self.state = ScramState::Deriving { sid };
                 Ok(ScramStep::Derive(derivation))
             }
-            (State::FinalSent { .. }, Some(attributes)) => Err(refusal(attributes.data.as_deref())),
-            (State::AgainSent { ticket, attempt, .. }, Some(attributes)) => {
+            (ScramState::FinalSent { .. }, Some(attributes)) => Err(refusal(attributes.data.as_deref())),
+            (ScramState::AgainSent { ticket, attempt, .. }, Some(attributes)) => {
                 self.recover(&ticket, attempt, attributes, nonce)
             }
             (_, None) => Err(ScramError::Missing("a challenge to go on with")),
-            (State::Deriving { .. } | State::Over, Some(_)) => Err(ScramError::OutOfOrder),
+            (ScramState::Deriving { .. } | ScramState::Over, Some(_)) => Err(ScramError::OutOfOrder),
         }
     }
 
@@ -144,27 +147,27 @@ impl ScramExchange {
     ///
     /// [`ScramError::OutOfOrder`] if it was not asked for.
     pub fn resume(&mut self, client_final: ClientFinal) -> Result<ScramStep, ScramError> {
-        let State::Deriving { sid } = mem::replace(&mut self.state, State::Over) else {
+        let ScramState::Deriving { sid } = mem::replace(&mut self.state, ScramState::Over) else {
             return Err(ScramError::OutOfOrder);
         };
         let authorization = authorization(self.scram.hash, None, Some(&sid), client_final.message())?;
-        self.state = State::FinalSent { client_final, sid };
+        self.state = ScramState::FinalSent { client_final, sid };
         Ok(ScramStep::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
-    /// The server accepted; `info` is what it says of the login. Without the server's signature in it
+    /// Concludes a login that the server accepted; `info` is what it says of the login. Without the server's signature in it
     /// the login has failed.
     ///
     /// # Errors
     ///
     /// [`ScramError`] if the signature is wrong or missing. The response is then another server's
     /// than the user's, and not to be trusted.
-    pub fn conclude(&mut self, info: Option<&AuthenticationInfo>) -> Result<Login, ScramError> {
-        let state = mem::replace(&mut self.state, State::Over);
+    pub fn conclude(&mut self, info: Option<&AuthenticationInfo>) -> Result<ScramLogin, ScramError> {
+        let state = mem::replace(&mut self.state, ScramState::Over);
         let info = info.map(ScramAttributes::from_info).transpose()?.unwrap_or_default();
         let renewed = self.server_nonce(&info);
         match state {
-            State::FinalSent { client_final, sid } => {
+            ScramState::FinalSent { client_final, sid } => {
                 let login = client_final.verify(info.data.as_deref())?;
                 if let Some(nonce) = renewed.or_else(|| self.offered.take()) {
                     let sid = Some(info.sid.unwrap_or(sid));
@@ -172,29 +175,29 @@ impl ScramExchange {
                 }
                 Ok(login)
             }
-            State::AgainSent { client_final, ticket, .. } => {
+            ScramState::AgainSent { client_final, ticket, .. } => {
                 let verified = client_final.verify(info.data.as_deref());
                 if verified.is_err() {
                     self.memory.forget(self.scram.hash, &self.credentials, ticket.realm.as_deref());
                 }
                 verified
             }
-            State::New | State::FirstSent(_) | State::Deriving { .. } | State::Over => {
+            ScramState::New | ScramState::FirstSent(_) | ScramState::Deriving { .. } | ScramState::Over => {
                 Err(ScramError::OutOfOrder)
             }
         }
     }
 
     /// By the memory where it has the login, else from the beginning.
-    fn begin(&mut self, known: Option<Ticket>) -> Result<ScramStep, ScramError> {
+    fn begin(&mut self, known: Option<OneRoundTripLogin>) -> Result<ScramStep, ScramError> {
         match known {
-            Some(ticket) => self.again(ticket, Attempt::First),
+            Some(ticket) => self.again(ticket, SrAttempt::First),
             None => self.first(),
         }
     }
 
     /// What the memory has for the challenge's realm.
-    fn take(&self) -> Option<Ticket> {
+    fn take(&self) -> Option<OneRoundTripLogin> {
         let (realm, offered) = (self.realm.as_deref(), self.offered.as_ref());
         self.memory.take(self.scram.hash, &self.credentials, realm, offered, self.moment.now)
     }
@@ -204,15 +207,15 @@ impl ScramExchange {
         let client_first = ClientFirst::with_nonce(&self.scram, &self.credentials, nonce)?;
         let authorization =
             authorization(self.scram.hash, self.realm.as_deref(), None, &client_first.message())?;
-        self.state = State::FirstSent(client_first);
+        self.state = ScramState::FirstSent(client_first);
         Ok(ScramStep::Send { authorization, expects: Expects::Challenge, proves: Proves::Nothing })
     }
 
-    fn again(&mut self, ticket: Ticket, attempt: Attempt) -> Result<ScramStep, ScramError> {
+    fn again(&mut self, ticket: OneRoundTripLogin, attempt: SrAttempt) -> Result<ScramStep, ScramError> {
         let client_final = ticket.login.again(&self.nonce(), ticket.count, &ticket.sr);
         let (realm, sid) = (ticket.realm.as_deref(), ticket.sid.as_deref());
         let authorization = authorization(self.scram.hash, realm, sid, client_final.message())?;
-        self.state = State::AgainSent { client_final, ticket, attempt };
+        self.state = ScramState::AgainSent { client_final, ticket, attempt };
         Ok(ScramStep::Send { authorization, expects: Expects::Success, proves: Proves::Secret })
     }
 
@@ -220,18 +223,18 @@ impl ScramExchange {
     /// from the beginning. A password that has been changed is refused there.
     fn recover(
         &mut self,
-        ticket: &Ticket,
-        attempt: Attempt,
+        ticket: &OneRoundTripLogin,
+        attempt: SrAttempt,
         attributes: ScramAttributes,
         nonce: Option<ServerNonce>,
     ) -> Result<ScramStep, ScramError> {
         self.realm = attributes.realm.or_else(|| ticket.realm.clone());
         self.offered = nonce;
         match &self.offered {
-            Some(renewed) if attributes.stale && attempt == Attempt::First && renewed.sr != ticket.sr => {
+            Some(renewed) if attributes.stale && attempt == SrAttempt::First && renewed.sr != ticket.sr => {
                 self.memory.replace(&self.credentials, ticket, renewed);
                 match self.take() {
-                    Some(ticket) => self.again(ticket, Attempt::Second),
+                    Some(ticket) => self.again(ticket, SrAttempt::Second),
                     None => self.first(),
                 }
             }
@@ -265,7 +268,7 @@ fn refusal(data: Option<&[u8]>) -> ScramError {
     }
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for ScramState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::New => "New",

@@ -22,7 +22,7 @@ pub enum ScramHash {
 }
 
 impl ScramHash {
-    /// The scheme's registered name.
+    /// Returns the scheme's registered name.
     pub fn scheme(self) -> &'static str {
         match self {
             Self::Sha256 => "SCRAM-SHA-256",

@@ -65,9 +65,9 @@ impl fmt::Debug for ScramKeys {
 /// The keys of the last logins, by hash, credentials, salt and iteration count, so that a further
 /// login costs no milliseconds. Cheap to clone; all clones share the keys.
 #[derive(Clone, Default)]
-pub struct KeyCache(Arc<Mutex<Vec<Entry>>>);
+pub struct KeyCache(Arc<Mutex<Vec<CachedKeys>>>);
 
-struct Entry {
+struct CachedKeys {
     credentials: Credentials,
     salt: Vec<u8>,
     iterations: u32,
@@ -78,7 +78,7 @@ impl KeyCache {
     /// How many keys are kept; the one unused for longest goes first.
     pub const MAX_KEYS: usize = 64;
 
-    /// A cache without keys.
+    /// Creates a cache without keys.
     pub fn new() -> Self {
         Self::default()
     }
@@ -119,7 +119,7 @@ impl KeyCache {
             entries.remove(0);
         }
         let (credentials, keys) = (credentials.clone(), Arc::clone(keys));
-        entries.push(Entry { credentials, salt: salt.to_owned(), iterations, keys });
+        entries.push(CachedKeys { credentials, salt: salt.to_owned(), iterations, keys });
     }
 }
 

@@ -90,12 +90,12 @@ pub struct Derivation {
 }
 
 impl Derivation {
-    /// How much work it is.
+    /// Returns how many iterations the server asks for.
     pub fn iterations(&self) -> u32 {
         self.iterations
     }
 
-    /// Whether [`run`](Self::run) finds the keys in the cache, and takes no time.
+    /// Returns whether [`run`](Self::run) finds the keys in the cache, and takes no time.
     pub fn is_cached(&self) -> bool {
         self.cached().is_some()
     }
@@ -104,8 +104,12 @@ impl Derivation {
     pub fn run(self) -> ClientFinal {
         let keys = self.cached().unwrap_or_else(|| self.derive());
         let Self { client_first, server_first, iterations } = self;
-        let login =
-            Login { username: client_first.username, salt: server_first.salt().to_owned(), iterations, keys };
+        let login = ScramLogin {
+            username: client_first.username,
+            salt: server_first.salt().to_owned(),
+            iterations,
+            keys,
+        };
         ClientFinal::new(login, &client_first.nonce, &server_first)
     }
 
@@ -131,14 +135,14 @@ impl fmt::Debug for Derivation {
 
 /// The client has sent its final message, and knows which signature the server owes.
 pub struct ClientFinal {
-    login: Login,
+    login: ScramLogin,
     message: Zeroizing<Vec<u8>>,
     server_signature: Octets,
 }
 
 impl ClientFinal {
     /// `AuthMessage` and what is made of it (RFC 5802, section 3).
-    fn new(login: Login, client_nonce: &str, server_first: &ServerFirst) -> Self {
+    fn new(login: ScramLogin, client_nonce: &str, server_first: &ServerFirst) -> Self {
         let without_proof = client_final_without_proof(server_first.nonce());
         let client_first = client_first_bare(&login.username, client_nonce);
         let auth_message = format!("{client_first},{},{without_proof}", server_first.text());
@@ -162,7 +166,7 @@ impl ClientFinal {
     ///
     /// [`ScramError::Missing`] if there is no message, [`ScramError::WrongSignature`] if another
     /// server than the user's wrote it, [`ScramError::Refused`] if it says so.
-    pub fn verify(self, server_final: Option<&[u8]>) -> Result<Login, ScramError> {
+    pub fn verify(self, server_final: Option<&[u8]>) -> Result<ScramLogin, ScramError> {
         let Some(message) = server_final else { return Err(ScramError::Missing("its signature")) };
         match ServerFinal::parse(message)? {
             ServerFinal::Error(error) => Err(ScramError::Refused(Some(error))),
@@ -180,20 +184,20 @@ impl fmt::Debug for ClientFinal {
 
 /// What both sides know of each other after a login, and a later one can do with.
 #[derive(Clone)]
-pub struct Login {
+pub struct ScramLogin {
     username: String,
     salt: Vec<u8>,
     iterations: u32,
     keys: Arc<ScramKeys>,
 }
 
-impl Login {
-    /// Who is logged in, as it was sent.
+impl ScramLogin {
+    /// Returns who is logged in, as it was sent.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The hash function of the mechanism.
+    /// Returns the hash function of the mechanism.
     pub fn hash(&self) -> ScramHash {
         self.keys.hash
     }
@@ -212,9 +216,9 @@ impl Login {
     }
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for ScramLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("ScramLogin").field("username", &self.username).finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::credentials::Credentials;
 use crate::scheme::scram::Scram;
 use crate::scheme::scram::hash::ScramHash;
-use crate::scheme::scram::login::Login;
+use crate::scheme::scram::login::ScramLogin;
 
 /// The logins that one challenger remembers, by credentials and realm. Belongs to exactly one
 /// origin server or proxy, and is shared by all connections to it.
@@ -17,7 +17,7 @@ pub struct ScramMemory(Mutex<Vec<Remembered>>);
 struct Remembered {
     credentials: Credentials,
     realm: Option<Vec<u8>>,
-    login: Login,
+    login: ScramLogin,
     sid: Option<Vec<u8>>,
     nonce: ServerNonce,
     /// The count of the next login.
@@ -32,8 +32,8 @@ pub(super) struct ServerNonce {
 }
 
 /// What one login of one round trip is made of. Its count is nobody else's.
-pub(super) struct Ticket {
-    pub(super) login: Login,
+pub(super) struct OneRoundTripLogin {
+    pub(super) login: ScramLogin,
     pub(super) realm: Option<Vec<u8>>,
     pub(super) sid: Option<Vec<u8>>,
     pub(super) sr: String,
@@ -44,7 +44,7 @@ impl ScramMemory {
     /// How many logins are kept; the one unused for longest goes first.
     pub const MAX_LOGINS: usize = 16;
 
-    /// Nothing yet.
+    /// Creates an empty memory.
     pub fn new() -> Self {
         Self::default()
     }
@@ -66,7 +66,7 @@ impl ScramMemory {
         hash: ScramHash,
         credentials: &Credentials,
         now: SystemTime,
-    ) -> Option<Ticket> {
+    ) -> Option<OneRoundTripLogin> {
         let mut logins = self.lock();
         let at = logins.iter().rposition(|known| known.is_of(hash, credentials))?;
         take(&mut logins, at, now)
@@ -81,7 +81,7 @@ impl ScramMemory {
         realm: Option<&[u8]>,
         offered: Option<&ServerNonce>,
         now: SystemTime,
-    ) -> Option<Ticket> {
+    ) -> Option<OneRoundTripLogin> {
         let mut logins = self.lock();
         let in_realm = |known: &Remembered| known.realm.as_deref() == realm;
         let at = logins.iter().rposition(|known| known.is_of(hash, credentials) && in_realm(known))?;
@@ -96,7 +96,7 @@ impl ScramMemory {
         &self,
         credentials: &Credentials,
         realm: Option<Vec<u8>>,
-        login: Login,
+        login: ScramLogin,
         sid: Option<Vec<u8>>,
         nonce: ServerNonce,
     ) {
@@ -111,7 +111,7 @@ impl ScramMemory {
 
     /// The server takes another `sr` from now on, and has not counted this login: the count goes
     /// back, unless a later one is under way.
-    pub(super) fn replace(&self, credentials: &Credentials, ticket: &Ticket, nonce: &ServerNonce) {
+    pub(super) fn replace(&self, credentials: &Credentials, ticket: &OneRoundTripLogin, nonce: &ServerNonce) {
         for known in self.lock().iter_mut() {
             if known.is_of(ticket.login.hash(), credentials) && known.realm == ticket.realm {
                 known.nonce = nonce.clone();
@@ -138,12 +138,12 @@ impl Remembered {
     }
 }
 
-fn take(logins: &mut Vec<Remembered>, at: usize, now: SystemTime) -> Option<Ticket> {
+fn take(logins: &mut Vec<Remembered>, at: usize, now: SystemTime) -> Option<OneRoundTripLogin> {
     let mut known = logins.remove(at);
     if known.nonce.expires.is_some_and(|expires| expires <= now) {
         return None;
     }
-    let ticket = Ticket {
+    let ticket = OneRoundTripLogin {
         login: known.login.clone(),
         realm: known.realm.clone(),
         sid: known.sid.clone(),

@@ -84,22 +84,22 @@ impl ServerFirst {
         Self { text, nonce: nonce.to_owned(), salt: salt.to_owned(), iterations: iterations.into() }
     }
 
-    /// The message as it was received.
+    /// Returns the message as it was received.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The client's nonce with the server's behind it.
+    /// Returns the client's nonce with the server's behind it.
     pub fn nonce(&self) -> &str {
         &self.nonce
     }
 
-    /// The salt, one octet or more.
+    /// Returns the salt, one octet or more.
     pub fn salt(&self) -> &[u8] {
         &self.salt
     }
 
-    /// The iteration count as the server has it; a number beyond 64 bits reads as the largest.
+    /// Returns the iteration count as the server has it; a number beyond 64 bits reads as the largest.
     pub fn iterations(&self) -> u64 {
         self.iterations
     }

@@ -28,17 +28,17 @@
 //!
 //! # One round trip
 //!
-//! A server that sends `sr` lets a client log in again by the final message alone (RFC 7804, section
+//! A server that sends `sr` lets a client log in again with only the final message (RFC 7804, section
 //! 5.1), with a count that begins at the iteration count. The [`Authenticator`](crate::Authenticator) keeps what that takes:
 //! the keys, never the password. Where the server has another `sr` by then, or has forgotten the
 //! login, the exchange goes on from there; at worst it is as long as the first one. RFC 7804 does
-//! not say how the server knows whose login it is, the name being in the first message alone: the
+//! not say how the server knows whose login it is, the name being only in the first message: the
 //! `sid` of that login is sent along. Each of these messages has a new nonce of ours and a count
 //! that was not used before, so no answer can be played back.
 //!
 //! # No channel bindings
 //!
-//! RFC 7804 defines the schemes without `-PLUS` alone: the login is not tied to its TLS connection.
+//! RFC 7804 defines only the schemes without `-PLUS`: the login is not tied to its TLS connection.
 //!
 //! # Example
 //!

@@ -20,7 +20,7 @@ impl Scram {
     /// The most that a server may ask for, unless the caller allows more: under a second of work.
     pub const MAX_ITERATIONS: u32 = 1_000_000;
 
-    /// SCRAM-SHA-256.
+    /// Creates SCRAM-SHA-256.
     pub fn new() -> Self {
         Self {
             hash: ScramHash::default(),
@@ -30,21 +30,21 @@ impl Scram {
         }
     }
 
-    /// Another hash function, and with it another scheme.
+    /// Sets another hash function, and with it another scheme.
     #[must_use]
     pub fn hash(mut self, hash: ScramHash) -> Self {
         self.hash = hash;
         self
     }
 
-    /// The most iterations that a server may ask for.
+    /// Sets the most iterations that a server may ask for.
     #[must_use]
     pub fn max_iterations(mut self, count: u32) -> Self {
         self.max_iterations = count;
         self
     }
 
-    /// The fewest iterations that a server may ask for. Below
+    /// Sets the fewest iterations that a server may ask for. Below
     /// [`MIN_ITERATIONS`](Self::MIN_ITERATIONS), who records a login, or stands in for the server,
     /// can try passwords faster than RFC 7677 allows for.
     #[must_use]
@@ -53,14 +53,14 @@ impl Scram {
         self
     }
 
-    /// A cache that is shared with others.
+    /// Sets a cache that is shared with others.
     #[must_use]
     pub fn key_cache(mut self, cache: KeyCache) -> Self {
         self.cache = cache;
         self
     }
 
-    /// The scheme's registered name.
+    /// Returns the scheme's registered name.
     pub fn scheme(&self) -> &'static str {
         self.hash.scheme()
     }

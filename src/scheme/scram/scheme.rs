@@ -28,7 +28,7 @@ impl Scheme for Scram {
     }
 
     fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange> {
-        Box::new(Login {
+        Box::new(ScramRequest {
             scram: self.clone(),
             credentials: arguments.credentials,
             memory: knowledge.of(),
@@ -38,14 +38,14 @@ impl Scheme for Scram {
 }
 
 /// One request's login after the other.
-struct Login {
+struct ScramRequest {
     scram: Scram,
     credentials: Credentials,
     memory: Arc<ScramMemory>,
     exchange: Option<ScramExchange>,
 }
 
-impl Login {
+impl ScramRequest {
     /// Begins a request's login in a moment of its own.
     fn begin(&mut self, challenge: Option<&Challenge>, moment: Moment) -> Result<Reply, SchemeError> {
         if challenge.is_none() && !self.memory.knows(&self.scram, &self.credentials, moment.now) {
@@ -74,7 +74,7 @@ impl Login {
     }
 }
 
-impl Exchange for Login {
+impl Exchange for ScramRequest {
     fn continuation(&self, challenge: &Challenge, _: bool) -> Continuation {
         match self.exchange.as_ref().is_some_and(|exchange| exchange.is_continued_by(challenge)) {
             true => Continuation::GoesOn,

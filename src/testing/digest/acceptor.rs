@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use http::{HeaderValue, Method};
 
 use super::super::judge::{Judge, Judgement, Presentation};
-use super::nonces::{Nonces, Session, Unfit};
+use super::nonces::{IssuedNonces, NoncePair, Unfit};
 use super::oddity::DigestOddity;
-use super::presented::{Name, Params};
+use super::presented::{DigestParams, PresentedName};
 use crate::credentials::Secret;
 use crate::scheme::digest::Algorithm;
 use crate::scheme::digest::algorithm::Key;
@@ -25,7 +25,8 @@ use crate::scheme::digest::response::{self, Protection, Qop};
 /// ```
 /// use std::time::Instant;
 /// use http::{HeaderValue, Method};
-/// use legwork::testing::{DigestAcceptor, DigestVerdict, PresentedDigest};
+/// use legwork::testing::DigestAcceptor;
+/// use legwork::unversioned::testing::{DigestVerdict, PresentedDigest};
 ///
 /// let server = DigestAcceptor::new("the lab").user("carol", "carol-pw");
 /// let now = Instant::now();
@@ -43,7 +44,7 @@ pub struct DigestAcceptor {
     reads_utf8: bool,
     hashes_names: bool,
     oddities: Vec<DigestOddity>,
-    nonces: Mutex<Nonces>,
+    nonces: Mutex<IssuedNonces>,
 }
 
 /// A request with credentials, as an acceptor sees it.
@@ -61,12 +62,12 @@ pub struct PresentedDigest<'a> {
 }
 
 impl<'a> PresentedDigest<'a> {
-    /// A request without content.
+    /// Creates a request without content.
     pub fn new(method: &'a Method, target: &'a str, field: &'a HeaderValue) -> Self {
         Self { method, target, field, content: b"" }
     }
 
-    /// The same with content.
+    /// Adds the content.
     #[must_use]
     pub fn with_content(mut self, content: &'a [u8]) -> Self {
         self.content = content;
@@ -96,7 +97,7 @@ pub struct AcceptedDigest {
     user: String,
     algorithm: Algorithm,
     key: Key,
-    params: Params,
+    params: DigestParams,
     next_nonce: Option<String>,
     oddities: Vec<DigestOddity>,
 }
@@ -105,7 +106,7 @@ const TOO_OLD: &str = "the nonce is too old";
 const OPAQUE: &str = "the \"opaque\" one";
 
 impl DigestAcceptor {
-    /// SHA-256 and MD5, by two challenges, with `qop=auth`; nonces live for five minutes.
+    /// Offers SHA-256 and MD5, by two challenges, with `qop=auth`; nonces live for five minutes.
     pub fn new(realm: impl Into<String>) -> Self {
         Self {
             realm: realm.into(),
@@ -115,7 +116,7 @@ impl DigestAcceptor {
             reads_utf8: false,
             hashes_names: false,
             oddities: Vec::new(),
-            nonces: Mutex::new(Nonces::new()),
+            nonces: Mutex::new(IssuedNonces::new()),
         }
     }
 
@@ -126,14 +127,14 @@ impl DigestAcceptor {
         self
     }
 
-    /// One challenge for each algorithm, in this order.
+    /// Sends one challenge for each algorithm, in this order.
     #[must_use]
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = algorithms.into_iter().collect();
         self
     }
 
-    /// The list of `qop`, spelled as in the challenge.
+    /// Sets the list of `qop`, spelled as in the challenge.
     #[must_use]
     pub fn qop(mut self, list: &'static str) -> Self {
         self.qop = list;
@@ -154,14 +155,14 @@ impl DigestAcceptor {
         self
     }
 
-    /// How long a nonce lives.
+    /// Sets how long a nonce lives.
     #[must_use]
     pub fn nonce_lifetime(self, lifetime: Duration) -> Self {
         self.nonces().live_for(lifetime);
         self
     }
 
-    /// How many requests a nonce serves.
+    /// Sets how many requests a nonce serves.
     #[must_use]
     pub fn nonce_uses(self, uses: u32) -> Self {
         self.nonces().live_for_uses(uses);
@@ -175,7 +176,7 @@ impl DigestAcceptor {
         self
     }
 
-    /// The challenges, with a new nonce: one value for each field line.
+    /// Returns the challenges, with a new nonce: one value for each field line.
     pub fn challenges(&self, stale: bool, now: Instant) -> Vec<String> {
         let nonce = self.fresh_nonce(now);
         let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
@@ -202,19 +203,19 @@ impl DigestAcceptor {
     pub fn judge(&self, request: &PresentedDigest<'_>, now: Instant) -> DigestVerdict {
         match self.verify(request, now) {
             Ok(accepted) => DigestVerdict::Accepted(Box::new(accepted)),
-            Err(Failure::Nonce(Unfit::Stale)) => DigestVerdict::Stale,
-            Err(Failure::Nonce(Unfit::Repeated)) => {
+            Err(Rejection::Nonce(Unfit::Stale)) => DigestVerdict::Stale,
+            Err(Rejection::Nonce(Unfit::Repeated)) => {
                 DigestVerdict::Refused { why: "the count was used before" }
             }
-            Err(Failure::NoName) => DigestVerdict::Unreadable,
-            Err(Failure::Other(why)) => DigestVerdict::Refused { why },
+            Err(Rejection::NoName) => DigestVerdict::Unreadable,
+            Err(Rejection::Other(why)) => DigestVerdict::Refused { why },
         }
     }
 
-    fn verify(&self, request: &PresentedDigest<'_>, now: Instant) -> Result<AcceptedDigest, Failure> {
-        let params = Params::parse(request.field).map_err(Failure::Other)?;
+    fn verify(&self, request: &PresentedDigest<'_>, now: Instant) -> Result<AcceptedDigest, Rejection> {
+        let params = DigestParams::parse(request.field).map_err(Rejection::Other)?;
         if params.is_name_extended && self.is(DigestOddity::NoExtendedNames) {
-            return Err(Failure::NoName);
+            return Err(Rejection::NoName);
         }
         let algorithm = self.algorithm(&params)?;
         let echoes = [
@@ -224,13 +225,13 @@ impl DigestAcceptor {
             (self.offers(params.protection.as_ref().map(|presented| presented.qop)), "a qop not offered"),
         ];
         if let Some((_, why)) = echoes.into_iter().find(|(holds, _)| !holds) {
-            return Err(Failure::Other(why));
+            return Err(Rejection::Other(why));
         }
 
         let mut nonces = self.nonces();
         let session = match &params.protection {
             Some(presented) if algorithm.is_session() && self.is(DigestOddity::NoSessions) => {
-                Some(Session { nonce: params.nonce.clone(), cnonce: presented.cnonce.clone() })
+                Some(NoncePair { nonce: params.nonce.clone(), cnonce: presented.cnonce.clone() })
             }
             Some(presented) if algorithm.is_session() => {
                 Some(nonces.session(&params.nonce, &presented.cnonce))
@@ -260,22 +261,22 @@ impl DigestAcceptor {
             let expected = response::response(hash, &key, nonce, params.protection(), &request_hash);
             response::same(&expected, &params.response).then_some((user, key))
         });
-        let (user, key) = known.ok_or(Failure::Other("there is no such user, or the password is wrong"))?;
+        let (user, key) = known.ok_or(Rejection::Other("there is no such user, or the password is wrong"))?;
 
         let counted = params.protection.as_ref().filter(|_| !self.is(DigestOddity::OneNonce));
         let count = counted.map(|presented| presented.count);
-        nonces.spend(now, &params.nonce, count, session.clone()).map_err(Failure::Nonce)?;
+        nonces.spend(now, &params.nonce, count, session.clone()).map_err(Rejection::Nonce)?;
         let next_nonce = self.is(DigestOddity::NextNonce).then(|| nonces.issue(now, session));
         Ok(AcceptedDigest { user, algorithm, key, params, next_nonce, oddities: self.oddities.clone() })
     }
 
     /// The algorithm in the spelling of the challenge, or MD5.
-    fn algorithm(&self, params: &Params) -> Result<Algorithm, Failure> {
+    fn algorithm(&self, params: &DigestParams) -> Result<Algorithm, Rejection> {
         let offered = |algorithm: &&Algorithm| match &params.algorithm {
             Some(name) => self.spell(**algorithm) == *name,
             None => **algorithm == Algorithm::Md5,
         };
-        self.algorithms.iter().find(offered).copied().ok_or(Failure::Other("an algorithm not offered"))
+        self.algorithms.iter().find(offered).copied().ok_or(Rejection::Other("an algorithm not offered"))
     }
 
     fn offers(&self, qop: Option<Qop>) -> bool {
@@ -289,7 +290,7 @@ impl DigestAcceptor {
     }
 
     /// Who it may be, and the keys of each: in UTF-8 and, where that differs, in ISO-8859-1.
-    fn keys(&self, name: &Name, algorithm: Algorithm) -> Vec<(String, Key)> {
+    fn keys(&self, name: &PresentedName, algorithm: Algorithm) -> Vec<(String, Key)> {
         let (hash, realm) = (algorithm.hash(), self.realm.as_bytes());
         let mut keys = Vec::new();
         for (user, password) in &self.accounts {
@@ -298,8 +299,10 @@ impl DigestAcceptor {
                     continue;
                 };
                 let is_meant = match name {
-                    Name::Octets(presented) => *presented == octets,
-                    Name::Hashed(hex) => response::same(&response::user_hash(algorithm, &octets, realm), hex),
+                    PresentedName::Octets(presented) => *presented == octets,
+                    PresentedName::Hashed(hex) => {
+                        response::same(&response::user_hash(algorithm, &octets, realm), hex)
+                    }
                 };
                 if is_meant {
                     keys.push((user.clone(), response::key(hash, &octets, realm, &password)));
@@ -336,7 +339,7 @@ impl DigestAcceptor {
         self.oddities.contains(&oddity)
     }
 
-    fn nonces(&self) -> MutexGuard<'_, Nonces> {
+    fn nonces(&self) -> MutexGuard<'_, IssuedNonces> {
         self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -366,7 +369,7 @@ impl Judge for DigestAcceptor {
         };
         match DigestAcceptor::judge(self, &presented, now) {
             DigestVerdict::Accepted(accepted) => {
-                // Without the page's content, which its proof covers with auth-int alone.
+                // Without the page's content, which its proof covers only with auth-int.
                 Judgement::Accepted { user: accepted.user().to_owned(), info: accepted.info(b"") }
             }
             DigestVerdict::Unreadable => Judgement::Unreadable,
@@ -380,14 +383,14 @@ impl Judge for DigestAcceptor {
     }
 }
 
-enum Failure {
+enum Rejection {
     Nonce(Unfit),
     NoName,
     Other(&'static str),
 }
 
 impl AcceptedDigest {
-    /// The user's name.
+    /// Returns the user's name.
     pub fn user(&self) -> &str {
         &self.user
     }
@@ -435,7 +438,7 @@ impl fmt::Debug for AcceptedDigest {
     }
 }
 
-impl Params {
+impl DigestParams {
     fn protection(&self) -> Option<Protection<'_>> {
         self.protection.as_ref().map(|presented| Protection {
             qop: presented.qop,

@@ -4,29 +4,29 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::scheme::digest::algorithm::Hash;
+use crate::scheme::digest::algorithm::DigestHash;
 
 /// Nonces in the order in which they were issued.
-pub(super) struct Nonces {
+pub(super) struct IssuedNonces {
     /// Whose they are: no two acceptors issue the same one.
     acceptor: u64,
     lifetime: Duration,
     uses: u32,
     issued: u64,
-    nonces: VecDeque<Nonce>,
+    nonces: VecDeque<IssuedNonce>,
 }
 
-struct Nonce {
+struct IssuedNonce {
     text: String,
     since: Instant,
     uses: u32,
-    counts: Window,
-    session: Option<Session>,
+    counts: CountWindow,
+    session: Option<NoncePair>,
 }
 
 /// The nonces with which a session began, the server's and the client's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Session {
+pub(super) struct NoncePair {
     pub(super) nonce: String,
     pub(super) cnonce: String,
 }
@@ -40,7 +40,7 @@ pub(super) enum Unfit {
     Repeated,
 }
 
-impl Nonces {
+impl IssuedNonces {
     /// How many are remembered; older ones are stale.
     const MAX_NONCES: usize = 4096;
 
@@ -65,29 +65,30 @@ impl Nonces {
     }
 
     /// A nonce that no other one is like. One that goes on from another takes its session along.
-    pub(super) fn issue(&mut self, now: Instant, session: Option<Session>) -> String {
+    pub(super) fn issue(&mut self, now: Instant, session: Option<NoncePair>) -> String {
         self.issued += 1;
-        let text =
-            Hash::Md5.of(&[b"nonce", &self.acceptor.to_be_bytes(), &self.issued.to_be_bytes()]).to_string();
+        let text = DigestHash::Md5
+            .of(&[b"nonce", &self.acceptor.to_be_bytes(), &self.issued.to_be_bytes()])
+            .to_string();
         if self.nonces.len() == Self::MAX_NONCES {
             self.nonces.pop_front();
         }
-        self.nonces.push_back(Nonce {
+        self.nonces.push_back(IssuedNonce {
             text: text.clone(),
             since: now,
             uses: 0,
-            counts: Window::default(),
+            counts: CountWindow::default(),
             session,
         });
         text
     }
 
     /// The session that a request with this nonce belongs to, or would begin.
-    pub(super) fn session(&self, nonce: &str, cnonce: &str) -> Session {
+    pub(super) fn session(&self, nonce: &str, cnonce: &str) -> NoncePair {
         let known = self.nonces.iter().find(|known| known.text == nonce);
         known
             .and_then(|known| known.session.clone())
-            .unwrap_or_else(|| Session { nonce: nonce.to_owned(), cnonce: cnonce.to_owned() })
+            .unwrap_or_else(|| NoncePair { nonce: nonce.to_owned(), cnonce: cnonce.to_owned() })
     }
 
     /// Uses a nonce whose response was right.
@@ -96,7 +97,7 @@ impl Nonces {
         now: Instant,
         nonce: &str,
         count: Option<u32>,
-        session: Option<Session>,
+        session: Option<NoncePair>,
     ) -> Result<(), Unfit> {
         let nonce = self.nonces.iter_mut().rfind(|known| known.text == nonce).ok_or(Unfit::Stale)?;
         if now.duration_since(nonce.since) > self.lifetime || nonce.uses >= self.uses {
@@ -113,12 +114,12 @@ impl Nonces {
 
 /// The counts that were used, as far back as they are remembered.
 #[derive(Default)]
-pub(super) struct Window {
+pub(super) struct CountWindow {
     highest: u32,
     used: BTreeSet<u32>,
 }
 
-impl Window {
+impl CountWindow {
     /// How far back. A client's requests overtake each other, some of them by hundreds on a busy machine.
     const LENGTH: u32 = 1024;
 

@@ -6,8 +6,8 @@ use crate::challenge::{Challenge, Challenges};
 use crate::scheme::digest::response::Qop;
 
 /// The parameters of `Authorization: Digest` (RFC 7616, section 3.4).
-pub(super) struct Params {
-    pub(super) name: Name,
+pub(super) struct DigestParams {
+    pub(super) name: PresentedName,
     /// It came as `username*`.
     pub(super) is_name_extended: bool,
     pub(super) realm: Vec<u8>,
@@ -16,24 +16,24 @@ pub(super) struct Params {
     pub(super) response: Vec<u8>,
     pub(super) algorithm: Option<String>,
     pub(super) opaque: Option<Vec<u8>>,
-    pub(super) protection: Option<Presented>,
+    pub(super) protection: Option<PresentedQop>,
 }
 
 /// How the user is named.
-pub(super) enum Name {
+pub(super) enum PresentedName {
     Octets(Vec<u8>),
     Hashed(Vec<u8>),
 }
 
 /// What comes with a `qop`.
-pub(super) struct Presented {
+pub(super) struct PresentedQop {
     pub(super) qop: Qop,
     pub(super) digits: String,
     pub(super) count: u32,
     pub(super) cnonce: String,
 }
 
-impl Params {
+impl DigestParams {
     pub(super) fn parse(field: &HeaderValue) -> Result<Self, &'static str> {
         let challenges = Challenges::from_value(field.as_bytes());
         let mut read = challenges.iter();
@@ -50,7 +50,7 @@ impl Params {
         };
         let must = |value: Option<String>, why| value.ok_or(why);
         Ok(Self {
-            name: Name::parse(params)?,
+            name: PresentedName::parse(params)?,
             is_name_extended: params.param("username*").is_some(),
             realm: params.param("realm").ok_or("there is no realm")?.to_vec(),
             nonce: must(text("nonce"), "there is no nonce")?,
@@ -67,7 +67,7 @@ impl Params {
                     let digits = must(text("nc"), "there is no nc")?;
                     let is_count = digits.len() == 8 && digits.bytes().all(|octet| octet.is_ascii_hexdigit());
                     let count = u32::from_str_radix(&digits, 16).ok().filter(|_| is_count);
-                    Some(Presented {
+                    Some(PresentedQop {
                         qop: Qop::from_name(qop).ok_or("the qop is unknown")?,
                         count: count.ok_or("the nc has not eight hexadecimal digits")?,
                         digits,
@@ -79,7 +79,7 @@ impl Params {
     }
 }
 
-impl Name {
+impl PresentedName {
     fn parse(params: &Challenge) -> Result<Self, &'static str> {
         let is_hashed = params.param("userhash").is_some_and(|value| value.eq_ignore_ascii_case(b"true"));
         match (params.param("username"), params.param("username*")) {

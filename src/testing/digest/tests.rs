@@ -5,20 +5,22 @@ use std::time::{Duration, Instant};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, Method};
 
-use super::nonces::{Unfit, Window};
+use super::nonces::{CountWindow, Unfit};
 use super::*;
 use crate::challenge::Challenges;
 use crate::credentials::Credentials;
 use crate::mechanism::{Entropy, MutualAuthentication};
 use crate::protection_space::Challenger;
+use crate::scheme::Charset;
+use crate::scheme::digest::Algorithm;
 use crate::scheme::digest::body::BodyDigest;
 use crate::scheme::digest::challenge::DigestChallenge;
 use crate::scheme::digest::info::ServerProof;
-use crate::scheme::digest::nonce::{ClientNonce, Renewal};
+use crate::scheme::digest::nonce::{ClientNonce, NonceRenewal};
+use crate::scheme::digest::policy::DigestPolicy;
 use crate::scheme::digest::request::DigestRequest;
 use crate::scheme::digest::sent::SentDigest;
 use crate::scheme::digest::session::DigestSession;
-use crate::scheme::digest::{Algorithm, DigestCharset, DigestPolicy};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -153,20 +155,20 @@ fn names_beyond_ascii_are_known_hashed_extended_and_in_either_charset() {
     let hashing = lab().hash_names();
     let (verdict, _) = Client::new(&hashing, jason.0, jason.1).get(&hashing, now);
     assert_eq!(user(&verdict), jason.0);
-    for charset in [DigestCharset::Utf8, DigestCharset::Latin1] {
+    for charset in [Charset::Utf8, Charset::Latin1] {
         let (server, policy) = (lab(), DigestPolicy::new().charset(charset));
         let (verdict, _) = Client::with_policy(&server, jason.0, jason.1, policy).get(&server, now);
         assert_eq!(user(&verdict), jason.0);
     }
     let field =
         "Digest username*=UTF-8''J%C3%A4s%C3%B8n, realm=\"x\", nonce=\"n\", uri=\"/\", response=\"r\"";
-    let params = presented::Params::parse(&HeaderValue::from_static(field)).expect("well-formed");
-    assert!(matches!(params.name, presented::Name::Octets(octets) if octets == jason.0.as_bytes()));
+    let params = presented::DigestParams::parse(&HeaderValue::from_static(field)).expect("well-formed");
+    assert!(matches!(params.name, presented::PresentedName::Octets(octets) if octets == jason.0.as_bytes()));
 }
 
 #[test]
 fn a_count_is_taken_once_in_any_order() {
-    let mut window = Window::default();
+    let mut window = CountWindow::default();
     for count in [3, 1, 2, 2000, 1000, 977] {
         assert_eq!(window.take(count), Ok(()), "{count}");
     }
@@ -177,7 +179,7 @@ fn a_count_is_taken_once_in_any_order() {
         assert_eq!(window.take(count), Err(Unfit::Repeated), "{count}");
     }
     assert_eq!(window.take(u32::MAX), Ok(()));
-    assert_eq!(Window::default().take(0), Err(Unfit::Repeated));
+    assert_eq!(CountWindow::default().take(0), Err(Unfit::Repeated));
 
     let (server, now) = (lab(), Instant::now());
     let client = Client::new(&server, "carol", "carol-pw");
@@ -199,7 +201,7 @@ fn a_nonce_ages_and_wears_out_and_the_next_one_serves() {
         assert!(matches!(verdict, DigestVerdict::Stale), "{verdict:?}");
         let next = pick(&server, true, later);
         assert!(next.is_stale());
-        assert_eq!(client.session.challenged(Some(&sent), &next).expect("good"), Renewal::Replaced);
+        assert_eq!(client.session.challenged(Some(&sent), &next).expect("good"), NonceRenewal::Replaced);
         let (verdict, sent) = client.get(&server, later);
         assert_eq!((user(&verdict), sent.count()), ("carol", Some(1)));
     }

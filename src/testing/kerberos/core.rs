@@ -11,7 +11,7 @@ use super::fault::KdcFault;
 use super::report::KdcReport;
 use crate::mechanism::kerberos::server::{self, Refusal, Unreachable};
 use crate::mechanism::{Moment, Moments};
-use crate::service::SystemMoments;
+use crate::service::environment::SystemMoments;
 
 /// How many answers are kept for requests that come again.
 const KEPT: usize = 64;

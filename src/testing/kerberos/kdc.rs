@@ -16,7 +16,7 @@ use crate::mechanism::kerberos::crypto::EncryptionType;
 use crate::mechanism::kerberos::messages::{AuthorizationData, PrincipalName};
 use crate::mechanism::kerberos::server::{self, AccountState};
 use crate::mechanism::{Moment, Moments};
-use crate::service::SystemMoments;
+use crate::service::environment::SystemMoments;
 
 /// A Kerberos KDC of one realm, for tests: on a loopback port, or only behind a server that relays to it.
 ///

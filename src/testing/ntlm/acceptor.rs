@@ -13,7 +13,7 @@ use crate::mechanism::ntlm::filetime::filetime;
 use crate::mechanism::ntlm::flags::{
     NEGOTIATE_KEY_EXCH, NEGOTIATE_TARGET_INFO, NEGOTIATE_VERSION, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
-use crate::mechanism::ntlm::integrity::{Integrity, Way};
+use crate::mechanism::ntlm::integrity::{Direction, NtlmIntegrity};
 use crate::mechanism::ntlm::message_type;
 use crate::mechanism::ntlm::names::utf16;
 use crate::mechanism::ntlm::wire::{Message, MessageWriter, VERSION};
@@ -73,7 +73,7 @@ struct Challenged {
 }
 
 impl NtlmAcceptor {
-    /// An acceptor with fixed challenge and clock that calls itself `SERVER` in `DOMAIN`.
+    /// Creates an acceptor with fixed challenge and clock that calls itself `SERVER` in `DOMAIN`.
     pub fn new(users: Arc<Users>, challenge: [u8; 8], now: SystemTime) -> Self {
         Self {
             users,
@@ -88,21 +88,21 @@ impl NtlmAcceptor {
         }
     }
 
-    /// The form of the challenge.
+    /// Sets the form of the challenge.
     #[must_use]
     pub fn challenge_form(mut self, form: ChallengeForm) -> Self {
         self.form = form;
         self
     }
 
-    /// The NetBIOS names that the challenge tells.
+    /// Sets the NetBIOS names that the challenge tells.
     #[must_use]
     pub fn names(mut self, server: impl Into<String>, domain: impl Into<String>) -> Self {
         (self.server, self.domain) = (server.into(), domain.into());
         self
     }
 
-    /// Flags of MS-NLMP 2.2.2.5 not to grant, such as `0x4000_0000` for the key exchange.
+    /// Sets flags of MS-NLMP 2.2.2.5 that are not granted, such as `0x4000_0000` for the key exchange.
     #[must_use]
     pub fn withhold(mut self, flags: u32) -> Self {
         self.withheld = flags;
@@ -174,7 +174,11 @@ impl NtlmAcceptor {
     }
 
     /// Verifies an AUTHENTICATE_MESSAGE (3.2.5.1.2); gives the name and the integrity.
-    fn verify(&self, challenged: &Challenged, token: &[u8]) -> Result<(String, Option<Integrity>), String> {
+    fn verify(
+        &self,
+        challenged: &Challenged,
+        token: &[u8],
+    ) -> Result<(String, Option<NtlmIntegrity>), String> {
         let message = AuthenticateMessage::parse(token).map_err(|e| e.to_string())?;
         let name = match message.domain() {
             "" => message.user().to_owned(),
@@ -193,7 +197,7 @@ impl NtlmAcceptor {
             verify_mic(challenged, &message, &session_key)?;
         }
         self.verify_channel_bindings(&message)?;
-        Ok((name, Integrity::negotiated(message.flags(), &session_key, Way::ServerToClient)))
+        Ok((name, NtlmIntegrity::negotiated(message.flags(), &session_key, Direction::ServerToClient)))
     }
 
     fn verify_channel_bindings(&self, message: &AuthenticateMessage) -> Result<(), String> {

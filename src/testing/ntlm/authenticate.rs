@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::mechanism::MechanismError;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
-use crate::mechanism::ntlm::wire::{Buffer, Message};
+use crate::mechanism::ntlm::wire::{FieldBuffer, Message};
 use crate::testing::ntlm::bindings::SentBindings;
 
 /// Six buffers from 12 and the flags at 60. Version (64) and MIC (72) may be missing.
@@ -19,10 +19,10 @@ const FIXED_CLIENT_CHALLENGE: usize = 28;
 /// For tests that look into what a client sent:
 ///
 /// ```
-/// use legwork::testing::AuthenticateMessage;
+/// use legwork::unversioned::testing::AuthenticateMessage;
 ///
 /// let error = AuthenticateMessage::parse(b"NTLMSSP\0\x03\0\0\0").unwrap_err();
-/// assert_eq!(error.to_string(), "NTLM message of type 3: 12 octets, where 64 are the least");
+/// assert_eq!(error.to_string(), "NTLM message of type 3: 12 octets, but at least 64 are needed");
 /// ```
 pub struct AuthenticateMessage {
     octets: Vec<u8>,
@@ -64,7 +64,7 @@ impl AuthenticateMessage {
                 .defective(format!("an NT response of {} octets is not NTLMv2", nt_response.octets.len())));
         };
         let offset = nt_response.offset + NT_PROOF + FIXED_CLIENT_CHALLENGE;
-        AvPairs::parse(&message, Buffer { octets: pairs, offset })?;
+        AvPairs::parse(&message, FieldBuffer { octets: pairs, offset })?;
         Ok(Self {
             octets: octets.to_vec(),
             payload,
@@ -78,42 +78,42 @@ impl AuthenticateMessage {
         })
     }
 
-    /// The negotiate flags (2.2.2.5).
+    /// Returns the negotiate flags (2.2.2.5).
     pub fn flags(&self) -> u32 {
         self.flags
     }
 
-    /// The user's domain, possibly empty.
+    /// Returns the user's domain, possibly empty.
     pub fn domain(&self) -> &str {
         &self.domain
     }
 
-    /// The user's name.
+    /// Returns the user's name.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// The name of the client's machine, possibly empty.
+    /// Returns the name of the client's machine, possibly empty.
     pub fn workstation(&self) -> &str {
         &self.workstation
     }
 
-    /// The LM response: 24 octets, zero where the server had sent its time.
+    /// Returns the LM response: 24 octets, zero where the server had sent its time.
     pub fn lm_response(&self) -> &[u8] {
         &self.lm_response
     }
 
-    /// The first 16 octets of the NT response.
+    /// Returns the first 16 octets of the NT response.
     pub fn nt_proof(&self) -> &[u8] {
         &self.nt_response[..NT_PROOF]
     }
 
-    /// What the proof is over: time, the client's challenge, the pairs.
+    /// Returns what the proof is over: time, the client's challenge, the pairs.
     pub fn client_challenge(&self) -> &[u8] {
         &self.nt_response[NT_PROOF..]
     }
 
-    /// The session key under the key exchange key, or nothing.
+    /// Returns the session key under the key exchange key, or nothing.
     pub fn encrypted_session_key(&self) -> &[u8] {
         &self.encrypted_session_key
     }
@@ -122,12 +122,12 @@ impl AuthenticateMessage {
         AvPairs::checked(&self.nt_response[NT_PROOF + FIXED_CLIENT_CHALLENGE..])
     }
 
-    /// The bits of `MsvAvFlags`; `0x2` announces a MIC.
+    /// Returns the bits of `MsvAvFlags`; `0x2` announces a MIC.
     pub fn av_flags(&self) -> u32 {
         self.av_pairs().flags()
     }
 
-    /// The service principal name in `MsvAvTargetName`.
+    /// Returns the service principal name in `MsvAvTargetName`.
     pub fn target_name(&self) -> Option<String> {
         self.av_pairs().value(av_pairs::TARGET_NAME).and_then(decode_utf16)
     }
@@ -137,12 +137,12 @@ impl AuthenticateMessage {
         self.av_pairs().value(av_pairs::CHANNEL_BINDINGS)?.try_into().ok()
     }
 
-    /// The same, and whether it is there and says anything.
+    /// Returns what that hash says, and whether it is there.
     pub fn channel_bindings(&self) -> SentBindings {
         SentBindings::of(self.channel_bindings_hash())
     }
 
-    /// The MIC, and the message with zeros in its place; `None` where the payload begins before
+    /// Returns the MIC, and the message with zeros in its place; `None` where the payload begins before
     /// the MIC would end.
     pub fn mic(&self) -> Option<([u8; 16], Vec<u8>)> {
         if self.payload < MIC.end {
@@ -168,7 +168,7 @@ impl fmt::Debug for AuthenticateMessage {
     }
 }
 
-fn text(message: &Message<'_>, buffer: Buffer<'_>, what: &str) -> Result<String, MechanismError> {
+fn text(message: &Message<'_>, buffer: FieldBuffer<'_>, what: &str) -> Result<String, MechanismError> {
     decode_utf16(buffer.octets)
         .ok_or_else(|| message.defective(format!("its {what} at offset {} is not UTF-16", buffer.offset)))
 }

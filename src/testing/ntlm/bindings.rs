@@ -26,7 +26,7 @@ impl SentBindings {
         }
     }
 
-    /// Whether it is the hash of these bindings.
+    /// Returns whether it is the hash of these bindings.
     pub fn are(&self, bindings: &ChannelBindings) -> bool {
         matches!(self, Self::Hash(hash) if same(hash, &channel_bindings_hash(bindings)))
     }

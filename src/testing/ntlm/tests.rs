@@ -8,7 +8,8 @@ use crate::credentials::Credentials;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::flags::{NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN, NEGOTIATE_VERSION};
 use crate::mechanism::{Initiate, Mechanism, MessageIntegrity, Moment, Step};
-use crate::testing::{Accept, Acceptor, ChallengeForm, NtlmAcceptor, Users};
+use crate::testing::ntlm::{ChallengeForm, NtlmAcceptor};
+use crate::testing::{Accept, Acceptor, Users};
 
 const FORMS: [ChallengeForm; 4] = [
     ChallengeForm::WithTimestamp,
@@ -191,12 +192,12 @@ fn refuses_in_words_what_is_no_message_for_a_server() {
         (b"".as_slice(), "not an NTLM message"),
         (b"\x60\x28", "not an NTLM message"),
         (b"NTLMSSP\0\x02\0\0\0", "an NTLM message of type 2 is not for a server"),
-        (b"NTLMSSP\0\x01\0\0\0", "NTLM message of type 1: 12 octets, where 16 are the least"),
+        (b"NTLMSSP\0\x01\0\0\0", "NTLM message of type 1: 12 octets, but at least 16 are needed"),
     ] {
         let Accept::Refused { why, .. } = acceptor().step(token) else { panic!("{complaint}") };
         assert_eq!(why, complaint);
     }
-    for (cut, complaint) in [(70, "beyond the end at 70"), (12, "12 octets, where 64 are the least")] {
+    for (cut, complaint) in [(70, "beyond the end at 70"), (12, "12 octets, but at least 64 are needed")] {
         let why = Client::new("LAB\\carol", "carol-pw").refusal(&mut acceptor(), |token| token.truncate(cut));
         assert!(why.ends_with(complaint), "{why}");
     }

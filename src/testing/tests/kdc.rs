@@ -15,7 +15,7 @@ use crate::mechanism::kerberos::exchange::{
 use crate::mechanism::kerberos::messages::krb_error::{KRB_ERR_GENERIC, KRB_ERR_RESPONSE_TOO_BIG};
 use crate::mechanism::kerberos::messages::{KrbError, Message, PrincipalName};
 use crate::mechanism::{ErrorKind, MechanismError, Moment, Moments};
-use crate::service::SystemMoments;
+use crate::service::environment::SystemMoments;
 use crate::testing::{AccountState, Kdc, KdcBuilder, KdcFault};
 
 const SERVICE: &str = "HTTP/www.lab.test";

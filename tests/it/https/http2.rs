@@ -8,13 +8,14 @@ use http_body_util::BodyExt;
 use legwork::client::AuthenticateFirst;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Anonymous;
-use legwork::handshake::{HttpVersion, Why};
+use legwork::handshake::Why;
 use legwork::protection_space::Challenger;
 use legwork::service::ErrorKind;
 use legwork::testing::{
     Close, Connection, DigestAcceptor, Gate, Judge, Judgement, Leg, Persistence, Presentation, Quirk, Reset,
     ScramAcceptor, Users, When,
 };
+use legwork::unversioned::handshake::HttpVersion;
 use legwork::{Authenticator, Credentials};
 use tokio::task::JoinSet;
 

@@ -231,8 +231,9 @@ async fn bindings_that_are_off_are_not_sent() {
         assert_eq!(why(&https.report()).as_deref(), Some(complaint));
     }
 
-    let accepting =
-        |acceptor: legwork::testing::NtlmAcceptor| acceptor.accept_channel_bindings(RSA.bindings());
+    let accepting = |acceptor: legwork::unversioned::testing::NtlmAcceptor| {
+        acceptor.accept_channel_bindings(RSA.bindings())
+    };
     let https = Https::start(server([Offer::Ntlm]).ntlm(accepting), ECDSA).await;
     let off = https.authenticator().channel_bindings(ChannelBindingsUse::Off);
     let response = client(off).request(https.get()).await.expect("a response");

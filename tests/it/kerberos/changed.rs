@@ -6,7 +6,8 @@ use legwork::client::KdcSockets;
 use legwork::mechanism::{KdcInquiry, MechanismError};
 use legwork::scheme::Negotiate;
 use legwork::service::{BoxFuture, Environment, KdcTransport};
-use legwork::testing::{Kdc, Offer, SpnegoAcceptor};
+use legwork::testing::{Kdc, Offer};
+use legwork::unversioned::testing::SpnegoAcceptor;
 
 use super::*;
 

@@ -11,7 +11,8 @@ use legwork::mechanism::{
     SecurityContext, Step,
 };
 use legwork::scheme::Negotiate;
-use legwork::testing::{Accept, Acceptor, NtlmAcceptor, Offer, SpnegoAcceptor, Users};
+use legwork::testing::{Accept, Acceptor, Offer, Users};
+use legwork::unversioned::testing::{NtlmAcceptor, SpnegoAcceptor};
 
 use super::clients::{Asks, pass, seconds};
 use crate::support;

@@ -10,9 +10,8 @@ use http::{HeaderValue, Method};
 use legwork::Origin;
 use legwork::mechanism::Mechanism;
 use legwork::mechanism::ntlm::Ntlm;
-use legwork::testing::{
-    Accept, Acceptor, DigestAcceptor, DigestVerdict, NtlmAcceptor, PresentedDigest, SpnegoAcceptor, Users,
-};
+use legwork::testing::{Accept, Acceptor, DigestAcceptor, Users};
+use legwork::unversioned::testing::{DigestVerdict, NtlmAcceptor, PresentedDigest, SpnegoAcceptor};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};

@@ -31,7 +31,7 @@ impl Who {
 }
 
 async fn ask(pool: &Arc<Pool<Ready>>, who: Who) -> Result<Checkout<'_, Ready>, ErrorKind> {
-    let wanted = Wanted { uri: &who.uri(), identity: &who.identity(), via: None };
+    let wanted = WantedConnection { uri: &who.uri(), identity: &who.identity(), via: None };
     pool.checkout(wanted, false).await
 }
 

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn two_strong_refusals_begin_pauses_of_5_and_32_minutes() {
     let mut requests = Requests::accepted();
-    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), Verdict::Refused);
+    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), RefusalVerdict::Refused);
     assert_eq!(requests.told(ORIGIN, "/"), Go);
     requests.end(ORIGIN, "/", Evidence::Refused);
     assert_eq!(requests.told(ORIGIN, "/"), Paused(PauseCause::Refused, 5 * 60));
@@ -33,7 +33,7 @@ fn three_weak_refusals_begin_pauses_of_what_was_never_accepted() {
     let mut requests = Requests::accepted();
     for path in ["/a", "/b", "/c"] {
         assert_eq!(requests.told(ORIGIN, path), Go);
-        assert_eq!(requests.end(ORIGIN, path, Evidence::Refused), Verdict::Denied);
+        assert_eq!(requests.end(ORIGIN, path, Evidence::Refused), RefusalVerdict::Denied);
     }
     let lengths = requests.pauses("/a", Evidence::Refused, PauseCause::RefusedElsewhere, 5);
     assert_eq!(lengths, [60, 4 * 60, 16 * 60, 32 * 60, 32 * 60]);
@@ -44,8 +44,8 @@ fn the_method_matters_for_what_was_accepted() {
     let mut requests = Requests::accepted();
     let permission = requests.ask(ORIGIN, "/", |asking| asking.method = &Method::POST);
     let trial = requests.sent(ORIGIN, permission);
-    assert_eq!(requests.conclude(ORIGIN, trial, Evidence::Refused), Verdict::Denied);
-    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), Verdict::Refused);
+    assert_eq!(requests.conclude(ORIGIN, trial, Evidence::Refused), RefusalVerdict::Denied);
+    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), RefusalVerdict::Refused);
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn in_a_weak_pause_no_number_of_weak_refusals_goes_on() {
 fn what_was_let_through_was_accepted_in_its_space() {
     let mut requests = Requests::new();
     requests.end(ORIGIN, "/", Evidence::LetThrough);
-    assert_eq!(requests.end(ORIGIN, "/a", Evidence::Refused), Verdict::Denied);
+    assert_eq!(requests.end(ORIGIN, "/a", Evidence::Refused), RefusalVerdict::Denied);
     requests.end(ORIGIN, "/b", Evidence::Refused);
     assert_eq!(requests.told(ORIGIN, "/c"), Go);
     requests.end(ORIGIN, "/c", Evidence::Refused);

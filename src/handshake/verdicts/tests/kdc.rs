@@ -123,7 +123,7 @@ fn that_it_is_locked_ends_no_longer_pause_and_no_earlier_login_ends_that() {
 #[test]
 fn its_refusal_is_strong_whatever_was_asked_for() {
     let mut requests = Requests::accepted();
-    assert_eq!(requests.end(ORIGIN, "/a", Evidence::RefusedByKdc), Verdict::Refused);
+    assert_eq!(requests.end(ORIGIN, "/a", Evidence::RefusedByKdc), RefusalVerdict::Refused);
     requests.end(ORIGIN, "/b", Evidence::RefusedByKdc);
     assert_eq!(requests.told(ORIGIN, "/"), Paused(PauseCause::Refused, 5 * 60));
 }

@@ -56,7 +56,7 @@ fn a_hostile_origin_makes_nobody_forget_what_stands() {
     requests.credentials = carol;
     for number in 0..100 {
         let origin = format!("http://good{number}.example");
-        assert_eq!(requests.end(&origin, "/", Evidence::Refused), Verdict::Refused, "{number}");
+        assert_eq!(requests.end(&origin, "/", Evidence::Refused), RefusalVerdict::Refused, "{number}");
         requests.verdicts.forget_refusals();
     }
 }
@@ -126,7 +126,7 @@ fn many_paths_take_no_more_than_a_share() {
         requests.end(ORIGIN, &format!("/{number}"), Evidence::Proven);
     }
     assert!(requests.verdicts.table.octets() < MAX_OCTETS_OF_ORIGIN / 2);
-    assert_eq!(requests.end(ORIGIN, "/9900", Evidence::Refused), Verdict::Refused);
+    assert_eq!(requests.end(ORIGIN, "/9900", Evidence::Refused), RefusalVerdict::Refused);
 }
 
 #[test]

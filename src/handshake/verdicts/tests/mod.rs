@@ -87,12 +87,12 @@ impl Requests {
         trial
     }
 
-    fn conclude(&mut self, origin: &str, trial: Trial, evidence: Evidence) -> Verdict {
+    fn conclude(&mut self, origin: &str, trial: Trial, evidence: Evidence) -> RefusalVerdict {
         self.verdicts.end(trial, &self.credentials, &space(origin), evidence, self.now)
     }
 
     /// A challenged login that ends at once.
-    fn end(&mut self, origin: &str, path: &str, evidence: Evidence) -> Verdict {
+    fn end(&mut self, origin: &str, path: &str, evidence: Evidence) -> RefusalVerdict {
         let trial = self.send(origin, path);
         self.conclude(origin, trial, evidence)
     }

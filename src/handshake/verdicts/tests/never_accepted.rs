@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn one_refusal_is_the_last_login_until_it_is_forgotten() {
     let mut requests = Requests::new();
-    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), Verdict::Refused);
+    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), RefusalVerdict::Refused);
     for _ in 0..2 {
         assert_eq!(requests.told(ORIGIN, "/"), Told::Refused);
         assert_eq!(requests.told_first(ORIGIN, "/elsewhere"), Told::Refused);
@@ -19,7 +19,7 @@ fn one_refusal_is_the_last_login_until_it_is_forgotten() {
 #[test]
 fn a_weak_refusal_is_the_last_login_too() {
     let mut requests = Requests::new();
-    assert_eq!(requests.end(ORIGIN, "/", Evidence::RefusedWeakly), Verdict::Refused);
+    assert_eq!(requests.end(ORIGIN, "/", Evidence::RefusedWeakly), RefusalVerdict::Refused);
     assert_eq!(requests.told(ORIGIN, "/"), Told::Refused);
 }
 
@@ -135,7 +135,7 @@ fn the_first_proof_turns_a_refusal_into_a_weak_one_of_its_space() {
     assert_eq!(requests.told(ORIGIN, "/"), Go);
     assert_eq!(requests.told_first(ORIGIN, "/"), Listen);
     // Two more make three.
-    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), Verdict::Denied);
+    assert_eq!(requests.end(ORIGIN, "/", Evidence::Refused), RefusalVerdict::Denied);
     assert_eq!(requests.told(ORIGIN, "/"), Go);
     requests.end(ORIGIN, "/", Evidence::Refused);
     assert_eq!(requests.told(ORIGIN, "/"), Paused(PauseCause::RefusedElsewhere, 60));

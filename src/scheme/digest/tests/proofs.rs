@@ -146,7 +146,7 @@ fn a_proof_to_an_answer_of_rfc_2069_has_no_count_in_it() {
     let session = carol("Digest realm=lab, nonce=n");
     let sent = authorize(&session);
     assert_eq!(sent.count(), None);
-    let hash = super::super::algorithm::Hash::Md5;
+    let hash = super::super::algorithm::DigestHash::Md5;
     let (key, request) = (hash.of(&[b"carol", b"lab", b"carol-pw"]), hash.of(&[b"", b"/"]));
     let proof = hash.of(&[key.as_bytes(), b"n", request.as_bytes()]);
     let value = format!("rspauth=\"{}\", qop=auth", &*proof);

@@ -128,7 +128,7 @@ fn content_is_covered_where_the_server_wants_nothing_less() {
         let error = qop(&alone, &request).expect_err("auth is not offered");
         assert_eq!(
             error.to_string(),
-            "Digest: the challenge offers qop auth-int alone, and the hash of the request's content is not known",
+            "Digest: the challenge offers only qop auth-int, and the hash of the request's content is not known",
         );
     }
     // A request without content has that of no octets, and the errors spent no count.
@@ -150,7 +150,7 @@ fn values_go_back_as_they_came_and_are_hashed_without_their_quotes() {
     let params = params_of(&value);
     assert_eq!(params["opaque"], b"");
     assert_eq!(params["algorithm"], b"md5");
-    let hash = super::super::algorithm::Hash::Md5;
+    let hash = super::super::algorithm::DigestHash::Md5;
     let key = hash.of(&[br#"a"b\c"#, br#"the "lab" \ x"#, b"pw"]);
     let request = hash.of(&[b"GET", b"/\"x\""]);
     let expected = hash.of(&[key.as_bytes(), br#"n"\"#, b"00000001", b"c", b"auth", request.as_bytes()]);
@@ -166,7 +166,7 @@ fn a_realm_that_is_not_utf8_is_hashed_and_sent_octet_by_octet() {
     let (authorization, _) = session.authorize(&get("/"), ClientNonce::verbatim("c")).expect("an answer");
     let params = params(authorization);
     assert_eq!(params["realm"], b"Z\xfcrich");
-    let hash = super::super::algorithm::Hash::Md5;
+    let hash = super::super::algorithm::DigestHash::Md5;
     let (key, request) = (hash.of(&[b"a", b"Z\xfcrich", b"b"]), hash.of(&[b"GET", b"/"]));
     assert_eq!(params["response"], hash.of(&[key.as_bytes(), b"n", request.as_bytes()]).as_bytes());
 }

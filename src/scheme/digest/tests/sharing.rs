@@ -71,8 +71,8 @@ fn of_a_storm_of_stale_nonces_one_replacement_counts() {
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
     });
-    let replaced = renewals.iter().filter(|(renewal, _)| *renewal == Renewal::Replaced).count();
-    let superseded = renewals.iter().filter(|(renewal, _)| *renewal == Renewal::Superseded).count();
+    let replaced = renewals.iter().filter(|(renewal, _)| *renewal == NonceRenewal::Replaced).count();
+    let superseded = renewals.iter().filter(|(renewal, _)| *renewal == NonceRenewal::Superseded).count();
     assert_eq!((replaced, superseded), (1, 99));
     let used: BTreeSet<_> = renewals.iter().map(|(_, used)| used.clone()).collect();
     let nonce = &renewals[0].1.0;
@@ -83,10 +83,10 @@ fn of_a_storm_of_stale_nonces_one_replacement_counts() {
 fn a_late_answer_throws_no_newer_nonce_away() {
     let session = carol(FIRST);
     let (one, two) = (authorize(&session), authorize(&session));
-    assert_eq!(session.challenged(Some(&one), &challenge(SECOND)).expect("good"), Renewal::Replaced);
+    assert_eq!(session.challenged(Some(&one), &challenge(SECOND)).expect("good"), NonceRenewal::Replaced);
     assert_eq!(nonce_and_count(&session), ("second".to_owned(), 1));
     let third = challenge("Digest realm=lab, nonce=third, qop=auth");
-    assert_eq!(session.challenged(Some(&two), &third).expect("good"), Renewal::Superseded);
+    assert_eq!(session.challenged(Some(&two), &third).expect("good"), NonceRenewal::Superseded);
     assert_eq!(conclude(&session, &two, &info("nextnonce=fourth")), ServerProof::Absent);
     assert_eq!(nonce_and_count(&session), ("second".to_owned(), 2));
 }
@@ -95,10 +95,10 @@ fn a_late_answer_throws_no_newer_nonce_away() {
 fn a_challenge_to_a_request_without_an_answer_leaves_a_nonce_that_is_in_use() {
     let session = carol(FIRST);
     authorize(&session);
-    assert_eq!(session.challenged(None, &challenge(SECOND)).expect("good"), Renewal::Superseded);
+    assert_eq!(session.challenged(None, &challenge(SECOND)).expect("good"), NonceRenewal::Superseded);
     assert_eq!(nonce_and_count(&session), ("first".to_owned(), 2));
     let stronger = challenge("Digest realm=lab, nonce=second, qop=auth, algorithm=SHA-256");
-    assert_eq!(session.challenged(None, &stronger).expect("good"), Renewal::Replaced);
+    assert_eq!(session.challenged(None, &stronger).expect("good"), NonceRenewal::Replaced);
     assert_eq!(nonce_and_count(&session), ("second".to_owned(), 1));
 }
 
@@ -107,7 +107,7 @@ fn a_nonce_that_comes_again_goes_on_counting() {
     let session = carol(FIRST);
     let sent = authorize(&session);
     let again = challenge("Digest realm=lab, nonce=first, qop=auth, opaque=new");
-    assert_eq!(session.challenged(Some(&sent), &again).expect("good"), Renewal::Unchanged);
+    assert_eq!(session.challenged(Some(&sent), &again).expect("good"), NonceRenewal::Unchanged);
     let (authorization, sent) = session.authorize(&get("/"), ClientNonce::verbatim("c")).expect("good");
     assert_eq!((params(authorization)["opaque"].as_slice(), sent.count()), (b"new".as_slice(), Some(2)));
     session.challenged(Some(&sent), &challenge(SECOND)).expect("good");
@@ -144,7 +144,7 @@ fn a_session_key_lives_from_challenge_to_challenge() {
             session.authorize(&get("/"), ClientNonce::verbatim(cnonce)).expect("an answer");
         (params(authorization), sent)
     };
-    let hash = super::super::algorithm::Hash::Md5;
+    let hash = super::super::algorithm::DigestHash::Md5;
     let login = hash.of(&[b"carol", b"lab", b"carol-pw"]);
     let expected = |nonces: [&[u8]; 2], nonce: &[u8], count: &[u8], cnonce: &[u8]| {
         let key = hash.of(&[login.as_bytes(), nonces[0], nonces[1]]);

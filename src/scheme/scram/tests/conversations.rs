@@ -11,10 +11,11 @@ use crate::credentials::Credentials;
 use crate::mechanism::{Expects, Moment, Proves};
 use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
-use crate::scheme::scram::login::Login;
+use crate::scheme::scram::login::ScramLogin;
 use crate::scheme::scram::memory::ScramMemory;
 use crate::scheme::scram::{Scram, ScramHash};
-use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, ScramQuirk, Users};
+use crate::testing::scram::ScramQuirk;
+use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, Users};
 
 fn acceptor() -> ScramAcceptor {
     ScramAcceptor::new(Arc::new(Users::new().with("user", "pencil")), "lab", [7; 32]).iterations(16)
@@ -41,7 +42,7 @@ struct Client {
 }
 
 /// What a login came to, and in how many requests with credentials.
-type Ended = (Result<Login, ScramError>, usize);
+type Ended = (Result<ScramLogin, ScramError>, usize);
 
 impl Client {
     fn new(scram: Scram, credentials: Credentials) -> Self {
@@ -176,15 +177,15 @@ fn hostile_first_messages_are_errors_before_any_work() {
         (ScramQuirk::ForeignNonce, "the server's nonce does not extend ours"),
         (ScramQuirk::BareNonce, "the server's nonce does not extend ours"),
         (ScramQuirk::NoSid, "the server did not send sid with its first message"),
-        (ScramQuirk::Iterations(1), "the server asks for 1 iterations, where 4096 are the least"),
-        (ScramQuirk::Iterations(4095), "the server asks for 4095 iterations, where 4096 are the least"),
+        (ScramQuirk::Iterations(1), "the server asks for 1 iterations, but at least 4096 are needed"),
+        (ScramQuirk::Iterations(4095), "the server asks for 4095 iterations, but at least 4096 are needed"),
         (
             ScramQuirk::Iterations(1_000_001),
-            "the server asks for 1000001 iterations, where 1000000 are the most",
+            "the server asks for 1000001 iterations, but at most 1000000 are allowed",
         ),
         (
             ScramQuirk::Iterations(u64::MAX),
-            "the server asks for 18446744073709551615 iterations, where 1000000 are the most",
+            "the server asks for 18446744073709551615 iterations, but at most 1000000 are allowed",
         ),
     ] {
         let acceptor = acceptor().iterations(4096);
@@ -199,7 +200,7 @@ fn the_bounds_of_the_iteration_count_are_options() {
     succeeds(Client::new(few.clone(), user()).log_in(&acceptor(), Challenged::First), 2);
     fails(
         Client::new(few, user()).log_in(&acceptor().iterations(17), Challenged::First),
-        "the server asks for 17 iterations, where 16 are the most",
+        "the server asks for 17 iterations, but at most 16 are allowed",
     );
 }
 

@@ -1,4 +1,4 @@
-//! The leaf: one connection that allocates nothing per request, or a branch of one over HTTP/2.
+//! One connection of hyper's that allocates nothing per request, or a branch of one over HTTP/2.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use http::{Extensions, Request, Response};
 use hyper::body::Incoming;
 
 use crate::client::connection::interim;
-use crate::client::pool::Leaf;
-use crate::service::{BoxError, Expectation, LegBody, Line, Tee};
+use crate::client::pool::Poolable;
+use crate::service::{BoxError, Expectation, LegBody, LegService, Tee};
 
 /// hyper's response future cannot be named; it lives in this cell, made once per connection and
 /// refilled for each leg.
@@ -36,19 +36,19 @@ pub(super) trait Cell<B>: Send {
 }
 
 /// One connection, or a branch of it.
-pub(in crate::client) struct Connection<B> {
+pub(in crate::client) struct HyperConnection<B> {
     cell: Pin<Box<dyn Cell<B>>>,
     /// What the last request's body went through, for the next.
     tee: Option<Arc<Tee<B>>>,
 }
 
-impl<B> Connection<B> {
+impl<B> HyperConnection<B> {
     pub(super) fn of(cell: Pin<Box<dyn Cell<B>>>) -> Self {
         Self { cell, tee: None }
     }
 }
 
-impl<B> Leaf for Connection<B> {
+impl<B> Poolable for HyperConnection<B> {
     fn streams(&self) -> usize {
         self.cell.streams()
     }
@@ -70,14 +70,14 @@ impl<B> Leaf for Connection<B> {
     }
 }
 
-impl<B> Line<B> for Connection<B> {
+impl<B> LegService<B> for HyperConnection<B> {
     /// It stays in the cell.
     type Leg = ();
     type Received = Incoming;
     type Error = BoxError;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Leaf::poll_ready(self, cx)
+        Poolable::poll_ready(self, cx)
     }
 
     fn send(&mut self, request: Request<LegBody<B>>) {

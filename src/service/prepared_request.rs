@@ -1,12 +1,12 @@
-//! A request before it is sent, and who it acts as.
+//! A request that can be sent, and who it acts as.
 
 use http::Request;
 
 use crate::handshake::Acting;
 use crate::service::payload::Payload;
 
-/// A request that can be sent, for the first time or once more.
-pub(crate) struct Pending<B> {
+/// A request that can be sent, for the first time or again.
+pub(crate) struct PreparedRequest<B> {
     pub(crate) request: Request<Payload<B>>,
     pub(crate) acting: Acting,
 }

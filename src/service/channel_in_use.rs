@@ -2,13 +2,13 @@ use crate::service::channel::Channel;
 use crate::service::payload::Payload;
 
 /// The connection while a request is on it, and the request's body.
-pub(super) struct Out<S, B> {
+pub(super) struct ChannelInUse<S, B> {
     /// Lent until there is a result; then it goes back, unless it is lost.
     pub(super) channel: Option<Channel<S>>,
     pub(super) payload: Payload<B>,
 }
 
-impl<S, B> Out<S, B> {
+impl<S, B> ChannelInUse<S, B> {
     pub(super) fn new(channel: Channel<S>, payload: Payload<B>) -> Self {
         Self { channel: Some(channel), payload }
     }
@@ -41,7 +41,7 @@ impl<S, B> Out<S, B> {
     }
 }
 
-impl<S, B> Drop for Out<S, B> {
+impl<S, B> Drop for ChannelInUse<S, B> {
     fn drop(&mut self) {
         self.lose();
     }

@@ -1,4 +1,4 @@
-//! One connection by reqwest: a client of its own, which can have no other.
+//! One connection of reqwest's: a client of its own, which can have no other.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,32 +10,36 @@ use reqwest::{Body, ResponseBuilderExt, Url};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::client::dispatch::{Reach, Settings};
-use crate::client::lane::Gone;
-use crate::client::pool::{Host, Leaf};
+use crate::client::dispatch::{MakeConnection, Settings};
+use crate::client::one_connection::Gone;
+use crate::client::pool::{Host, Poolable};
 use crate::client::reqwest::build::build;
-use crate::client::reqwest::gate::{Gate, Rest};
+use crate::client::reqwest::gate::{OneConnectionGate, Rest};
 use crate::client::reqwest::named::Named;
 use crate::handshake::{HttpVersion, ResponseHead};
 use crate::mechanism::Binding;
 use crate::protection_space::Challenger;
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, Line, NotConnected, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, LegService, NotConnected, Unsent};
 
-/// Makes lanes.
-pub(super) enum Lanes {
+/// Makes connections.
+pub(super) enum MakeReqwestConnection {
     /// Each with a client of its own.
     Apart(Box<dyn Fn() -> reqwest::ClientBuilder + Send + Sync>),
     /// All over one client that was built elsewhere.
     Shared(reqwest::Client),
 }
 
-impl Reach<Lane> for Lanes {
-    /// The lane connects with its first leg.
-    async fn reach(&self, settings: &Settings, host: &Host) -> Result<(Lane, ConnectionInfo), ErrorKind> {
+impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
+    /// The client connects with its first leg.
+    async fn make_connection(
+        &self,
+        settings: &Settings,
+        host: &Host,
+    ) -> Result<(ReqwestConnection, ConnectionInfo), ErrorKind> {
         let (client, way) = match self {
             Self::Apart(make) => {
-                let gate = Gate::default();
-                let way = Way::Apart(gate.rest());
+                let gate = OneConnectionGate::default();
+                let way = ConnectionAffinity::Apart(gate.rest());
                 let client = build(|| one_connection(make(), gate));
                 (client.map_err(|error| ErrorKind::Request(error.into()))?, way)
             }
@@ -45,20 +49,23 @@ impl Reach<Lane> for Lanes {
                     || authenticator.memory(Challenger::Origin, origin).binding()
                         == Some(Binding::Connection);
                 let named = Named::new(origin.is_secure(), ties_connections);
-                (client.clone(), Way::Shared(named.map_err(|error| ErrorKind::Entropy(error.into()))?))
+                (
+                    client.clone(),
+                    ConnectionAffinity::Shared(named.map_err(|error| ErrorKind::Entropy(error.into()))?),
+                )
             }
         };
         let mut info = ConnectionInfo::new(host.origin.clone());
         if host.origin.is_secure() {
             info = info.channel_bindings_follow();
         }
-        Ok((Lane { client, way, is_gone: false, has_told: false }, info))
+        Ok((ReqwestConnection { client, way, is_gone: false, has_told: false }, info))
     }
 }
 
 /// Whatever else the caller has set: one connection to the origin itself, HTTP/1.1, challenges that may be
 /// folded, and nothing that would send a leg again or elsewhere.
-fn one_connection(builder: reqwest::ClientBuilder, gate: Gate) -> reqwest::ClientBuilder {
+fn one_connection(builder: reqwest::ClientBuilder, gate: OneConnectionGate) -> reqwest::ClientBuilder {
     #[cfg(any(feature = "reqwest-rustls", feature = "reqwest-native-tls"))]
     let builder = builder.tls_info(true);
     builder
@@ -98,23 +105,23 @@ pub(super) fn strip_userinfo(url: &mut Url) {
 }
 
 /// One connection.
-pub(super) struct Lane {
+pub(super) struct ReqwestConnection {
     client: reqwest::Client,
-    way: Way,
+    way: ConnectionAffinity,
     is_gone: bool,
     /// The bindings of the connection are known above.
     has_told: bool,
 }
 
 /// How legs come to be on one connection.
-enum Way {
+enum ConnectionAffinity {
     /// The client has no other. It is told when that rests.
     Apart(Rest),
-    /// The client has others, but none by the lane's name.
+    /// The client has others, but none by this name.
     Shared(Named),
 }
 
-impl Leaf for Lane {
+impl Poolable for ReqwestConnection {
     const SEES_ITS_END: bool = false;
 
     fn is_ready(&self) -> bool {
@@ -126,7 +133,7 @@ impl Leaf for Lane {
     }
 
     fn rest(&mut self) {
-        if let Way::Apart(rest) = &self.way {
+        if let ConnectionAffinity::Apart(rest) = &self.way {
             rest.begin();
         }
     }
@@ -139,22 +146,22 @@ impl Leaf for Lane {
 /// A leg that is out.
 type Leg = <reqwest::Client as Service<reqwest::Request>>::Future;
 
-impl Line<Body> for Lane {
+impl LegService<Body> for ReqwestConnection {
     type Leg = Leg;
     type Received = Body;
     type Error = BoxError;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        if let Way::Shared(named) = &mut self.way {
+        if let ConnectionAffinity::Shared(named) = &mut self.way {
             ready!(named.poll_ready(cx));
         }
-        Leaf::poll_ready(self, cx)
+        Poolable::poll_ready(self, cx)
     }
 
     fn send(&mut self, request: Request<LegBody<Body>>) -> Leg {
         let (mut parts, body) = request.into_parts();
         let Original { mut url, deadline } = parts.extensions.remove().expect("what the request was made of");
-        if let Way::Shared(named) = &mut self.way {
+        if let ConnectionAffinity::Shared(named) = &mut self.way {
             named.send(&mut url, &parts.headers);
         }
         let mut leg = reqwest::Request::new(parts.method, url);
@@ -189,7 +196,7 @@ impl Line<Body> for Lane {
     }
 }
 
-impl Lane {
+impl ReqwestConnection {
     fn answered(&mut self, response: reqwest::Response) -> Result<Response<Body>, BoxError> {
         let mut url = response.url().clone();
         strip_userinfo(&mut url);
@@ -201,8 +208,8 @@ impl Lane {
         // Nobody tells when it is closed in fact.
         self.is_gone |= !ResponseHead::of(&response).is_persistent(Challenger::Origin);
         match &mut self.way {
-            Way::Apart(rest) => rest.end(),
-            Way::Shared(named) => {
+            ConnectionAffinity::Apart(rest) => rest.end(),
+            ConnectionAffinity::Shared(named) => {
                 if let Err(astray) = named.answered(&response, &url) {
                     self.is_gone = true;
                     return Err(astray.into());

@@ -15,7 +15,7 @@ use crate::service::expectation::Expectation;
 
 /// A connection that takes one leg after another: any tower service, or one that keeps the leg
 /// that is out to itself, so that nobody need hold on to both.
-pub(crate) trait Line<B> {
+pub(crate) trait LegService<B> {
     /// A leg that is out.
     type Leg;
     /// The body of a response.
@@ -56,7 +56,7 @@ pub(crate) trait Line<B> {
     fn keep_tee(&mut self, _: Arc<Tee<B>>) {}
 }
 
-impl<S, B, R> Line<B> for S
+impl<S, B, R> LegService<B> for S
 where
     S: Service<Request<LegBody<B>>, Response = Response<R>>,
     S::Error: Into<BoxError>,

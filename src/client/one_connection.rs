@@ -1,10 +1,10 @@
-//! What lanes have in common: clients of other makers, each with one connection.
+//! What reqwest's and the legacy client have in common, where each client has one connection.
 
 use std::fmt;
 
 use http::Uri;
 
-/// The lane's connection is no more, and there is to be no other.
+/// The client's only connection is gone, and it must not make another.
 #[derive(Debug)]
 pub(super) struct Gone;
 

@@ -1,4 +1,4 @@
-//! One connection by hyper-util's legacy client: a client of its own, over that connection.
+//! One connection of hyper-util's legacy client: a client of its own, over that connection.
 
 use std::fmt;
 use std::future::Future;
@@ -13,25 +13,29 @@ use hyper_util::client::legacy::connect::Connection;
 
 use crate::client::connect::connector::{Connect, extra};
 use crate::client::connection::interim;
-use crate::client::dispatch::{Reach, Settings};
-use crate::client::lane::{Gone, absolute};
+use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::legacy::connector::{End, OneConnection};
-use crate::client::pool::{Host, Leaf};
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, Line, Unsent};
+use crate::client::one_connection::{Gone, absolute};
+use crate::client::pool::{Host, Poolable};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, LegService, Unsent};
 
-/// Makes lanes.
-pub(super) struct Lanes<C> {
+/// Makes connections.
+pub(super) struct MakeLegacyConnection<C> {
     pub(super) connector: C,
     pub(super) builder: legacy::Builder,
 }
 
-impl<C, B> Reach<Lane<C::Io, B>> for Lanes<C>
+impl<C, B> MakeConnection<LegacyConnection<C::Io, B>> for MakeLegacyConnection<C>
 where
     C: Connect,
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    async fn reach(&self, _: &Settings, host: &Host) -> Result<(Lane<C::Io, B>, ConnectionInfo), ErrorKind> {
+    async fn make_connection(
+        &self,
+        _: &Settings,
+        host: &Host,
+    ) -> Result<(LegacyConnection<C::Io, B>, ConnectionInfo), ErrorKind> {
         let connected = self.connector.clone().connect(host.target.clone()).await;
         let transport = connected.map_err(ErrorKind::Connect)?;
         if transport.connected().is_negotiated_h2() {
@@ -50,19 +54,19 @@ where
             .retry_canceled_requests(false)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .build(connector);
-        Ok((Lane { client, target: host.target.clone(), end }, info))
+        Ok((LegacyConnection { client, target: host.target.clone(), end }, info))
     }
 }
 
 /// One connection.
-pub(super) struct Lane<T, B> {
+pub(super) struct LegacyConnection<T, B> {
     client: legacy::Client<OneConnection<T>, LegBody<B>>,
     /// The root of its origin.
     target: Uri,
     end: End,
 }
 
-impl<T, B> Leaf for Lane<T, B> {
+impl<T, B> Poolable for LegacyConnection<T, B> {
     fn is_ready(&self) -> bool {
         !self.end.has_come()
     }
@@ -76,7 +80,7 @@ impl<T, B> Leaf for Lane<T, B> {
     }
 }
 
-impl<T, B> Line<B> for Lane<T, B>
+impl<T, B> LegService<B> for LegacyConnection<T, B>
 where
     T: hyper::rt::Read + hyper::rt::Write + Connection + Unpin + Send + 'static,
     B: Body + Send + 'static,

@@ -1,4 +1,4 @@
-//! A connector by TLS, made to speak it over a transport that is there already.
+//! TLS over a transport that is there already, by connectors that would make their own.
 
 use std::future::{Ready, ready};
 use std::io;
@@ -11,16 +11,16 @@ use crate::client::connect::channel_bound::{ChannelBound, ServerCertificate};
 use crate::client::connect::secure::{BoxTransport, Transport};
 use crate::service::{BoxError, BoxFuture};
 
-/// A connector that has one connection to give.
-pub(super) struct Given(Option<BoxTransport>);
+/// A connector whose one connection is there already.
+pub(super) struct OneTransport(Option<BoxTransport>);
 
-impl Given {
+impl OneTransport {
     pub(super) fn new(transport: BoxTransport) -> Self {
         Self(Some(transport))
     }
 }
 
-impl Service<Uri> for Given {
+impl Service<Uri> for OneTransport {
     type Response = BoxTransport;
     type Error = io::Error;
     type Future = Ready<io::Result<BoxTransport>>;
@@ -34,8 +34,8 @@ impl Service<Uri> for Given {
     }
 }
 
-/// What a connector by TLS makes of the transport that it is given.
-pub(super) fn by<C>(connector: C, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>>
+/// Speaks TLS over the transport that `connector` was given.
+pub(super) fn secure<C>(connector: C, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>>
 where
     C: Service<Uri, Response: ServerCertificate + Transport + 'static, Future: Send + 'static>,
     C::Error: Into<BoxError>,

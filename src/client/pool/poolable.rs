@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use crate::service::BoxError;
 
 /// What the pool has to know of a connection.
-pub(in crate::client) trait Leaf {
+pub(in crate::client) trait Poolable {
     /// Whether it is told when the server closes it. Where it is not, that shows with the next
     /// request.
     const SEES_ITS_END: bool = true;
