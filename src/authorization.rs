@@ -3,13 +3,13 @@
 use std::fmt;
 
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
 use crate::challenge::is_tchar;
 use crate::credentials::{InvalidToken, Secret};
+use crate::token68::BASE64;
 
 /// An outgoing field value: a scheme name and what follows it.
 ///
@@ -27,7 +27,7 @@ impl Authorization {
         let mut text = vec![b' '; scheme.len() + 1 + token.len().div_ceil(3) * 4];
         let (name, base64) = text.split_at_mut(scheme.len());
         name.copy_from_slice(scheme.as_bytes());
-        BASE64_STANDARD.encode_slice(token, &mut base64[1..]).expect("three octets make four");
+        BASE64.encode_slice(token, &mut base64[1..]).expect("three octets make four");
         let value = HeaderValue::from_maybe_shared(Bytes::from(text));
         let mut value = value.expect("a scheme name and base64 are visible ASCII");
         value.set_sensitive(true);

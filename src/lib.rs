@@ -101,6 +101,7 @@ pub mod scheme;
 pub mod service;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod token68;
 pub mod unversioned;
 
 pub use ::{bytes, http, http_body, tower_layer, tower_service};

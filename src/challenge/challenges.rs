@@ -3,20 +3,13 @@ use std::fmt;
 use std::slice;
 
 use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::error::ChallengeError;
 #[cfg(doc)]
 use super::error::ChallengeErrorKind;
 use super::limits;
 use super::params::{self, Params};
-
-/// Base64 as RFC 4559 and NTLM use it; senders that leave out the padding are understood.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use crate::token68::BASE64;
 
 /// The challenges of one response, in the order received, and what was malformed among them.
 #[derive(Clone, Debug, Default)]
