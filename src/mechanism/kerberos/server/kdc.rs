@@ -263,15 +263,22 @@ impl Kdc {
         let Some(name) = &body.cname else {
             return Err(Refusal::new(KRB_ERR_GENERIC, "no client is named"));
         };
-        let looks_up = body.kdc_options & kdc_options::CANONICALIZE != 0;
-        let mut wanted = name.to_string();
-        if looks_up && name.name_type == PrincipalName::NT_ENTERPRISE {
-            // user@domain, where the domain is the realm's in some case.
-            let local =
-                wanted.rsplit_once('@').filter(|(_, domain)| domain.eq_ignore_ascii_case(self.realm()));
-            wanted = local.map(|(user, _)| user.to_owned()).unwrap_or(wanted);
-        }
-        self.user(&wanted).ok_or_else(|| Refusal::new(KDC_ERR_C_PRINCIPAL_UNKNOWN, "there is no such user"))
+        let canonicalizes = body.kdc_options & kdc_options::CANONICALIZE != 0;
+        let found = if canonicalizes && name.name_type == PrincipalName::NT_ENTERPRISE {
+            self.look_up(&name.to_string())
+        } else {
+            self.user(&name.to_string())
+        };
+        found.ok_or_else(|| Refusal::new(KDC_ERR_C_PRINCIPAL_UNKNOWN, "there is no such user"))
+    }
+
+    /// The user with this enterprise name, or user@domain, where the domain is the realm's in some case.
+    fn look_up(&mut self, enterprise: &str) -> Option<&mut User> {
+        let local = enterprise.rsplit_once('@');
+        let local = local.filter(|(_, domain)| domain.eq_ignore_ascii_case(self.realm()));
+        let name = local.map_or(enterprise, |(user, _)| user);
+        let is_wanted = |user: &User| user.name == name || user.enterprise.as_deref() == Some(enterprise);
+        self.users.iter_mut().find(|user| is_wanted(user))
     }
 
     fn find_service(&self, body: &KdcReqBody<'_>) -> Result<KnownService, Refusal> {

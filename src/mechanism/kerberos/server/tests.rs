@@ -212,6 +212,15 @@ fn a_name_is_looked_up_where_that_is_asked_for() {
     let elsewhere = PrincipalName::enterprise("alice@other.test");
     let error = first_ticket(elsewhere, |request| kdc.answer(request, now())).expect_err("somebody else");
     assert!(error.to_string().contains("does not know"), "{error}");
+
+    // Another name of hers, of any domain; as a plain name it is nobody's.
+    kdc.user("alice").expect("alice").enterprise = Some("al@other.test".to_owned());
+    let enterprise = PrincipalName::enterprise("al@other.test");
+    let ticket = first_ticket(enterprise, |request| kdc.answer(request, now())).expect("a ticket");
+    assert_eq!(ticket.client, Principal::new(alice(), REALM));
+    let plain = PrincipalName::user("al@other.test");
+    let error = first_ticket(plain, |request| kdc.answer(request, now())).expect_err("nobody");
+    assert!(error.to_string().contains("does not know"), "{error}");
 }
 
 #[test]

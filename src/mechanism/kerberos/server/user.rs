@@ -18,6 +18,8 @@ use crate::mechanism::kerberos::server::refusal::Refusal;
 /// A user's account.
 pub(crate) struct User {
     pub(super) name: String,
+    /// Another name, which is looked up.
+    pub(crate) enterprise: Option<String>,
     pub(crate) password: Secret,
     /// The types of its keys.
     pub(crate) encryption_types: Vec<EncryptionType>,
@@ -60,6 +62,7 @@ impl User {
     pub(super) fn new(name: &str, realm: &str, password: Secret, types: Vec<EncryptionType>) -> Self {
         Self {
             name: name.to_owned(),
+            enterprise: None,
             password,
             encryption_types: types,
             salt: format!("{realm}{}", name.replace('/', "")).into_bytes(),
