@@ -20,7 +20,11 @@ mod tests;
 mod user;
 
 pub(crate) use iakerb::{Iakerb, Relayed, Unreachable, WithoutRealm};
+#[cfg(test)]
+pub(crate) use kdc::Change;
 pub(crate) use kdc::Kdc;
 pub(crate) use refusal::Refusal;
 pub(crate) use service::{Accepted, BindingsRule, Rejected, Service};
 pub use user::AccountState;
+#[cfg(test)]
+pub(crate) use user::User;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::*;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Secret};
 use crate::mechanism::kerberos::Kerberos;
-use crate::mechanism::kerberos::crypto::EncryptionType;
-use crate::mechanism::kerberos::exchange::tests::kdc::{self, error};
+use crate::mechanism::kerberos::crypto::{EncryptionType, Key};
+use crate::mechanism::kerberos::exchange::Carried;
+use crate::mechanism::kerberos::exchange::tests::kdc::{self, Options, error};
 use crate::mechanism::kerberos::gss::{ContextKey, MicTokens, Side, Token, TokenId};
 use crate::mechanism::kerberos::messages::krb_error::{
     KRB_AP_ERR_MODIFIED, KRB_AP_ERR_TKT_EXPIRED, KRB_ERR_RESPONSE_TOO_BIG,
@@ -35,10 +36,12 @@ fn a_password_logs_in_by_each_encryption_type() {
         let (token, expects, proves, context) = login.expect("a token").sends();
         assert_eq!((expects, proves), (Expects::Success, NEW), "{etype}");
         assert!(!context.takes_time());
-        let mut accepted = world.accept(&token);
-        assert_eq!(accepted.client, "alice@LAB.TEST");
-        assert!(accepted.is_mutual && accepted.has_bindings && accepted.insists_on_bindings);
-        let Ok(Step::Complete { token: None, established }) = context.step(Some(&accepted.answer)) else {
+        let mut accepted = world.accept_bound(&token, Carried::Kerberos);
+        assert_eq!(accepted.client.to_string(), "alice@LAB.TEST");
+        let options = Options { mutual_required: true, insists_on_bindings: true };
+        assert_eq!(world.kdc.options(&token), options, "{etype}");
+        let answer = accepted.token.expect("an AP-REP");
+        let Ok(Step::Complete { token: None, established }) = context.step(Some(&answer)) else {
             panic!("{etype}: it is not established")
         };
         assert_eq!((established.mechanism, established.binding), ("Kerberos", Binding::Request));
@@ -76,7 +79,7 @@ fn tickets_are_held_for_further_logins() {
     // The same server: nobody is asked.
     let (token, expects, proves, context) = world.begin(&kerberos, to(WWW)).expect("a token").sends();
     assert_eq!((expects, proves), (Expects::Success, HELD));
-    context.step(Some(&world.accept(&token).answer)).expect("a login");
+    context.step(world.accept(&token, Carried::Kerberos).token.as_deref()).expect("a login");
     // Another one, by a clone: the password is not needed.
     let mut proved = Vec::new();
     let login = world.begin(&kerberos.clone(), to(WIKI));
@@ -140,7 +143,7 @@ fn an_old_ticket_to_which_the_service_says_nothing_is_got_anew() {
     world.wait(Duration::from_secs(1));
     // Accepted, with the proof or without: it is kept.
     let (token, _, _, context) = world.begin(&kerberos, to(WWW)).expect("a token").sends();
-    context.step(Some(&world.accept(&token).answer)).expect("a login");
+    context.step(world.accept(&token, Carried::Kerberos).token.as_deref()).expect("a login");
     let (_, _, _, context) = world.begin(&kerberos, to(WWW)).expect("a token").sends();
     assert!(!context.finish_without_token().expect("a login").mutual);
     drop(world.begin(&kerberos, to(WWW)).expect("a token").sends());
@@ -168,13 +171,14 @@ fn without_mutual_authentication_the_first_token_is_the_last() {
     let (mut world, kerberos) = (World::new(), kerberos());
     let login = world.begin(&kerberos, to(WWW).with_mutual_authentication(MutualAuthentication::Off));
     let (token, mut established) = world.ask(login).expect("a token").done();
-    let mut accepted = world.accept(&token.expect("a token"));
-    assert!(!accepted.is_mutual && !established.mutual);
+    let token = token.expect("a token");
+    let mut accepted = world.accept(&token, Carried::Kerberos);
+    assert!(accepted.token.is_none() && !world.kdc.options(&token).mutual_required && !established.mutual);
     let mic = established.integrity.as_mut().expect("integrity").mic(b"the list").expect("a MIC");
     // The service need not answer, so the key is the client's.
-    let mut mics = MicTokens::new(Side::Acceptor, ContextKey::Initiators(accepted.subkey.clone()), 0);
-    assert_eq!(mics.verify(b"the list", &mic), Ok(()));
-    assert!(accepted.mics.verify(b"the list", &mic).is_err());
+    assert_eq!(accepted.mics.verify(b"the list", &mic), Ok(()));
+    let acceptors = ContextKey::AcceptorSubkey(Key::random(EncryptionType::Aes256Sha1, [5; 32].into()));
+    assert!(MicTokens::new(Side::Acceptor, acceptors, 0).verify(b"the list", &mic).is_err());
 }
 
 #[test]
@@ -182,8 +186,9 @@ fn a_server_that_proves_nothing_is_none() {
     let (mut world, kerberos) = (World::new(), kerberos());
     world.log_in(&kerberos, to(WWW)).expect("a login");
     let (token, _, _, context) = world.begin(&kerberos, to(WWW)).expect("a token").sends();
-    let wrong = kdc::accept(&token, &world.kdc.service, &bindings(), |part| part.cusec ^= 1);
-    let error = context.step(Some(&wrong.answer)).expect_err("another Authenticator");
+    let service = world.kdc.service(&token).with_change(|part| part.cusec ^= 1);
+    let wrong = world.accept_by(&service, &token, Carried::Kerberos).token.expect("an AP-REP");
+    let error = context.step(Some(&wrong)).expect_err("another Authenticator");
     assert_eq!(error.kind(), ErrorKind::BadMic);
     let required = to(WWW).with_mutual_authentication(MutualAuthentication::Required);
     let (_, _, _, context) = world.begin(&kerberos, required).expect("a token").sends();
@@ -212,7 +217,7 @@ fn who_cannot_start_asks_nobody() {
 #[test]
 fn a_name_that_the_kdc_looks_up_logs_in_as_whom_it_finds() {
     let mut world = World::new();
-    world.kdc.enterprise = Some("al@mail.example");
+    world.kdc.alice().enterprise = Some("al@mail.example".to_owned());
     let kerberos = kerberos().default_realm("LAB.TEST");
     let arguments = Initiate::new(WWW, Credentials::password("al@mail.example", "alice-pw"));
     let established = world.log_in(&kerberos, arguments).expect("a login");
@@ -244,7 +249,7 @@ fn a_silent_kdc_leaves_it_to_the_next_mechanism() {
 #[test]
 fn a_wrong_password_is_shown_to_nobody_else() {
     let (mut world, kerberos) = (World::new(), kerberos());
-    world.kdc.password = "changed-pw";
+    world.kdc.alice().password = Secret::new("changed-pw");
     let spnego = Spnego::new(vec![Arc::new(kerberos.clone()), Arc::new(Ntlm::new())]);
     let login = world.begin(&spnego, to(WWW));
     let refused = failed(world.ask(login));
@@ -256,7 +261,7 @@ fn a_wrong_password_is_shown_to_nobody_else() {
             assert!(refused.to_string().contains("the KDC refused the password of alice@LAB.TEST"));
         }
     }
-    assert_eq!((world.kdc.refused, world.counted()), (1, (2, 0)));
+    assert_eq!((world.kdc.alice().failures, world.counted()), (1, (2, 0)));
     // Another password is another matter.
     let changed = Initiate::new(WWW, Credentials::password("alice@LAB.TEST", "changed-pw"));
     world.log_in(&kerberos, changed).expect("a login");
@@ -265,7 +270,7 @@ fn a_wrong_password_is_shown_to_nobody_else() {
 #[test]
 fn a_refusal_is_forgotten_in_time_or_when_told() {
     let (mut world, kerberos) = (World::new(), kerberos());
-    world.kdc.password = "changed-pw";
+    world.kdc.alice().password = Secret::new("changed-pw");
     let login = world.begin(&kerberos, to(WWW));
     failed(world.ask(login));
     world.wait(Duration::from_secs(32 * 60 - 1));
@@ -278,14 +283,13 @@ fn a_refusal_is_forgotten_in_time_or_when_told() {
     kerberos.forget_refusals();
     let login = world.begin(&kerberos, to(WWW));
     failed(world.ask(login));
-    assert_eq!(world.kdc.refused, 3);
+    assert_eq!(world.kdc.alice().failures, 3);
 
     // One that was taken before is tried after five minutes, and then as any other.
     let (mut world, kerberos) = (World::new(), self::kerberos());
     world.log_in(&kerberos, to(WWW)).expect("a login");
     world.wait(Duration::from_secs(36_000));
-    world.kdc.password = "changed-pw";
-    world.kdc.forget_key();
+    world.kdc.alice().password = Secret::new("changed-pw");
     let login = world.begin(&kerberos, to(WWW));
     failed(world.ask(login));
     world.wait(Duration::from_secs(5 * 60));
@@ -293,7 +297,7 @@ fn a_refusal_is_forgotten_in_time_or_when_told() {
     failed(world.ask(login));
     world.wait(Duration::from_secs(5 * 60));
     failed(world.begin(&kerberos, to(WWW)));
-    assert_eq!(world.kdc.refused, 2);
+    assert_eq!(world.kdc.alice().failures, 2);
 }
 
 #[test]
@@ -307,11 +311,11 @@ fn it_speaks_inside_spnego() {
     assert_eq!(mechanism, oid::SPNEGO);
     let at = token.windows(2).position(|part| part == [0x01, 0x00]).expect("an AP-REQ");
     let start = token[..at].windows(2).rposition(|part| part[0] == 0x60).expect("its frame");
-    let accepted = world.accept(&token[start..]);
+    let accepted = world.accept(&token[start..], Carried::Kerberos);
     let answer = NegTokenResp {
         state: Some(NegState::AcceptCompleted),
         supported_mech: Some(oid::KERBEROS),
-        response_token: Some(&accepted.answer),
+        response_token: accepted.token.as_deref(),
         ..NegTokenResp::default()
     };
     let Ok(Step::Complete { established, .. }) = context.step(Some(&answer.encode())) else {

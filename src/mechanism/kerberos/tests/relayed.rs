@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::*;
-use crate::credentials::Credentials;
-use crate::mechanism::kerberos::crypto::KeyUsage;
+use crate::credentials::{Credentials, Secret};
+use crate::mechanism::kerberos::exchange::Carried;
 use crate::mechanism::kerberos::exchange::tests::kdc::{self, error};
-use crate::mechanism::kerberos::gss::iakerb::{IakerbHeader, KrbFinished};
+use crate::mechanism::kerberos::gss::iakerb::IakerbHeader;
 use crate::mechanism::kerberos::gss::{Token, TokenId};
-use crate::mechanism::kerberos::messages::Message;
 use crate::mechanism::kerberos::messages::krb_error::{
     KDC_ERR_PREAUTH_FAILED, KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE, KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
     KRB_AP_ERR_MODIFIED,
@@ -60,8 +59,8 @@ fn log_in(
     arguments: Initiate,
 ) -> Result<Established, MechanismError> {
     let login = world.begin(mechanism, arguments);
-    let Conversation { last, context, .. } = converse(world, login)?;
-    match context.step(Some(&world.accept(&last).answer))? {
+    let Conversation { tokens, last, context, .. } = converse(world, login)?;
+    match context.step(world.accept(&last, Carried::Iakerb(&tokens)).token.as_deref())? {
         Step::Complete { token: None, established } => Ok(established),
         step => panic!("{step:?}"),
     }
@@ -87,13 +86,11 @@ fn a_password_logs_in_by_four_tokens() {
     assert_eq!(legs, expected);
     let token = Token::decode(&last).expect("a token");
     assert_eq!((token.mechanism, token.id), (oid::IAKERB, TokenId::ApReq));
-    let accepted = world.accept(&last);
-    assert!(accepted.is_mutual && accepted.has_bindings);
-    let finished =
-        KrbFinished::decode(accepted.finished.as_deref().expect("KRB-FINISHED")).expect("readable");
-    let key = accepted.subkey.for_checksums(KeyUsage::FINISHED);
-    assert!(finished.gss_mic.verify(&key, &[&tokens]), "over all tokens before it");
-    let Ok(Step::Complete { token: None, established }) = context.step(Some(&accepted.answer)) else {
+    // With the bindings, and KRB-FINISHED over all tokens before it.
+    let accepted = world.accept_bound(&last, Carried::Iakerb(&tokens));
+    assert!(world.kdc.options(&last).mutual_required);
+    let answer = accepted.token.expect("an AP-REP");
+    let Ok(Step::Complete { token: None, established }) = context.step(Some(&answer)) else {
         panic!("it is not established")
     };
     assert_eq!((established.mechanism, established.binding), ("IAKERB", Binding::Connection));
@@ -132,7 +129,8 @@ fn with_a_ticket_that_is_held_one_token_does() {
     let (token, expects, proves, _) = world.begin(&kerberos.iakerb(), to(WWW)).expect("a token").sends();
     assert_eq!((expects, proves), (Expects::Success, HELD));
     assert_eq!(Token::decode(&token).expect("a token").mechanism, oid::IAKERB);
-    assert!(world.accept(&token).finished.is_none(), "nothing was carried");
+    // Nothing was carried, and so there is no KRB-FINISHED.
+    world.accept(&token, Carried::Iakerb(&[]));
     // Kerberos shows the same, though no KDC is named.
     let (token, ..) = world.begin(&kerberos, to(WWW)).expect("a token").sends();
     assert_eq!(Token::decode(&token).expect("a token").mechanism, oid::KERBEROS);
@@ -156,24 +154,23 @@ fn where_the_password_is_for_a_kdc_only_a_ticket_is_shown_or_nothing() {
 #[test]
 fn what_a_kdc_behind_the_server_refuses_is_the_servers_word() {
     let (mut world, kerberos) = (World::new(), kerberos());
-    world.kdc.password = "changed-pw";
+    world.kdc.alice().password = Secret::new("changed-pw");
     let login = world.begin(&kerberos.iakerb(), to(WWW));
     let refused = converse(&mut world, login).err().expect("a refusal");
     assert_eq!((refused.kind(), refused.is_relayed()), (ErrorKind::WrongPassword, true));
     // No other server gets to try it.
     let refused = failed(world.begin(&kerberos.iakerb(), to(WIKI)));
     assert_eq!((refused.kind(), refused.is_relayed()), (ErrorKind::WrongPassword, true));
-    assert_eq!(world.kdc.refused, 1);
+    assert_eq!(world.kdc.alice().failures, 1);
     // Where no KDC is named, that is the reason to give.
     let (mut relayed_only, unnamed) = (World::new(), Kerberos::new());
-    relayed_only.kdc.password = "changed-pw";
+    relayed_only.kdc.alice().password = Secret::new("changed-pw");
     let login = relayed_only.begin(&unnamed.iakerb(), to(WWW));
     converse(&mut relayed_only, login).err().expect("a refusal");
     let refused = failed(relayed_only.begin(&unnamed, to(WIKI)));
     assert_eq!((refused.kind(), refused.is_relayed()), (ErrorKind::WrongPassword, true));
     // But the KDC itself may be asked, and what it has taken no server can bar.
-    world.kdc.password = "alice-pw";
-    world.kdc.forget_key();
+    world.kdc.alice().password = Secret::new("alice-pw");
     world.log_in(&kerberos, to(WWW)).expect("a login");
     world.wait(Duration::from_secs(36_000));
     let (token, _, _, context) = world.begin(&kerberos.iakerb(), to(WWW)).expect("a token").sends();
@@ -240,9 +237,10 @@ fn the_proof_of_the_server_is_looked_at_unless_nobody_asked() {
     let mut world = World::new();
     for (rule, is_taken) in [(MutualAuthentication::Off, true), (MutualAuthentication::Preferred, false)] {
         let login = world.begin(&iakerb(), to(WWW).with_mutual_authentication(rule));
-        let Conversation { last, context, .. } = converse(&mut world, login).expect("a login");
-        let wrong = kdc::accept(&last, &world.kdc.service, &bindings(), |part| part.cusec ^= 1);
-        assert_eq!(context.step(Some(&wrong.answer)).is_ok(), is_taken);
+        let Conversation { tokens, last, context, .. } = converse(&mut world, login).expect("a login");
+        let service = world.kdc.service(&last).with_change(|part| part.cusec ^= 1);
+        let wrong = world.accept_by(&service, &last, Carried::Iakerb(&tokens)).token.expect("an AP-REP");
+        assert_eq!(context.step(Some(&wrong)).is_ok(), is_taken);
     }
 }
 

@@ -11,10 +11,11 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::Credentials;
 use crate::mechanism::kerberos::Kerberos;
 use crate::mechanism::kerberos::crypto::EncryptionType;
-use crate::mechanism::kerberos::exchange::tests::kdc::{self, Accepted, Kdc};
+use crate::mechanism::kerberos::exchange::Carried;
+use crate::mechanism::kerberos::exchange::tests::kdc::{self, Kdc};
 use crate::mechanism::kerberos::gss::iakerb::IakerbHeader;
 use crate::mechanism::kerberos::gss::{Token, TokenId};
-use crate::mechanism::kerberos::messages::{Exchange, KdcReq, Message};
+use crate::mechanism::kerberos::server::{Accepted, BindingsRule, Service};
 use crate::mechanism::{
     Awaited, ErrorKind, Established, Expects, Initiate, Inquiry, KdcInquiry, Mechanism, MechanismError,
     Moment, Proves, SecurityContext, Step,
@@ -44,8 +45,6 @@ pub(super) fn bindings() -> ChannelBindings {
 pub(super) struct World {
     pub(super) kdc: Kdc,
     pub(super) now: SystemTime,
-    /// What the KDC was asked.
-    pub(super) asked: Vec<Exchange>,
     seed: u32,
 }
 
@@ -63,7 +62,7 @@ impl World {
     }
 
     pub(super) fn with(etype: EncryptionType) -> Self {
-        Self { kdc: Kdc::new(etype), now: kdc::now(), asked: Vec::new(), seed: 0 }
+        Self { kdc: Kdc::new(etype), now: kdc::now(), seed: 0 }
     }
 
     /// Time passes, for the KDC too.
@@ -98,14 +97,12 @@ impl World {
 
     /// What the KDC says.
     pub(super) fn answer(&mut self, message: &[u8]) -> Vec<u8> {
-        self.asked.push(KdcReq::decode(message).expect("a request").exchange);
         self.kdc.answer(message)
     }
 
     /// The messages to the KDC so far: to get a first ticket, and one for a service.
     pub(super) fn counted(&self) -> (usize, usize) {
-        let first = self.asked.iter().filter(|it| **it == Exchange::AuthenticationService).count();
-        (first, self.asked.len() - first)
+        (self.kdc.counts.as_requests, self.kdc.counts.tgs_requests)
     }
 
     /// Asks the KDC until the login has something else to do.
@@ -134,15 +131,27 @@ impl World {
     ) -> Result<Established, MechanismError> {
         let login = self.begin(mechanism, arguments);
         let (token, _, _, context) = self.ask(login)?.sends();
-        let accepted = self.accept(&token);
-        match context.step(Some(&accepted.answer))? {
+        let accepted = self.accept(&token, Carried::Kerberos);
+        match context.step(accepted.token.as_deref())? {
             Step::Complete { token: None, established } => Ok(established),
             step => panic!("{step:?}"),
         }
     }
 
-    pub(super) fn accept(&self, token: &[u8]) -> Accepted {
-        kdc::accept(token, &self.kdc.service, &bindings(), |_| ())
+    /// What the service says that a token is for.
+    pub(super) fn accept(&self, token: &[u8], carried: Carried<'_>) -> Accepted {
+        self.accept_by(&self.kdc.service(token), token, carried)
+    }
+
+    /// The same where the service wants to have [`bindings`].
+    pub(super) fn accept_bound(&self, token: &[u8], carried: Carried<'_>) -> Accepted {
+        let rule = BindingsRule::Required(bindings());
+        self.accept_by(&self.kdc.service(token).with_bindings(rule), token, carried)
+    }
+
+    pub(super) fn accept_by(&self, service: &Service, token: &[u8], carried: Carried<'_>) -> Accepted {
+        let accepted = service.accept(token, carried, &Moment::new(self.now, [4; 32]));
+        accepted.unwrap_or_else(|rejected| panic!("{}", rejected.why))
     }
 
     /// A server carries a message.
@@ -152,7 +161,8 @@ impl World {
         let (header, message) = IakerbHeader::split(token.message).expect("a header");
         assert_eq!(header.target_realm, kdc::REALM);
         let answer = self.answer(message);
-        let cookie = format!("cookie {}", self.asked.len());
+        let (first, further) = self.counted();
+        let cookie = format!("cookie {}", first + further);
         IakerbHeader { target_realm: header.target_realm, cookie: Some(cookie.as_bytes()) }.token(&answer)
     }
 }

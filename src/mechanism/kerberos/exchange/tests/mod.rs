@@ -3,6 +3,7 @@
 pub(in crate::mechanism::kerberos) mod kdc;
 mod lab;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,12 +11,11 @@ use crate::channel_bindings::ChannelBindings;
 use crate::credentials::Secret;
 use crate::mechanism::kerberos::crypto::{EncryptionType, KeyUsage};
 use crate::mechanism::kerberos::exchange::string_to_key::StringToKey;
-use crate::mechanism::kerberos::exchange::tests::kdc::{Change, Kdc, REALM, accept, error, methods, now};
+use crate::mechanism::kerberos::exchange::tests::kdc::{Kdc, Options, REALM, error, methods, now};
 use crate::mechanism::kerberos::exchange::{
     Application, AuthenticationService, Carried, FirstTicket, GrantedTicket, KdcRequest, Next, Opening,
     PasswordKey, Policy, Principal, Shown, TicketGranting, Transport,
 };
-use crate::mechanism::kerberos::gss::iakerb::KrbFinished;
 use crate::mechanism::kerberos::gss::{Token, TokenId, flags};
 use crate::mechanism::kerberos::messages::flags::ticket_flags;
 use crate::mechanism::kerberos::messages::krb_error::{
@@ -24,10 +24,12 @@ use crate::mechanism::kerberos::messages::krb_error::{
     KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KRB_AP_ERR_NOT_US, KRB_AP_ERR_SKEW, KRB_AP_ERR_TKT_EXPIRED,
     KRB_ERR_RESPONSE_TOO_BIG,
 };
-use crate::mechanism::kerberos::messages::pa_data::{PA_ENC_TIMESTAMP, PA_FX_COOKIE, PA_PK_AS_REQ};
+use crate::mechanism::kerberos::messages::pa_data::{PA_FX_COOKIE, PA_PK_AS_REQ, PA_TGS_REQ};
 use crate::mechanism::kerberos::messages::{
-    EtypeInfo2Entry, Exchange, KdcReq, KerberosTime, Message, PaData, PrincipalName,
+    ApReq, Authenticator, EncryptionKey, EtypeInfo2Entry, Exchange, KdcReq, KdcReqBody, KerberosTime,
+    Message, PaData, PrincipalName,
 };
+use crate::mechanism::kerberos::server::{Accepted, BindingsRule, Change, Rejected, Service};
 use crate::mechanism::{ErrorKind, MechanismError, MessageIntegrity, Moment, Proves, oid};
 
 fn moment(seed: u8) -> Moment {
@@ -94,6 +96,10 @@ fn bindings() -> ChannelBindings {
     ChannelBindings::tls_server_end_point(&[9; 32])
 }
 
+fn accept(service: &Service, token: &[u8]) -> Result<Accepted, Rejected> {
+    service.accept(token, Carried::Kerberos, &moment(4))
+}
+
 #[test]
 fn a_password_logs_in_by_each_encryption_type() {
     for etype in EncryptionType::ALL {
@@ -121,10 +127,13 @@ fn a_password_logs_in_by_each_encryption_type() {
             carried: Carried::Kerberos,
         };
         let (token, exchange) = Application::begin(ticket, &shown, &moment(3));
-        let mut accepted = accept(&token, &kdc.service, &bindings(), |_| ());
-        assert_eq!(accepted.client, "alice@LAB.TEST", "{etype}");
-        assert!(accepted.has_bindings && accepted.insists_on_bindings && accepted.is_mutual, "{etype}");
-        let mut mics = exchange.answer(&accepted.answer, now()).expect("the service has read the ticket");
+        let service = kdc.service(&token).with_bindings(BindingsRule::Required(bindings()));
+        let mut accepted = accept(&service, &token).expect("alice's ticket, with the bindings");
+        assert_eq!(accepted.client.to_string(), "alice@LAB.TEST", "{etype}");
+        let options = Options { mutual_required: true, insists_on_bindings: true };
+        assert_eq!(kdc.options(&token), options, "{etype}");
+        let answer = accepted.token.expect("an AP-REP");
+        let mut mics = exchange.answer(&answer, now()).expect("the service has read the ticket");
         let mic = mics.mic(b"the list").expect("a MIC");
         assert_eq!(accepted.mics.verify(b"the list", &mic), Ok(()), "{etype}");
         let mic = accepted.mics.mic(b"the list").expect("a MIC");
@@ -147,18 +156,18 @@ fn what_was_known_from_before_saves_a_message() {
     // A wrong password is tried once, with what is still right.
     let (request, exchange) = begin(&known, "bob-pw");
     let error = failed(exchange.answer(&kdc.answer(&request.message), now()));
-    assert_eq!((error.kind(), kdc.refused), (ErrorKind::WrongPassword, 1));
+    assert_eq!((error.kind(), kdc.alice().failures), (ErrorKind::WrongPassword, 1));
 
     // The account has another salt since: the KDC refuses the old key, and the password is right.
-    kdc.salt = b"another salt".to_vec();
+    kdc.alice().salt = b"another salt".to_vec();
     let (request, exchange) = begin(&known, "alice-pw");
     let (request, exchange) = sent(exchange.answer(&kdc.answer(&request.message), now()));
     granted(exchange.answer(&kdc.answer(&request.message), now()));
-    kdc.refused = 0;
+    kdc.alice().failures = 0;
     let (request, exchange) = begin(&known, "bob-pw");
     let (request, exchange) = sent(exchange.answer(&kdc.answer(&request.message), now()));
     let error = failed(exchange.answer(&kdc.answer(&request.message), now()));
-    assert_eq!((error.kind(), kdc.refused), (ErrorKind::WrongPassword, 2));
+    assert_eq!((error.kind(), kdc.alice().failures), (ErrorKind::WrongPassword, 2));
 }
 
 #[test]
@@ -169,14 +178,14 @@ fn a_wrong_password_is_refused_by_name() {
     let error = failed(exchange.answer(&kdc.answer(&request.message), now()));
     assert_eq!(error.kind(), ErrorKind::WrongPassword);
     assert_eq!(error.to_string(), "the KDC refused the password of alice@LAB.TEST");
-    assert_eq!(kdc.refused, 1);
+    assert_eq!(kdc.alice().failures, 1);
 }
 
 #[test]
 fn where_no_timestamp_is_wanted_the_reply_tells_a_wrong_password() {
     for etype in EncryptionType::ALL {
         let mut kdc = Kdc::new(etype);
-        kdc.wants_timestamp = false;
+        kdc.alice().requires_timestamp = false;
         let (request, exchange) = begun("alice-pw");
         let first = granted(exchange.answer(&kdc.answer(&request.message), now()));
         assert_eq!(first.key.parameters().etype(), etype);
@@ -293,7 +302,7 @@ fn the_policy_changes_what_is_asked_for_and_what_is_taken() {
         )
     };
     let mut kdc = Kdc::new(EncryptionType::Aes128Sha1);
-    kdc.s2kparams = Some([0, 0, 0, 1]);
+    kdc.alice().iterations = NonZeroU32::new(1);
     let policy = Policy::default().with_iterations_rfc3962(1..=1);
     let (request, exchange) = begin(&policy);
     let (request, exchange) = sent(exchange.answer(&kdc.answer(&request.message), now()));
@@ -301,7 +310,13 @@ fn the_policy_changes_what_is_asked_for_and_what_is_taken() {
 
     let policy = policy.with_encryption_types([EncryptionType::Aes256Sha384]).with_iterations_rfc8009(1..=2);
     let (request, exchange) = begin(&policy);
-    let error = failed(exchange.answer(&kdc.answer(&request.message), now()));
+    let refused = failed(exchange.answer(&kdc.answer(&request.message), now()));
+    assert!(refused.to_string().contains("no key for what was asked for"), "{refused}");
+    // A KDC that offers it nevertheless.
+    let info = EtypeInfo2Entry { etype: 17, salt: Some(b"salt"), s2kparams: None };
+    let offered = error(KDC_ERR_PREAUTH_REQUIRED, Some(&methods(&vec![info].encode())), now());
+    let (_, exchange) = begin(&policy);
+    let error = failed(exchange.answer(&offered, now()));
     assert!(error.to_string().contains("not asked for: aes128-cts-hmac-sha1-96"), "{error}");
 }
 
@@ -450,13 +465,28 @@ fn a_further_ticket_that_answers_something_else_is_refused() {
 }
 
 #[test]
+fn a_request_for_a_further_ticket_names_no_user_and_brings_a_key_for_the_reply() {
+    let by = Arc::new(first_ticket(&mut Kdc::new(EncryptionType::Aes128Sha1)).ticket);
+    let (request, _) = asked_for(&by, www());
+    let request = KdcReq::decode(&request.message).expect("a request");
+    assert_eq!(KdcReqBody::decode(request.req_body).expect("a body").cname, None);
+    let ap_req = PaData::find(&request.padata, PA_TGS_REQ).expect("an AP-REQ");
+    let authenticator = ApReq::decode(ap_req).expect("an AP-REQ").authenticator;
+    let keys = by.session_key.for_messages(KeyUsage::TGS_REQ_AUTHENTICATOR);
+    let authenticator = authenticator.decrypt(&keys).expect("by the session key");
+    let authenticator = Authenticator::decode(&authenticator).expect("an Authenticator");
+    let subkey = authenticator.subkey.expect("a subkey");
+    assert_ne!(subkey, EncryptionKey::from(&by.session_key));
+}
+
+#[test]
 fn a_request_that_was_changed_on_its_way_is_found_out() {
     let mut kdc = Kdc::new(EncryptionType::Aes128Sha1);
     let (request, exchange) = begun("alice-pw");
     let (request, exchange) = sent(exchange.answer(&kdc.answer(&request.message), now()));
     // Somebody takes the cookie off.
     let mut changed = KdcReq::decode(&request.message).expect("a request");
-    changed.padata.retain(|padata| padata.padata_type == PA_ENC_TIMESTAMP);
+    changed.padata.retain(|padata| padata.padata_type != PA_FX_COOKIE);
     let error = failed(exchange.answer(&kdc.answer(&changed.encode()), now()));
     assert!(error.to_string().contains("somebody changed it on its way"), "{error}");
 }
@@ -491,20 +521,26 @@ fn a_service_proves_that_it_has_read_this_token() {
 
     // Without a subkey of its own, the client's signs.
     let (token, exchange) = begin(3);
-    let mut accepted = accept(&token, &kdc.service, &bindings(), |part| part.subkey = None);
-    assert!(!accepted.has_bindings && !accepted.insists_on_bindings);
-    let mut mics = exchange.answer(&accepted.answer, now()).expect("the service has read the ticket");
+    let service = |token: &[u8], change| kdc.service(token).with_change(change);
+    let required = kdc.service(&token).with_bindings(BindingsRule::Required(bindings()));
+    let rejected = accept(&required, &token).expect_err("no bindings");
+    assert_eq!(rejected.why, "channel bindings are required, and there are none");
+    assert!(!kdc.options(&token).insists_on_bindings);
+    let mut accepted = accept(&service(&token, |part| part.subkey = None), &token).expect("alice's ticket");
+    let answer = accepted.token.expect("an AP-REP");
+    let mut mics = exchange.answer(&answer, now()).expect("the service has read the ticket");
     let mic = accepted.mics.mic(b"the list").expect("a MIC");
     assert_eq!(mics.verify(b"the list", &mic), Ok(()));
 
     let (token, exchange) = begin(3);
-    let accepted = accept(&token, &kdc.service, &bindings(), |part| part.cusec += 1);
-    let error = exchange.answer(&accepted.answer, now()).expect_err("another time");
+    let accepted = accept(&service(&token, |part| part.cusec += 1), &token).expect("alice's ticket");
+    let answer = accepted.token.expect("an AP-REP");
+    let error = exchange.answer(&answer, now()).expect_err("another time");
     assert_eq!(error.kind(), ErrorKind::BadMic);
     assert!(error.to_string().contains("HTTP/www.lab.test@LAB.TEST does not prove"), "{error}");
 
     let (_, exchange) = begin(3);
-    let mut changed = accepted.answer.clone();
+    let mut changed = answer;
     *changed.last_mut().expect("octets") ^= 1;
     assert_eq!(exchange.answer(&changed, now()).expect_err("changed").kind(), ErrorKind::BadMic);
 
@@ -530,12 +566,12 @@ fn a_login_that_the_server_relayed_is_tied_to_all_that_was_carried() {
         Shown { flags: flags::INTEG, channel_bindings: None, carried: Carried::Iakerb(b"all tokens") };
     let (token, exchange) = Application::begin(ticket, &shown, &moment(5));
     assert_eq!(Token::decode(&token).expect("a token").mechanism, oid::IAKERB);
-    let mut accepted = accept(&token, &kdc.service, &bindings(), |part| part.subkey = None);
-    assert!(!accepted.is_mutual);
-    let finished = accepted.finished.as_deref().expect("KRB-FINISHED");
-    let finished = KrbFinished::decode(finished).expect("KRB-FINISHED");
-    let key = accepted.subkey.for_checksums(KeyUsage::FINISHED);
-    assert!(finished.gss_mic.verify(&key, &[b"all ", b"tokens"]));
+    let accept = |tokens| kdc.service(&token).accept(&token, Carried::Iakerb(tokens), &moment(4));
+    let rejected = accept(b"other tokens").expect_err("another conversation");
+    assert_eq!(rejected.why, "KRB-FINISHED is over something else than what was carried");
+    let mut accepted = accept(b"all tokens").expect("alice's ticket");
+    assert_eq!(accepted.token, None, "nobody has asked for it");
+    assert!(!kdc.options(&token).mutual_required);
     let mic = exchange.without_answer().mic(b"the list").expect("a MIC");
     assert_eq!(accepted.mics.verify(b"the list", &mic), Ok(()));
 }
