@@ -137,7 +137,6 @@ impl Arguments {
 #[cfg(all(unix, feature = "gssapi"))]
 impl Arguments {
     /// Whoever the system has tickets or a keytab for.
-    #[allow(clippy::unnecessary_wraps, reason = "other systems have nobody")]
     fn ambient(&self) -> Result<Credentials, String> {
         let mut ambient = legwork::credentials::Ambient::new().stable();
         if let Some(keytab) = &self.keytab {
@@ -149,7 +148,6 @@ impl Arguments {
         Ok(Credentials::ambient(ambient))
     }
 
-    #[allow(clippy::unnecessary_wraps, reason = "other systems have none")]
     fn by_gssapi(&self) -> Result<Negotiate, String> {
         use legwork::mechanism::gssapi::Gssapi;
 
