@@ -17,8 +17,8 @@ use crate::client::userinfo;
 use crate::handshake::{Authenticator, Identity, Login, Outcome};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::{
-    BoxError, CONNECTING, Channel, ConnectionInfo, Environment, Error, ErrorKind, FailedRequest, LegService,
-    Retry, Route, Sending,
+    BoxError, BoxFuture, CONNECTING, Channel, Connecting, ConnectionInfo, Environment, Error, ErrorKind,
+    FailedRequest, LegService, Retry, Route, Sending, Watch,
 };
 
 /// Makes the connections of a client.
@@ -117,6 +117,24 @@ where
         }
     }
 
+    /// The same, and those who look on are told of it.
+    pub(super) fn send_watched<B>(
+        self: Arc<Self>,
+        mut request: Request<B>,
+    ) -> BoxFuture<Result<Response<ResponseBody<L::Received>>, Error>>
+    where
+        T: 'static,
+        L: LegService<B, Leg: Send, Received: Unpin + Send>,
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let proxy = |uri: &Uri| self.transport.proxy(uri).cloned();
+        match Watch::begin(&self.settings.environment, &mut request, proxy) {
+            None => Box::pin(self.send(request)),
+            Some(watch) => Box::pin(watch.over(self.send(request))),
+        }
+    }
+
     /// Sends a request on other connections, as long as there are grounds for it.
     pub(super) async fn send_again<B>(
         &self,
@@ -133,8 +151,12 @@ where
         let mut retries = Retries::within(limits);
         let mut acted_on = false;
         loop {
+            let restart = failure.restart();
             let again = retries.again(*failure).map_err(|error| self.named(uri, error.after(acted_on)));
             let (grounds, prepared) = again?;
+            if let Some((watched, error)) = restart {
+                watched.restarts(error);
+            }
             acted_on |= grounds == Retry::Closed;
             // Whatever closed this connection may have closed the other idle ones too.
             let fresh = grounds != Retry::Unsent || !L::SEES_ITS_END;
@@ -175,6 +197,9 @@ where
     async fn connect<'a>(&self, permit: Permit<'a, L>) -> Result<Lease<'a, L>, ErrorKind> {
         self.pool.keep_swept();
         let Settings { authenticator, environment, connect_timeout, .. } = &self.settings;
+        let host = permit.host();
+        let at_proxy = host.key.proxy.as_ref().map(|(proxy, _)| proxy);
+        let connecting = Connecting::begin(environment, &host.origin, at_proxy);
         let making = self.transport.make_connection(&self.settings, permit.host());
         let made = match tokio::time::timeout(*connect_timeout, making).await {
             Ok(made) => made,
@@ -184,10 +209,17 @@ where
             Ok(made) => made,
             Err(kind) => {
                 permit.failed();
-                return Err(kind);
+                let error = Error::new(kind);
+                if let Some(connecting) = connecting {
+                    connecting.failed(&error);
+                }
+                return Err(error.into_kind());
             }
         };
         let channel = Channel::new(connection, authenticator, Arc::clone(environment), &info);
+        if let Some(connecting) = connecting {
+            connecting.done(channel.state.id, info.protocol);
+        }
         Ok(permit.connected(channel))
     }
 

@@ -115,6 +115,45 @@ where
     }
 }
 
+/// The same where somebody looks on, or may at any time. It is of another type so that a request on which nobody looks
+/// does not have to ask.
+struct LookedOn<T, L>(Arc<Dispatcher<T, L>>);
+
+impl<T, L, B> Dispatch<B> for LookedOn<T, L>
+where
+    T: MakeConnection<L> + 'static,
+    L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
+    B: RequestBody,
+{
+    fn send(self: Arc<Self>, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
+        Arc::clone(&self.0).send_watched(request)
+    }
+
+    fn login(&self, uri: &Uri, outcome: Option<Outcome>) -> Result<Option<Login>, Error> {
+        self.0.login(uri, outcome)
+    }
+
+    fn close_idle(&self) {
+        self.0.close_idle();
+    }
+
+    fn log_out(&self, who: &LogOut) {
+        self.0.log_out(who);
+    }
+
+    fn shut_down(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.0.pool.shut_down())
+    }
+
+    fn connections(&self) -> (usize, usize) {
+        self.0.pool.counts()
+    }
+
+    fn authenticator(&self) -> &Authenticator {
+        &self.0.settings.authenticator
+    }
+}
+
 impl<B> Client<B> {
     pub(super) fn over<T, L>(dispatcher: Dispatcher<T, L>) -> Self
     where
@@ -122,7 +161,12 @@ impl<B> Client<B> {
         L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
         B: RequestBody,
     {
-        Self { shared: Arc::new(dispatcher) }
+        let may_be_watched = dispatcher.settings.environment.may_be_watched();
+        let dispatcher = Arc::new(dispatcher);
+        match may_be_watched {
+            true => Self { shared: Arc::new(LookedOn(dispatcher)) },
+            false => Self { shared: dispatcher },
+        }
     }
 
     /// Closes idle connections now, and all others as soon as the requests on them have ended.

@@ -258,6 +258,10 @@ impl Logins {
         &self.origin
     }
 
+    pub(crate) fn proxy(&self) -> Option<&Handshake> {
+        self.proxy.as_deref()
+    }
+
     pub(crate) fn has_proxy(&self) -> bool {
         self.proxy.is_some()
     }

@@ -39,6 +39,7 @@
 //! To drive it by hand, over a transport of one's own, see `unversioned::handshake`, which semantic versioning does not cover.
 
 pub(crate) mod action;
+mod actor;
 mod authenticator;
 mod caller;
 mod declared;
@@ -64,6 +65,7 @@ pub(crate) mod version;
 
 pub use action::Renewal;
 pub(crate) use action::{Action, Answer, BodyUse, Outlook, ResponseHead};
+pub use actor::Actor;
 pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;
 #[cfg(feature = "client")]

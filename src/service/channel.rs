@@ -100,7 +100,13 @@ impl ChannelState {
     /// only the caller.
     #[inline]
     pub(super) fn passes_through(&self, status: StatusCode) -> bool {
-        self.logins.passes_through(status) && self.environment.observer.is_none()
+        self.logins.passes_through(status)
+    }
+
+    /// Whether somebody is to be told of each leg.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        !self.environment.audience.is_empty()
     }
 
     /// Whether the request under way was answered, or is to be, without its body: which is announced,

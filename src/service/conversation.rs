@@ -15,22 +15,23 @@ use crate::handshake::{
     Acting, Action, Answer, BodyUse, Logins, Outcome, Renewal, ResponseHead, Turn, WireRequest,
 };
 use crate::mechanism::{MechanismError, Moments, Stepped};
-use crate::protection_space::Challenger;
 use crate::service::body::LegBody;
 use crate::service::channel::Channel;
 use crate::service::channel_in_use::ChannelInUse;
 use crate::service::deadlines::Deadlines;
 use crate::service::environment::BoxFuture;
-use crate::service::error::{BoxError, ErrorKind, OldPeer};
+use crate::service::error::{BoxError, Error, ErrorKind, OldPeer};
+use crate::service::event::Work;
 use crate::service::expectation::{self, Expectation, HeldBody, PATIENCE};
 use crate::service::failure::{FailedRequest, LostConnection, Retry, RetryDecision};
 use crate::service::head::{
     declare_empty, declared_length, is_idempotent, keep_open, origin_form, withhold_body,
 };
 use crate::service::leg_service::LegService;
-use crate::service::observe::{self, LegReport, TokenReport};
+use crate::service::observe;
 use crate::service::payload::{Payload, Replay};
 use crate::service::prepared_request::PreparedRequest;
+use crate::service::watch::{Telling, Watched, request_line, work_of};
 
 pin_project! {
     /// Sends a request leg by leg until there is a response to deliver.
@@ -91,7 +92,8 @@ struct RequestInFlight<S, B, R> {
     /// A challenge in hand.
     response: Option<Response<R>>,
     deadlines: Deadlines,
-    sent_tokens: Vec<TokenReport>,
+    /// What is told of it, where somebody looks on.
+    telling: Option<Box<Telling>>,
 }
 
 /// Where an action leads.
@@ -118,15 +120,17 @@ where
     pub(super) fn new(mut channel: Channel<S>, prepared: PreparedRequest<B>) -> Pin<Box<Self>> {
         let PreparedRequest { request, acting } = prepared;
         channel.state.saved.save(&request);
+        let telling = Telling::of(&channel.state, &request, || (&acting.at_origin).into());
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let request = RequestInFlight::new(
+        let mut request = RequestInFlight::new(
             ChannelInUse::new(channel, payload),
             method,
             uri,
             BodyUse::Withheld,
             Some(parts),
         );
+        request.telling = telling;
         Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, request })
     }
 
@@ -159,6 +163,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let watched = this.request.telling.as_ref().and_then(|telling| telling.own_request());
+        let _entered = watched.as_ref().map(Watched::enter);
         loop {
             let polled = match this.stage.as_mut().project() {
                 StageProj::Start { acting } => {
@@ -222,10 +228,12 @@ where
                 AfterAction::Deliver(response) => {
                     this.stage.set(Stage::Done);
                     this.request.in_use.channel_mut().state.answered();
+                    this.request.tell_end(Ok(&response));
                     return Poll::Ready(Ok(response));
                 }
                 AfterAction::Fail(failure) => {
                     this.stage.set(Stage::Done);
+                    this.request.tell_end(Err(&failure.error));
                     // Untouched by a request of another identity, unless its proxy was spoken to.
                     let untouched = match failure.error.kind() {
                         ErrorKind::NewConnectionNeeded(Renewal::OtherIdentity) => {
@@ -259,7 +267,7 @@ where
         parts: Option<Parts>,
     ) -> Self {
         let beyond_proxy = in_use.channel().state.logins.has_proxy().then(|| origin_form(&uri));
-        let (response, deadlines, sent_tokens) = (None, Deadlines::default(), Vec::new());
+        let (response, deadlines, telling) = (None, Deadlines::default(), None);
         Self {
             in_use,
             method,
@@ -273,7 +281,7 @@ where
             parts,
             response,
             deadlines,
-            sent_tokens,
+            telling,
         }
     }
 
@@ -284,6 +292,9 @@ where
     }
 
     fn resume(&mut self, answer: Answer) -> AfterAction<R, B> {
+        if let Some(telling) = &mut self.telling {
+            telling.work_ends(&self.in_use.channel().state, &answer);
+        }
         let action = self.with_logins(|logins, head, request| logins.resume(answer, head, request));
         self.act(action)
     }
@@ -352,10 +363,12 @@ where
                 let left = turn.until().map(|until| until.saturating_duration_since(environment.instant()));
                 let timer = left.and_then(|left| environment.sleep(left));
                 self.deadlines.wait_begins(environment);
+                self.tell_work(|| Work::Turn);
                 AfterAction::Wait(turn, timer)
             }
             Action::Step(job) => {
                 self.handshake_begins();
+                self.tell_work(|| Work::Step);
                 let state = &self.in_use.channel().state;
                 let moment = match state.environment.moment() {
                     Ok(moment) => moment,
@@ -370,10 +383,12 @@ where
             }
             Action::Consult(inquiry) => {
                 self.handshake_begins();
+                self.tell_work(|| work_of(&inquiry));
                 AfterAction::Consult(self.in_use.channel().state.environment.consult(inquiry))
             }
             Action::Ask(question) => {
                 self.handshake_begins();
+                self.tell_work(|| Work::Credentials);
                 match self.in_use.channel().state.logins.origin().provider() {
                     Some(provider) => AfterAction::Ask(provider.credentials(question.query())),
                     None => self.resume(Answer::Credentials(None)),
@@ -466,13 +481,14 @@ where
     fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Leg, BoxError>> {
         let channel = self.in_use.channel_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
-        let environment = &channel.state.environment;
         let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
         self.sent = self.next;
-        self.sent_tokens.clear();
+        if let Some(telling) = &mut self.telling {
+            telling.leg_begins();
+        }
         for (challenger, value) in channel.state.logins.authorizations() {
-            if environment.observer.is_some() {
-                self.sent_tokens.extend(observe::authorization(challenger, &value));
+            if let Some(telling) = &mut self.telling {
+                telling.sent_tokens.extend(observe::authorization(challenger, &value));
             }
             parts.headers.insert(challenger.authorization_field(), value);
         }
@@ -646,28 +662,28 @@ where
         })
     }
 
-    /// Tells the observer, if there is one, of a leg.
+    /// Tells those who look on of a leg.
     fn report(&mut self, response: &Response<R>) {
+        let Some(telling) = &mut self.telling else { return };
         let state = &self.in_use.channel().state;
-        let Some(observer) = &state.environment.observer else { return };
-        let authorization = std::mem::take(&mut self.sent_tokens);
-        let mut challenges = observe::challenges(Challenger::Origin, response.headers());
-        if state.logins.has_proxy() {
-            challenges.extend(observe::challenges(Challenger::Proxy, response.headers()));
+        let body_withheld =
+            !self.in_use.payload.is_empty() && (self.sent == BodyUse::Withheld || state.holds_body_back());
+        let line = request_line(&self.method, &self.uri);
+        telling.leg_ends(state, response, self.legs, line, body_withheld);
+    }
+
+    /// Tells them that something other than the server is waited for.
+    fn tell_work(&mut self, work: impl FnOnce() -> Work) {
+        if let Some(telling) = &mut self.telling {
+            telling.work_begins(&self.in_use.channel().state, work());
         }
-        observer.leg(&LegReport {
-            connection: state.id,
-            leg: self.legs,
-            request: match self.uri.path() {
-                "" => format!("{} {}", self.method, self.uri),
-                path => format!("{} {path}", self.method),
-            },
-            authorization,
-            body_withheld: !self.in_use.payload.is_empty()
-                && (self.sent == BodyUse::Withheld || state.holds_body_back()),
-            status: response.status(),
-            challenges,
-        });
+    }
+
+    /// Tells them what came of the request.
+    fn tell_end(&mut self, result: Result<&Response<R>, &Error>) {
+        if let Some(telling) = &mut self.telling {
+            telling.ends(self.in_use.channel.as_ref().map(|channel| &*channel.state), result);
+        }
     }
 
     fn with_logins<T>(

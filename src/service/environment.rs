@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::mechanism::ErrorKind::Unavailable;
 use crate::mechanism::{Inquiry, KdcInquiry, MechanismError, Moment, Moments, StepJob, Stepped};
+use crate::service::audience::Audience;
 use crate::service::observe::Observer;
 
 /// A future on the heap, for what happens once per connection rather than per request.
@@ -152,10 +153,11 @@ impl Default for Limits {
 #[derive(Clone, Default)]
 pub struct Environment {
     connections: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
     pub(super) timer: Option<Arc<dyn Timer>>,
     pub(super) blocking: Option<Arc<dyn Blocking>>,
     kdc_transport: Option<Arc<dyn KdcTransport>>,
-    pub(super) observer: Option<Arc<dyn Observer>>,
+    pub(super) audience: Audience,
     pub(crate) limits: Limits,
 }
 
@@ -188,10 +190,19 @@ impl Environment {
         self
     }
 
-    /// Sets who is told of the legs of handshakes.
+    /// Sets who is told of requests, their legs, and connections.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
-        self.observer = Some(Arc::new(observer));
+        self.audience.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Leaves the names of users out of all that an [observer](Self::observer) is told, and out of the spans and events
+    /// of the feature `tracing`. With them go the words of mechanisms and servers, which may name the user; what lies behind an
+    /// error; and who is logged in. Paths stay.
+    #[must_use]
+    pub fn without_user_names(mut self) -> Self {
+        self.audience.leaves_names_out = true;
         self
     }
 
@@ -202,9 +213,20 @@ impl Environment {
         self
     }
 
+    /// Whether somebody looks on, or may at any time.
+    #[cfg(feature = "client")]
+    pub(crate) fn may_be_watched(&self) -> bool {
+        self.audience.observer.is_some()
+    }
+
     /// The number of a new connection, from 1.
     pub(super) fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of a new request, from 1.
+    pub(super) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Asks who the inquiry is for.

@@ -100,6 +100,11 @@ impl Error {
         self
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn into_kind(self) -> ErrorKind {
+        self.kind
+    }
+
     /// The same, of a request on this route.
     pub(crate) fn on(mut self, route: Arc<Route>) -> Self {
         self.route = Some(route);

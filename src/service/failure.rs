@@ -11,6 +11,8 @@ use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, OldPeer, S
 use crate::service::head::is_idempotent;
 use crate::service::prepared_request::PreparedRequest;
 use crate::service::retryable::is_given_up;
+#[cfg(feature = "client")]
+use crate::service::watch::Watched;
 
 /// Why there is no response, and the request, where another connection may serve it.
 pub(crate) struct FailedRequest<B> {
@@ -33,6 +35,14 @@ impl<B> FailedRequest<B> {
     /// A failure that no other connection helps with.
     pub(super) fn new(kind: ErrorKind) -> Box<Self> {
         Box::new(Self { error: Error::new(kind), retry: None })
+    }
+
+    /// The request that may begin again, where somebody looks on, and why it has to.
+    #[cfg(feature = "client")]
+    pub(crate) fn restart(&self) -> Option<(Watched, String)> {
+        let (_, pending) = self.retry.as_ref()?;
+        let watched = pending.request.extensions().get::<Watched>()?;
+        Some((watched.clone(), watched.in_words(&self.error)))
     }
 
     /// The connection cannot serve the request; another one may, on these grounds.

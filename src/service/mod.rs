@@ -130,6 +130,7 @@
 //! shared by the cookie layers of all connections; in `client::reqwest` it is given to each connection by
 //! `cookie_provider`.
 
+mod audience;
 mod authenticate;
 mod body;
 mod causes;
@@ -139,6 +140,7 @@ mod conversation;
 mod deadlines;
 pub(crate) mod environment;
 mod error;
+mod event;
 mod expectation;
 mod failure;
 mod head;
@@ -150,15 +152,19 @@ mod payload;
 mod prepared_request;
 mod retryable;
 mod sending;
+#[path = "without_spans.rs"]
+mod spans;
 mod through_proxy;
 #[cfg(feature = "client")]
 pub(crate) mod tunnel;
+mod watch;
 
 pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
 pub use environment::{Blocking, BoxFuture, Environment, KdcTransport, Limits, Timer};
 pub use error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
+pub use event::{Ending, Event, EventKind, Work};
 pub use layer::AuthenticateLayer;
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};
@@ -179,4 +185,5 @@ pub(crate) use {
     payload::Payload,
     prepared_request::PreparedRequest,
     sending::Sending,
+    watch::{Connecting, Watch},
 };

@@ -1,6 +1,7 @@
 //! Looking on while a handshake runs, for programs that show or log it.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,25 +9,71 @@ use http::header::HeaderValue;
 use http::{HeaderMap, StatusCode};
 use zeroize::Zeroizing;
 
-use crate::challenge::{ChallengeError, Challenges};
+use crate::challenge::{Challenge, ChallengeError, Challenges};
+use crate::handshake::Actor;
 use crate::mechanism::describe_token;
-use crate::protection_space::Challenger;
+use crate::protection_space::{Challenger, Origin};
+use crate::service::event::Event;
 
-/// Is told of every leg. It is called while the request is under way: it should return at once.
+/// Told of every leg, and of what else happens to requests and connections. Called while the request is under
+/// way: it should return at once.
+///
+/// ```
+/// use legwork::service::{Environment, Event, EventKind, LegReport, Observer};
+///
+/// struct Log;
+///
+/// impl Observer for Log {
+///     fn leg(&self, leg: &LegReport) {
+///         println!("{} {}: {} after {:?}", leg.origin, leg.request, leg.status, leg.elapsed);
+///     }
+///
+///     fn event(&self, event: &Event) {
+///         if let EventKind::NotConnected { error, .. } = &event.kind {
+///             println!("{error}");
+///         }
+///     }
+/// }
+///
+/// let environment = Environment::new().observer(Log);
+/// # let _ = environment;
+/// ```
+///
+/// [`Recorder`](crate::service::Recorder) is one that keeps what it is told, and shows it.
 pub trait Observer: Send + Sync {
     /// A leg's response has come.
     fn leg(&self, report: &LegReport);
+
+    /// Something else has happened. Default: it is ignored.
+    fn event(&self, event: &Event) {
+        let _ = event;
+    }
 }
 
 /// One leg: a request and its response. Names token types and sizes; holds neither tokens nor secrets.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LegReport {
+    /// The number of the request that it belongs to, counted from 1 within one
+    /// [`Environment`](crate::service::Environment).
+    pub request_number: u64,
     /// Names the connection; counted from 1 within one [`Environment`](crate::service::Environment).
     pub connection: u64,
     /// Which leg of the request on this connection, from 1.
     pub leg: u32,
-    /// The request line's method and path; of `CONNECT` its host and port.
+    /// The origin server that the connection leads to; of a tunnel that is being opened, its target.
+    pub origin: Origin,
+    /// The proxy that the leg was sent to. `None` inside of a tunnel.
+    pub proxy: Option<Origin>,
+    /// Who the request acts as at the origin, when the response came.
+    pub actor: Actor,
+    /// Who it acts as at the proxy.
+    pub proxy_actor: Option<Actor>,
+    /// When the leg was sent, by the [timer's](crate::service::Timer::now) clock.
+    pub begun: Instant,
+    /// How long it took until the head of the response was there.
+    pub elapsed: Duration,
+    /// The request line's method and path, without the query; of `CONNECT` its host and port.
     pub request: String,
     /// What the request carried for the origin and the proxy.
     pub authorization: Vec<TokenReport>,
@@ -52,6 +99,9 @@ pub struct TokenReport {
     pub kind: &'static str,
     /// The token's size in octets, decoded; 0 for Basic, where it would tell the password's.
     pub octets: usize,
+    /// Of a challenge: its realm, as far as it has at most 256 octets. It is the server's text, with whatever
+    /// characters that has.
+    pub realm: Option<String>,
     /// Of a malformed challenge: what is wrong, and where. Basic and Bearer answer it all the same.
     pub error: Option<ChallengeError>,
 }
@@ -80,6 +130,7 @@ pub(super) fn authorization(challenger: Challenger, value: &HeaderValue) -> Opti
             scheme: scheme.to_owned(),
             kind: "name and password",
             octets: 0,
+            realm: None,
             error: None,
         });
     }
@@ -89,8 +140,18 @@ pub(super) fn authorization(challenger: Challenger, value: &HeaderValue) -> Opti
         scheme: scheme.to_owned(),
         kind: describe_token(&token),
         octets: token.len(),
+        realm: None,
         error: None,
     })
+}
+
+/// What is kept of a realm.
+const MAX_REALM_OCTETS: usize = 256;
+
+fn realm(challenge: &Challenge) -> Option<String> {
+    let realm = challenge.realm()?;
+    let end = (0..=realm.len().min(MAX_REALM_OCTETS)).rev().find(|&end| realm.is_char_boundary(end))?;
+    Some(realm[..end].to_owned())
 }
 
 pub(super) fn challenges(challenger: Challenger, headers: &HeaderMap) -> Vec<TokenReport> {
@@ -102,6 +163,7 @@ pub(super) fn challenges(challenger: Challenger, headers: &HeaderMap) -> Vec<Tok
             scheme: challenge.scheme().to_owned(),
             kind: describe_token(&token),
             octets: token.len(),
+            realm: realm(challenge),
             error: None,
         }
     });
@@ -110,6 +172,7 @@ pub(super) fn challenges(challenger: Challenger, headers: &HeaderMap) -> Vec<Tok
         scheme: error.scheme().unwrap_or_default().to_owned(),
         kind: "",
         octets: 0,
+        realm: None,
         error: Some(error.clone()),
     });
     well_formed.chain(malformed).collect()

@@ -50,7 +50,8 @@ where
         let state = &mut *channel.state;
         let ready = std::mem::take(&mut state.ready);
         // `go_on` comes last: it changes the handshake's state, which only a request that goes as it is may do.
-        if !ready || !state.takes(request.headers(), request.body()) || !state.logins.go_on(&identity) {
+        let is_plain = ready && !state.is_watched() && state.takes(request.headers(), request.body());
+        if !is_plain || !state.logins.go_on(&identity) {
             let request = request.map(Payload::new);
             return Self::again(
                 channel,

@@ -147,7 +147,7 @@ impl Client {
         let exchange: BoxFuture<_> = match self.redirects {
             None => {
                 request.extensions_mut().insert(Original::new(url, deadline));
-                Box::pin(shared.send(request))
+                shared.send_watched(request)
             }
             Some(redirects) => {
                 request.extensions_mut().insert(Original::new(url.clone(), deadline));
@@ -292,7 +292,7 @@ impl Service<http::Request<Body>> for Origins {
                 original.url = url;
             }
         }
-        Box::pin(Arc::clone(&self.shared).send(request))
+        Arc::clone(&self.shared).send_watched(request)
     }
 }
 

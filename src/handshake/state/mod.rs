@@ -1,3 +1,4 @@
+mod actor;
 mod candidates;
 mod challenged;
 mod connection;

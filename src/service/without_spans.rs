@@ -1,0 +1,30 @@
+//! What `spans` has, where the feature `tracing` is off: nothing.
+
+use crate::handshake::Actor;
+use crate::service::event::Event;
+use crate::service::observe::{LegReport, Observer};
+
+#[inline]
+pub(super) fn are_wanted() -> bool {
+    false
+}
+
+pub(super) struct Spans;
+
+impl Observer for Spans {
+    fn leg(&self, _: &LegReport) {}
+}
+
+pub(super) struct RequestSpan;
+
+impl RequestSpan {
+    pub(super) fn begin(_: &Event) -> Self {
+        Self
+    }
+
+    pub(super) fn enter(&self) {}
+
+    pub(super) fn acts_as(&self, _: &Actor) {}
+
+    pub(super) fn end(&self, _: &Event) {}
+}
