@@ -150,6 +150,7 @@ mod make;
 mod observe;
 mod payload;
 mod prepared_request;
+mod recorder;
 mod retryable;
 mod sending;
 #[path = "without_spans.rs"]
@@ -168,6 +169,7 @@ pub use event::{Ending, Event, EventKind, Work};
 pub use layer::AuthenticateLayer;
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};
+pub use recorder::{Recorder, Recording};
 
 #[cfg(feature = "reqwest")]
 pub(crate) use error::Astray;

@@ -39,5 +39,6 @@ mod tunnel;
 mod upgrades;
 mod userinfo;
 mod verdicts;
+mod watching;
 mod wire;
 mod withheld;

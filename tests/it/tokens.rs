@@ -46,6 +46,11 @@ impl Judge for Current {
     }
 }
 
+/// What takes this token.
+pub(crate) fn offer(token: &str) -> Offer {
+    Offer::judged("Bearer", Current::new(token))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_requests_with_an_expired_token_fetch_one_and_none_fails() {
     let current = Current::new("token-1");

@@ -1,0 +1,175 @@
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+
+use super::*;
+use crate::handshake::{Actor, Outcome, Refusal, Tried, Why};
+use crate::protection_space::{Challenger, Origin};
+use crate::service::event::{Ending, EventKind, Work};
+use crate::service::observe::TokenReport;
+
+/// What a server may have written where it writes names.
+const HOSTILE: &str = "\"><script>alert(1)</script>\n\u{1b}]0;x\u{7}\u{202e};%%{init}%%#amp;`";
+
+fn origin() -> Origin {
+    "http://wiki.example".parse().expect("an origin")
+}
+
+fn hostile_leg(number: u32, begun: Instant) -> LegReport {
+    let challenge = TokenReport {
+        challenger: Challenger::Origin,
+        scheme: HOSTILE.to_owned(),
+        kind: "",
+        octets: 0,
+        realm: Some(HOSTILE.to_owned()),
+        error: None,
+    };
+    LegReport {
+        request_number: 1,
+        connection: 1,
+        leg: number,
+        origin: origin(),
+        proxy: None,
+        actor: Actor::Named(HOSTILE.to_owned()),
+        proxy_actor: None,
+        begun,
+        elapsed: Duration::from_millis(3),
+        request: format!("GET /{HOSTILE}"),
+        authorization: vec![TokenReport { scheme: HOSTILE.to_owned(), ..challenge.clone() }],
+        body_withheld: false,
+        status: StatusCode::UNAUTHORIZED,
+        challenges: vec![challenge],
+    }
+}
+
+fn event(connection: Option<u64>, at: Instant, kind: EventKind) -> Event {
+    Event { request_number: Some(1), connection, origin: Some(origin()), proxy: None, at, kind }
+}
+
+/// All kinds of entries, each with the hostile text wherever it has text.
+fn hostile() -> Recording {
+    let (recorder, begun) = (Recorder::new(), Instant::now());
+    let hostile = || HOSTILE.to_owned();
+    let why = Why::Refused(Some(hostile()));
+    let tried = vec![Tried { scheme: hostile(), why }];
+    let refusal = Refusal { challenger: Challenger::Origin, origin: origin(), mutual: false, tried, legs: 1 };
+    let refused = Ending::Answered {
+        status: StatusCode::UNAUTHORIZED,
+        outcome: Some(Outcome::Refused(refusal)),
+        proxy_outcome: None,
+    };
+    let elapsed = Duration::from_millis(4);
+    let method = Method::from_bytes(b"GET").expect("a method");
+    let began = EventKind::RequestBegan { method, path: hostile(), actor: Actor::Named(hostile()) };
+    recorder.event(&event(None, begun, began));
+    recorder.event(&event(None, begun + elapsed, EventKind::NotConnected { error: hostile(), elapsed }));
+    recorder.leg(&hostile_leg(1, begun + elapsed));
+    let work = Work::Kdc(hostile());
+    recorder.event(&event(
+        Some(1),
+        begun + 2 * elapsed,
+        EventKind::WorkEnded { work, elapsed, error: Some(hostile()) },
+    ));
+    recorder.event(&event(None, begun + 2 * elapsed, EventKind::Restarted { error: hostile() }));
+    recorder.event(&event(
+        None,
+        begun + 3 * elapsed,
+        EventKind::RequestEnded { ending: refused, elapsed: 3 * elapsed },
+    ));
+    let ending = Ending::Failed { error: hostile() };
+    recorder.event(&event(
+        None,
+        begun + 3 * elapsed,
+        EventKind::RequestEnded { ending, elapsed: 3 * elapsed },
+    ));
+    recorder.take()
+}
+
+/// No character in it does anything to a terminal, but for the ends of lines.
+fn assert_plain(text: &str) {
+    let odd = text.chars().find(|&c| c != '\n' && (c.is_control() || c == '\u{202e}'));
+    assert_eq!(odd, None, "{text:?}");
+}
+
+#[test]
+fn what_a_server_writes_does_nothing_to_a_terminal() {
+    let text = hostile().to_string();
+    assert_plain(&text);
+    assert!(text.contains(r"\u{a}\u{1b}]0;x\u{7}\u{202e}"), "{text}");
+    assert!(
+        text.lines().all(|line| line.starts_with("  ") || line.is_empty()),
+        "no line is the server's: {text}"
+    );
+}
+
+#[test]
+fn what_a_server_writes_is_no_markup_on_the_page() {
+    let page = hostile().page().to_string();
+    assert_plain(&page);
+    let csp = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">";
+    assert!(page.contains(csp), "{page}");
+    assert!(!page.contains("<script") && !page.contains("javascript:") && !page.contains("src=\""), "{page}");
+    let shown = r"&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;\u{a}\u{1b}";
+    // The request, the actor, two refusals and notes, the leg with its title, two tokens of two texts each, the wait.
+    assert!(page.matches(shown).count() >= 10, "{}: {page}", page.matches(shown).count());
+}
+
+#[test]
+fn every_tag_of_the_page_is_closed() {
+    let page = hostile().page().to_string();
+    let body = &page[page.find("<body>").expect("a body")..];
+    for tag in [
+        "div", "span", "table", "tr", "td", "th", "h1", "h2", "small", "p", "code", "footer", "main", "i",
+        "a",
+    ] {
+        let opened = body.matches(&format!("<{tag}>")).count() + body.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, body.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
+}
+
+#[test]
+fn what_a_server_writes_is_no_statement_of_the_diagram() {
+    let source = hostile().mermaid().to_string();
+    assert_plain(&source);
+    let mut lines = source.lines();
+    assert_eq!(lines.next(), Some("sequenceDiagram"));
+    for line in lines {
+        let is_ours = ["participant ", "C->>K1: ", "K1-->>C: ", "Note over C: "]
+            .iter()
+            .any(|own| line.trim().starts_with(own));
+        assert!(is_ours, "{line}");
+        let text = line.split_once(": ").map_or("", |(_, text)| text).replace("<br/>", "");
+        let entities = text.split('#').skip(1);
+        assert!(
+            entities
+                .into_iter()
+                .all(|rest| rest.split_once(';').is_some_and(|(code, _)| code.parse::<u32>().is_ok())),
+            "{line}"
+        );
+        assert!(!text.contains(['<', '>', '"', '%', '{', '`']), "{line}");
+    }
+}
+
+#[test]
+fn as_many_entries_are_kept_as_there_is_room_for() {
+    let recorder = Recorder::new().with_limit(2);
+    for number in 1..=5 {
+        recorder.leg(&hostile_leg(number, Instant::now()));
+    }
+    let recording = recorder.recording();
+    let kept: Vec<_> = recording.legs().map(|leg| leg.leg).collect();
+    assert_eq!((kept, recording.left_out()), (vec![1, 2], 3));
+    assert!(recording.to_string().contains("and 3 more legs and events that were not kept"), "{recording}");
+    assert!(recording.page().to_string().contains("3 more"));
+    recorder.take();
+    recorder.leg(&hostile_leg(6, Instant::now()));
+    assert_eq!((recorder.recording().legs().count(), recorder.recording().left_out()), (1, 0));
+}
+
+#[test]
+fn nothing_is_shown_of_nothing() {
+    let nothing = Recorder::new().take();
+    assert_eq!(nothing.to_string(), "");
+    assert!(nothing.page().to_string().contains("0 requests, 0 connections, 0 legs"));
+    assert!(nothing.mermaid().to_string().starts_with("sequenceDiagram\n"));
+}
