@@ -11,19 +11,19 @@ use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Full};
 use legwork::handshake::Outcome;
-use legwork::service::{BoxError, Environment};
+use legwork::service::{BoxError, Environment, Recorder};
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
 
 use crate::chain::chain;
-use crate::diagram::{Diagram, Legs, count};
+use crate::count::count;
 use crate::output::{complain, print};
 use crate::password::password;
 
 #[path = "shared/chain.rs"]
 mod chain;
-#[path = "shared/diagram.rs"]
-mod diagram;
+#[path = "shared/count.rs"]
+mod count;
 #[path = "shared/output.rs"]
 mod output;
 #[path = "shared/password.rs"]
@@ -95,9 +95,9 @@ async fn run(arguments: &[String]) -> Result<String, BoxError> {
 async fn read_inbox(Account { url, user, password }: Account) -> Result<String, BoxError> {
     let credentials = Credentials::password(user, password);
     let authenticator = Authenticator::builder().credentials(Origin::from_uri(&url)?, credentials).build();
-    let legs = Legs::default();
+    let recorder = Recorder::new();
     let client = Client::builder(authenticator)
-        .environment(Environment::tokio().observer(legs.clone()))
+        .environment(Environment::tokio().observer(recorder.clone()))
         .build_https::<Full<Bytes>>()?;
     let request = Request::post(url)
         .header(header::CONTENT_TYPE, "text/xml; charset=utf-8")
@@ -106,7 +106,8 @@ async fn read_inbox(Account { url, user, password }: Account) -> Result<String, 
     let response = client.request(request).await?;
     let (head, body) = response.into_parts();
     let text = String::from_utf8_lossy(&body.collect().await?.to_bytes()).into_owned();
-    let legs = legs.take();
+    let recording = recorder.take();
+    let legs = count(recording.legs().count(), "leg");
     let outcome = match head.extensions.get() {
         Some(Outcome::LoggedIn(login)) => format!("logged in by {}", login.scheme),
         Some(Outcome::Refused(refusal)) => refusal.to_string(),
@@ -122,7 +123,7 @@ async fn read_inbox(Account { url, user, password }: Account) -> Result<String, 
             element(&text, "faultstring").or(element(&text, "MessageText")).unwrap_or("No folder.").to_owned()
         }
     };
-    Ok(format!("{}\n{}, {}, {outcome}.\n{folder}", Diagram(&legs), head.status, count(legs.len(), "leg")))
+    Ok(format!("{recording}\n{}, {legs}, {outcome}.\n{folder}", head.status))
 }
 
 /// The text of the first element with this name, whatever its prefix. A program with more to read

@@ -14,13 +14,13 @@ use legwork::handshake::{AuthenticatorBuilder, Outcome};
 use legwork::mechanism::kerberos::Kerberos;
 use legwork::mechanism::{Delegation, MutualAuthentication};
 use legwork::scheme::{Negotiate, Schemes};
-use legwork::service::{BoxError, Environment};
+use legwork::service::{BoxError, Environment, Recorder};
 use legwork::testing::{Kdc, Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
 
 use crate::arguments::{Arguments, HELP};
 use crate::chain::chain;
-use crate::diagram::{Diagram, Legs, count};
+use crate::count::count;
 use crate::output::{complain, print};
 use crate::trust::trusting;
 
@@ -28,8 +28,8 @@ use crate::trust::trusting;
 mod arguments;
 #[path = "shared/chain.rs"]
 mod chain;
-#[path = "shared/diagram.rs"]
-mod diagram;
+#[path = "shared/count.rs"]
+mod count;
 #[path = "shared/output.rs"]
 mod output;
 #[path = "shared/password.rs"]
@@ -80,10 +80,10 @@ async fn inside_the_program(text: &mut String) -> Result<(), BoxError> {
             .credentials(server.origin(), Credentials::password("carol@LAB.TEST", "carol-pw"))
             // It has no name, and there are no tickets for addresses.
             .target_name(server.origin(), SERVICE);
-        let legs = Legs::default();
-        let environment = Environment::tokio().observer(legs.clone());
+        let recorder = Recorder::new();
+        let environment = Environment::tokio().observer(recorder.clone());
         let client = Client::builder(authenticator.build()).environment(environment).build_http();
-        log_in(&client, server.uri("/"), &legs, text).await?;
+        log_in(&client, server.uri("/"), &recorder, text).await?;
         let after = kdc.report();
         let relayed = after.relayed - before.relayed;
         let all = after.as_requests + after.tgs_requests - before.as_requests - before.tgs_requests;
@@ -103,15 +103,15 @@ async fn at_url(url: &str, arguments: &Arguments, text: &mut String) -> Result<(
     let origin = Origin::from_uri(&uri)?;
     let authenticator = authenticator(&origin, arguments)?.build();
     let target = authenticator.target_name(&origin);
-    let legs = Legs::default();
-    let builder = Client::builder(authenticator).environment(Environment::tokio().observer(legs.clone()));
+    let recorder = Recorder::new();
+    let builder = Client::builder(authenticator).environment(Environment::tokio().observer(recorder.clone()));
     let client = match &arguments.ca {
         Some(file) => builder.build_with_tls(trusting(file)?),
         None => builder.build_https()?,
     };
     // Without a userinfo, which may have a password.
     writeln!(text, "{target} at {origin}{}\n", uri.path())?;
-    log_in(&client, uri, &legs, text).await
+    log_in(&client, uri, &recorder, text).await
 }
 
 fn authenticator(origin: &Origin, arguments: &Arguments) -> Result<AuthenticatorBuilder, BoxError> {
@@ -134,12 +134,12 @@ fn authenticator(origin: &Origin, arguments: &Arguments) -> Result<Authenticator
 async fn log_in(
     client: &Client<Full<Bytes>>,
     uri: Uri,
-    legs: &Legs,
+    recorder: &Recorder,
     text: &mut String,
 ) -> Result<(), BoxError> {
     let response = client.get(uri).await;
-    let legs = legs.take();
-    write!(text, "{}", Diagram(&legs))?;
+    let recording = recorder.take();
+    write!(text, "{recording}")?;
     let response = response?;
     let status = response.status();
     match response.extensions().get() {
@@ -154,7 +154,7 @@ async fn log_in(
             } else {
                 "the server has not proven who it is"
             },
-            count(legs.len(), "leg"),
+            count(recording.legs().count(), "leg"),
         )?,
         Some(Outcome::Refused(refusal)) => return Err(refusal.to_string().into()),
         _ => writeln!(text, "\nNo login was asked for: {status}.")?,

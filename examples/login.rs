@@ -14,14 +14,14 @@ use http_body_util::BodyExt;
 use legwork::client::proxy::Proxies;
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Schemes, Scram};
-use legwork::service::{Environment, LegReport};
+use legwork::service::{Environment, Recorder, Recording};
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
 use tokio::task::JoinSet;
 
 use crate::advice::Failure;
 use crate::arguments::{Arguments, SchemeName};
-use crate::diagram::{Diagram, Legs};
+use crate::count::count;
 use crate::output::{complain, print};
 use crate::upload::Upload;
 
@@ -31,8 +31,8 @@ mod advice;
 mod arguments;
 #[path = "shared/chain.rs"]
 mod chain;
-#[path = "shared/diagram.rs"]
-mod diagram;
+#[path = "shared/count.rs"]
+mod count;
 #[path = "shared/output.rs"]
 mod output;
 #[path = "shared/password.rs"]
@@ -75,17 +75,17 @@ async fn run(arguments: Arguments) -> Result<String, (String, Failure)> {
         (_, Some(server)) => server.uri("/"),
         (url, None) => url.as_deref().unwrap_or_default().parse().map_err(|_| no_text(Failure::NotAUrl))?,
     };
-    let legs = Legs::default();
-    let client = client(&arguments, &uri, legs.clone()).map_err(no_text)?;
+    let recorder = Recorder::new();
+    let client = client(&arguments, &uri, recorder.clone()).map_err(no_text)?;
     let begun = Instant::now();
     let result = converse(&client, &uri, &arguments).await;
     let seconds = begun.elapsed().as_secs_f64();
-    let legs = legs.take();
+    let recording = recorder.take();
     // Without a userinfo, which may have a password.
     let origin = Origin::from_uri(&uri).map_err(|_| no_text(Failure::NotAUrl))?;
-    let text = format!("{} at {origin}{}\n\n{}", arguments.user_name(), uri.path(), Diagram(&legs));
+    let text = format!("{} at {origin}{}\n\n{recording}", arguments.user_name(), uri.path());
     match result {
-        Ok(tally) => Ok(format!("{text}\n{}\n", tally.sentence(&legs, seconds))),
+        Ok(tally) => Ok(format!("{text}\n{}\n", tally.sentence(&recording, seconds))),
         Err(failure) => Err((text, failure)),
     }
 }
@@ -100,7 +100,7 @@ async fn embedded_server() -> std::io::Result<Server> {
         .await
 }
 
-fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, Failure> {
+fn client(arguments: &Arguments, uri: &Uri, recorder: Recorder) -> Result<LoginClient, Failure> {
     let origin = Origin::from_uri(uri).map_err(|_| Failure::NotAUrl)?;
     let mut authenticator = Authenticator::builder()
         .dangerous_secrets_over_plain_http(arguments.insecure_basic)
@@ -111,7 +111,8 @@ fn client(arguments: &Arguments, uri: &Uri, legs: Legs) -> Result<LoginClient, F
     if let Some(scheme) = arguments.scheme {
         authenticator = authenticator.schemes(the_scheme(scheme));
     }
-    let mut builder = Client::builder(authenticator.build()).environment(Environment::tokio().observer(legs));
+    let environment = Environment::tokio().observer(recorder);
+    let mut builder = Client::builder(authenticator.build()).environment(environment);
     builder = match arguments.proxy.as_deref() {
         None => builder,
         Some("env") => builder.proxies(Proxies::from_env().map_err(Failure::Environment)?),
@@ -202,7 +203,7 @@ impl Tally {
         }
     }
 
-    fn sentence(&self, legs: &[LegReport], seconds: f64) -> String {
+    fn sentence(&self, recording: &Recording, seconds: f64) -> String {
         let who = match &self.login {
             Some(login) => {
                 let principal = login.principal.as_deref().unwrap_or("somebody");
@@ -214,7 +215,7 @@ impl Tally {
             }
             None => "No login was asked for".to_owned(),
         };
-        let connections = legs.iter().map(|leg| leg.connection).max().unwrap_or_default();
+        let connections = recording.legs().map(|leg| leg.connection).max().unwrap_or_default();
         let answers: Vec<_> =
             self.statuses.iter().map(|(status, requests)| format!("{requests} × {status}")).collect();
         let uploaded = match self.uploaded {
@@ -223,8 +224,8 @@ impl Tally {
         };
         format!(
             "{who}: {} on {}, {seconds:.3} s.\nAnswers: {}.{uploaded}",
-            diagram::count(legs.len(), "leg"),
-            diagram::count(connections as usize, "connection"),
+            count(recording.legs().count(), "leg"),
+            count(connections as usize, "connection"),
             answers.join(", "),
         )
     }
