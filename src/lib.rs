@@ -75,6 +75,7 @@
 //! | `gssapi` | | Kerberos on unix (`mechanism::gssapi`), by the system's library, opened at run time |
 //! | `saslprep` | | names and passwords outside ASCII in SCRAM |
 //! | `testing` | | an embedded server that demands authentication, for tests of your own |
+//! | `tracing` | | spans and events for the crate `tracing`, by [names that are kept](manual::tracing) |
 //!
 //! # Versions
 //!

@@ -17,6 +17,7 @@
 //! | [Testing](self::testing) | A server that verifies logins and misbehaves on request |
 //! | [Extending](extending) | Writing a scheme or a mechanism |
 //! | [Errors](errors) | What an error says, and what may be retried |
+//! | [Tracing](self::tracing) | What happened to a request, and why: spans, metrics, and traces that one can look at |
 //! | [Costs](costs) | Instructions, allocations, crates and build times |
 
 /// Makes a page out of the file of its name. A link to what comes with a feature leads there where the feature is
@@ -34,6 +35,8 @@ macro_rules! pages {
         #[cfg_attr(not(feature = "kerberos"), doc = "\n\n[`mechanism::kerberos`]: crate#features")]
         #[cfg_attr(all(windows, feature = "sspi"), doc = "\n\n[`mechanism::sspi`]: crate::mechanism::sspi")]
         #[cfg_attr(not(all(windows, feature = "sspi")), doc = "\n\n[`mechanism::sspi`]: crate#features")]
+        #[cfg_attr(feature = "tracing", doc = "\n\n[`service::spans`]: crate::service::spans")]
+        #[cfg_attr(not(feature = "tracing"), doc = "\n\n[`service::spans`]: crate#features")]
         pub mod $page {}
     )*};
 }
@@ -52,5 +55,6 @@ pages! {
     testing
     extending
     errors
+    tracing
     costs
 }

@@ -1,4 +1,4 @@
-//! Who looks on.
+//! Who looks on: the observer, and with the feature `tracing` whoever subscribes to its spans.
 
 use std::sync::Arc;
 

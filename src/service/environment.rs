@@ -216,7 +216,7 @@ impl Environment {
     /// Whether somebody looks on, or may at any time.
     #[cfg(feature = "client")]
     pub(crate) fn may_be_watched(&self) -> bool {
-        self.audience.observer.is_some()
+        cfg!(feature = "tracing") || self.audience.observer.is_some()
     }
 
     /// The number of a new connection, from 1.

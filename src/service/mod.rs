@@ -153,6 +153,9 @@ mod prepared_request;
 mod recorder;
 mod retryable;
 mod sending;
+#[cfg(feature = "tracing")]
+pub mod spans;
+#[cfg(not(feature = "tracing"))]
 #[path = "without_spans.rs"]
 mod spans;
 mod through_proxy;

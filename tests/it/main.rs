@@ -29,6 +29,7 @@ mod proxies;
 mod proxy;
 mod redirects;
 mod scram;
+mod spans;
 #[cfg(windows)]
 mod sspi;
 mod support;
