@@ -24,7 +24,7 @@ type Fields = BTreeMap<&'static str, String>;
 
 /// Keeps spans and events.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<State>>);
+pub(crate) struct Seen(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -115,7 +115,7 @@ impl Subscriber for Seen {
 
 impl Seen {
     /// Subscribes this thread, until the guard is dropped.
-    fn subscribe() -> (Self, DefaultGuard) {
+    pub(crate) fn subscribe() -> (Self, DefaultGuard) {
         let seen = Self::default();
         let guard = set_default(seen.clone());
         (seen, guard)
@@ -123,6 +123,11 @@ impl Seen {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no panic")
+    }
+
+    /// All that was told, to be searched.
+    pub(crate) fn everything(&self) -> String {
+        format!("{:?} {:?}", self.requests(), self.events())
     }
 
     /// The spans of requests, each with its parent's name.
@@ -386,7 +391,7 @@ async fn names_of_users_can_be_left_out() {
         .expect("a response");
     assert_has(&seen.requests()[0].1, &[("outcome", "logged-in"), ("identity", "a user")]);
     assert_has(&seen.requests()[1].1, &[("outcome", "refused"), ("identity", "a user")]);
-    let all = format!("{:?} {:?}", seen.requests(), seen.events()).to_ascii_lowercase();
+    let all = seen.everything().to_ascii_lowercase();
     assert!(!all.contains("carol"), "{all}");
 }
 

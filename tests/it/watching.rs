@@ -5,18 +5,23 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use http::header::COOKIE;
-use legwork::handshake::Actor;
+use legwork::handshake::{Actor, AuthenticatorBuilder};
+use legwork::mechanism::kerberos::Kerberos;
 use legwork::protection_space::Challenger;
+use legwork::scheme::Negotiate;
 use legwork::service::{
     AuthenticateLayer, ConnectionInfo, Ending, Environment, Event, EventKind, Recorder, Recording, Work,
 };
-use legwork::testing::{Close, DigestAcceptor, Gate, Leg, Offer, Quirk, ScramAcceptor, Server, Users, When};
+use legwork::testing::{
+    Close, DigestAcceptor, Gate, Kdc, Leg, Offer, Quirk, ScramAcceptor, Server, Users, When,
+};
 use legwork::{Client, Credentials, Origin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::Layer;
 
 use crate::leaf::{Leaf, origin_form, page, send};
+use crate::spans::Seen;
 use crate::support::*;
 
 fn watched(authenticator: legwork::Authenticator) -> (HttpClient, Recorder) {
@@ -368,30 +373,74 @@ fn every_scheme() -> Vec<(Offer, Credentials)> {
     ]
 }
 
+/// Logs in, and searches what was recorded for what would give anything away.
+async fn leaves_no_secret(
+    scheme: &str,
+    server: &Server,
+    log_in: impl FnOnce(&Origin) -> AuthenticatorBuilder,
+) -> Recording {
+    let (seen, _guard) = Seen::subscribe();
+    let tapped = Tapped::before(server).await;
+    let authenticator = log_in(&tapped.origin).dangerous_secrets_over_plain_http(true);
+    let (client, recorder) = watched(authenticator.build());
+    for _ in 0..2 {
+        let uri = format!("{}/page?token=query-secret", tapped.origin).parse().expect("a URI");
+        let mut request = request("POST", uri, "body-secret");
+        request.headers_mut().insert(COOKIE, "session=cookie-secret".parse().expect("a value"));
+        let response = client.request(request).await.expect("a response");
+        assert_eq!(response.status(), 200, "{scheme}: {}", recorder.recording());
+        text(response).await;
+    }
+    let recording = recorder.take();
+    assert!(ending(&recording, 1).login().is_some(), "{scheme}");
+    let on_the_wire = tapped.secrets();
+    assert!(on_the_wire.len() >= 2, "{scheme}: {on_the_wire:?}");
+    let shown = format!("{recording}\n{}\n{}", recording.mermaid(), recording.page());
+    let all = format!("{shown}\n{recording:?}\n{}", seen.everything());
+    assert!(all.contains("legwork.leg") && shown.contains("POST"), "{scheme}: {all}");
+    for secret in on_the_wire.into_iter().chain(secrets_of_carol()) {
+        assert!(!all.contains(&secret), "{scheme}: {secret} in {all}");
+    }
+    recording
+}
+
 #[tokio::test]
 async fn no_scheme_leaves_a_secret_in_a_recording() {
     for (offer, credentials) in every_scheme() {
         let scheme = offer.scheme().to_owned();
         let server = server([offer]).start().await.expect("a server");
-        let tapped = Tapped::before(&server).await;
-        let secrets =
-            builder().dangerous_secrets_over_plain_http(true).credentials(tapped.origin.clone(), credentials);
-        let (client, recorder) = watched(secrets.build());
-        for _ in 0..2 {
-            let uri = format!("{}/page?token=query-secret", tapped.origin).parse().expect("a URI");
-            let mut request = request("POST", uri, "body-secret");
-            request.headers_mut().insert(COOKIE, "session=cookie-secret".parse().expect("a value"));
-            let response = client.request(request).await.expect("a response");
-            assert_eq!(response.status(), 200, "{scheme}");
-            text(response).await;
-        }
-        let recording = recorder.take();
-        assert!(ending(&recording, 1).login().is_some(), "{scheme}");
-        let on_the_wire = tapped.secrets();
-        assert!(on_the_wire.len() >= 2, "{scheme}: {on_the_wire:?}");
-        let all = format!("{recording:?}\n{recording}\n{}\n{}", recording.mermaid(), recording.page());
-        for secret in on_the_wire.into_iter().chain(secrets_of_carol()) {
-            assert!(!all.contains(&secret), "{scheme}: {secret} in {all}");
-        }
+        let log_in = |origin: &Origin| builder().credentials(origin.clone(), credentials);
+        leaves_no_secret(&scheme, &server, log_in).await;
     }
+}
+
+#[tokio::test]
+async fn kerberos_leaves_no_secret_and_tells_of_the_kdc() {
+    let kdc = Kdc::builder("LAB.TEST")
+        .user("carol", PASSWORD)
+        .service("HTTP/wiki.lab.test")
+        .start()
+        .await
+        .expect("a KDC");
+    let offer = Offer::kerberos(&kdc.service("HTTP/wiki.lab.test"));
+    let server = server([offer]).start().await.expect("a server");
+    let kerberos = Kerberos::new().kdc("LAB.TEST", [kdc.address().to_string()]);
+    let recording = leaves_no_secret("Kerberos", &server, |origin| {
+        let carol = Credentials::password("carol@LAB.TEST", PASSWORD);
+        builder()
+            .negotiate(Negotiate::kerberos(kerberos))
+            .target_name(origin.clone(), "HTTP/wiki.lab.test")
+            .credentials(origin.clone(), carol)
+    })
+    .await;
+    assert_eq!(ending(&recording, 1).login().expect("a login").mechanism, "Kerberos");
+    let works = recording.events().filter_map(|event| match &event.kind {
+        EventKind::WorkEnded { work: Work::Kdc(realm), error, .. } => {
+            Some((realm.as_str(), error.as_deref()))
+        }
+        _ => None,
+    });
+    let works = Vec::from_iter(works);
+    assert!(works.len() >= 2 && works.iter().all(|work| *work == ("LAB.TEST", None)), "{works:?}");
+    assert!(recording.to_string().contains("for a KDC of LAB.TEST)"), "{recording}");
 }
