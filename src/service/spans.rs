@@ -22,7 +22,7 @@
 //! | `origin` | text | `https://mail.example`; not there if the URI names none |
 //! | `proxy` | text | the proxy in between, if there is one |
 //! | `path` | text | the path without the query; of `CONNECT` host and port |
-//! | `identity` | text | the user's name, or what an [`Actor`](crate::handshake::Actor) is shown as; who is logged in, once that is known |
+//! | `identity` | text | the user's name, or what an [`Actor`] is shown as; who is logged in, once that is known |
 //! | `status` | u64 | that of the response |
 //! | `outcome` | text | `answered` (without a login), `logged-in`, `refused`, `failed` (there is no response) or `given-up` (the future was dropped) |
 //! | `scheme`, `mechanism` | text | of the login, or the scheme that was refused |
@@ -56,7 +56,7 @@
 //! What the refusal says of the credentials: of all schemes that were [tried](crate::handshake::Refusal::tried) the one that says
 //! the most.
 //!
-//! | `evidence` | [`Why`](crate::handshake::Why) |
+//! | `evidence` | [`Why`] |
 //! |---|---|
 //! | `refused` | the server, or a KDC, refused them |
 //! | `denied` | they are good, and have no access |
