@@ -27,9 +27,9 @@ use crate::service::spans::RequestSpan;
 
 /// Names a request that is looked on, to all that have to do with it. It is in the request's extensions.
 #[derive(Clone)]
-pub(crate) struct Watched(Arc<Inner>);
+pub(crate) struct Watched(Arc<RequestUnderWatch>);
 
-struct Inner {
+struct RequestUnderWatch {
     number: u64,
     environment: Arc<Environment>,
     origin: Option<Origin>,
@@ -100,7 +100,7 @@ impl Watch {
         let event = Event { request_number, connection, origin: of_event, proxy: at_proxy, at, kind };
         let span = RequestSpan::begin(&environment.audience.event(event));
         let environment = Arc::clone(environment);
-        let inner = Inner { number, environment, origin, proxy, begun: at, span };
+        let inner = RequestUnderWatch { number, environment, origin, proxy, begun: at, span };
         Self { request: Watched(Arc::new(inner)), is_over: false }
     }
 
@@ -121,7 +121,7 @@ impl Watch {
 
     fn end(&mut self, ending: Ending) {
         self.is_over = true;
-        let Inner { environment, begun, span, .. } = &*self.request.0;
+        let RequestUnderWatch { environment, begun, span, .. } = &*self.request.0;
         let elapsed = environment.instant().saturating_duration_since(*begun);
         let _entered = span.enter();
         span.end(&self.request.tell(None, EventKind::RequestEnded { ending, elapsed }));
@@ -138,7 +138,7 @@ impl Drop for Watch {
 
 impl Watched {
     fn tell(&self, connection: Option<u64>, kind: EventKind) -> Event {
-        let Inner { number, environment, origin, proxy, .. } = &*self.0;
+        let RequestUnderWatch { number, environment, origin, proxy, .. } = &*self.0;
         let (origin, proxy, at) = (origin.clone(), proxy.clone(), environment.instant());
         environment.audience.event(Event {
             request_number: Some(*number),
@@ -244,7 +244,7 @@ impl Telling {
         line: String,
         body_withheld: bool,
     ) {
-        let Inner { number, environment, span, .. } = &*self.request.0;
+        let RequestUnderWatch { number, environment, span, .. } = &*self.request.0;
         let (origin, proxy) = (state.logins.origin(), state.logins.proxy());
         let mut challenges = observe::challenges(Challenger::Origin, response.headers());
         if proxy.is_some() {
