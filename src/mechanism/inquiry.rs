@@ -19,7 +19,7 @@ pub enum Inquiry {
 }
 
 impl Inquiry {
-    /// What is shown of a secret by asking.
+    /// Returns what is shown of a secret by asking.
     pub fn proves(&self) -> Proves {
         match self {
             Self::Kdc(inquiry) => inquiry.proves,
@@ -45,19 +45,19 @@ pub struct KdcInquiry {
 }
 
 impl KdcInquiry {
-    /// A message that is made without the secret, and may go over UDP.
+    /// Creates an inquiry whose message is made without the secret and may go over UDP.
     pub fn new(realm: impl Into<Arc<str>>, addresses: Arc<[String]>, message: Vec<u8>) -> Self {
         Self { realm: realm.into(), addresses, message, proves: Proves::Nothing, needs_stream: false }
     }
 
-    /// The same with what it is made with.
+    /// Sets what the message is made with.
     #[must_use]
     pub fn with_proves(mut self, proves: Proves) -> Self {
         self.proves = proves;
         self
     }
 
-    /// The same over TCP alone, or not.
+    /// Sets whether it has to go over TCP.
     #[must_use]
     pub fn with_needs_stream(mut self, needs_stream: bool) -> Self {
         self.needs_stream = needs_stream;
@@ -84,7 +84,7 @@ impl fmt::Debug for KdcInquiry {
 pub struct Awaited(Pin<Box<dyn Future<Output = Result<(), MechanismError>> + Send>>);
 
 impl Awaited {
-    /// Ready when `other` is.
+    /// Creates one that is ready when `other` is.
     pub fn new(other: impl Future<Output = Result<(), MechanismError>> + Send + 'static) -> Self {
         Self(Box::pin(other))
     }

@@ -33,7 +33,7 @@ impl StepJob {
         Self { work: Work::Continue { context, input }, may_block }
     }
 
-    /// A further step, with the answer to what the context has [asked](Step::Consult).
+    /// Creates a further step, with the answer to what the context has [asked](Step::Consult).
     pub fn consulted(context: Box<dyn SecurityContext>, answer: Result<Vec<u8>, MechanismError>) -> Self {
         let may_block = context.takes_time();
         Self { work: Work::Consulted { context, answer }, may_block }

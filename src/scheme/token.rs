@@ -121,13 +121,13 @@ impl Negotiate {
 
 #[cfg(any(feature = "kerberos", all(unix, feature = "gssapi")))]
 impl Negotiate {
-    /// SPNEGO with Kerberos inside, and nothing weaker: the system's
+    /// Creates SPNEGO with Kerberos inside, and nothing weaker: the system's
     /// (`Gssapi`, feature `gssapi`), or our own (`Kerberos`, feature `kerberos`).
     pub fn kerberos(kerberos: impl Mechanism + 'static) -> Self {
         Self::new(Spnego::new(vec![Arc::new(kerberos)]))
     }
 
-    /// SPNEGO with Kerberos inside, and NTLM for passwords: where Kerberos cannot
+    /// Creates SPNEGO with Kerberos inside, and NTLM for passwords: where Kerberos cannot
     /// start (no ticket, no KDC, no library), or where the server picks it.
     pub fn kerberos_or_ntlm(kerberos: impl Mechanism + 'static) -> Self {
         Self::new(Spnego::new(vec![Arc::new(kerberos), Arc::new(Ntlm::default())]))
@@ -136,13 +136,13 @@ impl Negotiate {
 
 #[cfg(feature = "kerberos")]
 impl Negotiate {
-    /// SPNEGO with our own Kerberos inside, and IAKERB where that cannot start, since no KDC is named or none
+    /// Creates SPNEGO with our own Kerberos inside, and IAKERB where that cannot start, since no KDC is named or none
     /// answers. Where a server takes IAKERB only without SPNEGO, as MIT's do, it goes without, and the server is remembered.
     pub fn kerberos_or_iakerb(kerberos: Kerberos) -> Self {
         Self::new(NegotiatedIakerb::new(kerberos, Vec::new()))
     }
 
-    /// The same, with NTLM behind both.
+    /// Creates the same, with NTLM behind both.
     pub fn kerberos_or_iakerb_or_ntlm(kerberos: Kerberos) -> Self {
         Self::new(NegotiatedIakerb::new(kerberos, vec![Arc::new(Ntlm::default())]))
     }

@@ -68,6 +68,35 @@ async fn a_password_logs_in_by_each_encryption_type_in_two_legs_and_then_in_one(
 
 #[tokio::test]
 #[ignore = "needs the lab: tests/run"]
+async fn with_ntlm_shut_out_it_logs_in_wherever_there_is_kerberos_and_elsewhere_it_says_why_not() {
+    for site in sites() {
+        let kerberos = with_kdc(&site);
+        for negotiate in [
+            Negotiate::kerberos(kerberos.clone()),
+            Negotiate::kerberos_or_ntlm(kerberos.clone()),
+            Negotiate::kerberos_or_iakerb_or_ntlm(kerberos),
+        ] {
+            let by = |credentials| {
+                let authenticator = site.authenticator(credentials).negotiate(negotiate.clone());
+                site.client_with(authenticator.without_ntlm())
+            };
+            let client = by(alice(&site));
+            for target in ["/krb/", "/krb-bound/", "/krb-session/", "/deleg/", "/mixed/", "/all/", "/joined/"]
+            {
+                let page = Page::get(&client, site.uri(target)).await;
+                assert_eq!((page.status, page.user.as_str()), (200, "alice@LAB.TEST"), "{target}: {page:?}");
+            }
+            // She is of a realm of which no KDC is named.
+            let page = Page::get(&by(site.carol()), site.uri("/ntlm/")).await;
+            let Why::CannotStart(words) = page.why("Negotiate") else { panic!("{page:?}") };
+            assert!(words.contains("user@REALM"), "{words}");
+            assert!(matches!(page.why("NTLM"), Why::NtlmShutOut { .. }), "{page:?}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn a_login_that_holds_for_the_connection_is_made_once() {
     for site in sites() {
         let mark = format!("own-bound-{}", site.scheme);

@@ -57,7 +57,7 @@ pub struct KdcSockets {
 }
 
 impl KdcSockets {
-    /// 1 s for each KDC, 10 s in all.
+    /// Creates one that gives each KDC 1 s, and all of them 10 s.
     pub fn new() -> Self {
         Self { patience: Duration::from_secs(1), timeout: Duration::from_secs(10), latest: Arc::default() }
     }

@@ -30,7 +30,7 @@ pub struct Iakerb {
 }
 
 impl Kerberos {
-    /// IAKERB over the same tickets.
+    /// Returns IAKERB over the same tickets.
     pub fn iakerb(&self) -> Iakerb {
         Iakerb { kerberos: self.clone(), is_bare: false, instead: None }
     }

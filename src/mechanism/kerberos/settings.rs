@@ -44,7 +44,7 @@ struct Shared {
 }
 
 impl Kerberos {
-    /// Without KDCs: nobody is asked, and no name is looked up.
+    /// Creates a handle without KDCs: nobody is asked, and no name is looked up.
     pub fn new() -> Self {
         Self::default()
     }

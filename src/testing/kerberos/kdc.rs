@@ -41,12 +41,12 @@ pub struct Kdc {
 }
 
 impl Kdc {
-    /// A KDC to be described, of this realm.
+    /// Starts from a KDC of this realm that knows nobody.
     pub fn builder(realm: &str) -> KdcBuilder {
         KdcBuilder::new(realm)
     }
 
-    /// The address that it listens on, over UDP and TCP.
+    /// Returns the address that it listens on, over UDP and TCP.
     ///
     /// # Panics
     ///
@@ -55,7 +55,7 @@ impl Kdc {
         self.sockets.as_ref().expect("the KDC was not started: it listens nowhere").address
     }
 
-    /// What the KDC has seen so far.
+    /// Returns what the KDC has seen so far.
     pub fn report(&self) -> KdcReport {
         self.core.subscribe().borrow().clone()
     }
@@ -206,12 +206,12 @@ impl KdcBuilder {
         self
     }
 
-    /// A KDC that listens nowhere: servers with its services relay to it, by IAKERB.
+    /// Creates a KDC that listens nowhere: servers with its services relay to it, by IAKERB.
     pub fn build(self) -> Kdc {
         Kdc { core: Arc::new(self.core()), sockets: None }
     }
 
-    /// A KDC that listens on a free loopback port, over UDP and TCP, in the current Tokio runtime.
+    /// Starts a KDC that listens on a free loopback port, over UDP and TCP, in the current Tokio runtime.
     ///
     /// # Errors
     ///

@@ -26,12 +26,12 @@ pub struct KdcReport {
 }
 
 impl KdcReport {
-    /// How often something came in over the network: nobody reaches for the KDC where this is 0.
+    /// Returns how often something came in over the network: nobody reaches for the KDC where this is 0.
     pub fn packets(&self) -> usize {
         self.datagrams + self.connections + self.stream_requests
     }
 
-    /// How many wrong passwords were tried for this user: what counts towards a lockout.
+    /// Returns how many wrong passwords were tried for this user: what counts towards a lockout.
     pub fn failures(&self, user: &str) -> usize {
         self.failures.get(user).copied().unwrap_or_default()
     }

@@ -100,7 +100,7 @@ impl KerberosService {
         self
     }
 
-    /// The accepting side of Kerberos, for one login.
+    /// Returns the accepting side of Kerberos, for one login.
     pub fn kerberos(&self) -> KerberosAcceptor {
         KerberosAcceptor(self.clone())
     }
@@ -126,7 +126,7 @@ impl fmt::Debug for KerberosService {
 }
 
 impl Kdc {
-    /// A service of this KDC, from the acceptors' side: it has the service's key.
+    /// Returns a service of this KDC, from the acceptors' side: it has the service's key.
     ///
     /// # Panics
     ///
