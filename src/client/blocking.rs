@@ -151,9 +151,18 @@ impl BlockingThreads {
     }
 
     async fn run_alone(&self, job: StepJob, moment: Moment) -> Stepped {
+        let computes = job.computes();
         let running = on_a_thread(Arc::clone(&self.threads), job, moment);
         match tokio::time::timeout(self.timeout, running).await {
             Ok(stepped) => stepped.unwrap_or_else(panicked),
+            Err(_) if computes && self.threads.available_permits() > 0 => {
+                let message = format!(
+                    "the key of the password was not made within {:?}: the processor is busy, or is asked for very many \
+                     iterations",
+                    self.timeout
+                );
+                Stepped::failed(MechanismError::new(ErrorKind::Timeout, message))
+            }
             Err(_) => self.too_long(),
         }
     }
@@ -415,6 +424,18 @@ mod tests {
         answer.send(Ok(())).expect("it still waits");
         lab.all_landed().await;
         assert_eq!(lab.steps(1, "HTTP/live").await, [Ok(())]);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_takes_too_long_is_no_kdc_that_is_out_of_reach() {
+        let (done, waits) = std::sync::mpsc::channel::<()>();
+        let job = StepJob::compute(move || waits.recv().is_ok(), true);
+        let steps = BlockingSteps::new(2, Duration::from_millis(20));
+        let stepped = steps.run(job, Moment::new(SystemTime::UNIX_EPOCH, [7; 32])).await;
+        let error = stepped.failure().expect("it computes still");
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().starts_with("the key of the password was not made within 20ms"), "{error}");
+        drop(done);
     }
 
     #[tokio::test]

@@ -49,6 +49,12 @@ impl StepJob {
         self.may_block
     }
 
+    /// Whether it computes, and waits for nobody.
+    #[cfg(feature = "client")]
+    pub(crate) fn computes(&self) -> bool {
+        matches!(self.work, Work::Consulted { .. } | Work::Compute(_))
+    }
+
     /// What the step gets from elsewhere and leaves behind for others, if it may block: with
     /// Kerberos, a ticket.
     pub(crate) fn shared_work(&self) -> Option<SharedWork> {
