@@ -73,7 +73,7 @@ impl fmt::Display for Actor {
             Self::System => "the system's user",
             Self::Bearer => "the holder of a bearer token",
             Self::CallersOwn => "whoever the request's own field names",
-            Self::NotAsked => "whoever the provider names",
+            Self::NotAsked => "not asked for yet",
             Self::LeftOut => "a user",
         })
     }

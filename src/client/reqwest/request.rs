@@ -173,6 +173,9 @@ impl RequestBuilder {
     }
 
     /// Sets the content to `form`, in several parts.
+    ///
+    /// It is a body in pieces, even where its parts are in memory: over [`Limits::replay`](crate::service::Limits::replay) octets,
+    /// use [`authenticate_first`](Self::authenticate_first) at an origin that may ask for a login.
     #[cfg(feature = "multipart")]
     #[cfg_attr(docsrs, doc(cfg(feature = "multipart")))]
     pub fn multipart(self, form: reqwest::multipart::Form) -> Self {
@@ -203,6 +206,9 @@ impl RequestBuilder {
     /// Logs in by a `HEAD` of the same URL before the request is sent: for a large streamed body, which
     /// otherwise fails at an origin that is new to the client, or whose Digest nonce has become too old.
     /// [`AuthenticateFirst`] says more.
+    ///
+    /// A login that is refused is an error then, [`ErrorKind::Refused`], and the response of the request itself has no
+    /// [`Outcome`](crate::Outcome).
     pub fn authenticate_first(mut self) -> Self {
         self.authenticates_first = true;
         self

@@ -28,7 +28,7 @@ use crate::service::environment::SystemMoments;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
-/// let kdc = Kdc::builder("LAB.TEST").user("alice", "alice-pw").service("HTTP/127.0.0.1").start().await?;
+/// let kdc = Kdc::builder("LAB.TEST").user("alice", "alice-pw").service("HTTP/www.lab.test").start().await?;
 /// assert!(kdc.address().ip().is_loopback());
 /// assert_eq!(kdc.report().packets(), 0);
 /// # Ok(())
@@ -133,7 +133,7 @@ impl KdcBuilder {
         self
     }
 
-    /// Adds a service with a random key, such as `HTTP/127.0.0.1`.
+    /// Adds a service with a random key, such as `HTTP/www.lab.test`. Clients ask for no tickets for addresses.
     #[must_use]
     pub fn service(mut self, name: &str) -> Self {
         self.services.push(principal_name(name));

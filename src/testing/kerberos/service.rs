@@ -21,8 +21,8 @@ use crate::testing::spnego::SpnegoAcceptor;
 /// ```
 /// use legwork::testing::{Kdc, Offer, Server};
 ///
-/// let kdc = Kdc::builder("LAB.TEST").user("alice", "alice-pw").service("HTTP/127.0.0.1").build();
-/// let service = kdc.service("HTTP/127.0.0.1");
+/// let kdc = Kdc::builder("LAB.TEST").user("alice", "alice-pw").service("HTTP/www.lab.test").build();
+/// let service = kdc.service("HTTP/www.lab.test");
 /// // Kerberos, and IAKERB for clients that reach no KDC, both inside SPNEGO.
 /// let builder = Server::builder().offer(Offer::kerberos_and_iakerb(&service));
 /// ```
@@ -31,8 +31,8 @@ use crate::testing::spnego::SpnegoAcceptor;
 ///
 /// ```
 /// # use legwork::testing::{Kdc, Offer, Server};
-/// # let kdc = Kdc::builder("LAB.TEST").user("alice", "alice-pw").service("HTTP/127.0.0.1").build();
-/// let service = kdc.service("HTTP/127.0.0.1");
+/// # let kdc = Kdc::builder("LAB.TEST").user("alice", "alice-pw").service("HTTP/www.lab.test").build();
+/// let service = kdc.service("HTTP/www.lab.test");
 /// let builder = Server::builder()
 ///     .user("alice", "alice-pw")
 ///     .offer(Offer::Negotiate)
