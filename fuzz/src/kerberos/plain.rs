@@ -195,7 +195,7 @@ fn value<'a>(grammar: &Grammar, input: &'a [u8]) -> Option<&'a [u8]> {
     let (tag, contents, rest) = split(input)?;
     let good = match grammar {
         Integer(low, high) => tag == 0x02 && integer(contents).is_some_and(|n| (*low..=*high).contains(&n)),
-        Microseconds => tag == 0x02 && integer(contents).is_some_and(|n| (0..1_000_000).contains(&n)),
+        Microseconds => tag == 0x02 && microseconds(contents),
         Octets => tag == 0x04,
         Text(utf8) => tag == 0x1b && (!utf8 || std::str::from_utf8(contents).is_ok()),
         Time => tag == 0x18 && time(contents),
@@ -270,6 +270,14 @@ fn integer(contents: &[u8]) -> Option<i128> {
     }
     let number = contents.iter().fold(0_i128, |number, octet| number * 256 + i128::from(*octet));
     Some(if contents[0] > 0x7f { number - (1 << (8 * contents.len())) } else { number })
+}
+
+/// Up to four octets, with zeros in front or without.
+fn microseconds(contents: &[u8]) -> bool {
+    let mut octets = [0; 4];
+    let Some(start) = 4_usize.checked_sub(contents.len()).filter(|start| *start < 4) else { return false };
+    octets[start..].copy_from_slice(contents);
+    contents[0] < 0x80 && u32::from_be_bytes(octets) < 1_000_000
 }
 
 fn bits(contents: &[u8]) -> bool {

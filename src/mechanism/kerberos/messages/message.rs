@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::der::{Malformed, Reader, Writer};
+use crate::der::{INTEGER, Malformed, Reader, Writer};
 
 /// The protocol's version (`pvno`, `tkt-vno`, `authenticator-vno`).
 pub(super) const VERSION: i32 = 5;
@@ -96,10 +96,18 @@ pub(super) fn read_type(reader: &mut Reader<'_>, number: u8) -> Result<(), Malfo
     }
 }
 
-/// Reads `Microseconds ::= INTEGER (0..999999)`.
+/// Reads `Microseconds ::= INTEGER (0..999999)`. DER has them in their shortest form, but there are clients that write four octets
+/// always, and KDCs that take them.
 pub(super) fn read_microseconds(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
-    match reader.integer()? {
-        number @ 0..=999_999 => Ok(number as u32),
+    let octets = reader.value(INTEGER)?;
+    let number = match octets {
+        [0..=0x7f, ..] if octets.len() <= 4 => {
+            octets.iter().fold(0, |number, octet| number << 8 | u32::from(*octet))
+        }
+        _ => u32::MAX,
+    };
+    match number {
+        0..=999_999 => Ok(number),
         _ => Err(reader.malformed("microseconds out of range")),
     }
 }

@@ -237,6 +237,29 @@ fn a_type_that_contradicts_its_tag_and_microseconds_of_a_second_are_refused() {
 }
 
 #[test]
+fn microseconds_may_have_zeros_in_front() {
+    // As the crate sspi writes PA-ENC-TS-ENC: four octets always.
+    let padded = b"\x30\x1b\xa0\x11\x18\x0f20261129063000Z\xa1\x06\x02\x04\x00\x01\xe2\x40";
+    let timestamp = PaEncTsEnc::decode(padded).expect("a timestamp");
+    assert_eq!(timestamp.pausec, Some(123_456));
+    let read =
+        |octets: &[u8]| super::read_microseconds(&mut Reader::new(octets).expect("within the limit")).ok();
+    assert_eq!(read(&[2, 4, 0, 0, 0, 0]), Some(0));
+    assert_eq!(read(&[2, 4, 0, 0x0f, 0x42, 0x3f]), Some(999_999));
+    for refused in [
+        &[2, 0][..],
+        &[2, 1, 0xff],
+        &[2, 3, 0x0f, 0x42, 0x40],
+        &[2, 4, 0x7f, 0xff, 0xff, 0xff],
+        &[2, 4, 0x80, 0, 0, 0],
+        &[2, 5, 0, 0, 0, 0, 1],
+        &[4, 1, 7],
+    ] {
+        assert_eq!(read(refused), None, "{refused:?}");
+    }
+}
+
+#[test]
 fn what_tells_of_channel_bindings_is_found_inside_ad_if_relevant() {
     let known = AuthorizationData::knows_channel_bindings();
     assert_eq!(known, b"\x30\x10\x30\x0e\xa0\x04\x02\x02\x00\x8f\xa1\x06\x04\x04\x00\x40\x00\x00");
