@@ -112,16 +112,24 @@ impl<'a> AuthenticatorChecksum<'a> {
                 take(&mut rest, length).ok_or_else(|| malformed("delegated credentials cut short"))?;
             checksum.delegated = Some(delegated);
         }
-        // MIT passes over what is shorter than the head of an extension, too.
-        while let Some(head) = take_chunk::<8>(&mut rest) {
-            let [number, length] =
-                [0, 4].map(|at| u32::from_be_bytes(*head[at..].first_chunk().expect("4 octets")));
-            let data = usize::try_from(length).ok().and_then(|length| take(&mut rest, length));
-            let data = data.ok_or_else(|| malformed("an extension cut short"))?;
-            checksum.extensions.push(Extension { number, data });
-        }
+        // RFC 6542 has their numbers big-endian, and the crate sspi little-endian, as it says of Windows: then the length
+        // read in the other order is far beyond the end.
+        let extensions =
+            extensions(rest, u32::from_be_bytes).or_else(|| extensions(rest, u32::from_le_bytes));
+        checksum.extensions = extensions.ok_or_else(|| malformed("an extension cut short"))?;
         Ok(checksum)
     }
+}
+
+/// Reads extensions whose numbers are in this order. MIT passes over what is shorter than the head of one, too.
+fn extensions(mut rest: &[u8], number: fn([u8; 4]) -> u32) -> Option<Vec<Extension<'_>>> {
+    let mut extensions = Vec::new();
+    while let Some(head) = take_chunk::<8>(&mut rest) {
+        let [number, length] = [0, 4].map(|at| number(*head[at..].first_chunk().expect("4 octets")));
+        let data = take(&mut rest, usize::try_from(length).ok()?)?;
+        extensions.push(Extension { number, data });
+    }
+    Some(extensions)
 }
 
 fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {

@@ -33,6 +33,28 @@ fn a_token_says_which_message_it_holds() {
 }
 
 #[test]
+fn extensions_are_read_in_either_order_of_octets() {
+    let fixed = [&[16, 0, 0, 0][..], &[0; 16], &[2, 0, 0, 0]].concat();
+    let read = |extensions: &[u8]| {
+        let octets = [&fixed[..], extensions].concat();
+        let decoded = AuthenticatorChecksum::decode(&octets).ok();
+        decoded.map(|decoded| {
+            decoded.extensions.iter().map(|one| (one.number, one.data.len())).collect::<Vec<_>>()
+        })
+    };
+    let finished = b"\x30\x13\xa1\x11\x30\x0f\xa0\x03\x02\x01\x10\xa1\x08\x04\x06finish";
+    // As RFC 6542 has it, and as the crate sspi sends it.
+    let big = [&[0, 0, 0, 2, 0, 0, 0, 21][..], finished].concat();
+    let little = [&[2, 0, 0, 0, 21, 0, 0, 0][..], finished].concat();
+    assert_eq!(read(&big), Some(vec![(2, 21)]));
+    assert_eq!(read(&little), Some(vec![(2, 21)]));
+    assert_eq!(read(&[&little[..], &little].concat()), Some(vec![(2, 21), (2, 21)]));
+    assert_eq!(read(&[&big[..], &little].concat()), None, "one order for all");
+    assert_eq!(read(&big[..28]), None);
+    assert_eq!(read(&little[..28]), None);
+}
+
+#[test]
 fn the_checksum_carries_bindings_flags_and_extensions() {
     let bindings = ChannelBindings::tls_server_end_point(&[7; 32]);
     let mut checksum = AuthenticatorChecksum::new(Some(&bindings), flags::MUTUAL | flags::INTEG);
