@@ -54,7 +54,7 @@ pub enum NtlmMessage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KerberosMessage {
-    /// An AP-REQ, which shows a ticket: a login begins with it and ends.
+    /// An AP-REQ, which shows a ticket: a login begins with it and ends. There are clients that end one by IAKERB with it.
     ApReq,
     /// An AP-REQ of IAKERB: the end of a login, or all of it where the client has the ticket already.
     IakerbApReq,
@@ -75,14 +75,10 @@ pub enum MechanismMessage {
 }
 
 impl TokenKind {
-    /// Whether a handshake begins with it, always. One by IAKERB without SPNEGO begins with messages that continue it, too.
+    /// Whether a handshake begins with it, always. One by IAKERB without SPNEGO begins with messages that continue it, too, and may
+    /// end with an AP-REQ of Kerberos.
     pub fn begins(self) -> bool {
-        matches!(
-            self,
-            Self::Ntlm(NtlmMessage::Negotiate)
-                | Self::Kerberos(KerberosMessage::ApReq)
-                | Self::NegTokenInit(_)
-        )
+        matches!(self, Self::Ntlm(NtlmMessage::Negotiate) | Self::NegTokenInit(_))
     }
 
     /// Whether it goes on with a handshake that must have begun on the same connection.

@@ -490,6 +490,35 @@ fn a_login_by_iakerb_that_was_tampered_with_is_refused() {
 }
 
 #[test]
+fn a_login_by_iakerb_may_go_on_as_by_kerberos() {
+    let (mut kdc, service) = lab();
+    // As the crate sspi and scapy do: AP-REQ is in the frame of Kerberos, 1.2.840.113554.1.2.2.
+    let as_kerberos = |token: &[u8]| {
+        let token = Token { mechanism: oid::KERBEROS, ..Token::decode(token).expect("a token") }.encode();
+        let frame = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 1, 2, 2, 1, 0, 0x6e];
+        assert!(token.windows(frame.len()).any(|octets| octets == frame), "{token:02x?}");
+        token
+    };
+    let mut login = Iakerb::new(REALM);
+    let (tokens, ticket) = relayed(&mut login, &service, &mut kdc, None);
+    let ticket = Arc::new(ticket.expect("a ticket"));
+    let (bare, _) = show_relayed(&ticket, &[], 5);
+    let step = login.step(&as_kerberos(&bare), &service, unreachable, &moment(9));
+    let Relayed::Rejected(rejected) = step else { panic!("{step:?}") };
+    assert!(rejected.why.contains("no KRB-FINISHED"), "{rejected:?}");
+    let (token, _) = show_relayed(&ticket, &tokens, 6);
+    let step = login.step(&as_kerberos(&token), &service, unreachable, &moment(9));
+    let Relayed::Accepted(accepted) = step else { panic!("{step:?}") };
+    let reply = accepted.token.expect("an AP-REP");
+    let reply = Token::decode(&reply).expect("a token");
+    assert_eq!(
+        (reply.mechanism, reply.id),
+        (oid::KERBEROS, TokenId::ApRep),
+        "in the frame that was asked in"
+    );
+}
+
+#[test]
 fn what_iakerb_cannot_carry_is_told_by_its_number() {
     let (_, service) = lab();
     let header = |realm: &str| IakerbHeader { target_realm: realm.to_owned(), cookie: None };
