@@ -159,6 +159,9 @@ pub(crate) struct Checksum<'a> {
 }
 
 impl<'a> Checksum<'a> {
+    /// `rsa-md5`: MD5 without a key (RFC 3961, section 6.1.2).
+    pub(crate) const RSA_MD5: i32 = 7;
+
     /// A checksum that this key has made.
     pub(crate) fn new(key: &ChecksumKey, checksum: &'a [u8]) -> Self {
         Self { cksumtype: key.etype().checksum_type(), checksum }

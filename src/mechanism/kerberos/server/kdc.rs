@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use md5::{Digest, Md5};
+
 use crate::credentials::Secret;
 use crate::mechanism::Entropy;
 use crate::mechanism::kerberos::crypto::{EncryptionType, Key, KeyUsage, Random};
@@ -158,7 +160,7 @@ impl Kdc {
     fn serve(&mut self, octets: &[u8], now: SystemTime) -> Result<Vec<u8>, Refusal> {
         let request = KdcReq::decode(octets)?;
         let body = KdcReqBody::decode(request.req_body)?;
-        match request.exchange {
+        let reply = match request.exchange {
             Exchange::AuthenticationService => {
                 self.counts.as_requests += 1;
                 self.first_ticket(octets, &request, &body, now)
@@ -167,7 +169,12 @@ impl Kdc {
                 self.counts.tgs_requests += 1;
                 self.further_ticket(&request, &body, now)
             }
-        }
+        };
+        reply.or_else(|refusal| {
+            // As by MIT's KDC: clients tell their users from this which service there is no ticket for.
+            let asked_for = body.sname.clone().map(|name| Principal::new(name, &*body.realm));
+            Ok(refusal.message(asked_for.as_ref().unwrap_or(self.principal()), now))
+        })
     }
 
     fn first_ticket(
@@ -229,7 +236,7 @@ impl Kdc {
         let Some(checksum) = authenticator.cksum else {
             return Err(Refusal::new(KRB_AP_ERR_INAPP_CKSUM, "no checksum over the request"));
         };
-        if !checksum.verify(&by.session_key.for_checksums(KeyUsage::TGS_REQ_CHECKSUM), &[request.req_body]) {
+        if !is_over(&checksum, &by.session_key, request.req_body) {
             return Err(Refusal::new(KRB_AP_ERR_MODIFIED, "the request was changed on its way"));
         }
         let service = self.find_service(body)?;
@@ -360,6 +367,15 @@ impl Kdc {
         reply.enc_part.cipher = &cipher;
         Ok(reply.encode())
     }
+}
+
+/// Whether a request's body has this checksum: by the session key, or by MD5 without one, which some clients send. The Authenticator
+/// around it is encrypted, and MIT's KDC takes that too.
+fn is_over(checksum: &Checksum<'_>, session_key: &Key, req_body: &[u8]) -> bool {
+    if checksum.cksumtype == Checksum::RSA_MD5 {
+        return *checksum.checksum == *Md5::digest(req_body);
+    }
+    checksum.verify(&session_key.for_checksums(KeyUsage::TGS_REQ_CHECKSUM), &[req_body])
 }
 
 impl fmt::Debug for Kdc {

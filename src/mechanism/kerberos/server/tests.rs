@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use md5::{Digest, Md5};
+
 use crate::channel_bindings::ChannelBindings;
 use crate::credentials::Secret;
 use crate::mechanism::kerberos::crypto::{EncryptionType, Key, KeyUsage};
@@ -184,6 +186,46 @@ fn a_kdc_says_what_is_wrong_with_a_request() {
 }
 
 #[test]
+fn a_request_for_a_further_ticket_may_be_covered_by_md5() {
+    let (mut kdc, _) = lab();
+    let first = Arc::new(first_ticket(alice(), |request| kdc.answer(request, now())).expect("a ticket"));
+    let begun = TicketGranting::begin(Arc::clone(&first), www(), Policy::default(), &moment(3));
+    let (request, _) = begun.expect("a first ticket");
+    let request = KdcReq::decode(&request.message).expect("a request");
+    let right: [u8; 16] = Md5::digest(request.req_body).into();
+    let wrong: [u8; 16] = Md5::digest(&request.req_body[1..]).into();
+    let mut answer = |cksumtype, checksum: &[u8]| {
+        let cksum = Some(Checksum { cksumtype, checksum });
+        let shown = ap_req(&first, cksum, &[], KeyUsage::TGS_REQ_AUTHENTICATOR);
+        let padata = vec![PaData { padata_type: pa_data::PA_TGS_REQ, padata_value: &shown }];
+        let answer = kdc.answer(&KdcReq { padata, ..request.clone() }.encode(), now());
+        (answer[0] == 0x60 + 30).then(|| code(&answer))
+    };
+    assert_eq!(answer(Checksum::RSA_MD5, &right), None, "a TGS-REP");
+    assert_eq!(answer(Checksum::RSA_MD5, &wrong), Some(KRB_AP_ERR_MODIFIED));
+    assert_eq!(answer(Checksum::RSA_MD5, &right[..15]), Some(KRB_AP_ERR_MODIFIED));
+    assert_eq!(answer(Checksum::RSA_MD5, &[]), Some(KRB_AP_ERR_MODIFIED));
+    // MD4, which nothing is protected by.
+    assert_eq!(answer(2, &right), Some(KRB_AP_ERR_MODIFIED));
+}
+
+#[test]
+fn a_kdc_names_the_service_that_it_does_not_know() {
+    let (mut kdc, _) = lab();
+    let first = first_ticket(alice(), |request| kdc.answer(request, now())).expect("a ticket");
+    let other = PrincipalName::service("HTTP", "other.lab.test");
+    let begun = TicketGranting::begin(Arc::new(first), other.clone(), Policy::default(), &moment(3));
+    let (request, _) = begun.expect("a first ticket");
+    let answer = kdc.answer(&request.message, now());
+    let error = KrbError::decode(&answer).expect("a KRB-ERROR");
+    assert_eq!((error.error_code, &error.sname, &*error.realm), (KDC_ERR_S_PRINCIPAL_UNKNOWN, &other, REALM));
+    // What is no request names none: the KDC names itself.
+    let answer = kdc.answer(b"", now());
+    let error = KrbError::decode(&answer).expect("a KRB-ERROR");
+    assert_eq!(error.sname.to_string(), "krbtgt/LAB.TEST");
+}
+
+#[test]
 fn only_types_that_were_asked_for_are_offered() {
     let (mut kdc, _) = lab();
     let (request, _) = begun(alice(), "alice-pw");
@@ -361,6 +403,16 @@ fn channel_bindings_are_held_against_the_rule() {
 
 /// A token whose Authenticator says this, without a subkey.
 fn by_hand(ticket: &GrantedTicket, cksum: Option<Checksum<'_>>, data: &[AuthorizationData<'_>]) -> Vec<u8> {
+    let message = ap_req(ticket, cksum, data, KeyUsage::AP_REQ_AUTHENTICATOR);
+    Token { mechanism: oid::KERBEROS, id: TokenId::ApReq, message: &message }.encode()
+}
+
+fn ap_req(
+    ticket: &GrantedTicket,
+    cksum: Option<Checksum<'_>>,
+    data: &[AuthorizationData<'_>],
+    usage: KeyUsage,
+) -> Vec<u8> {
     let (ctime, cusec) = KerberosTime::of(now());
     let authenticator = Authenticator {
         crealm: ticket.client.realm.clone(),
@@ -372,11 +424,10 @@ fn by_hand(ticket: &GrantedTicket, cksum: Option<Checksum<'_>>, data: &[Authoriz
         seq_number: None,
         authorization_data: data.to_vec(),
     };
-    let keys = ticket.session_key.for_messages(KeyUsage::AP_REQ_AUTHENTICATOR);
+    let keys = ticket.session_key.for_messages(usage);
     let cipher = keys.encrypt(&[7; 16], &authenticator.encode());
     let authenticator = EncryptedData::new(&keys, None, &cipher);
-    let message = ApReq { ap_options: 0, ticket: &ticket.ticket, authenticator }.encode();
-    Token { mechanism: oid::KERBEROS, id: TokenId::ApReq, message: &message }.encode()
+    ApReq { ap_options: 0, ticket: &ticket.ticket, authenticator }.encode()
 }
 
 #[test]
