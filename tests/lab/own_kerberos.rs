@@ -113,6 +113,39 @@ async fn a_login_that_holds_for_the_connection_is_made_once() {
 
 #[tokio::test]
 #[ignore = "needs the lab: tests/run"]
+async fn heimdals_kdc_grants_tickets_by_each_encryption_type() {
+    for site in sites() {
+        let realm = site.value("HEIMDAL_REALM");
+        for etype in EncryptionType::ALL {
+            let kerberos = Kerberos::new().kdc(realm, [site.value("HEIMDAL_KDC")]).encryption_types([etype]);
+            let log_in = |password| {
+                let alice = Credentials::password(site.value("HEIMDAL_USER"), password);
+                site.client_with(by(&site, alice, Negotiate::kerberos(kerberos.clone())))
+            };
+            let page = Page::get(&log_in("not-hers"), site.uri("/krb/")).await;
+            let Why::Refused(Some(why)) = page.why("Negotiate") else { panic!("{etype}: {page:?}") };
+            assert!(why.contains("refused the password of alice@HEIMDAL.TEST"), "{etype}: {why}");
+            let page = Page::get(&log_in(site.value("HEIMDAL_PASSWORD")), site.uri("/krb/")).await;
+            assert_eq!((page.status, page.user.as_str()), (200, "alice@HEIMDAL.TEST"), "{etype}: {page:?}");
+            let login = page.login();
+            assert_eq!((login.mechanism, login.legs, login.mutual), ("Kerberos", 2, true), "{etype}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the lab: tests/run"]
+async fn heimdals_kdc_is_reached_through_mits_acceptor() {
+    let site = site("IAKERB");
+    let negotiate = Negotiate::kerberos_or_iakerb(Kerberos::new());
+    let alice = site.credentials("HEIMDAL_USER", "HEIMDAL_PASSWORD");
+    let page = Page::get(&site.client_with(by(&site, alice, negotiate)), site.uri("/iakerb/")).await;
+    assert_eq!((page.status, page.user.as_str()), (200, "alice@HEIMDAL.TEST"), "{page:?}");
+    assert_eq!((page.login().mechanism, page.login().mutual), ("IAKERB", true));
+}
+
+#[tokio::test]
+#[ignore = "needs the lab: tests/run"]
 async fn channel_bindings_go_with_the_ticket() {
     use legwork::channel_bindings::ChannelBindingsUse;
 
