@@ -20,6 +20,8 @@ mod environment;
 #[path = "../examples/executable.rs"]
 mod executable;
 #[cfg(unix)]
+mod foreign_clients;
+#[cfg(unix)]
 mod forward_proxy;
 mod forwarding;
 mod http2;
