@@ -6,9 +6,10 @@ use crate::mechanism::kerberos::messages::KrbError;
 use crate::mechanism::kerberos::messages::krb_error::{
     KDC_ERR_C_PRINCIPAL_UNKNOWN, KDC_ERR_CLIENT_REVOKED, KDC_ERR_ETYPE_NOSUPP, KDC_ERR_KEY_EXPIRED,
     KDC_ERR_NAME_EXPIRED, KDC_ERR_POLICY, KDC_ERR_PREAUTH_FAILED, KDC_ERR_PREAUTH_REQUIRED,
-    KDC_ERR_S_PRINCIPAL_UNKNOWN, KDC_ERR_WRONG_REALM, KRB_AP_ERR_BAD_INTEGRITY,
-    KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE, KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KRB_AP_ERR_MODIFIED, KRB_AP_ERR_SKEW,
-    KRB_AP_ERR_TKT_EXPIRED, KRB_ERR_RESPONSE_TOO_BIG,
+    KDC_ERR_S_PRINCIPAL_UNKNOWN, KDC_ERR_TGT_REVOKED, KDC_ERR_WRONG_REALM, KRB_AP_ERR_BAD_INTEGRITY,
+    KRB_AP_ERR_BADKEYVER, KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE, KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
+    KRB_AP_ERR_MODIFIED, KRB_AP_ERR_SKEW, KRB_AP_ERR_TKT_EXPIRED, KRB_AP_ERR_TKT_NYV,
+    KRB_ERR_RESPONSE_TOO_BIG,
 };
 use crate::mechanism::krb_error::readable;
 use crate::mechanism::{ErrorKind, MechanismError, Proves, kdc_refusal};
@@ -35,13 +36,21 @@ impl Refused<'_> {
                 let sentence = "the KDC says that it has refused a password, of which nothing was sent";
                 (ErrorKind::Refused, sentence.to_owned())
             }
-            KRB_AP_ERR_BAD_INTEGRITY | KRB_AP_ERR_MODIFIED if self.is_by_ticket() => (
+            KRB_AP_ERR_BAD_INTEGRITY | KRB_AP_ERR_MODIFIED | KRB_AP_ERR_BADKEYVER if self.is_by_ticket() => (
                 ErrorKind::TicketRefused,
                 format!("the KDC cannot read the ticket of {user} any more: log in again"),
             ),
             KRB_AP_ERR_TKT_EXPIRED => {
                 (ErrorKind::TicketRefused, format!("the ticket of {user} has expired: log in again"))
             }
+            KDC_ERR_TGT_REVOKED => {
+                (ErrorKind::TicketRefused, format!("the ticket of {user} was revoked: log in again{words}"))
+            }
+            // One of the clocks was set since it was granted: the next one comes with what they differ by now.
+            KRB_AP_ERR_TKT_NYV => {
+                (ErrorKind::TicketRefused, format!("the ticket of {user} is not valid yet: log in again"))
+            }
+            KRB_AP_ERR_SKEW if self.is_by_ticket() => (ErrorKind::TicketRefused, kdc_refusal::clock_skew().1),
             KDC_ERR_C_PRINCIPAL_UNKNOWN => {
                 (ErrorKind::UnknownUser, format!("the KDC of {} does not know {user}", self.server.realm))
             }

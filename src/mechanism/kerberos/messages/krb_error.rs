@@ -23,6 +23,8 @@ pub(crate) const KDC_ERR_ETYPE_NOSUPP: i32 = 14;
 pub(crate) const KDC_ERR_PADATA_TYPE_NOSUPP: i32 = 16;
 /// The account is locked or disabled.
 pub(crate) const KDC_ERR_CLIENT_REVOKED: i32 = 18;
+/// The ticket that gets others is not taken any more, such as after a change of the account.
+pub(crate) const KDC_ERR_TGT_REVOKED: i32 = 20;
 /// The password has expired.
 pub(crate) const KDC_ERR_KEY_EXPIRED: i32 = 23;
 /// The password is wrong.

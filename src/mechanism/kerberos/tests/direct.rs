@@ -167,6 +167,23 @@ fn a_first_ticket_that_the_kdc_refuses_is_got_anew() {
 }
 
 #[test]
+fn when_the_clock_is_set_the_first_ticket_is_got_anew() {
+    for (before, after) in [(0, 600), (600, 0)] {
+        let (mut world, kerberos) = (World::new(), kerberos());
+        let right = world.now;
+        world.now = right + Duration::from_secs(before);
+        let login = world.begin(&kerberos, to(WWW));
+        world.ask(login).expect("a token").sends();
+        world.now = right + Duration::from_secs(after);
+        let login = world.begin(&kerberos, to(WIKI));
+        let (_, _, proves, _) = world.ask(login).expect("a token").sends();
+        assert_eq!(proves, NEW);
+        let login = world.begin(&kerberos, to(WWW));
+        world.ask(login).expect("a token").sends();
+    }
+}
+
+#[test]
 fn without_mutual_authentication_the_first_token_is_the_last() {
     let (mut world, kerberos) = (World::new(), kerberos());
     let login = world.begin(&kerberos, to(WWW).with_mutual_authentication(MutualAuthentication::Off));
