@@ -200,10 +200,13 @@ impl SecurityContext for Asked<ServiceTicketAsked> {
                 let ticket = asking.lead.granted(ticket, moment.now);
                 Ok(asking.login.show(ticket, &[], &moment))
             }
-            // The KDC does not take a ticket that was held: its key has changed, or so has the account.
-            Err(error) if error.kind() == ErrorKind::TicketRefused && !asking.login.is_new => {
+            // The KDC does not take a ticket that was held: its key has changed, or so has the account. Of the logins that
+            // hear that, one gets another ticket: it may be the password that has changed.
+            Err(error) if error.kind() == ErrorKind::TicketRefused && asking.login.may_lose_first() => {
                 asking.lead.drop_first(true);
-                asking.ask_for_first(&moment)
+                let Asking { login, lead, .. } = asking;
+                drop(lead);
+                look(Login { has_lost_first: true, ..login }, &moment)
             }
             Err(error) => Err(asking.lead.fail(error, moment.now)),
         }

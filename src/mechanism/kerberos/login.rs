@@ -23,6 +23,8 @@ pub(super) struct Login {
     pub(super) form: Form,
     /// A KDC has taken the password in this login.
     pub(super) is_new: bool,
+    /// A KDC has not taken a ticket that was held.
+    pub(super) has_lost_first: bool,
 }
 
 /// Which mechanism it is.
@@ -51,7 +53,7 @@ impl Login {
         let client = names::user(username, &kerberos)?;
         let service = names::service(&arguments.target_name, &client.realm)?;
         let identity = Arc::new(Identity::new(client, arguments.credentials.clone()));
-        Ok(Self { kerberos, identity, service, arguments, form, is_new: false })
+        Ok(Self { kerberos, identity, service, arguments, form, is_new: false, has_lost_first: false })
     }
 
     /// Who carries its messages to a KDC.
@@ -76,6 +78,11 @@ impl Login {
     /// What was refused by whoever was asked.
     pub(super) fn refused(&self, now: SystemTime) -> Option<MechanismError> {
         self.kerberos.accounts().refused(&self.identity, &self.arguments.target_name, now)
+    }
+
+    /// Whether a KDC that does not take the first ticket is asked for another one: once, and not for one that is new.
+    pub(super) fn may_lose_first(&self) -> bool {
+        !self.is_new && !self.has_lost_first
     }
 
     /// Shows the ticket. `tokens` are those of IAKERB so far.

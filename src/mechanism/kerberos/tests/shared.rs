@@ -9,7 +9,9 @@ use crate::mechanism::kerberos::Kerberos;
 use crate::mechanism::kerberos::exchange::Carried;
 use crate::mechanism::kerberos::exchange::tests::kdc::error;
 use crate::mechanism::kerberos::gss::iakerb::IakerbHeader;
-use crate::mechanism::kerberos::messages::krb_error::KRB_AP_ERR_IAKERB_KDC_NOT_FOUND;
+use crate::mechanism::kerberos::messages::krb_error::{
+    KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KRB_AP_ERR_TKT_EXPIRED,
+};
 use crate::mechanism::{ErrorKind, Initiate, Mechanism, MechanismError, Proves};
 
 /// So many that wait.
@@ -118,6 +120,49 @@ fn a_password_that_is_refused_was_shown_once_for_all() {
         assert_eq!(failed(login).kind(), ErrorKind::WrongPassword);
     }
     assert_eq!(world.kdc.alice().failures, 1);
+}
+
+#[test]
+fn where_the_first_ticket_is_refused_to_many_one_gets_another() {
+    for is_changed in [true, false] {
+        let (mut world, kerberos) = (World::new(), kerberos());
+        let login = world.begin(&kerberos, to("HTTP/www.lab.test"));
+        world.ask(login).expect("a token").sends();
+        if is_changed {
+            world.kdc.alice().password = Secret::new("changed-pw");
+        }
+        let refused = error(KRB_AP_ERR_TKT_EXPIRED, None, world.now);
+        let targets: Vec<_> = (0..10).map(|host| format!("HTTP/host{host}.lab.test")).collect();
+        let asking: Vec<_> = targets
+            .iter()
+            .map(|target| world.begin(&kerberos, to(target)).expect("an inquiry").asks())
+            .collect();
+        let mut told = asking.into_iter().map(|(inquiry, context)| {
+            assert_eq!(inquiry.proves, Proves::Ticket { is_new: false });
+            context
+        });
+        let leader = told.next().expect("one");
+        let leader = world.tell(leader, Ok(refused.clone()));
+        let others: Vec<_> =
+            told.map(|context| world.tell(context, Ok(refused.clone())).expect("a wait")).collect();
+        assert!(others.iter().all(|login| matches!(login, Login::Waits(..))));
+        let error = failed(world.ask(leader));
+        let expected = if is_changed { ErrorKind::WrongPassword } else { ErrorKind::Credentials };
+        assert_eq!(error.kind(), expected, "no such service, or");
+        for login in look_again(&mut world, others) {
+            match is_changed {
+                true => assert_eq!(failed(login).kind(), ErrorKind::WrongPassword),
+                // Nor is another one got, where that is refused, too.
+                false => {
+                    let (inquiry, context) = login.expect("an inquiry").asks();
+                    assert_eq!(inquiry.proves, Proves::Ticket { is_new: false });
+                    let error = failed(world.tell(context, Ok(refused.clone())));
+                    assert_eq!(error.kind(), ErrorKind::TicketRefused);
+                }
+            }
+        }
+        assert_eq!(world.kdc.alice().failures, usize::from(is_changed));
+    }
 }
 
 #[test]
