@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::mechanism::kerberos::accounts::{Found, Lead};
 use crate::mechanism::kerberos::exchange::{
-    AuthenticationService, KdcRequest, Next, Opening, TicketGranting, Transport,
+    AuthenticationService, KdcRequest, Next, TicketGranting, Transport,
 };
 use crate::mechanism::kerberos::login::{Form, Login, spent};
 use crate::mechanism::kerberos::settings::Kerberos;
@@ -113,7 +113,7 @@ struct Asking {
 impl Asking {
     fn ask_for_first(self, moment: &Moment) -> Result<Step, MechanismError> {
         let Login { identity, kerberos, .. } = &self.login;
-        let opening = self.lead.key().map_or(Opening::Asks(None), Opening::Shows);
+        let opening = self.lead.opening();
         let (client, policy) = (identity.client().clone(), kerberos.policy().clone());
         let Some(password) = identity.password().cloned() else { return Err(spent()) };
         let (request, exchange) = AuthenticationService::begin(client, password, policy, opening, moment);

@@ -45,6 +45,11 @@ impl Flight {
         Arc::new(Self { wanted, carrier, state: Mutex::default() })
     }
 
+    /// Whether it is for the first ticket, from a KDC that is asked from this side.
+    pub(super) fn is_first_of_own(&self) -> bool {
+        self.wanted == Wanted::First && self.carrier == Carrier::Own
+    }
+
     /// Wakes those who wait. Not to be called with a lock held.
     pub(super) fn end(&self, outcome: Result<(), MechanismError>) {
         let waiting = {

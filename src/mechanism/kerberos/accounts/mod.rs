@@ -13,8 +13,8 @@ use crate::credentials::{Credentials, Secret};
 pub(super) use crate::mechanism::kerberos::accounts::flight::Carrier;
 use crate::mechanism::kerberos::accounts::flight::{Flight, Wanted, is_refusal};
 use crate::mechanism::kerberos::accounts::refusal::Refusal;
-use crate::mechanism::kerberos::exchange::{FirstTicket, GrantedTicket, PasswordKey, Principal};
-use crate::mechanism::{Awaited, MechanismError};
+use crate::mechanism::kerberos::exchange::{FirstTicket, GrantedTicket, Opening, PasswordKey, Principal};
+use crate::mechanism::{Awaited, ErrorKind, MechanismError};
 
 /// How many users are known, and how many tickets for services are kept.
 const MAX_ACCOUNTS: usize = 1_024;
@@ -80,6 +80,8 @@ struct Account {
     services: HashMap<Arc<str>, Kept>,
     /// A KDC has granted a ticket for this password.
     was_taken: bool,
+    /// What a KDC was asked last for a first ticket has had no answer.
+    is_unanswered: bool,
     /// What a KDC has refused it with.
     refusal: Option<Refusal>,
     /// The same as servers have passed it on.
@@ -139,6 +141,7 @@ impl Accounts {
             target_name: Arc::clone(target_name),
             first: account.first.clone(),
             key: account.key.clone(),
+            is_unanswered: account.is_unanswered,
             flight,
         })
     }
@@ -302,8 +305,11 @@ impl Account {
         *slot = Some(Refusal::new(error.clone(), now, was_taken, slot.is_none()));
     }
 
-    fn end(&mut self, flight: &Arc<Flight>) {
+    /// Tells whether it was under way.
+    fn end(&mut self, flight: &Arc<Flight>) -> bool {
+        let before = self.flights.len();
         self.flights.retain(|other| !Arc::ptr_eq(other, flight));
+        self.flights.len() < before
     }
 }
 
@@ -314,6 +320,7 @@ pub(super) struct Lead {
     target_name: Arc<str>,
     first: Option<Arc<GrantedTicket>>,
     key: Option<PasswordKey>,
+    is_unanswered: bool,
     flight: Arc<Flight>,
 }
 
@@ -326,6 +333,15 @@ impl Lead {
     /// The password's key, if it was made before.
     pub(super) fn key(&self) -> Option<PasswordKey> {
         self.key.clone()
+    }
+
+    /// How the exchange with the KDC begins. A message with the password that is not answered may have counted as an attempt:
+    /// where the KDC was silent before, it is asked without, and shows by its answer that it is there.
+    pub(super) fn opening(&self) -> Opening {
+        match self.key() {
+            Some(key) if !self.is_unanswered => Opening::Shows(key),
+            key => Opening::Asks(key),
+        }
     }
 
     /// The ticket that gets others was not taken. Where the KDC itself has said so, it is of no use to anybody.
@@ -344,7 +360,7 @@ impl Lead {
         self.with_account(now, |account, flight| {
             account.first = Some(Arc::clone(&first));
             account.key = Some(granted.key);
-            account.was_taken = true;
+            (account.was_taken, account.is_unanswered) = (true, false);
             (account.refusal, account.relayed) = (None, None);
             account.end(flight);
             account.flights.push(Arc::clone(&next));
@@ -369,6 +385,7 @@ impl Lead {
     pub(super) fn fail(self, error: MechanismError, now: SystemTime) -> MechanismError {
         self.with_account(now, |account, flight| {
             account.refuse(&error, now);
+            account.is_unanswered |= error.kind() == ErrorKind::Unavailable && flight.is_first_of_own();
             account.end(flight);
         });
         self.flight.end(Err(error.clone()));
@@ -384,7 +401,8 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if let Some(account) = self.accounts.lock().accounts.get_mut(&self.identity) {
-            account.end(&self.flight);
+            // Whoever has asked did not wait for the answer.
+            account.is_unanswered |= account.end(&self.flight) && self.flight.is_first_of_own();
         }
         self.flight.end(Ok(()));
     }

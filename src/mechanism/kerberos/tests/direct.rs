@@ -184,6 +184,25 @@ fn when_the_clock_is_set_the_first_ticket_is_got_anew() {
 }
 
 #[test]
+fn a_kdc_that_was_silent_is_not_shown_the_password_before_it_answers() {
+    let (mut world, kerberos) = (World::new(), kerberos());
+    world.log_in(&kerberos, to(WWW)).expect("a login");
+    world.wait(Duration::from_secs(36_000));
+    for proves in [Proves::Secret, Proves::Nothing, Proves::Nothing] {
+        let (inquiry, context) = world.begin(&kerberos, to(WWW)).expect("an inquiry").asks();
+        assert_eq!(inquiry.proves, proves);
+        assert_eq!(failed(world.tell(context, silent())).kind(), ErrorKind::Unavailable);
+    }
+    let mut proved = Vec::new();
+    for _ in 0..2 {
+        let login = world.begin(&kerberos, to(WWW));
+        world.ask_noting(login, &mut proved).expect("a token").sends();
+        world.wait(Duration::from_secs(36_000));
+    }
+    assert_eq!(proved, [Proves::Nothing, Proves::Secret, NEW, Proves::Secret, NEW]);
+}
+
+#[test]
 fn without_mutual_authentication_the_first_token_is_the_last() {
     let (mut world, kerberos) = (World::new(), kerberos());
     let login = world.begin(&kerberos, to(WWW).with_mutual_authentication(MutualAuthentication::Off));
