@@ -20,13 +20,17 @@ const PORT: u16 = 88;
 const MAX_REPLY: usize = 1024 * 1024;
 
 /// How long one of a name's addresses has before the next is tried as well (RFC 8305, section 8).
-const STAGGER: Duration = Duration::from_millis(250);
+pub(super) const STAGGER: Duration = Duration::from_millis(250);
 
 /// One try at one KDC.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) address: String,
     pub(super) over: Over,
+    /// How long each of the name's addresses has before the next is tried as well.
+    pub(super) stagger: Duration,
+    /// The address that has answered last: the first one of its name.
+    pub(super) latest: Option<SocketAddr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,23 +41,26 @@ pub(super) enum Over {
 
 impl Attempt {
     /// Sends the message, and awaits the answer for as long as this is polled.
-    pub(super) async fn make(self, message: Arc<[u8]>) -> (Self, Result<Vec<u8>, Error>) {
-        let answer = self.answer(message).await.and_then(check);
+    pub(super) async fn make(self, message: Arc<[u8]>) -> (Self, Result<(SocketAddr, Vec<u8>), Error>) {
+        let answer = self.answer(message).await.and_then(|(from, answer)| Ok((from, check(answer)?)));
         (self, answer)
     }
 
     /// A name's addresses are tried one after the other, without waiting for the end of the one before: where there is no
     /// way to the first, such as one by IPv6, it may just be silent (RFC 8305).
-    async fn answer(&self, message: Arc<[u8]>) -> Result<Vec<u8>, Error> {
+    async fn answer(&self, message: Arc<[u8]>) -> Result<(SocketAddr, Vec<u8>), Error> {
+        let mut addresses: Vec<_> = self.resolve().await?.collect();
+        addresses.sort_by_key(|address| Some(*address) != self.latest);
         let mut ways = JoinSet::new();
-        for (place, address) in (0..).zip(self.resolve().await?) {
-            let (over, message) = (self.over, Arc::clone(&message));
+        for (place, address) in (0..).zip(addresses) {
+            let (over, stagger, message) = (self.over, self.stagger, Arc::clone(&message));
             ways.spawn(async move {
-                sleep(STAGGER * place).await;
-                match over {
+                sleep(stagger.saturating_mul(place)).await;
+                let answer = match over {
                     Over::Udp => over_udp(address, &message).await,
                     Over::Tcp => over_tcp(address, &message).await,
-                }
+                };
+                answer.map(|answer| (address, answer))
             });
         }
         let mut last = Error::new(ErrorKind::NotFound, "the name has no address");

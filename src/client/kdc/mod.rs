@@ -6,15 +6,16 @@ mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::kdc::attempt::{Attempt, Over};
+use crate::client::kdc::attempt::{Attempt, Over, STAGGER};
 use crate::client::runtime::in_runtime;
-use crate::mechanism::{ErrorKind, KdcInquiry, MechanismError};
+use crate::mechanism::{ErrorKind, KdcInquiry, MechanismError, Proves};
 use crate::service::{BoxFuture, KdcTransport};
 
 /// Longer messages would be cut into several packets, of which many a network lets only the first pass (RFC 4120,
@@ -33,6 +34,9 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// [patience](Self::patience), and still heard if it answers later; one that cannot be reached, or has no service
 /// to offer, at once. Each is asked over UDP, then each over TCP, then over UDP once more, until one answers or the
 /// [time](Self::timeout) is up. Nothing is left behind where that is given up: no thread, and no socket.
+///
+/// A name may have several addresses. What shows nothing of the password goes to the next one after 250 ms (RFC 8305), what
+/// does only after the patience: they may be of several KDCs, each of which counts a wrong one.
 ///
 /// A message may so come to several KDCs of a realm. Those keep the same accounts, and an answer that refuses the password
 /// ends the search: but one that comes too late has counted as well.
@@ -53,7 +57,14 @@ pub struct KdcSockets {
     patience: Duration,
     timeout: Duration,
     /// The KDC that has answered last, by realm.
-    latest: Arc<Mutex<HashMap<Arc<str>, String>>>,
+    latest: Arc<Mutex<HashMap<Arc<str>, Latest>>>,
+}
+
+/// A KDC that has answered: its name, and which of that one's addresses.
+#[derive(Clone)]
+struct Latest {
+    name: String,
+    address: SocketAddr,
 }
 
 impl KdcSockets {
@@ -92,8 +103,8 @@ impl KdcSockets {
                 None => deadline,
             };
             match timeout_at(until, under_way.join_next()).await {
-                Ok(Some(Ok((attempt, Ok(answer))))) => {
-                    self.note_latest(&inquiry.realm, attempt.address);
+                Ok(Some(Ok((attempt, Ok((address, answer)))))) => {
+                    self.note_latest(&inquiry.realm, Latest { name: attempt.address, address });
                     return Ok(answer);
                 }
                 Ok(Some(Ok((attempt, Err(error))))) => failures.push(format!("{attempt}: {error}")),
@@ -115,10 +126,15 @@ impl KdcSockets {
     /// What is tried, in this order.
     fn attempts(&self, inquiry: &KdcInquiry) -> VecDeque<Attempt> {
         let mut addresses: Vec<_> = inquiry.addresses.iter().take(MAX_KDCS).collect();
-        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(latest) = latest.get(&inquiry.realm) {
-            addresses.sort_by_key(|address| *address != latest);
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).get(&inquiry.realm).cloned();
+        if let Some(latest) = &latest {
+            addresses.sort_by_key(|address| **address != latest.name);
         }
+        let latest = latest.map(|latest| latest.address);
+        let stagger = match inquiry.proves {
+            Proves::Secret | Proves::Relayed => self.patience,
+            Proves::Nothing | Proves::Ticket { .. } => STAGGER,
+        };
         let rounds: &[Over] = match inquiry.message.len() {
             _ if inquiry.needs_stream => &[Over::Tcp],
             ..=MAX_DATAGRAM => &[Over::Udp, Over::Tcp, Over::Udp],
@@ -126,17 +142,22 @@ impl KdcSockets {
         };
         let attempt = |over: &Over| {
             let over = *over;
-            addresses.iter().map(move |address| Attempt { address: (*address).clone(), over })
+            addresses.iter().map(move |address| Attempt {
+                address: (*address).clone(),
+                over,
+                stagger,
+                latest,
+            })
         };
         rounds.iter().flat_map(attempt).collect()
     }
 
-    fn note_latest(&self, realm: &Arc<str>, address: String) {
+    fn note_latest(&self, realm: &Arc<str>, kdc: Latest) {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         if latest.len() == MAX_REALMS && !latest.contains_key(realm) {
             latest.clear();
         }
-        latest.insert(Arc::clone(realm), address);
+        latest.insert(Arc::clone(realm), kdc);
     }
 }
 

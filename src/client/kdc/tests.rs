@@ -92,6 +92,24 @@ async fn a_short_message_goes_in_one_datagram() {
 }
 
 #[tokio::test]
+async fn what_shows_the_password_goes_to_the_next_address_of_a_name_only_after_the_patience() {
+    let kdc = Kdc::start().await;
+    let sockets = patient();
+    for (proves, stagger) in
+        [(Proves::Nothing, STAGGER), (Proves::Secret, LONGEST), (Proves::Ticket { is_new: true }, STAGGER)]
+    {
+        let attempts = sockets.attempts(&inquiry(&[&kdc]).with_proves(proves));
+        assert!(attempts.iter().all(|attempt| attempt.stagger == stagger), "{attempts:?}");
+    }
+    // And first to the one that has answered before.
+    let address = kdc.udp.local_addr().expect("an address");
+    assert!(sockets.attempts(&inquiry(&[&kdc])).iter().all(|attempt| attempt.latest.is_none()));
+    let (answer, _) = tokio::join!(sockets.clone().ask(inquiry(&[&kdc])), kdc.answer_datagram(REPLY));
+    answer.expect("an answer");
+    assert!(sockets.attempts(&inquiry(&[&kdc])).iter().all(|attempt| attempt.latest == Some(address)));
+}
+
+#[tokio::test]
 async fn what_is_long_or_wants_a_stream_goes_over_tcp() {
     let kdc = Kdc::start().await;
     let long = KdcInquiry { message: vec![0x6a; 1_401], ..inquiry(&[&kdc]) };
@@ -220,7 +238,8 @@ async fn ports_are_read_as_people_write_them() {
         ("[::1]", "[::1]:88"),
         ("[::1]:1088", "[::1]:1088"),
     ] {
-        let attempt = Attempt { address: written.to_owned(), over: Over::Udp };
+        let attempt =
+            Attempt { address: written.to_owned(), over: Over::Udp, stagger: STAGGER, latest: None };
         let resolved: Vec<_> = attempt.resolve().await.expect("an address").collect();
         assert_eq!(resolved, [read.parse().expect("an address")], "{written}");
     }
