@@ -80,7 +80,8 @@ impl fmt::Debug for KdcInquiry {
 /// Ready once another login is done with what this one needs as well: with an error where it has failed, so that those
 /// who have waited do not all wait again, one after the other.
 ///
-/// The other login ends in bounded time, or is given up, which makes this ready, too.
+/// The other login ends in bounded time, or is given up, which makes this ready, too. Where neither happens, since its
+/// program keeps it and does not go on with it, whoever waits goes on after 30 s as if this were ready.
 pub struct Awaited(Pin<Box<dyn Future<Output = Result<(), MechanismError>> + Send>>);
 
 impl Awaited {

@@ -1,10 +1,11 @@
 //! What logins get from their surroundings: timers, threads for blocking work, randomness, bounds.
 
 use std::fmt;
-use std::future::{Future, ready};
+use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::mechanism::ErrorKind::Unavailable;
@@ -14,6 +15,9 @@ use crate::service::observe::Observer;
 
 /// A future on the heap, for what happens once per connection rather than per request.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// After this a login looks again for what it waits for: the other one may be kept by a program that does not go on with it.
+const FOR_ANOTHER: Duration = Duration::from_secs(30);
 
 /// The timers of a runtime. Without one there are no timeouts, and no body waits for the server's word.
 pub trait Timer: Send + Sync {
@@ -232,7 +236,16 @@ impl Environment {
     /// Asks who the inquiry is for.
     pub(super) fn consult(&self, inquiry: Inquiry) -> BoxFuture<Result<Vec<u8>, MechanismError>> {
         match (inquiry, &self.kdc_transport) {
-            (Inquiry::Another(awaited), _) => Box::pin(async { awaited.await.map(|()| Vec::new()) }),
+            (Inquiry::Another(mut awaited), _) => {
+                let mut patience = self.sleep(FOR_ANOTHER);
+                Box::pin(poll_fn(move |cx| {
+                    if let Poll::Ready(outcome) = Pin::new(&mut awaited).poll(cx) {
+                        return Poll::Ready(outcome.map(|()| Vec::new()));
+                    }
+                    let Some(patience) = &mut patience else { return Poll::Pending };
+                    patience.as_mut().poll(cx).map(|()| Ok(Vec::new()))
+                }))
+            }
             (Inquiry::Kdc(inquiry), Some(transport)) => transport.exchange(inquiry),
             (Inquiry::Kdc(_), None) => Box::pin(ready(Err(MechanismError::new(
                 Unavailable,
@@ -283,5 +296,33 @@ impl Moments for SystemMoments {
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Environment").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::task::{Context, Waker};
+
+    use super::*;
+    use crate::mechanism::Awaited;
+
+    /// Whose time is up at once.
+    struct Elapsed;
+
+    impl Timer for Elapsed {
+        fn sleep(&self, _: Duration) -> BoxFuture<()> {
+            Box::pin(ready(()))
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_another_login() {
+        let never = || Inquiry::Another(Awaited::new(pending()));
+        let poll = |environment: Environment| {
+            environment.consult(never()).as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        };
+        assert_eq!(poll(Environment::new()), Poll::Pending);
+        assert_eq!(poll(Environment::new().timer(Elapsed)), Poll::Ready(Ok(Vec::new())));
     }
 }

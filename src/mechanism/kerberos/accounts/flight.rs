@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
 use crate::mechanism::{Awaited, ErrorKind, MechanismError};
 
@@ -26,10 +27,14 @@ pub(super) enum Wanted {
     Service(Arc<str>),
 }
 
+/// After this nobody waits for a flight any more: it may be that of a request that its program has stopped polling.
+const OVERDUE: Duration = Duration::from_secs(20);
+
 /// A ticket that is being got.
 pub(super) struct Flight {
     pub(super) wanted: Wanted,
     pub(super) carrier: Carrier,
+    since: SystemTime,
     state: Mutex<State>,
 }
 
@@ -41,8 +46,14 @@ struct State {
 }
 
 impl Flight {
-    pub(super) fn new(wanted: Wanted, carrier: Carrier) -> Arc<Self> {
-        Arc::new(Self { wanted, carrier, state: Mutex::default() })
+    pub(super) fn new(wanted: Wanted, carrier: Carrier, since: SystemTime) -> Arc<Self> {
+        Arc::new(Self { wanted, carrier, since, state: Mutex::default() })
+    }
+
+    /// Whether it takes too long to wait for it.
+    pub(super) fn is_overdue(&self, now: SystemTime) -> bool {
+        let apart = now.duration_since(self.since).unwrap_or_else(|before| before.duration());
+        apart >= OVERDUE
     }
 
     /// Whether it is for the first ticket, from a KDC that is asked from this side.

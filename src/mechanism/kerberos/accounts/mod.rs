@@ -126,14 +126,14 @@ impl Accounts {
             return Found::Refused(error);
         }
         account.first.take_if(|first| !is_fresh(first, now));
-        if let Some(flight) = account.awaits(target_name, carrier) {
+        if let Some(flight) = account.awaits(target_name, carrier, now) {
             return Found::Awaits(flight.awaited(carrier));
         }
         let wanted = match account.first {
             Some(_) => Wanted::Service(Arc::clone(target_name)),
             None => Wanted::First,
         };
-        let flight = Flight::new(wanted, carrier.clone());
+        let flight = Flight::new(wanted, carrier.clone(), now);
         account.flights.push(Arc::clone(&flight));
         Found::Leads(Lead {
             accounts: Arc::clone(self),
@@ -285,8 +285,8 @@ impl Account {
 
     /// Who gets what a login needs. A password that no KDC has taken yet is shown once at a time, whoever carries it;
     /// after that no login waits for another one's carrier.
-    fn awaits(&self, target_name: &Arc<str>, carrier: &Carrier) -> Option<&Arc<Flight>> {
-        self.flights.iter().find(|flight| match &flight.wanted {
+    fn awaits(&self, target_name: &Arc<str>, carrier: &Carrier, now: SystemTime) -> Option<&Arc<Flight>> {
+        self.flights.iter().filter(|flight| !flight.is_overdue(now)).find(|flight| match &flight.wanted {
             Wanted::Service(service) => service == target_name && flight.carrier == *carrier,
             Wanted::First => self.first.is_none() && (flight.carrier == *carrier || !self.was_taken),
         })
@@ -356,7 +356,8 @@ impl Lead {
     /// The KDC has taken the password. What is left is the ticket for the service.
     pub(super) fn first_granted(&mut self, granted: FirstTicket, now: SystemTime) -> Arc<GrantedTicket> {
         let first = Arc::new(granted.ticket);
-        let next = Flight::new(Wanted::Service(Arc::clone(&self.target_name)), self.flight.carrier.clone());
+        let wanted = Wanted::Service(Arc::clone(&self.target_name));
+        let next = Flight::new(wanted, self.flight.carrier.clone(), now);
         self.with_account(now, |account, flight| {
             account.first = Some(Arc::clone(&first));
             account.key = Some(granted.key);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use super::world::*;
 use crate::credentials::{Credentials, Secret};
@@ -190,6 +191,30 @@ fn where_the_leader_is_dropped_the_next_one_leads() {
 }
 
 #[test]
+fn nobody_waits_longer_than_a_while_for_a_leader_that_is_kept_and_not_gone_on_with() {
+    for is_held in [false, true] {
+        let (mut world, kerberos) = (World::new(), kerberos());
+        if is_held {
+            let login = world.begin(&kerberos, to(WIKI));
+            world.ask(login).expect("a token").sends();
+        }
+        let kept = world.begin(&kerberos, to(WWW)).expect("an inquiry");
+        let waiting = waiting(&mut world, &kerberos, &[WWW, WWW]);
+        world.wait(Duration::from_secs(20));
+        let mut next = waiting.into_iter().map(|login| {
+            let (_, context) = login.waits();
+            world.tell(context, Ok(Vec::new())).expect("something to do")
+        });
+        let (leader, other) = (next.next().expect("one"), next.next().expect("two"));
+        assert!(matches!(other, Login::Waits(..)));
+        world.ask(Ok(leader)).expect("a token").sends();
+        // It may still come to its end.
+        world.ask(Ok(kept)).expect("a token").sends();
+        world.begin(&kerberos, to(WWW)).expect("a token").sends();
+    }
+}
+
+#[test]
 fn by_iakerb_those_at_one_server_wait_for_its_first_login() {
     let (mut world, iakerb) = (World::new(), Kerberos::new().iakerb());
     let mut leader = world.begin(&iakerb, to(WWW)).expect("a token");
@@ -225,7 +250,7 @@ fn a_password_that_was_never_taken_is_shown_by_one_server_at_a_time() {
 fn a_password_that_was_taken_waits_for_no_other_server() {
     let (mut world, kerberos) = (World::new(), kerberos());
     world.log_in(&kerberos, to(WWW)).expect("a login");
-    world.wait(std::time::Duration::from_secs(36_000));
+    world.wait(Duration::from_secs(36_000));
     let slow = world.begin(&kerberos.iakerb(), to(WWW)).expect("a token");
     world.begin(&kerberos.iakerb(), to(WIKI)).expect("a token").sends();
     world.begin(&kerberos, to(WIKI)).expect("an inquiry").asks();
