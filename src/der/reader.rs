@@ -1,6 +1,7 @@
 //! Reading and writing DER.
 
 use std::fmt;
+use std::ops::Range;
 
 /// The longest encoding that is looked at, in octets. Kerberos tickets with large PACs stay below
 /// it: Windows caps its tokens at 65,535 octets (`MaxTokenSize`). So do certificates.
@@ -50,26 +51,22 @@ impl Writer {
 
     /// Writes a value that holds what `write` writes.
     pub(crate) fn within(&mut self, tag: u8, write: impl FnOnce(&mut Self)) {
-        self.0.push(tag);
-        let start = self.0.len();
-        self.0.push(0);
+        self.within_about(tag, 0, write);
+    }
+
+    /// The same for contents of about so many octets. They are moved only if their length turns out to take more octets, or
+    /// fewer.
+    pub(crate) fn within_about(&mut self, tag: u8, about: usize, write: impl FnOnce(&mut Self)) {
+        let length = self.begin(tag, about);
         write(self);
-        let length = self.0.len() - start - 1;
-        match u8::try_from(length) {
-            Ok(short @ 0..=0x7f) => self.0[start] = short,
-            _ => {
-                let octets = length.to_be_bytes();
-                let significant = &octets[length.leading_zeros() as usize / 8..];
-                // At most eight octets of length, so the count fits into the low seven bits.
-                self.0[start] = 0x80 | significant.len() as u8;
-                self.0.splice(start + 1..start + 1, significant.iter().copied());
-            }
-        }
+        self.end(length);
     }
 
     /// Writes a value with these contents.
     pub(crate) fn value(&mut self, tag: u8, contents: &[u8]) {
-        self.within(tag, |value| value.encoded(contents));
+        let length = self.begin(tag, contents.len());
+        self.encoded(contents);
+        self.end(length);
     }
 
     /// Writes what is encoded already.
@@ -79,6 +76,42 @@ impl Writer {
 
     pub(crate) fn finish(self) -> Vec<u8> {
         self.0
+    }
+
+    /// Writes a tag, and leaves room for the length of about so many octets: there.
+    fn begin(&mut self, tag: u8, about: usize) -> Range<usize> {
+        let start = self.0.len() + 1;
+        self.0.extend_from_slice(&[tag, 0]);
+        self.0.resize(start + 1 + further_octets(about), 0);
+        start..self.0.len()
+    }
+
+    /// Writes the length of what follows it, in its definite and shortest form (X.690, section 10.1).
+    fn end(&mut self, Range { start, end: contents }: Range<usize>) {
+        let end = self.0.len();
+        let length = end - contents;
+        let further = further_octets(length);
+        let moved = start + 1 + further;
+        if moved != contents {
+            self.0.resize(end.max(moved + length), 0);
+            self.0.copy_within(contents..end, moved);
+            self.0.truncate(moved + length);
+        }
+        // Of a usize there are at most eight, so their count fits into the low seven bits.
+        self.0[start] = if further == 0 { length as u8 } else { 0x80 | further as u8 };
+        let mut rest = length;
+        for octet in self.0[start + 1..moved].iter_mut().rev() {
+            *octet = rest as u8;
+            rest >>= 8;
+        }
+    }
+}
+
+/// How many octets of a length follow the first: none for less than 128.
+fn further_octets(length: usize) -> usize {
+    match length {
+        0..=0x7f => 0,
+        _ => size_of::<usize>() - length.leading_zeros() as usize / 8,
     }
 }
 
@@ -257,6 +290,20 @@ mod tests {
             assert_eq!(reader.finish(), Ok(()));
         }
         assert_eq!(encode(OCTET_STRING, &[&[0; 0x1_0000]])[..5], [0x04, 0x83, 0x01, 0x00, 0x00]);
+    }
+
+    #[test]
+    fn a_wrong_guess_of_a_length_changes_nothing() {
+        let lengths = [0, 0x7f, 0x80, 0xff, 0x100, 0x1_0000];
+        for (length, about) in lengths.iter().flat_map(|length| lengths.map(|about| (*length, about))) {
+            let contents = vec![7; length];
+            let mut writer = Writer::with_room(0);
+            writer.encoded(&[1]);
+            writer.within_about(OCTET_STRING, about, |value| value.encoded(&contents));
+            writer.encoded(&[2]);
+            let expected = [&[1], &*encode(OCTET_STRING, &[&contents]), &[2]].concat();
+            assert_eq!(writer.finish(), expected, "{length} for {about}");
+        }
     }
 
     #[test]

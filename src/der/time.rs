@@ -88,8 +88,12 @@ mod write {
         pub(crate) fn write(self, writer: &mut Writer) {
             let (year, month, day) = civil(self.0 / DAY);
             let (hour, minute, second) = (self.0 % DAY / 3_600, self.0 % 3_600 / 60, self.0 % 60);
-            let text = format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z");
-            writer.value(GENERALIZED_TIME, text.as_bytes());
+            let pairs = [year / 100, year % 100, month, day, hour, minute, second];
+            let mut text = *b"YYYYMMDDhhmmssZ";
+            for (digits, number) in text.chunks_exact_mut(2).zip(pairs) {
+                digits.copy_from_slice(&[b'0' + (number / 10) as u8, b'0' + (number % 10) as u8]);
+            }
+            writer.value(GENERALIZED_TIME, &text);
         }
     }
 

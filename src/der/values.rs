@@ -128,7 +128,12 @@ impl<'a> Reader<'a> {
 impl Writer {
     /// Writes `[APPLICATION number] SEQUENCE` with these fields.
     pub(crate) fn application(&mut self, number: u8, fields: impl FnOnce(&mut Self)) {
-        self.within(application(number), |outer| outer.within(SEQUENCE, fields));
+        self.application_about(number, 0, fields);
+    }
+
+    /// The same where the fields have about so many octets.
+    pub(crate) fn application_about(&mut self, number: u8, about: usize, fields: impl FnOnce(&mut Self)) {
+        self.within_about(application(number), about, |outer| outer.within_about(SEQUENCE, about, fields));
     }
 
     /// Writes a SEQUENCE with these fields.
@@ -144,6 +149,11 @@ impl Writer {
     /// Writes the field with this number.
     pub(crate) fn field(&mut self, number: u8, write: impl FnOnce(&mut Self)) {
         self.within(context(number), write);
+    }
+
+    /// Writes the field with this number, which is encoded already.
+    pub(crate) fn encoded_field(&mut self, number: u8, octets: &[u8]) {
+        self.value(context(number), octets);
     }
 
     /// Writes the field with this number, if it has a value.

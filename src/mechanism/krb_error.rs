@@ -34,7 +34,7 @@ pub fn explain_krb_error(token: &[u8], now: SystemTime) -> Option<String> {
 /// The message behind SPNEGO's rejection (RFC 4178, section 4.2.2), GSS-API's frame (RFC 2743,
 /// section 3.1) and the token's identifier.
 fn unframed(token: &[u8]) -> Option<&[u8]> {
-    let inner = NegTokenResp::decode(token).ok().and_then(|response| response.response_token);
+    let inner = NegTokenResp::read(token).ok().and_then(|response| response.response_token);
     let (mechanism, message) = token::unframed(inner.unwrap_or(token)).ok()?;
     let is_kerberos = oid::same_mechanism(mechanism, oid::KERBEROS) || mechanism == oid::IAKERB;
     message.strip_prefix(TOKEN_ID).filter(|_| is_kerberos)

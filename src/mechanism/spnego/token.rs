@@ -35,11 +35,12 @@ pub(crate) fn mech_type_list<'a>(oids: impl Iterator<Item = &'a [u8]>) -> Vec<u8
 ///     mechListMIC [3] OCTET STRING OPTIONAL, ... }
 /// ```
 pub(crate) fn neg_token_init(mech_type_list: &[u8], mech_token: Option<&[u8]>) -> Vec<u8> {
-    let mut token = Writer::with_room(mech_type_list.len() + mech_token.map_or(0, <[u8]>::len));
-    token.within(der::APPLICATION_0, |frame| {
+    let about = mech_type_list.len() + mech_token.map_or(0, <[u8]>::len);
+    let mut token = Writer::with_room(about);
+    token.within_about(der::APPLICATION_0, about, |frame| {
         frame.value(der::OBJECT_IDENTIFIER, oid::SPNEGO);
-        frame.within(der::context(0), |choice| {
-            choice.within(der::SEQUENCE, |fields| {
+        frame.within_about(der::context(0), about, |choice| {
+            choice.within_about(der::SEQUENCE, about, |fields| {
                 fields.within(der::context(0), |field| field.encoded(mech_type_list));
                 octet_string(fields, 2, mech_token);
             });
@@ -89,7 +90,8 @@ impl<'a> NegTokenResp<'a> {
         Self::read(token).map_err(|malformed| defective(format!("malformed NegTokenResp: {malformed}")))
     }
 
-    fn read(token: &'a [u8]) -> Result<Self, Malformed> {
+    /// The same for a token that may be none, with an error that costs nothing.
+    pub(crate) fn read(token: &'a [u8]) -> Result<Self, Malformed> {
         let mut outer = Reader::new(token)?;
         let mut choice = outer.within(der::context(1))?;
         outer.finish()?;
@@ -158,6 +160,8 @@ fn read_state(field: Reader<'_>) -> Result<NegState, Malformed> {
 
 fn octet_string(fields: &mut Writer, number: u8, octets: Option<&[u8]>) {
     if let Some(octets) = octets {
-        fields.within(der::context(number), |field| field.value(der::OCTET_STRING, octets));
+        fields.within_about(der::context(number), octets.len(), |field| {
+            field.value(der::OCTET_STRING, octets);
+        });
     }
 }
