@@ -2,6 +2,7 @@
 //! to it (MS-NLMP 2.2.2.1).
 
 use crate::mechanism::MechanismError;
+use crate::mechanism::ntlm::names::push_utf16;
 use crate::mechanism::ntlm::wire::{FieldBuffer, Message};
 
 /// The end of the list; has no value.
@@ -108,6 +109,15 @@ pub(crate) fn push(list: &mut Vec<u8>, id: u16, value: &[u8]) {
     list.extend_from_slice(&id.to_le_bytes());
     list.extend_from_slice(&length.to_le_bytes());
     list.extend_from_slice(value);
+}
+
+/// Appends a pair whose value is a text.
+pub(crate) fn push_text(list: &mut Vec<u8>, id: u16, text: &str) {
+    let start = list.len();
+    push(list, id, &[]);
+    push_utf16(list, text);
+    let length = u16::try_from(list.len() - start - 4).expect("names are capped");
+    list[start + 2..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
 /// Appends the end of a list.

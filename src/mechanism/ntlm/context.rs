@@ -19,7 +19,7 @@ use crate::mechanism::ntlm::flags::{
     REQUEST_TARGET, REQUESTED, REQUESTED_FOR_INTEGRITY, has,
 };
 use crate::mechanism::ntlm::integrity::{Direction, NtlmIntegrity};
-use crate::mechanism::ntlm::names::{AccountName, check_length, utf16};
+use crate::mechanism::ntlm::names::{AccountName, check_length};
 use crate::mechanism::ntlm::negotiate::negotiate_message;
 use crate::mechanism::ntlm::wire::VERSION;
 use crate::mechanism::{
@@ -144,8 +144,11 @@ impl NegotiateSent {
 
         let timestamp = challenge.target_info.and_then(AvPairs::timestamp);
         let time = timestamp.unwrap_or_else(|| filetime(self.moment.now));
-        let av_pairs = challenge.target_info.map(|info| self.av_pairs(info));
-        let client_challenge = client_challenge(time, nonce, &av_pairs.unwrap_or_default());
+        let target_info = challenge.target_info;
+        let room = target_info.map_or(0, |info| info.len() + 2 * self.arguments.target_name.len() + 40);
+        let client_challenge = client_challenge(time, nonce, room, |pairs| {
+            target_info.into_iter().for_each(|info| self.push_av_pairs(info, pairs));
+        });
         let nt_proof = nt_proof(response_key, challenge.server_challenge, &client_challenge);
         // A server that sends its time wants no LMv2 response beside the NT one.
         let lm_response = match timestamp {
@@ -182,14 +185,12 @@ impl NegotiateSent {
         Ok((token, exported_session_key))
     }
 
-    /// The server's target information with the client's own pairs in place of what the server
+    /// Appends the server's target information with the client's own pairs in place of what the server
     /// may have put there.
-    fn av_pairs(&self, target_info: AvPairs<'_>) -> Vec<u8> {
-        let target_name = utf16(&self.arguments.target_name);
-        let mut pairs = Vec::with_capacity(target_info.len() + target_name.len() + 32);
+    fn push_av_pairs(&self, target_info: AvPairs<'_>, pairs: &mut Vec<u8>) {
         for (id, value) in target_info.iter() {
             if !matches!(id, av_pairs::FLAGS | av_pairs::CHANNEL_BINDINGS | av_pairs::TARGET_NAME) {
-                av_pairs::push(&mut pairs, id, value);
+                av_pairs::push(pairs, id, value);
             }
         }
         let flags = match target_info.timestamp() {
@@ -197,7 +198,7 @@ impl NegotiateSent {
             None => target_info.flags() & !av_pairs::FLAG_MIC,
         };
         if flags != 0 {
-            av_pairs::push(&mut pairs, av_pairs::FLAGS, &flags.to_le_bytes());
+            av_pairs::push(pairs, av_pairs::FLAGS, &flags.to_le_bytes());
         }
         let bindings = match (&self.arguments.channel_bindings, self.arguments.absent_channel_bindings) {
             (Some(bindings), _) => Some(channel_bindings_hash(bindings)),
@@ -205,13 +206,12 @@ impl NegotiateSent {
             (None, AbsentChannelBindings::LeftOut) => None,
         };
         if let Some(hash) = bindings {
-            av_pairs::push(&mut pairs, av_pairs::CHANNEL_BINDINGS, &hash);
+            av_pairs::push(pairs, av_pairs::CHANNEL_BINDINGS, &hash);
         }
-        if !target_name.is_empty() {
-            av_pairs::push(&mut pairs, av_pairs::TARGET_NAME, &target_name);
+        if !self.arguments.target_name.is_empty() {
+            av_pairs::push_text(pairs, av_pairs::TARGET_NAME, &self.arguments.target_name);
         }
-        av_pairs::push_end(&mut pairs);
-        pairs
+        av_pairs::push_end(pairs);
     }
 
     /// The client's challenge and a session key.

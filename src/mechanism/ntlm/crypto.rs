@@ -21,11 +21,22 @@ pub(crate) fn response_key(user: &str, domain: &str, password: &str) -> Key {
     hmac_md5(&nt_hash, &[&utf16(&uppercase(user)), &utf16(domain)])
 }
 
-/// NTLMv2_CLIENT_CHALLENGE (2.2.2.7), `temp` in 3.3.2. `av_pairs` includes its end, or is empty:
-/// then the four reserved octets read as one.
-pub(crate) fn client_challenge(time: [u8; 8], challenge: [u8; 8], av_pairs: &[u8]) -> Vec<u8> {
-    let (version, reserved) = ([1, 1, 0, 0, 0, 0, 0, 0], [0; 4]);
-    [version.as_slice(), &time, &challenge, &reserved, av_pairs, &reserved].concat()
+/// NTLMv2_CLIENT_CHALLENGE (2.2.2.7), `temp` in 3.3.2. `push_av_pairs` appends as many octets as `room`, or fewer: pairs with
+/// their end, or nothing. Then the four reserved octets read as one.
+pub(crate) fn client_challenge(
+    time: [u8; 8],
+    challenge: [u8; 8],
+    room: usize,
+    push_av_pairs: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(32 + room);
+    octets.extend_from_slice(&[1, 1, 0, 0, 0, 0, 0, 0]);
+    octets.extend_from_slice(&time);
+    octets.extend_from_slice(&challenge);
+    octets.extend_from_slice(&[0; 4]);
+    push_av_pairs(&mut octets);
+    octets.extend_from_slice(&[0; 4]);
+    octets
 }
 
 /// NTProofStr: the first 16 octets of the NT response, computed over the rest of it.

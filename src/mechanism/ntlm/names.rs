@@ -54,7 +54,11 @@ pub(crate) fn utf16(text: &str) -> Zeroizing<Vec<u8>> {
 pub(crate) fn push_utf16(octets: &mut Vec<u8>, text: &str) {
     octets.reserve(2 * text.len());
     match text.is_ascii() {
-        true => text.bytes().for_each(|octet| octets.extend([octet, 0])),
+        true => {
+            let start = octets.len();
+            octets.resize(start + 2 * text.len(), 0);
+            octets[start..].chunks_exact_mut(2).zip(text.bytes()).for_each(|(unit, octet)| unit[0] = octet);
+        }
         false => octets.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
     }
 }

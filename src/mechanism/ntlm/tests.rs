@@ -106,7 +106,8 @@ fn computes_the_values_of_the_specification() {
     let (server, client) = (v.array("common.server-challenge"), v.array("common.client-challenge"));
     assert_eq!(lm_response(&key, server, client).to_vec(), v.octets("v2.lm-response"));
 
-    let blob = client_challenge(v.array("common.time"), client, &v.octets("v2.target-info"));
+    let blob =
+        client_challenge(v.array("common.time"), client, 0, |pairs| pairs.extend(v.octets("v2.target-info")));
     let proof = nt_proof(&key, server, &blob);
     assert_eq!(proof.to_vec(), v.octets("v2.nt-proof"));
 
@@ -136,7 +137,7 @@ fn reads_the_challenge_of_the_specification() {
 #[test]
 fn writes_the_answer_of_the_specification_octet_for_octet() {
     let v = specification();
-    let blob = client_challenge([0; 8], [0xaa; 8], &v.octets("v2.target-info"));
+    let blob = client_challenge([0; 8], [0xaa; 8], 0, |pairs| pairs.extend(v.octets("v2.target-info")));
     let message = AuthenticateFields {
         flags: 0xe288_8235,
         version: [5, 1, 0x28, 0x0a, 0, 0, 0, 15],
