@@ -178,7 +178,7 @@ impl Authenticator {
             None if options.target_name_with_port && !origin.has_default_port() => {
                 format!("HTTP/{}:{}", origin.host(), origin.port()).into()
             }
-            None => format!("HTTP/{}", origin.host()).into(),
+            None => ["HTTP/", origin.host()].concat().into(),
         }
     }
 

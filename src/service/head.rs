@@ -34,6 +34,11 @@ impl SavedHead {
         if is_other_method {
             self.method.clone_from(request.method());
         }
+        if self.octets.capacity() == 0 {
+            let values: usize = request.headers().values().map(HeaderValue::len).sum();
+            self.octets
+                .reserve(values + request.uri().path_and_query().map_or(0, |target| target.as_str().len()));
+        }
         let is_other_target = self.save_uri(request.uri());
         self.version = request.version();
         if !(self.extensions.is_empty() && request.extensions().is_empty()) {
