@@ -55,18 +55,19 @@ impl SecurityContext for Start {
 
 /// Shows the ticket, or gets it, or waits for who does.
 fn look(login: Login, moment: &Moment) -> Result<Step, MechanismError> {
+    if let Some(ticket) = login.held(moment.now) {
+        return Ok(login.show(ticket, &[], moment));
+    }
     let realm = &login.identity.client().realm;
     let Some(addresses) = login.kerberos.kdcs(realm).cloned() else {
-        let Some(ticket) = login.held(moment.now) else {
-            // Of two reasons, the one that the user can do something about.
-            return Err(login.refused(moment.now).unwrap_or_else(|| {
-                let sentence = format!("no KDC is named for the realm {realm} (Kerberos::kdc)");
-                MechanismError::new(ErrorKind::Unavailable, sentence)
-            }));
-        };
-        return Ok(login.show(ticket, &[], moment));
+        // Of two reasons, the one that the user can do something about.
+        return Err(login.refused(moment.now).unwrap_or_else(|| {
+            let sentence = format!("no KDC is named for the realm {realm} (Kerberos::kdc)");
+            MechanismError::new(ErrorKind::Unavailable, sentence)
+        }));
     };
     match login.find(moment.now) {
+        // Another login has got it meanwhile.
         Found::Ticket(ticket) => Ok(login.show(ticket, &[], moment)),
         Found::Refused(error) => Err(error),
         Found::Awaits(awaited) => {
@@ -122,8 +123,8 @@ impl Asking {
 
     fn ask_for_service(self, moment: &Moment) -> Result<Step, MechanismError> {
         let Some(first) = self.lead.first() else { return self.ask_for_first(moment) };
-        let Login { service, kerberos, .. } = &self.login;
-        match TicketGranting::begin(first, service.clone(), kerberos.policy().clone(), moment) {
+        let (service, kerberos) = (self.login.service()?, &self.login.kerberos);
+        match TicketGranting::begin(first, service, kerberos.policy().clone(), moment) {
             Ok((request, exchange)) => {
                 let proves = Proves::Ticket { is_new: self.login.is_new };
                 Ok(self.send(KdcRequest { proves, ..request }, ServiceTicketAsked(exchange)))

@@ -18,7 +18,6 @@ use crate::mechanism::{
 pub(super) struct Login {
     pub(super) kerberos: Kerberos,
     pub(super) identity: Arc<Identity>,
-    pub(super) service: PrincipalName,
     pub(super) arguments: Initiate,
     pub(super) form: Form,
     /// A KDC has taken the password in this login.
@@ -51,9 +50,14 @@ impl Login {
             ));
         };
         let client = names::user(username, &kerberos)?;
-        let service = names::service(&arguments.target_name, &client.realm)?;
+        names::service_and_host(&arguments.target_name, &client.realm)?;
         let identity = Arc::new(Identity::new(client, arguments.credentials.clone()));
-        Ok(Self { kerberos, identity, service, arguments, form, is_new: false, has_lost_first: false })
+        Ok(Self { kerberos, identity, arguments, form, is_new: false, has_lost_first: false })
+    }
+
+    /// The service's name, which only a login that gets the ticket needs.
+    pub(super) fn service(&self) -> Result<PrincipalName, MechanismError> {
+        names::service(&self.arguments.target_name, &self.identity.client().realm)
     }
 
     /// Who carries its messages to a KDC.
@@ -118,7 +122,7 @@ impl Login {
             Form::Kerberos => ("Kerberos", Binding::Request),
             Form::Iakerb { .. } => ("IAKERB", Binding::Connection),
         };
-        Established::new(name, Some(ticket.client.to_string()), binding)
+        Established::new(name, Some(ticket.client.text()), binding)
     }
 
     /// The server has answered IAKERB in this form.

@@ -30,8 +30,7 @@ pub(super) fn user(name: &str, kerberos: &Kerberos) -> Result<Principal, Mechani
     if user.is_empty() || suffix.is_empty() {
         return Err(unusable(format!("{name} is no name for Kerberos, which wants user@REALM")));
     }
-    let upper = suffix.to_uppercase();
-    let realm = if known(suffix) { suffix.to_owned() } else { upper };
+    let realm = if known(suffix) { suffix.to_owned() } else { suffix.to_uppercase() };
     if user.contains('@') {
         return Ok(Principal::new(PrincipalName::enterprise(user), realm));
     }
@@ -50,6 +49,14 @@ pub(super) fn user(name: &str, kerberos: &Kerberos) -> Result<Principal, Mechani
 ///
 /// [`ErrorKind::Credentials`] if no ticket can be had for it.
 pub(super) fn service(target_name: &str, realm: &str) -> Result<PrincipalName, MechanismError> {
+    service_and_host(target_name, realm).map(|(service, host)| PrincipalName::service(service, host))
+}
+
+/// The parts of that name, for someone who only wants to know whether there is one.
+pub(super) fn service_and_host<'a>(
+    target_name: &'a str,
+    realm: &str,
+) -> Result<(&'a str, &'a str), MechanismError> {
     let (name, of_realm) = match target_name.rsplit_once('@') {
         Some((name, of_realm)) => (name, Some(of_realm)),
         None => (target_name, None),
@@ -71,11 +78,16 @@ pub(super) fn service(target_name: &str, realm: &str) -> Result<PrincipalName, M
              (AuthenticatorBuilder::target_name)"
         )));
     }
-    Ok(PrincipalName::service(service, host))
+    Ok((service, host))
 }
 
 fn is_address(host: &str) -> bool {
-    let is = |host: &str| host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let is = |host: &str| {
+        let host = host.trim_matches(['[', ']']);
+        // As a rule it is a name, and that shows at once.
+        let may_be = host.contains(':') || host.starts_with(|first: char| first.is_ascii_digit());
+        may_be && host.parse::<IpAddr>().is_ok()
+    };
     is(host) || host.rsplit_once(':').is_some_and(|(host, _)| is(host))
 }
 
@@ -101,6 +113,7 @@ mod tests {
     fn is(name: &str, kerberos: &Kerberos, principal: &str, name_type: i32) {
         let found = user(name, kerberos).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!((&*found.to_string(), found.name.name_type), (principal, name_type), "{name}");
+        assert_eq!(found.text(), principal);
     }
 
     #[test]

@@ -170,8 +170,8 @@ impl Relaying {
     fn ask_for_service(mut self) -> Result<Step, MechanismError> {
         let moment = self.moment();
         let Some(first) = self.lead.first() else { return self.ask_for_first() };
-        let Login { service, kerberos, .. } = &self.login;
-        match TicketGranting::begin(first, service.clone(), kerberos.policy().clone(), &moment) {
+        let (service, kerberos) = (self.login.service()?, &self.login.kerberos);
+        match TicketGranting::begin(first, service, kerberos.policy().clone(), &moment) {
             Ok((request, exchange)) => Ok(self.send(request, Exchange::Service(exchange))),
             Err(error) => Err(self.lead.fail(error, self.now)),
         }

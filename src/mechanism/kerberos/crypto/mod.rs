@@ -26,4 +26,4 @@ pub use encryption_type::EncryptionType;
 pub(crate) use key::Key;
 pub(crate) use key_usage::KeyUsage;
 pub(crate) use random::Random;
-pub(crate) use specific_keys::{ChecksumKey, DecryptError, MessageKeys};
+pub(crate) use specific_keys::{CONFOUNDER, ChecksumKey, DecryptError, MessageKeys};

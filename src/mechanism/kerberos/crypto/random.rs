@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use aes::Aes256;
+use aes::Aes256Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use zeroize::Zeroizing;
 
@@ -13,14 +13,14 @@ use crate::mechanism::kerberos::crypto::aes_cts::BLOCK;
 /// CTR_DRBG (NIST SP 800-90A, section 10.2.1) without its updates, which a few octets need not.
 pub(crate) struct Random {
     /// In a box, so that its round keys are left nowhere when it is moved. They are wiped when it is dropped.
-    aes: Box<Aes256>,
+    aes: Box<Aes256Enc>,
     count: u128,
 }
 
 impl Random {
     /// From entropy that is used for nothing else.
     pub(crate) fn new(entropy: &Entropy) -> Self {
-        Self { aes: Box::new(Aes256::new(entropy.octets().into())), count: 0 }
+        Self { aes: Box::new(Aes256Enc::new(entropy.octets().into())), count: 0 }
     }
 
     /// The next octets.

@@ -34,6 +34,11 @@ impl MessageKeys {
         let mut octets = Vec::with_capacity(CONFOUNDER + plaintext.len() + length);
         octets.extend_from_slice(confounder);
         octets.extend_from_slice(plaintext);
+        self.encrypt_in_place(octets)
+    }
+
+    /// Encrypts a plaintext behind its confounder.
+    pub(crate) fn encrypt_in_place(&self, mut octets: Vec<u8>) -> Vec<u8> {
         let code = if self.covers_ciphertext() {
             self.encryption.encrypt(&mut octets);
             self.integrity.code(&[&[0; BLOCK], &octets])
@@ -42,7 +47,7 @@ impl MessageKeys {
             self.encryption.encrypt(&mut octets);
             code
         };
-        octets.extend_from_slice(&code[..length]);
+        octets.extend_from_slice(&code[..self.etype.checksum_length()]);
         octets
     }
 

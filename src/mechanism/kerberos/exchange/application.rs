@@ -1,5 +1,6 @@
 //! The AP exchange: a ticket, shown to its service as a token of GSS-API (RFC 4120, section 3.2; RFC 4121, section 4.1).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -7,12 +8,13 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use crate::channel_bindings::ChannelBindings;
-use crate::mechanism::kerberos::crypto::{Key, KeyUsage, Random};
+use crate::mechanism::kerberos::crypto::{CONFOUNDER, Key, KeyUsage, Random};
 use crate::mechanism::kerberos::exchange::answer::defective;
 use crate::mechanism::kerberos::exchange::ticket::GrantedTicket;
 use crate::mechanism::kerberos::gss::iakerb::KrbFinished;
 use crate::mechanism::kerberos::gss::{
     AuthenticatorChecksum, CHECKSUM_TYPE, ContextKey, Extension, MicTokens, Side, Token, TokenId, flags,
+    framed,
 };
 use crate::mechanism::kerberos::messages::flags::ap_options;
 use crate::mechanism::kerberos::messages::{
@@ -72,8 +74,8 @@ impl Application {
             .map(|ad_data| AuthorizationData { ad_type: AD_IF_RELEVANT, ad_data })
             .collect();
         let authenticator = Authenticator {
-            crealm: begun.ticket.client.realm.clone(),
-            cname: begun.ticket.client.name.clone(),
+            crealm: Cow::Borrowed(&begun.ticket.client.realm),
+            cname: Cow::Borrowed(&begun.ticket.client.name),
             cksum: Some(Checksum { cksumtype: CHECKSUM_TYPE, checksum: &checksum }),
             cusec,
             ctime,
@@ -81,17 +83,18 @@ impl Application {
             seq_number: Some(begun.sequence_number),
             authorization_data,
         };
-        let plaintext = Zeroizing::new(authenticator.encode());
         let keys = &begun.ticket.keys_for_service().authenticator;
-        let cipher = keys.encrypt(&random.octets(), &plaintext);
+        let confounder: Zeroizing<[u8; CONFOUNDER]> = random.octets();
+        let cipher = keys.encrypt_in_place(authenticator.encode_behind(&*confounder));
         let is_mutual = shown.flags & flags::MUTUAL != 0;
         let message = ApReq {
             ap_options: if is_mutual { ap_options::MUTUAL_REQUIRED } else { 0 },
             ticket: &begun.ticket.ticket,
             authenticator: EncryptedData::new(keys, None, &cipher),
-        }
-        .encode();
-        (Token { mechanism, id: TokenId::ApReq, message: &message }.encode(), begun)
+        };
+        let token =
+            framed(mechanism, TokenId::ApReq, ApReq::FIXED + message.room(), |frame| message.write(frame));
+        (token, begun)
     }
 
     /// Takes the service's token, which proves that it has read the ticket; gives what signs from here on.

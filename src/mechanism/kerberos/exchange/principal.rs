@@ -23,6 +23,11 @@ impl Principal {
         Self::new(PrincipalName::ticket_granting(realm), realm)
     }
 
+    /// What it is called, as it is displayed.
+    pub(crate) fn text(&self) -> String {
+        [&*self.name.name_string.join("/"), "@", &*self.realm].concat()
+    }
+
     /// The salt of a password where the KDC names none (RFC 4120, section 4).
     pub(super) fn default_salt(&self) -> Vec<u8> {
         let mut salt = self.realm.clone();
@@ -33,6 +38,8 @@ impl Principal {
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.name, self.realm)
+        self.name.fmt(f)?;
+        f.write_str("@")?;
+        f.write_str(&self.realm)
     }
 }

@@ -1,12 +1,13 @@
 //! The TGS exchange: a ticket for a service by the first ticket (RFC 4120, section 3.3).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use crate::mechanism::kerberos::crypto::{Key, KeyUsage, Random};
+use crate::mechanism::kerberos::crypto::{CONFOUNDER, Key, KeyUsage, Random};
 use crate::mechanism::kerberos::exchange::answer::{Answer, Asked, defective};
 use crate::mechanism::kerberos::exchange::policy::Policy;
 use crate::mechanism::kerberos::exchange::principal::Principal;
@@ -135,8 +136,8 @@ fn ap_req(by: &GrantedTicket, body: &[u8], subkey: &Key, now: SystemTime, random
     let checksum = keys.checksum.checksum(&[body]);
     let (ctime, cusec) = by.clock.time(now);
     let authenticator = Authenticator {
-        crealm: by.client.realm.clone(),
-        cname: by.client.name.clone(),
+        crealm: Cow::Borrowed(&by.client.realm),
+        cname: Cow::Borrowed(&by.client.name),
         cksum: Some(Checksum::new(&keys.checksum, &checksum)),
         cusec,
         ctime,
@@ -144,8 +145,8 @@ fn ap_req(by: &GrantedTicket, body: &[u8], subkey: &Key, now: SystemTime, random
         seq_number: None,
         authorization_data: Vec::new(),
     };
-    let plaintext = Zeroizing::new(authenticator.encode());
-    let cipher = keys.authenticator.encrypt(&random.octets(), &plaintext);
+    let confounder: Zeroizing<[u8; CONFOUNDER]> = random.octets();
+    let cipher = keys.authenticator.encrypt_in_place(authenticator.encode_behind(&*confounder));
     let authenticator = EncryptedData::new(&keys.authenticator, None, &cipher);
     ApReq { ap_options: 0, ticket: &by.ticket, authenticator }.encode()
 }

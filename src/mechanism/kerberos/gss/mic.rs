@@ -60,9 +60,9 @@ pub(crate) struct MicTokens {
     side: Side,
     acceptor_subkey: u8,
     key: Key,
-    /// Derived for the first message: many logins sign nothing.
-    sending: Option<ChecksumKey>,
-    receiving: Option<ChecksumKey>,
+    /// Derived for the first message: many logins sign nothing. In boxes, since they are large.
+    sending: Option<Box<ChecksumKey>>,
+    receiving: Option<Box<ChecksumKey>>,
     /// The next one's `SND_SEQ`.
     sequence_number: u64,
 }
@@ -87,7 +87,7 @@ impl MessageIntegrity for MicTokens {
         token.extend_from_slice(&[0xff; 5]);
         token.extend_from_slice(&self.sequence_number.to_be_bytes());
         self.sequence_number = self.sequence_number.wrapping_add(1);
-        let key = self.sending.get_or_insert_with(|| self.key.for_checksums(self.side.usage()));
+        let key = self.sending.get_or_insert_with(|| self.key.for_checksums(self.side.usage()).into());
         let checksum = key.checksum(&[message, &token]);
         token.extend_from_slice(&checksum);
         Ok(token)
@@ -110,7 +110,7 @@ impl MessageIntegrity for MicTokens {
                 "the peer's MIC token is made with another key",
             ));
         }
-        let key = self.receiving.get_or_insert_with(|| self.key.for_checksums(peer.usage()));
+        let key = self.receiving.get_or_insert_with(|| self.key.for_checksums(peer.usage()).into());
         if key.verify(&[message, header], checksum) {
             return Ok(());
         }

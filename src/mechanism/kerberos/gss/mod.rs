@@ -18,4 +18,4 @@ mod token;
 pub(crate) use checksum::{AuthenticatorChecksum, CHECKSUM_TYPE, Extension, flags};
 use defective::defective;
 pub(crate) use mic::{ContextKey, MicTokens, Side};
-pub(crate) use token::{Token, TokenId};
+pub(crate) use token::{Token, TokenId, framed};

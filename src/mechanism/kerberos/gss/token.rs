@@ -70,12 +70,17 @@ impl<'a> Token<'a> {
 
     /// Its octets.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut token = Writer::with_room(self.message.len());
-        token.within(der::APPLICATION_0, |frame| {
-            frame.value(der::OBJECT_IDENTIFIER, self.mechanism);
-            frame.encoded(&self.id.octets());
-            frame.encoded(self.message);
-        });
-        token.finish()
+        framed(self.mechanism, self.id, self.message.len(), |frame| frame.encoded(self.message))
     }
+}
+
+/// The octets of a token with the message that `write` writes, for which there is room.
+pub(crate) fn framed(mechanism: &[u8], id: TokenId, room: usize, write: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut token = Writer::with_room(room);
+    token.within_about(der::APPLICATION_0, room, |frame| {
+        frame.value(der::OBJECT_IDENTIFIER, mechanism);
+        frame.encoded(&id.octets());
+        write(frame);
+    });
+    token.finish()
 }

@@ -1,5 +1,7 @@
 //! What a client shows a server.
 
+use std::borrow::Cow;
+
 use crate::der::{Malformed, Reader, Writer};
 use crate::mechanism::kerberos::messages::{
     AuthorizationData, Checksum, EncryptedData, EncryptionKey, KerberosTime, Message, PrincipalName, Ticket,
@@ -26,6 +28,8 @@ pub(crate) struct ApReq<'a> {
 impl<'a> Message<'a> for ApReq<'a> {
     const NAME: &'static str = "AP-REQ";
 
+    const FIXED: usize = 128;
+
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         reader.application(TYPE, |fields| {
             fields.field(0, "no pvno", read_version)?;
@@ -39,11 +43,11 @@ impl<'a> Message<'a> for ApReq<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.application(TYPE, |fields| {
+        writer.application_about(TYPE, self.room(), |fields| {
             fields.field(0, |field| field.integer(super::VERSION));
             fields.field(1, |field| field.integer(TYPE));
             fields.field(2, |field| field.flags(self.ap_options));
-            fields.field(3, |field| field.encoded(self.ticket));
+            fields.encoded_field(3, self.ticket);
             fields.field(4, |field| self.authenticator.write(field));
         });
     }
@@ -63,8 +67,8 @@ impl<'a> Message<'a> for ApReq<'a> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authenticator<'a> {
-    pub(crate) crealm: String,
-    pub(crate) cname: PrincipalName,
+    pub(crate) crealm: Cow<'a, str>,
+    pub(crate) cname: Cow<'a, PrincipalName>,
     /// In a TGS-REQ over its body; in GSS-API of type 0x8003.
     pub(crate) cksum: Option<Checksum<'a>>,
     pub(crate) cusec: u32,
@@ -79,12 +83,14 @@ pub(crate) struct Authenticator<'a> {
 impl<'a> Message<'a> for Authenticator<'a> {
     const NAME: &'static str = "Authenticator";
 
+    const FIXED: usize = 256;
+
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         reader.application(2, |fields| {
             fields.field(0, "no authenticator-vno", read_version)?;
             Ok(Self {
-                crealm: fields.field(1, "no crealm", Reader::general_string)?,
-                cname: fields.field(2, "no cname", PrincipalName::read)?,
+                crealm: fields.field(1, "no crealm", Reader::general_string)?.into(),
+                cname: Cow::Owned(fields.field(2, "no cname", PrincipalName::read)?),
                 cksum: fields.optional_field(3, Checksum::read)?,
                 cusec: fields.field(4, "no cusec", read_microseconds)?,
                 ctime: fields.field(5, "no ctime", KerberosTime::read)?,
@@ -96,7 +102,8 @@ impl<'a> Message<'a> for Authenticator<'a> {
     }
 
     fn write(&self, writer: &mut Writer) {
-        writer.application(2, |fields| {
+        // With a subkey it is longer than 127 octets, and mostly shorter than 256.
+        writer.application_about(2, 0x80, |fields| {
             fields.field(0, |field| field.integer(super::VERSION));
             fields.field(1, |field| field.general_string(&self.crealm));
             fields.field(2, |field| self.cname.write(field));
@@ -112,6 +119,9 @@ impl<'a> Message<'a> for Authenticator<'a> {
     }
 
     fn room(&self) -> usize {
-        self.authorization_data.room() + self.cksum.map_or(0, |checksum| checksum.checksum.len())
+        self.crealm.len()
+            + self.cname.room()
+            + self.authorization_data.room()
+            + self.cksum.map_or(0, |checksum| checksum.checksum.len())
     }
 }

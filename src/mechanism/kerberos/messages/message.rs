@@ -12,6 +12,9 @@ pub(crate) trait Message<'a>: Sized {
     /// Its name in the RFC, for errors.
     const NAME: &'static str;
 
+    /// Octets that suffice for all but its borrowed parts.
+    const FIXED: usize = 1024;
+
     /// Reads the next value.
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed>;
 
@@ -40,7 +43,13 @@ pub(crate) trait Message<'a>: Sized {
 
     /// Its octets.
     fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::with_room(1024 + self.room());
+        self.encode_behind(&[])
+    }
+
+    /// Its octets behind others.
+    fn encode_behind(&self, octets: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::with_room(octets.len() + Self::FIXED + self.room());
+        writer.encoded(octets);
         self.write(&mut writer);
         writer.finish()
     }

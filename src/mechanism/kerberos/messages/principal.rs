@@ -59,8 +59,10 @@ impl PrincipalName {
 impl fmt::Display for PrincipalName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, component) in self.name_string.iter().enumerate() {
-            let slash = if index == 0 { "" } else { "/" };
-            write!(f, "{slash}{component}")?;
+            if index > 0 {
+                f.write_str("/")?;
+            }
+            f.write_str(component)?;
         }
         Ok(())
     }
@@ -86,5 +88,9 @@ impl Message<'_> for PrincipalName {
                 field.sequence_of(&self.name_string, |strings, string| strings.general_string(string));
             });
         });
+    }
+
+    fn room(&self) -> usize {
+        self.name_string.iter().map(|component| component.len() + 4).sum()
     }
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use crate::der::{Reader, Writer};
 use crate::mechanism::kerberos::messages::{
     AD_IF_RELEVANT, ApRep, ApReq, Authenticator, AuthorizationData, Checksum, EncApRepPart, EncKdcRepPart,
@@ -157,8 +159,8 @@ fn messages_of_client_and_server_read_as_mit_writes_them() {
     let octets = v.octets("authenticator.octets");
     let authenticator = sample::<Authenticator<'_>>(&octets);
     let expected = Authenticator {
-        crealm: REALM.to_owned(),
-        cname: name(),
+        crealm: REALM.into(),
+        cname: Cow::Owned(name()),
         cksum: Some(Checksum { cksumtype: 1, checksum: b"1234" }),
         cusec: 123_456,
         ctime: time(),

@@ -1,5 +1,6 @@
 //! KDC and service as clients meet them, and as nobody should.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -415,8 +416,8 @@ fn ap_req(
 ) -> Vec<u8> {
     let (ctime, cusec) = KerberosTime::of(now());
     let authenticator = Authenticator {
-        crealm: ticket.client.realm.clone(),
-        cname: ticket.client.name.clone(),
+        crealm: Cow::Borrowed(&ticket.client.realm),
+        cname: Cow::Borrowed(&ticket.client.name),
         cksum,
         cusec,
         ctime,

@@ -94,7 +94,7 @@ fn a_login_by_mit_reads_from_the_password_to_the_last_mic() {
     assert_eq!(ap_req.ticket, reply.ticket);
     let authenticator = decrypted(ap_req.authenticator, &session_key, KeyUsage::TGS_REQ_AUTHENTICATOR);
     let authenticator = decoded::<Authenticator<'_>>(&authenticator);
-    assert_eq!(authenticator.cname, user);
+    assert_eq!(*authenticator.cname, user);
     let checksum = authenticator.cksum.expect("a checksum");
     assert!(checksum.verify(&session_key.for_checksums(KeyUsage::TGS_REQ_CHECKSUM), &[request.req_body]));
 
