@@ -64,6 +64,11 @@ impl Writer {
 
     /// Writes a value with these contents.
     pub(crate) fn value(&mut self, tag: u8, contents: &[u8]) {
+        if let short @ 0..=0x7f = contents.len() {
+            self.0.extend_from_slice(&[tag, short as u8]);
+            self.encoded(contents);
+            return;
+        }
         let length = self.begin(tag, contents.len());
         self.encoded(contents);
         self.end(length);
@@ -82,7 +87,9 @@ impl Writer {
     fn begin(&mut self, tag: u8, about: usize) -> Range<usize> {
         let start = self.0.len() + 1;
         self.0.extend_from_slice(&[tag, 0]);
-        self.0.resize(start + 1 + further_octets(about), 0);
+        if about > 0x7f {
+            self.0.resize(start + 1 + further_octets(about), 0);
+        }
         start..self.0.len()
     }
 
@@ -90,6 +97,10 @@ impl Writer {
     fn end(&mut self, Range { start, end: contents }: Range<usize>) {
         let end = self.0.len();
         let length = end - contents;
+        if length <= 0x7f && contents == start + 1 {
+            self.0[start] = length as u8;
+            return;
+        }
         let further = further_octets(length);
         let moved = start + 1 + further;
         if moved != contents {

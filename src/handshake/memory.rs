@@ -256,6 +256,8 @@ struct OriginEntries {
     /// The same by when they were last used.
     by_use: BTreeMap<u64, Key>,
     uses: u64,
+    /// The one that was used last, which is mostly the next one as well: another use of it changes nothing.
+    latest: Option<(Key, Arc<OriginMemory>)>,
 }
 
 impl Memories {
@@ -265,10 +267,16 @@ impl Memories {
 
     pub(crate) fn of(&self, challenger: Challenger, origin: &Origin) -> Arc<OriginMemory> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let OriginEntries { by_origin, by_use, uses } = &mut *entries;
+        let OriginEntries { by_origin, by_use, uses, latest } = &mut *entries;
+        if let Some((key, memory)) = latest {
+            if key.0 == challenger && key.1 == *origin {
+                return Arc::clone(memory);
+            }
+        }
         *uses += 1;
         let key = (challenger, origin.clone());
         if let Some((memory, used)) = by_origin.get_mut(&key) {
+            *latest = Some((key.clone(), Arc::clone(memory)));
             by_use.remove(used);
             by_use.insert(*uses, key);
             *used = *uses;
@@ -280,6 +288,7 @@ impl Memories {
             }
         }
         let memory = Arc::new(OriginMemory::default());
+        *latest = Some((key.clone(), Arc::clone(&memory)));
         by_use.insert(*uses, key.clone());
         by_origin.insert(key, (Arc::clone(&memory), *uses));
         memory
