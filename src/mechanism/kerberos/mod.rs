@@ -44,13 +44,17 @@
 //! # What is kept
 //!
 //! Tickets, with all keys that are derived from theirs, and the password's key, by user and password, in memory alone. They are
-//! got anew a minute before they end, or when the server does not take one. One login gets a ticket, and others wait for it: many tasks
-//! take one exchange for the user and one for each server.
+//! got anew a minute before they end, or when the server does not take one. One login gets a ticket, and others wait for it, for up to
+//! 30 s: many tasks take one exchange for the user and one for each server. A KDC that was silent is next asked without the password:
+//! what it does not answer may have counted as an attempt.
 //!
 //! A password that a KDC has refused, or whose user it does not know or has locked, is not shown again for up to 32 minutes, to
 //! no KDC and for no server, and no weaker mechanism gets it either. What a server has passed on as its KDC's word counts so only
 //! where a server would be asked again, and only as long as no KDC has taken the password.
 //! [`forget_refusals`](crate::handshake::Authenticator::forget_refusals) ends it, and so does another password.
+//!
+//! Nothing authenticates a KDC's refusal (RFC 4120, section 5.9.1). Whoever can answer in its place, on the way to it or by a guessed port, can
+//! make one up, and have a right password rest.
 //!
 //! # IAKERB
 //!
