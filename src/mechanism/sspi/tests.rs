@@ -61,7 +61,7 @@ fn log_in(mechanism: &Sspi, arguments: Initiate) -> Result<(String, Established)
                     Accept::Refused { why, .. } => return Err(MechanismError::new(ErrorKind::Refused, why)),
                     Accept::Continue(_) => panic!("the client is through"),
                 },
-                Step::Complete { token: None, .. } => panic!("the acceptor waits"),
+                Step::Complete { token: None, .. } | Step::Consult { .. } => panic!("the acceptor waits"),
             },
             Accept::Accepted { user, token, .. } => {
                 let established = match token {
@@ -134,7 +134,7 @@ fn codes_of_integrity_hold_both_ways() {
                     }
                     break established;
                 }
-                Step::Complete { token: None, .. } => panic!("the acceptor waits"),
+                Step::Complete { token: None, .. } | Step::Consult { .. } => panic!("the acceptor waits"),
             },
             other => panic!("{other:?}"),
         }
