@@ -10,4 +10,4 @@ mod time;
 mod values;
 
 pub(crate) use reader::*;
-pub(crate) use time::GeneralizedTime;
+pub(crate) use time::{GeneralizedTime, civil};

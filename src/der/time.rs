@@ -58,9 +58,20 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
         - 719_468
 }
 
+/// Year, month and day, so many days after 1970 began: the way back of `days_since_1970`.
+pub(crate) fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year_of_era + carry, month, day)
+}
+
 /// What writes times, which only our own Kerberos does.
 #[cfg(feature = "kerberos")]
-#[allow(dead_code, reason = "the client, the KDC and the acceptor that use it are yet to come")]
 mod write {
     use super::*;
     use crate::der::Writer;
@@ -95,18 +106,6 @@ mod write {
             }
             writer.value(GENERALIZED_TIME, &text);
         }
-    }
-
-    /// Year, month and day, so many days after 1970 began: the way back of `days_since_1970`.
-    fn civil(days: u64) -> (u64, u64, u64) {
-        let days = days + 719_468;
-        let (era, of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-        (era * 400 + year_of_era + carry, month, day)
     }
 
     #[cfg(test)]
