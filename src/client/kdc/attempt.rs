@@ -75,7 +75,7 @@ impl Attempt {
 
     pub(super) async fn resolve(&self) -> Result<impl Iterator<Item = SocketAddr>, Error> {
         let address = self.address.as_str();
-        // `host:port`, `[v6]:port` or `v4:port`; an IPv6 address may stand without brackets where it is alone.
+        // `host:port`, `[v6]:port` or `v4:port`; without a port, an IPv6 address needs no brackets.
         let has_port = match address.rsplit_once(':') {
             Some((host, _)) => !host.contains(':') || host.ends_with(']'),
             None => false,
@@ -97,7 +97,7 @@ async fn over_udp(address: SocketAddr, message: &[u8]) -> Result<Vec<u8>, Error>
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
     let socket = UdpSocket::bind(any).await?;
-    // From here on it hears this address alone.
+    // Once connected, it receives from this address only.
     socket.connect(address).await?;
     socket.send(message).await?;
     let mut answer = vec![0; usize::from(u16::MAX)];

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::mechanism::kerberos::accounts::{Found, Lead};
-use crate::mechanism::kerberos::exchange::{
-    AuthenticationService, KdcRequest, Next, TicketGranting, Transport,
-};
-use crate::mechanism::kerberos::login::{Form, Login, spent};
+use crate::mechanism::kerberos::accounts::Lead;
+use crate::mechanism::kerberos::exchange::{KdcRequest, Next, Transport};
+use crate::mechanism::kerberos::login::{Exchange, Form, Login, spent};
 use crate::mechanism::kerberos::settings::Kerberos;
 use crate::mechanism::oid;
 use crate::mechanism::{
-    ErrorKind, Initiate, Inquiry, KdcInquiry, Mechanism, MechanismError, Moment, Proves, SecurityContext,
-    Step,
+    ErrorKind, Initiate, Inquiry, KdcInquiry, Mechanism, MechanismError, Moment, SecurityContext, Step,
 };
 
 impl Mechanism for Kerberos {
@@ -66,41 +63,8 @@ fn look(login: Login, moment: &Moment) -> Result<Step, MechanismError> {
             MechanismError::new(ErrorKind::Unavailable, sentence)
         }));
     };
-    match login.find(moment.now) {
-        // Another login has got it meanwhile.
-        Found::Ticket(ticket) => Ok(login.show(ticket, &[], moment)),
-        Found::Refused(error) => Err(error),
-        Found::Awaits(awaited) => {
-            Ok(Step::Consult { inquiry: Inquiry::Another(awaited), context: Box::new(Waiting { login }) })
-        }
-        Found::Leads(lead) => {
-            let asking = Asking { realm: realm.as_str().into(), addresses, login, lead };
-            match asking.lead.first() {
-                Some(_) => asking.ask_for_service(moment),
-                None => asking.ask_for_first(moment),
-            }
-        }
-    }
-}
-
-/// Another login gets the ticket.
-struct Waiting {
-    login: Login,
-}
-
-impl SecurityContext for Waiting {
-    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
-        Err(spent())
-    }
-
-    fn consulted(
-        self: Box<Self>,
-        answer: Result<Vec<u8>, MechanismError>,
-        moment: Moment,
-    ) -> Result<Step, MechanismError> {
-        answer?;
-        look(self.login, &moment)
-    }
+    let realm = realm.as_str().into();
+    login.find(moment, look, |login, lead| Asking { realm, addresses, login, lead }.ask(moment))
 }
 
 /// Gets the ticket.
@@ -112,48 +76,33 @@ struct Asking {
 }
 
 impl Asking {
-    fn ask_for_first(self, moment: &Moment) -> Result<Step, MechanismError> {
-        let Login { identity, kerberos, .. } = &self.login;
-        let opening = self.lead.opening();
-        let (client, policy) = (identity.client().clone(), kerberos.policy().clone());
-        let Some(password) = identity.password().cloned() else { return Err(spent()) };
-        let (request, exchange) = AuthenticationService::begin(client, password, policy, opening, moment);
-        Ok(self.send(request, FirstTicketAsked(exchange)))
-    }
-
-    fn ask_for_service(self, moment: &Moment) -> Result<Step, MechanismError> {
-        let Some(first) = self.lead.first() else { return self.ask_for_first(moment) };
-        let (service, kerberos) = (self.login.service()?, &self.login.kerberos);
-        match TicketGranting::begin(first, service, kerberos.policy().clone(), moment) {
-            Ok((request, exchange)) => {
-                let proves = Proves::Ticket { is_new: self.login.is_new };
-                Ok(self.send(KdcRequest { proves, ..request }, ServiceTicketAsked(exchange)))
-            }
+    /// Asks for the ticket for the service, or for the one that gets it where that is not held.
+    fn ask(self, moment: &Moment) -> Result<Step, MechanismError> {
+        let begun = match self.lead.first() {
+            Some(first) => self.login.ask_for_service(first, moment),
+            None => self.login.ask_for_first(self.lead.opening(), moment),
+        };
+        match begun {
+            Ok((request, exchange)) => Ok(self.send(request, exchange)),
             Err(error) => Err(self.lead.fail(error, moment.now)),
         }
     }
 
-    fn send<E>(self, request: KdcRequest, exchange: E) -> Step
-    where
-        Asked<E>: SecurityContext + 'static,
-    {
+    fn send(self, request: KdcRequest, exchange: Exchange) -> Step {
         let inquiry = KdcInquiry::new(Arc::clone(&self.realm), Arc::clone(&self.addresses), request.message)
-            .with_proves(request.proves)
+            .with_proves(self.login.proves(request.proves))
             .with_needs_stream(request.transport == Transport::Stream);
         Step::Consult { inquiry: Inquiry::Kdc(inquiry), context: Box::new(Asked { asking: self, exchange }) }
     }
 }
 
 /// A KDC is asked, in this exchange.
-struct Asked<E> {
+struct Asked {
     asking: Asking,
-    exchange: E,
+    exchange: Exchange,
 }
 
-struct FirstTicketAsked(AuthenticationService);
-struct ServiceTicketAsked(TicketGranting);
-
-impl SecurityContext for Asked<FirstTicketAsked> {
+impl SecurityContext for Asked {
     fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
         Err(spent())
     }
@@ -163,53 +112,47 @@ impl SecurityContext for Asked<FirstTicketAsked> {
         answer: Result<Vec<u8>, MechanismError>,
         moment: Moment,
     ) -> Result<Step, MechanismError> {
-        let Self { mut asking, exchange: FirstTicketAsked(exchange) } = *self;
-        match answer.and_then(|answer| exchange.answer(&answer, moment.now)) {
-            Ok(Next::Send { request, exchange }) => Ok(asking.send(request, FirstTicketAsked(exchange))),
-            Ok(Next::Granted(first)) => {
-                asking.lead.first_granted(first, moment.now);
-                asking.login.is_new = true;
-                asking.ask_for_service(&moment)
-            }
-            Err(error) => Err(asking.lead.fail(error, moment.now)),
-        }
+        let Self { mut asking, exchange } = *self;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(asking.lead.fail(error, moment.now)),
+        };
+        let error = match exchange {
+            Exchange::First(exchange) => match exchange.answer(&answer, moment.now) {
+                Ok(Next::Send { request, exchange }) => {
+                    return Ok(asking.send(request, Exchange::First(Box::new(exchange))));
+                }
+                Ok(Next::Granted(first)) => {
+                    asking.lead.first_granted(first, moment.now);
+                    asking.login.is_new = true;
+                    return asking.ask(&moment);
+                }
+                Err(error) => error,
+            },
+            Exchange::Service(exchange) => match exchange.answer(&answer) {
+                Ok(Next::Send { request, exchange }) => {
+                    return Ok(asking.send(request, Exchange::Service(exchange)));
+                }
+                Ok(Next::Granted(ticket)) => {
+                    let ticket = asking.lead.granted(ticket, moment.now);
+                    return Ok(asking.login.show(ticket, &[], &moment));
+                }
+                // The KDC does not take a ticket that was held: its key has changed, or so has the account. Of the logins
+                // that hear that, one gets another ticket: it may be the password that has changed.
+                Err(error) if error.kind() == ErrorKind::TicketRefused && asking.login.may_lose_first() => {
+                    asking.lead.drop_first(true);
+                    let Asking { login, lead, .. } = asking;
+                    drop(lead);
+                    return look(Login { has_lost_first: true, ..login }, &moment);
+                }
+                Err(error) => error,
+            },
+        };
+        Err(asking.lead.fail(error, moment.now))
     }
 
-    /// It may name another salt, and the key of the password is made anew.
+    /// The KDC may name another salt, and the key is then made from the password again.
     fn takes_time(&self) -> bool {
-        true
-    }
-}
-
-impl SecurityContext for Asked<ServiceTicketAsked> {
-    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
-        Err(spent())
-    }
-
-    fn consulted(
-        self: Box<Self>,
-        answer: Result<Vec<u8>, MechanismError>,
-        moment: Moment,
-    ) -> Result<Step, MechanismError> {
-        let Self { mut asking, exchange: ServiceTicketAsked(exchange) } = *self;
-        match answer.and_then(|answer| exchange.answer(&answer)) {
-            Ok(Next::Send { request, exchange }) => {
-                let proves = Proves::Ticket { is_new: asking.login.is_new };
-                Ok(asking.send(KdcRequest { proves, ..request }, ServiceTicketAsked(exchange)))
-            }
-            Ok(Next::Granted(ticket)) => {
-                let ticket = asking.lead.granted(ticket, moment.now);
-                Ok(asking.login.show(ticket, &[], &moment))
-            }
-            // The KDC does not take a ticket that was held: its key has changed, or so has the account. Of the logins that
-            // hear that, one gets another ticket: it may be the password that has changed.
-            Err(error) if error.kind() == ErrorKind::TicketRefused && asking.login.may_lose_first() => {
-                asking.lead.drop_first(true);
-                let Asking { login, lead, .. } = asking;
-                drop(lead);
-                look(Login { has_lost_first: true, ..login }, &moment)
-            }
-            Err(error) => Err(asking.lead.fail(error, moment.now)),
-        }
+        matches!(self.exchange, Exchange::First(_))
     }
 }

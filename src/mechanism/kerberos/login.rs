@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::mechanism::kerberos::accounts::{Carrier, Found, Identity};
-use crate::mechanism::kerberos::exchange::{Application, Carried, GrantedTicket, Shown};
+use crate::mechanism::kerberos::accounts::{Carrier, Found, Identity, Lead};
+use crate::mechanism::kerberos::exchange::{
+    Application, AuthenticationService, Carried, GrantedTicket, KdcRequest, Opening, Shown, TicketGranting,
+};
 use crate::mechanism::kerberos::gss::flags;
 use crate::mechanism::kerberos::messages::PrincipalName;
 use crate::mechanism::kerberos::names;
 use crate::mechanism::kerberos::settings::Kerberos;
 use crate::mechanism::{
-    Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment,
+    Binding, ErrorKind, Established, Expects, Initiate, Inquiry, Mechanism, MechanismError, Moment,
     MutualAuthentication, Proves, SecurityContext, Step,
 };
 
@@ -24,6 +26,15 @@ pub(super) struct Login {
     pub(super) is_new: bool,
     /// A KDC has not taken a ticket that was held.
     pub(super) has_lost_first: bool,
+}
+
+/// Looks for the ticket, as the mechanism does.
+pub(super) type Look = fn(Login, &Moment) -> Result<Step, MechanismError>;
+
+/// What a KDC is asked for.
+pub(super) enum Exchange {
+    First(Box<AuthenticationService>),
+    Service(TicketGranting),
 }
 
 /// Which mechanism it is.
@@ -68,10 +79,54 @@ impl Login {
         }
     }
 
-    /// Looks for the ticket, or for who gets it.
-    pub(super) fn find(&self, now: SystemTime) -> Found {
+    /// Shows the ticket, or waits for who gets it and then looks again, or gets it.
+    pub(super) fn find(
+        self,
+        moment: &Moment,
+        look: Look,
+        get: impl FnOnce(Self, Lead) -> Result<Step, MechanismError>,
+    ) -> Result<Step, MechanismError> {
         let accounts = self.kerberos.accounts();
-        accounts.find(&self.identity, &self.arguments.target_name, &self.carrier(), now)
+        match accounts.find(&self.identity, &self.arguments.target_name, &self.carrier(), moment.now) {
+            Found::Ticket(ticket) => Ok(self.show(ticket, &[], moment)),
+            Found::Refused(error) => Err(error),
+            Found::Awaits(awaited) => {
+                let context = Box::new(Waiting { login: self, look });
+                Ok(Step::Consult { inquiry: Inquiry::Another(awaited), context })
+            }
+            Found::Leads(lead) => get(self, lead),
+        }
+    }
+
+    /// Begins the exchange for the ticket that gets others.
+    pub(super) fn ask_for_first(
+        &self,
+        opening: Opening,
+        moment: &Moment,
+    ) -> Result<(KdcRequest, Exchange), MechanismError> {
+        let (client, policy) = (self.identity.client().clone(), self.kerberos.policy().clone());
+        let Some(password) = self.identity.password().cloned() else { return Err(spent()) };
+        let (request, exchange) = AuthenticationService::begin(client, password, policy, opening, moment);
+        Ok((request, Exchange::First(Box::new(exchange))))
+    }
+
+    /// Begins the exchange for the ticket for the service.
+    pub(super) fn ask_for_service(
+        &self,
+        first: Arc<GrantedTicket>,
+        moment: &Moment,
+    ) -> Result<(KdcRequest, Exchange), MechanismError> {
+        let policy = self.kerberos.policy().clone();
+        let (request, exchange) = TicketGranting::begin(first, self.service()?, policy, moment)?;
+        Ok((request, Exchange::Service(exchange)))
+    }
+
+    /// What a message to a KDC proves in this login, where it is made with a ticket.
+    pub(super) fn proves(&self, proves: Proves) -> Proves {
+        match proves {
+            Proves::Ticket { .. } => Proves::Ticket { is_new: self.is_new },
+            proves => proves,
+        }
     }
 
     /// The ticket, if it is held.
@@ -138,6 +193,27 @@ impl Login {
             Form::Kerberos => None,
             Form::Iakerb { instead, .. } => instead.clone(),
         }
+    }
+}
+
+/// Another login gets the ticket.
+struct Waiting {
+    login: Login,
+    look: Look,
+}
+
+impl SecurityContext for Waiting {
+    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+        Err(spent())
+    }
+
+    fn consulted(
+        self: Box<Self>,
+        answer: Result<Vec<u8>, MechanismError>,
+        moment: Moment,
+    ) -> Result<Step, MechanismError> {
+        answer?;
+        (self.look)(self.login, &moment)
     }
 }
 

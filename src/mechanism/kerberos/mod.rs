@@ -43,8 +43,8 @@
 //!
 //! # What is kept
 //!
-//! Tickets, with all keys that are derived from theirs, and the password's key, by user and password, in memory alone. They are
-//! got anew a minute before they end, or when the server does not take one. One login gets a ticket, and others wait for it, for up to
+//! Tickets, with all keys that are derived from theirs, and the password's key, by user and password, in memory only. They are
+//! replaced a minute before they end, or when the server does not take one. One login gets a ticket, and others wait for it, for up to
 //! 30 s: many tasks take one exchange for the user and one for each server. A KDC that was silent is next asked without the password:
 //! what it does not answer may have counted as an attempt.
 //!

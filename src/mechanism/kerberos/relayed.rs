@@ -4,18 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::mechanism::kerberos::accounts::{Found, Lead};
+use crate::mechanism::kerberos::accounts::Lead;
 use crate::mechanism::kerberos::crypto::Random;
-use crate::mechanism::kerberos::exchange::{
-    AuthenticationService, KdcRequest, Next, Opening, TicketGranting,
-};
+use crate::mechanism::kerberos::exchange::{KdcRequest, Next, Opening};
 use crate::mechanism::kerberos::gss::iakerb::IakerbHeader;
 use crate::mechanism::kerberos::gss::{Token, TokenId};
-use crate::mechanism::kerberos::login::{Form, Login, spent};
+use crate::mechanism::kerberos::login::{Exchange, Form, Login, spent};
 use crate::mechanism::kerberos::settings::Kerberos;
 use crate::mechanism::oid;
 use crate::mechanism::{
-    ErrorKind, Expects, Initiate, Inquiry, Mechanism, MechanismError, Moment, Proves, SecurityContext, Step,
+    ErrorKind, Expects, Initiate, Mechanism, MechanismError, Moment, Proves, SecurityContext, Step,
 };
 
 /// Kerberos whose KDC the server asks ([IAKERB](crate::mechanism::kerberos#iakerb)).
@@ -100,41 +98,10 @@ fn look(login: Login, moment: &Moment) -> Result<Step, MechanismError> {
         };
         return Ok(login.show(ticket, &[], moment));
     }
-    match login.find(moment.now) {
-        Found::Ticket(ticket) => Ok(login.show(ticket, &[], moment)),
-        Found::Refused(error) => Err(error),
-        Found::Awaits(awaited) => {
-            Ok(Step::Consult { inquiry: Inquiry::Another(awaited), context: Box::new(Waiting { login }) })
-        }
-        Found::Leads(lead) => {
-            let seeds = Random::new(&moment.entropy);
-            let relaying = Relaying { login, lead, seeds, now: moment.now, tokens: Vec::new(), cookie: None };
-            match relaying.lead.first() {
-                Some(_) => relaying.ask_for_service(),
-                None => relaying.ask_for_first(),
-            }
-        }
-    }
-}
-
-/// Another login gets the ticket.
-struct Waiting {
-    login: Login,
-}
-
-impl SecurityContext for Waiting {
-    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
-        Err(spent())
-    }
-
-    fn consulted(
-        self: Box<Self>,
-        answer: Result<Vec<u8>, MechanismError>,
-        moment: Moment,
-    ) -> Result<Step, MechanismError> {
-        answer?;
-        look(self.login, &moment)
-    }
+    login.find(moment, look, |login, lead| {
+        let seeds = Random::new(&moment.entropy);
+        Relaying { login, lead, seeds, now: moment.now, tokens: Vec::new(), cookie: None }.ask()
+    })
 }
 
 /// Gets the ticket, by messages that the server carries.
@@ -150,29 +117,17 @@ struct Relaying {
     cookie: Option<Vec<u8>>,
 }
 
-enum Exchange {
-    First(Box<AuthenticationService>),
-    Service(TicketGranting),
-}
-
 impl Relaying {
-    /// The server may not take IAKERB at all, so the first message shows nothing of the password.
-    fn ask_for_first(mut self) -> Result<Step, MechanismError> {
+    /// Asks for the ticket for the service, or for the one that gets it where that is not held.
+    fn ask(mut self) -> Result<Step, MechanismError> {
         let moment = self.moment();
-        let Login { identity, kerberos, .. } = &self.login;
-        let opening = Opening::Asks(self.lead.key());
-        let (client, policy) = (identity.client().clone(), kerberos.policy().clone());
-        let Some(password) = identity.password().cloned() else { return Err(spent()) };
-        let (request, exchange) = AuthenticationService::begin(client, password, policy, opening, &moment);
-        Ok(self.send(request, Exchange::First(Box::new(exchange))))
-    }
-
-    fn ask_for_service(mut self) -> Result<Step, MechanismError> {
-        let moment = self.moment();
-        let Some(first) = self.lead.first() else { return self.ask_for_first() };
-        let (service, kerberos) = (self.login.service()?, &self.login.kerberos);
-        match TicketGranting::begin(first, service, kerberos.policy().clone(), &moment) {
-            Ok((request, exchange)) => Ok(self.send(request, Exchange::Service(exchange))),
+        let begun = match self.lead.first() {
+            Some(first) => self.login.ask_for_service(first, &moment),
+            // The server may not take IAKERB at all, so the first message shows nothing of the password.
+            None => self.login.ask_for_first(Opening::Asks(self.lead.key()), &moment),
+        };
+        match begun {
+            Ok((request, exchange)) => Ok(self.send(request, exchange)),
             Err(error) => Err(self.lead.fail(error, self.now)),
         }
     }
@@ -180,8 +135,7 @@ impl Relaying {
     fn send(mut self, request: KdcRequest, exchange: Exchange) -> Step {
         let proves = match request.proves {
             Proves::Secret => Proves::Relayed,
-            Proves::Ticket { .. } => Proves::Ticket { is_new: self.login.is_new },
-            proves => proves,
+            proves => self.login.proves(proves),
         };
         let is_first_token = self.tokens.is_empty();
         let header = IakerbHeader { target_realm: request.realm, cookie: self.cookie.as_deref() };
@@ -240,7 +194,7 @@ impl SecurityContext for Relayed {
                 Ok(Next::Granted(first)) => {
                     relaying.lead.first_granted(first, now);
                     relaying.login.is_new = true;
-                    return relaying.ask_for_service();
+                    return relaying.ask();
                 }
                 Err(error) => error,
             },
@@ -256,7 +210,7 @@ impl SecurityContext for Relayed {
                 // The KDC does not take a ticket that was held, or the server says so.
                 Err(error) if error.kind() == ErrorKind::TicketRefused && !relaying.login.is_new => {
                     relaying.lead.drop_first(false);
-                    return relaying.ask_for_first();
+                    return relaying.ask();
                 }
                 Err(error) => error,
             },

@@ -56,7 +56,7 @@ impl PartialEq for Identity {
 impl Eq for Identity {}
 
 impl Hash for Identity {
-    /// The name alone: a hash of the password has no place in a table.
+    /// Hashes the name only: a hash of the password has no place in a table.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.client.hash(state);
     }
@@ -84,7 +84,7 @@ struct Account {
     is_unanswered: bool,
     /// What a KDC has refused it with.
     refusal: Option<Refusal>,
-    /// The same as servers have passed it on.
+    /// The same, as relayed by a server.
     relayed: Option<Refusal>,
     flights: Vec<Arc<Flight>>,
     used: u64,
