@@ -16,6 +16,7 @@
 //! | [tower and tower-http](tower) | What goes above the login, and what goes beneath it |
 //! | [Testing](self::testing) | A server that verifies logins and misbehaves on request |
 //! | [Extending](extending) | Writing a scheme or a mechanism |
+//! | [Recipes](recipes) | Blocking use, reqwest-retry, kube, tonic, an axum reverse proxy, a keyring, tests of one's own code |
 //! | [Errors](errors) | What an error says, and what may be retried |
 //! | [Tracing](self::tracing) | What happened to a request, and why: spans, metrics, and traces that one can look at |
 //! | [Costs](costs) | Instructions, allocations, crates and build times |
@@ -40,6 +41,12 @@ macro_rules! pages {
         pub mod $page {}
     )*};
 }
+
+// Tested where the other crates are: `.ci/recipes` takes the same file.
+#[cfg_attr(not(doctest), doc = include_str!("recipes.md"))]
+#[cfg_attr(feature = "testing", doc = "\n\n[`testing`]: crate::testing")]
+#[cfg_attr(not(feature = "testing"), doc = "\n\n[`testing`]: crate#features")]
+pub mod recipes {}
 
 pages! {
     schemes
