@@ -32,7 +32,8 @@ impl<M, D> MakeAuthenticate<M, D> {
     }
 
     /// Sets the timers, limits, observer, and threads for steps that may block. Default: none, and nothing times
-    /// out.
+    /// out. A connection that cannot be made is not told to the observer: what it would have led to is known to
+    /// `describe` alone, which needs it.
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.login.set_environment(environment);

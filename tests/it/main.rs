@@ -33,6 +33,7 @@ mod spans;
 #[cfg(windows)]
 mod sspi;
 mod support;
+mod tapped;
 mod tickets;
 mod timeouts;
 mod tokens;

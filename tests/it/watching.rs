@@ -1,9 +1,7 @@
 //! What observers are told.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use http::header::COOKIE;
 use legwork::handshake::{Actor, AuthenticatorBuilder};
 use legwork::mechanism::kerberos::Kerberos;
@@ -16,13 +14,12 @@ use legwork::testing::{
     Close, DigestAcceptor, Gate, Kdc, Leg, Offer, Quirk, ScramAcceptor, Server, Users, When,
 };
 use legwork::{Client, Credentials, Origin};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tower::Layer;
 
 use crate::leaf::{Leaf, origin_form, page, send};
 use crate::spans::Seen;
 use crate::support::*;
+use crate::tapped::{Tapped, spellings};
 
 fn watched(authenticator: legwork::Authenticator) -> (HttpClient, Recorder) {
     let recorder = Recorder::new();
@@ -272,72 +269,6 @@ async fn names_of_users_can_be_left_out() {
     assert!(!format!("{recording:?}").to_ascii_lowercase().contains("carol"), "{recording:?}");
 }
 
-/// Octets on their way between client and server, which are kept.
-struct Tapped {
-    origin: Origin,
-    octets: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Tapped {
-    async fn before(server: &Server) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-        let origin =
-            format!("http://{}", listener.local_addr().expect("an address")).parse().expect("an origin");
-        let octets = Arc::new(Mutex::new(Vec::new()));
-        let (address, kept) = (server.address(), Arc::clone(&octets));
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(address).await.expect("a connection");
-                let ((from_client, to_client), (from_server, to_server)) =
-                    (client.into_split(), server.into_split());
-                tokio::spawn(relay(from_client, to_server, Arc::clone(&kept)));
-                tokio::spawn(relay(from_server, to_client, Arc::clone(&kept)));
-            }
-        });
-        Self { origin, octets }
-    }
-
-    /// What is in the fields of logins and cookies and is long enough to be a secret.
-    fn secrets(&self) -> Vec<String> {
-        let octets = self.octets.lock().expect("no panic");
-        let text = String::from_utf8_lossy(&octets).into_owned();
-        let fields = ["authorization: ", "www-authenticate: ", "authentication-info: ", "cookie: "];
-        let lines = text.lines().filter(|line| {
-            let line = line.to_ascii_lowercase();
-            fields.iter().any(|field| line.starts_with(field))
-        });
-        let parts = lines.flat_map(|line| line.split([' ', ',', '"', '=', ';'])).map(str::to_owned);
-        parts.filter(|part| part.len() >= 14 && !part.contains(':')).collect()
-    }
-}
-
-async fn relay(
-    mut from: tokio::net::tcp::OwnedReadHalf,
-    mut to: tokio::net::tcp::OwnedWriteHalf,
-    kept: Arc<Mutex<Vec<u8>>>,
-) {
-    let mut buffer = [0; 4096];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        kept.lock().expect("no panic").extend_from_slice(&buffer[..length]);
-        if to.write_all(&buffer[..length]).await.is_err() {
-            break;
-        }
-    }
-}
-
-/// The same octets as people write them.
-fn spellings(secret: &[u8]) -> Vec<String> {
-    let hex = secret.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
-    vec![
-        BASE64_STANDARD.encode(secret),
-        BASE64_STANDARD_NO_PAD.encode(secret),
-        BASE64_URL_SAFE_NO_PAD.encode(secret),
-        hex.to_ascii_uppercase(),
-        hex,
-        format!("{secret:?}"),
-    ]
-}
-
 /// What would give carol's password away, whatever the scheme.
 fn secrets_of_carol() -> Vec<String> {
     let utf16: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -380,7 +311,7 @@ async fn leaves_no_secret(
     log_in: impl FnOnce(&Origin) -> AuthenticatorBuilder,
 ) -> Recording {
     let (seen, _guard) = Seen::subscribe();
-    let tapped = Tapped::before(server).await;
+    let tapped = Tapped::before(server.address()).await;
     let authenticator = log_in(&tapped.origin).dangerous_secrets_over_plain_http(true);
     let (client, recorder) = watched(authenticator.build());
     for _ in 0..2 {

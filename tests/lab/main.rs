@@ -33,10 +33,13 @@ mod logins;
 #[cfg(unix)]
 mod own_kerberos;
 mod proxies;
+mod recordings;
 mod refusals;
 mod squid;
 #[cfg(windows)]
 mod sspi;
 mod support;
+#[path = "../it/tapped.rs"]
+mod tapped;
 #[cfg(unix)]
 mod verdicts;
