@@ -45,7 +45,11 @@ mod hyper;
 mod kdc;
 pub mod legacy;
 mod log_out;
+#[cfg(test)]
+mod model;
 mod one_connection;
+#[cfg(test)]
+mod planted;
 mod pool;
 pub mod proxy;
 pub mod redirect;

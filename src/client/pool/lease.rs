@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
+#[cfg(test)]
+use crate::client::planted::Fault;
 use crate::client::pool::host::{Generation, Host};
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{Home, LeaseKind, Pooled};
@@ -70,7 +72,12 @@ impl<'a, L: Poolable> Lease<'a, L> {
     /// Takes the channel out for a request; the rest keeps the place.
     pub(in crate::client) fn channel(&mut self) -> Channel<L> {
         let connection = self.connection.as_mut().expect("it is given back by value");
-        connection.channel().take().expect("a connection is whole until a request is on it")
+        let channel = connection.channel().take().expect("a connection is whole until a request is on it");
+        #[cfg(test)]
+        if Fault::PutBackUnfinished.is_planted() {
+            *connection.channel() = channel.service.branch().map(|twin| channel.beside(twin));
+        }
+        channel
     }
 
     pub(in crate::client) fn host(&self) -> &Host {
@@ -100,6 +107,10 @@ impl<L: Poolable + Send + 'static> Lease<'_, L> {
 impl<L: Poolable> Drop for Lease<'_, L> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
+        #[cfg(test)]
+        if Fault::PutBackUnfinished.is_planted() {
+            return self.home.put_back(connection);
+        }
         match connection.kind {
             LeaseKind::Branch(_) => {
                 // The branch ends; the connection goes on with the others.

@@ -4,6 +4,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
+#[cfg(test)]
+use crate::client::planted::Fault;
 use crate::client::pool::host::{Generation, Host};
 use crate::client::pool::pooled::Pooled;
 
@@ -50,6 +52,10 @@ impl<L> Waiter<L> {
     pub(super) fn give(&self, grant: Grant<L>) -> Option<Waker> {
         let mut slot = self.grant.lock().unwrap_or_else(PoisonError::into_inner);
         slot.0 = Some(grant);
+        #[cfg(test)]
+        if Fault::WaiterNotWoken.is_planted() {
+            return None;
+        }
         slot.1.take()
     }
 }
