@@ -41,7 +41,7 @@ pub struct Login {
     pub legs: u32,
 }
 
-/// Why a challenge was not met.
+/// Why a challenge was not met. Of several schemes, the [`evidence`](Self::evidence) is the one that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -53,7 +53,7 @@ pub struct Refusal {
     /// under whatever [rule](crate::mechanism::MutualAuthentication).
     pub mutual: bool,
     /// What became of each scheme, in the order in which they were considered; and in the end the
-    /// challenges that [cannot be read](Why::Unreadable).
+    /// challenges that [cannot be read](Why::Unreadable). [`evidence`](Self::evidence) picks the one that counts.
     pub tried: Vec<Tried>,
     /// How many requests and responses it took on this connection, this one included.
     pub legs: u32,
@@ -81,9 +81,12 @@ pub enum Why {
     /// [`forget_refusals`](crate::handshake::Authenticator::forget_refusals) is called. A server that
     /// answers its first login with 401 for want of access looks the same.
     RefusedBefore,
-    /// The credentials were accepted before, if not for this, or a KDC has granted a ticket for it: an
-    /// access control list, say. Where they were accepted for the same before, it is
-    /// [`Refused`](Self::Refused).
+    /// The credentials are right, but not for this resource: an access control list keeps them out, say. They were
+    /// accepted elsewhere in the protection space before, or a KDC has granted a ticket for the server. Another password
+    /// will not help, unless it was changed in between.
+    ///
+    /// Credentials that were accepted for the very same request before are [`Refused`](Self::Refused): that password
+    /// may have expired.
     Denied,
     /// They were tried, and no answer tells whether they are right: for this reason.
     Undecided(String),
@@ -121,11 +124,61 @@ pub enum Why {
 }
 
 impl Refusal {
-    /// Returns whether credentials were refused: now, or with an earlier request. Else there were none, they
-    /// could not be used, or nobody said whether they are right: each [`Tried`] tells.
+    /// Returns the one of several schemes that says the most about the credentials. `None` if there was no challenge.
+    ///
+    /// An answer of the server counts before the lack of one, and that before what was not tried at all:
+    /// [`Refused`](Why::Refused), [`Denied`](Why::Denied), [`RefusedBefore`](Why::RefusedBefore),
+    /// [`Undecided`](Why::Undecided), [`Paused`](Why::Paused), [`CannotStart`](Why::CannotStart),
+    /// [`NoCredentials`](Why::NoCredentials), then the rules that keep a scheme from being used, then what cannot be
+    /// read, and [`Unsupported`](Why::Unsupported) last. Of equals it is the first that was considered.
+    ///
+    /// ```
+    /// use legwork::handshake::{Refusal, Why};
+    ///
+    /// fn advice(refusal: &Refusal) -> &'static str {
+    ///     match refusal.evidence().map(|tried| &tried.why) {
+    ///         Some(Why::Refused(_) | Why::RefusedBefore) => "ask for the password again",
+    ///         Some(Why::Denied) => "ask for access",
+    ///         Some(Why::Undecided(_) | Why::Paused(_)) => "wait, then try again",
+    ///         _ => "look at the configuration",
+    ///     }
+    /// }
+    /// ```
+    pub fn evidence(&self) -> Option<&Tried> {
+        self.tried.iter().min_by_key(|tried| tried.why.rank())
+    }
+
+    /// Returns whether credentials were refused, now or with an earlier request: the [evidence](Self::evidence) is
+    /// [`Refused`](Why::Refused), [`RefusedBefore`](Why::RefusedBefore) or [`Denied`](Why::Denied).
+    ///
+    /// `false` means that there were no credentials, that they could not be used, or that nobody said whether they are
+    /// right. The password may be wrong nevertheless.
     pub fn is_refusal(&self) -> bool {
-        let is_refusal = |why: &Why| matches!(why, Why::Refused(_) | Why::RefusedBefore | Why::Denied);
-        self.tried.iter().any(|tried| is_refusal(&tried.why))
+        let why = self.evidence().map(|tried| &tried.why);
+        matches!(why, Some(Why::Refused(_) | Why::RefusedBefore | Why::Denied))
+    }
+}
+
+impl Why {
+    /// The less, the more it says of the credentials.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 0,
+            Self::Denied => 1,
+            Self::RefusedBefore => 2,
+            Self::Undecided(_) => 3,
+            Self::Paused(_) => 4,
+            Self::CannotStart(_) => 5,
+            Self::NoCredentials => 6,
+            Self::RevealsSecret
+            | Self::NoMutualAuthentication
+            | Self::NoProxySupport
+            | Self::Http2
+            | Self::ContentNotKept
+            | Self::NtlmShutOut { .. } => 7,
+            Self::Unreadable(_) => 8,
+            Self::Unsupported => 9,
+        }
     }
 }
 

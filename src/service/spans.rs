@@ -22,7 +22,7 @@
 //! | `origin` | text | `https://mail.example`; not there if the URI names none |
 //! | `proxy` | text | the proxy in between, if there is one |
 //! | `path` | text | the path without the query; of `CONNECT` host and port |
-//! | `identity` | text | the user's name, or what an [`Actor`] is shown as; who is logged in, once that is known |
+//! | `identity` | text | the user's name, or what an [`Actor`] is shown as; who is logged in, once that is known. It is recorded when it is known, and again only if it is another by then |
 //! | `status` | u64 | that of the response |
 //! | `outcome` | text | `answered` (without a login), `logged-in`, `refused`, `failed` (there is no response) or `given-up` (the future was dropped) |
 //! | `scheme`, `mechanism` | text | of the login, or the scheme that was refused |
@@ -53,8 +53,7 @@
 //!
 //! # Evidence
 //!
-//! What the refusal says of the credentials: of all schemes that were [tried](crate::handshake::Refusal::tried) the one that says
-//! the most.
+//! What the refusal says of the credentials, by [the scheme that says the most](crate::handshake::Refusal::evidence).
 //!
 //! | `evidence` | [`Why`] |
 //! |---|---|
@@ -76,6 +75,7 @@
 //! may be in `reason` and `error`; [`without_user_names`](crate::service::Environment::without_user_names) leaves them out.
 //! Paths are there as they are.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::field::{Empty, display};
@@ -242,14 +242,22 @@ fn told(event: &Event, outcome: &Outcome) {
     }
 }
 
-/// The span of a request.
-pub(super) struct RequestSpan(Span);
+/// The span of a request, and the identity that was recorded last.
+///
+/// `tracing` has no way to look at a field, and subscribers such as `fmt` append what is recorded: a login of three
+/// legs would show its user three times.
+pub(super) struct RequestSpan {
+    span: Span,
+    identity: Mutex<Option<String>>,
+}
 
 impl RequestSpan {
     /// Its parent is the span that its caller is in.
     pub(super) fn begin(event: &Event) -> Self {
-        let EventKind::RequestBegan { method, path, actor } = &event.kind else { return Self(Span::none()) };
-        Self(info_span!(
+        let EventKind::RequestBegan { method, path, actor } = &event.kind else {
+            return Self::of(Span::none());
+        };
+        let this = Self::of(info_span!(
             target: TARGET,
             "legwork.request",
             request = event.request_number,
@@ -257,7 +265,7 @@ impl RequestSpan {
             origin = event.origin.as_ref().map(display),
             proxy = event.proxy.as_ref().map(display),
             path,
-            identity = %actor,
+            identity = Empty,
             status = Empty,
             outcome = Empty,
             scheme = Empty,
@@ -270,31 +278,55 @@ impl RequestSpan {
             elapsed = Empty,
             otel.kind = "client",
             otel.status_code = Empty,
-        ))
+        ));
+        this.acts_as(actor);
+        this
+    }
+
+    fn of(span: Span) -> Self {
+        Self { span, identity: Mutex::default() }
     }
 
     pub(super) fn enter(&self) -> tracing::span::Entered<'_> {
-        self.0.enter()
+        self.span.enter()
     }
 
-    /// Who it has turned out to be that the request acts as.
+    /// Who it has turned out to be that the request acts as. A provider is asked only after a challenge, so the first leg
+    /// of most requests has nothing to say.
     pub(super) fn acts_as(&self, actor: &Actor) {
-        self.0.record("identity", display(actor));
+        if *actor != Actor::NotAsked && !self.span.is_disabled() {
+            self.identify(actor.to_string());
+        }
+    }
+
+    fn identify(&self, name: String) {
+        let mut identity = self.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        if identity.as_ref() != Some(&name) {
+            self.span.record("identity", name.as_str());
+            *identity = Some(name);
+        }
+    }
+
+    fn is_identified(&self) -> bool {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     pub(super) fn end(&self, event: &Event) {
         let EventKind::RequestEnded { ending, elapsed } = &event.kind else { return };
-        if self.0.is_disabled() {
+        if self.span.is_disabled() {
             return;
         }
-        self.0.record("elapsed", elapsed.as_secs_f64());
-        self.0.record("outcome", outcome(ending));
+        if !self.is_identified() {
+            self.identify(Actor::NotAsked.to_string());
+        }
+        self.span.record("elapsed", elapsed.as_secs_f64());
+        self.span.record("outcome", outcome(ending));
         match ending {
             Ending::Answered { status, .. } => {
-                self.0.record("status", status.as_u16());
+                self.span.record("status", status.as_u16());
             }
             Ending::Failed { error } => {
-                self.0.record("error", error.as_str()).record("otel.status_code", "ERROR");
+                self.span.record("error", error.as_str()).record("otel.status_code", "ERROR");
             }
             Ending::GivenUp => {}
         }
@@ -306,16 +338,16 @@ impl RequestSpan {
     }
 
     fn logged_in(&self, login: &Login) {
-        let span = &self.0;
+        let span = &self.span;
         span.record("scheme", login.scheme).record("mechanism", login.mechanism);
         span.record("legs", login.legs).record("mutual", login.mutual);
         if let Some(principal) = &login.principal {
-            span.record("identity", principal.as_str());
+            self.identify(principal.clone());
         }
     }
 
     fn refused(&self, refusal: &Refusal) {
-        let (span, said) = (&self.0, Evidence::of(refusal));
+        let (span, said) = (&self.span, Evidence::of(refusal));
         span.record("legs", refusal.legs).record("mutual", refusal.mutual);
         span.record("scheme", said.scheme).record("evidence", said.evidence);
         if let Some(pause) = said.pause {
@@ -334,32 +366,29 @@ struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     /// By the scheme that says the most.
     fn of(refusal: &'a Refusal) -> Self {
-        let mut tried: Vec<_> = refusal.tried.iter().map(Self::of_scheme).collect();
-        // Stable: of equals it is the first that was considered.
-        tried.sort_by_key(|(weight, _)| *weight);
         let nothing = Self { scheme: None, evidence: "no-challenge", pause: None };
-        tried.into_iter().next().map_or(nothing, |(_, evidence)| evidence)
+        refusal.evidence().map_or(nothing, Self::of_scheme)
     }
 
-    fn of_scheme(Tried { scheme, why }: &'a Tried) -> (u8, Self) {
-        let (weight, evidence, pause) = match why {
-            Why::Refused(_) => (0, "refused", None),
-            Why::Denied => (1, "denied", None),
-            Why::RefusedBefore => (2, "refused-before", None),
-            Why::Undecided(_) => (3, "undecided", None),
-            Why::Paused(pause) => (4, "paused", Some(*pause)),
-            Why::CannotStart(_) => (5, "cannot-start", None),
-            Why::NoCredentials => (6, "no-credentials", None),
+    fn of_scheme(Tried { scheme, why }: &'a Tried) -> Self {
+        let (evidence, pause) = match why {
+            Why::Refused(_) => ("refused", None),
+            Why::Denied => ("denied", None),
+            Why::RefusedBefore => ("refused-before", None),
+            Why::Undecided(_) => ("undecided", None),
+            Why::Paused(pause) => ("paused", Some(*pause)),
+            Why::CannotStart(_) => ("cannot-start", None),
+            Why::NoCredentials => ("no-credentials", None),
             Why::RevealsSecret
             | Why::NoMutualAuthentication
             | Why::NoProxySupport
             | Why::Http2
             | Why::ContentNotKept
-            | Why::NtlmShutOut { .. } => (7, "barred", None),
-            Why::Unreadable(_) => (8, "unreadable", None),
-            Why::Unsupported => (9, "unsupported", None),
+            | Why::NtlmShutOut { .. } => ("barred", None),
+            Why::Unreadable(_) => ("unreadable", None),
+            Why::Unsupported => ("unsupported", None),
         };
-        (weight, Self { scheme: Some(scheme), evidence, pause })
+        Self { scheme: Some(scheme), evidence, pause }
     }
 }
 

@@ -40,6 +40,8 @@ struct Span {
     metadata: &'static Metadata<'static>,
     parent: Option<usize>,
     fields: Fields,
+    /// All values of `identity`, in the order in which they were recorded.
+    identities: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -84,12 +86,17 @@ impl Subscriber for Seen {
         };
         let mut fields = Fields::new();
         attributes.record(&mut Fill(&mut fields));
-        state.spans.push(Span { metadata: attributes.metadata(), parent, fields });
+        let identities = fields.get("identity").cloned().into_iter().collect();
+        state.spans.push(Span { metadata: attributes.metadata(), parent, fields, identities });
         Id::from_u64(state.spans.len() as u64)
     }
 
     fn record(&self, id: &Id, values: &Record<'_>) {
-        values.record(&mut Fill(&mut self.lock().spans[place(id)].fields));
+        let mut recorded = Fields::new();
+        values.record(&mut Fill(&mut recorded));
+        let span = &mut self.lock().spans[place(id)];
+        span.identities.extend(recorded.get("identity").cloned());
+        span.fields.extend(recorded);
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -149,6 +156,13 @@ impl Seen {
             assert_eq!(span, Some("legwork.request"), "{told:?}");
         }
         ours.into_iter().map(|told| (told.metadata.name(), told.fields.clone())).collect()
+    }
+
+    /// What was recorded as the identity of each request.
+    fn identities(&self) -> Vec<Vec<String>> {
+        let state = self.lock();
+        let ours = state.spans.iter().filter(|span| span.metadata.target() == TARGET);
+        ours.map(|span| span.identities.clone()).collect()
     }
 
     fn event(&self, name: &str) -> Fields {
@@ -227,6 +241,18 @@ async fn a_login_is_a_span_in_that_of_its_caller() {
     assert_has(&events[4].1, &[("challenger", "origin"), ("identity", USER), ("legs", "3")]);
     let legs: f64 = events[1..=3].iter().map(|(_, fields)| seconds(fields, "elapsed")).sum();
     assert!(seconds(fields, "elapsed") >= legs && legs > 0.0, "{fields:?}");
+}
+
+#[tokio::test]
+async fn who_a_request_acts_as_is_recorded_once() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = client(&server);
+    let (seen, _guard) = Seen::subscribe();
+    fetch(&client, get(&server, "/")).await;
+    let dave = Credentials::password("dave", "dave-pw");
+    client.request(acting_as(get(&server, "/"), dave)).await.expect("a response");
+    client.get("http://127.0.0.1:1/".parse().expect("a URI")).await.expect_err("nobody listens there");
+    assert_eq!(seen.identities(), [[USER], ["dave"], ["not asked for yet"]]);
 }
 
 #[tokio::test]
