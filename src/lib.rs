@@ -1,10 +1,10 @@
 //! Client-side HTTP authentication: Negotiate (Kerberos and NTLM), NTLM, SCRAM, Digest, Bearer and
 //! Basic, as a tower layer and as a hyper client.
 //!
-//! Some servers want more than one header field to let a program in. Exchange, SharePoint, IIS and WinRM
-//! answer `401 WWW-Authenticate: Negotiate` or `NTLM` and then want messages back and forth, all
-//! of them on one connection. This crate answers the challenge, runs the handshake on the connection
-//! that it began on, and hands over the response to the request.
+//! Some logins take more than a header field. Exchange, SharePoint, IIS and WinRM answer
+//! `401 WWW-Authenticate: Negotiate` or `NTLM`, and then expect several messages back and forth, all on
+//! the same connection. This crate answers the challenge, completes the handshake on the connection on which it
+//! began, and returns the response to the request.
 //!
 //! # A client that logs in
 //!
@@ -30,10 +30,10 @@
 //! # }
 //! ```
 //!
-//! [`Client`] pools connections by origin and identity; `client::proxy` leads them through proxies,
-//! and `client::redirect` follows redirects. For a client of your own, [`service::AuthenticateLayer`] wraps any `tower` service that is *one
-//! connection*; for another transport, [`unversioned::handshake`] is the same as values, without IO.
-//! The [`manual`] has a page for each question that is larger than one item.
+//! [`Client`] keeps a pool of connections, by origin and identity. `client::proxy` takes requests through proxies,
+//! and `client::redirect` follows redirects. In a client of your own, [`service::AuthenticateLayer`] wraps any
+//! `tower` service that is *one connection*. Other transports can drive [`unversioned::handshake`], the same state
+//! machine without IO. The [`manual`] has a page on each larger topic.
 //!
 //! # Words
 //!

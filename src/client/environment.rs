@@ -2,7 +2,7 @@ use crate::client::blocking::BlockingSteps;
 use crate::client::runtime::TokioTimer;
 use crate::service::Environment;
 
-/// Over tokio.
+/// Over tokio, with the feature `client`.
 impl Environment {
     /// Creates an environment with [`TokioTimer`] and [`BlockingSteps`] of its own, and with the feature `kerberos`
     #[cfg_attr(feature = "kerberos", doc = "[`KdcSockets`](crate::client::KdcSockets).")]

@@ -142,7 +142,7 @@ impl Default for Limits {
 /// What logins get from their surroundings: timers, threads for steps that may block, an observer, and
 /// bounds.
 ///
-/// Clients and tunnels start from `Environment::tokio`, a layer from nothing. One environment can be given to
+/// Clients and tunnels start from `Environment::tokio` (with the feature `client`), a layer from nothing. One environment can be given to
 /// several of them; its observer then knows all of their connections by different numbers.
 ///
 /// ```

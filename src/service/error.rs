@@ -43,6 +43,11 @@ pub enum ErrorKind {
     /// The handshake failed on this side.
     Handshake(HandshakeError),
     /// This connection cannot serve the request; the same request on a new connection can.
+    ///
+    /// A client takes a new connection by itself. Its callers get this error only when that has not helped
+    /// [`Limits::restarts`](crate::service::Limits::restarts()) times: a server that closes every connection in the
+    /// middle of the handshake, for instance. Over a [layer](crate::service::AuthenticateLayer), which has one
+    /// connection, it comes at once.
     NewConnectionNeeded(Renewal),
     /// The request has to be sent again, and more of its body has gone than is kept for that (in
     /// octets): the server demands authentication, or the connection was lost. What the server wants

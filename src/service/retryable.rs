@@ -58,7 +58,9 @@ impl Error {
     /// A client has used up its own tries by then: it sends a request again by itself where nothing
     /// was sent on the first connection, or where that was idle and the method is idempotent.
     ///
-    /// tower's `retry` asks like this:
+    /// tower's `retry` asks like this. What is idempotent, a `GET` for instance, may also be sent again where the connection
+    /// was lost and a server may have acted on it; that is the policy's to say, which has the request. It goes around the
+    /// client, so each try has its own login, or a connection that is logged in:
     ///
     /// ```
     /// use std::future::{Ready, ready};
@@ -66,7 +68,7 @@ impl Error {
     /// use bytes::Bytes;
     /// use http::{Request, Response};
     /// use http_body_util::Full;
-    /// use legwork::service::Error;
+    /// use legwork::service::{Error, ErrorKind};
     /// use tower::retry::Policy;
     ///
     /// #[derive(Clone)]
@@ -77,12 +79,14 @@ impl Error {
     ///
     ///     fn retry(
     ///         &mut self,
-    ///         _: &mut Request<Full<Bytes>>,
+    ///         request: &mut Request<Full<Bytes>>,
     ///         result: &mut Result<Response<B>, Error>,
     ///     ) -> Option<Ready<()>> {
     ///         let Err(error) = result else { return None };
+    ///         let was_lost = matches!(error.kind(), ErrorKind::Connection(_));
+    ///         let may_repeat = was_lost && request.method().is_idempotent();
     ///         self.0 = self.0.checked_sub(1)?;
-    ///         error.is_retryable().then(|| ready(()))
+    ///         (error.is_retryable() || may_repeat).then(|| ready(()))
     ///     }
     ///
     ///     fn clone_request(&mut self, request: &Request<Full<Bytes>>) -> Option<Request<Full<Bytes>>> {

@@ -51,7 +51,8 @@ impl Offer {
         Self::Basic { realm: realm.into() }
     }
 
-    /// A scheme of the test's own, whose tokens go through the acceptor that `make` returns.
+    /// A scheme of the test's own that logs a connection in. `make` is called for each handshake, whose tokens go through
+    /// the acceptor that it returns.
     pub fn custom<F, A>(scheme: &'static str, make: F) -> Self
     where
         F: Fn() -> A + Send + Sync + 'static,
@@ -82,7 +83,8 @@ impl Offer {
         Self::custom("Negotiate", move || service.iakerb())
     }
 
-    /// A scheme whose credentials hold for one request, at which this judge looks.
+    /// A scheme whose credentials hold for one request, such as Bearer or Digest: the judge looks at each request by itself,
+    /// whichever connection it comes over. A scheme that logs a connection in, leg by leg, is [`custom`](Self::custom).
     pub fn judged(scheme: &'static str, judge: impl Judge + 'static) -> Self {
         Self::Judged { scheme, judge: Arc::new(judge) }
     }

@@ -64,7 +64,8 @@ pub enum Close {
     Announced,
     /// The connection is closed behind an answer that did not say so.
     Unannounced,
-    /// The request is read to its end and processed; then the connection is closed.
+    /// The request is read to its end and processed; then the connection is closed. To the client it is a server that
+    /// may have acted on the request.
     WithoutAnswer,
 }
 
