@@ -115,7 +115,7 @@ fn client(arguments: &Arguments, uri: &Uri, recorder: Recorder) -> Result<LoginC
     let mut builder = Client::builder(authenticator.build()).environment(environment);
     builder = match arguments.proxy.as_deref() {
         None => builder,
-        Some("env") => builder.proxies(Proxies::from_env().map_err(Failure::Environment)?),
+        Some("env") => builder.proxies(Proxies::from_env().map_err(Failure::Proxy)?),
         Some(proxy) => builder.proxies(Proxies::all(proxy.parse().map_err(Failure::Proxy)?)),
     };
     match &arguments.ca {

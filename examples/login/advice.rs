@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use legwork::client::proxy::{InvalidProxy, InvalidProxyVariable};
+use legwork::client::proxy::InvalidProxy;
 use legwork::handshake::{HandshakeError, Refusal, Renewal, Tried, Why};
 use legwork::service::{BoxError, Error, ErrorKind};
 
@@ -14,7 +14,6 @@ use crate::chain::{causes, chain};
 pub(crate) enum Failure {
     NotAUrl,
     Proxy(InvalidProxy),
-    Environment(InvalidProxyVariable),
     /// The embedded server did not start.
     Embedded(io::Error),
     /// There is no password, for this reason.
@@ -47,7 +46,6 @@ impl fmt::Display for Failure {
                 "That is no http or https URL. Write it in full, such as https://mail.example/ews/.",
             ),
             Self::Proxy(error) => write!(f, "--proxy: {}.", chain(error)),
-            Self::Environment(error) => write!(f, "The variable {}: {}.", error.name(), error.reason()),
             Self::Embedded(error) => write!(f, "The embedded server did not start: {}.", chain(error)),
             Self::Password(why) => f.write_str(why),
             Self::Tls(error) => write!(f, "TLS cannot be set up: {}.", chain(&**error)),

@@ -5,10 +5,10 @@ use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Uri};
 use legwork::challenge::{AuthenticationInfo, Challenge, Challenges};
 use legwork::credentials::Credentials;
-use legwork::mechanism::{Entropy, MutualAuthentication};
+use legwork::mechanism::MutualAuthentication;
 use legwork::protection_space::{Challenger, Origin};
 use legwork::scheme::Charset;
-use legwork::scheme::digest::LegacyDigest;
+use legwork::unversioned::Entropy;
 use legwork::unversioned::digest::{
     BodyDigest, ClientNonce, DigestChallenge, DigestPolicy, DigestRequest, DigestSession, SentDigest,
 };
@@ -147,9 +147,9 @@ struct Options(u8);
 
 impl Options {
     fn policy(&self) -> DigestPolicy {
-        let legacy = if self.0 & 1 == 0 { LegacyDigest::Allowed } else { LegacyDigest::Refused };
-        let charset = if self.0 & 2 == 0 { Charset::Utf8 } else { Charset::Latin1 };
-        DigestPolicy::new().legacy(legacy).charset(charset)
+        let policy =
+            DigestPolicy::new().charset(if self.0 & 2 == 0 { Charset::Utf8 } else { Charset::Latin1 });
+        if self.0 & 1 == 0 { policy } else { policy.without_legacy() }
     }
 
     fn credentials(&self) -> Credentials {

@@ -6,8 +6,9 @@ use std::time::UNIX_EPOCH;
 
 use legwork::challenge::{AuthenticationInfo, Challenges};
 use legwork::credentials::Credentials;
-use legwork::mechanism::{Entropy, Moment};
+use legwork::mechanism::Moment;
 use legwork::scheme::scram::Scram;
+use legwork::unversioned::Entropy;
 use legwork::unversioned::scram::{
     ClientFirst, ScramError, ScramExchange, ScramMemory, ScramStep, ServerFinal, ServerFirst,
 };

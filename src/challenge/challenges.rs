@@ -111,7 +111,7 @@ impl Challenge {
     ///
     /// # Errors
     ///
-    /// [`ChallengeErrorKind::InvalidToken`] if the token68 is not base64 of the standard alphabet.
+    /// [`ChallengeError`] if the token68 is not base64 of the standard alphabet.
     pub fn token(&self) -> Result<Option<Vec<u8>>, ChallengeError> {
         match &self.body {
             Body::Token68 { text, offset } => BASE64

@@ -17,8 +17,7 @@ pub struct ChallengeError {
 
 /// The kinds of [`ChallengeError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ChallengeErrorKind {
+pub(crate) enum ChallengeErrorKind {
     /// A list element begins with something that no scheme's name can begin with.
     InvalidScheme,
     /// A line begins with a parameter, which then belongs to no challenge.
@@ -60,8 +59,7 @@ impl ChallengeError {
         Self::new(ChallengeErrorKind::InvalidToken, Some(scheme), line, start + offset)
     }
 
-    /// Returns its kind.
-    pub fn kind(&self) -> ChallengeErrorKind {
+    pub(crate) fn kind(&self) -> ChallengeErrorKind {
         self.kind
     }
 

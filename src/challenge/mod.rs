@@ -101,6 +101,8 @@ mod parser;
 mod tests;
 
 pub use self::challenges::{Challenge, Challenges};
-pub use self::error::{ChallengeError, ChallengeErrorKind};
+pub use self::error::ChallengeError;
+#[cfg(test)]
+use self::error::ChallengeErrorKind;
 pub use self::info::AuthenticationInfo;
 pub(crate) use self::parser::is_tchar;

@@ -4,7 +4,7 @@ use crate::service::Environment;
 
 /// Over tokio, with the feature `client`.
 impl Environment {
-    /// Creates an environment with [`TokioTimer`] and [`BlockingSteps`] of its own, and with the feature `kerberos`
+    /// Creates an environment with tokio's timers, [`BlockingSteps`] of its own, and with the feature `kerberos`
     #[cfg_attr(feature = "kerberos", doc = "[`KdcSockets`](crate::client::KdcSockets).")]
     #[cfg_attr(not(feature = "kerberos"), doc = "`KdcSockets`.")]
     pub fn tokio() -> Self {

@@ -69,4 +69,3 @@ pub use handle::{Client, RequestBody};
 pub use kdc::KdcSockets;
 pub use log_out::LogOut;
 pub use response_body::ResponseBody;
-pub use runtime::TokioTimer;

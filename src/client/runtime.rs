@@ -22,8 +22,7 @@ pub(super) fn in_runtime() -> Result<(), ErrorKind> {
 /// [`sleep`](Timer::sleep) panics outside of a tokio runtime, and in one whose timers are not enabled
 /// (`Builder::enable_time`).
 #[derive(Clone, Copy, Debug, Default)]
-#[allow(clippy::exhaustive_structs)]
-pub struct TokioTimer;
+pub(crate) struct TokioTimer;
 
 impl Timer for TokioTimer {
     fn sleep(&self, duration: Duration) -> BoxFuture<()> {

@@ -46,7 +46,7 @@ mod declared;
 mod demand;
 mod error;
 mod guard;
-mod identity;
+pub(crate) mod identity;
 mod latest;
 mod legs;
 mod logins;
@@ -68,9 +68,11 @@ pub(crate) use action::{Action, Answer, BodyUse, Outlook, ResponseHead};
 pub use actor::Actor;
 pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;
+pub use identity::Identity;
 #[cfg(feature = "client")]
 pub(crate) use identity::IdentityKey;
-pub use identity::{Identity, ProviderId};
+#[cfg(test)]
+pub(crate) use identity::ProviderId;
 pub(crate) use logins::{Acting, Logins, WireRequest};
 pub use outcome::{Login, Outcome, ProxyOutcome, Refusal, Tried, Why};
 pub(crate) use state::Handshake;

@@ -132,14 +132,18 @@ pub enum MutualAuthentication {
 pub struct Moment {
     /// The wall clock, for mechanisms that send it.
     pub now: SystemTime,
-    /// Randomness for one context.
-    pub entropy: Entropy,
+    pub(crate) entropy: Entropy,
 }
 
 impl Moment {
     /// Creates a moment; the octets are used once.
     pub fn new(now: SystemTime, entropy: [u8; 32]) -> Self {
         Self { now, entropy: Entropy::new(entropy) }
+    }
+
+    /// Returns the randomness, for one context. It is wiped when the moment is dropped.
+    pub fn entropy(&self) -> &[u8; 32] {
+        self.entropy.octets()
     }
 }
 

@@ -11,9 +11,9 @@ mod describe;
 mod error;
 #[cfg(all(unix, feature = "gssapi"))]
 pub mod gssapi;
-mod initiate;
-mod inquiry;
-mod job;
+pub(crate) mod initiate;
+pub(crate) mod inquiry;
+pub(crate) mod job;
 #[cfg(any(feature = "kerberos", all(unix, feature = "gssapi")))]
 mod kdc_refusal;
 #[cfg(feature = "kerberos")]
@@ -30,13 +30,16 @@ mod without_ntlm;
 pub use context::{Binding, Established, Expects, Mechanism, MessageIntegrity, SecurityContext, Step};
 pub(crate) use describe::{describe_token, ntlm_message};
 pub use error::{ErrorKind, MechanismError};
+pub(crate) use initiate::Entropy;
 #[cfg(test)]
 pub(crate) use initiate::FixedMoment;
-pub use initiate::{Delegation, Entropy, Initiate, Moment, Moments, MutualAuthentication};
-pub use inquiry::{Awaited, Inquiry, KdcInquiry};
+pub use initiate::{Delegation, Initiate, Moment, Moments, MutualAuthentication};
+#[cfg(any(test, feature = "kerberos"))]
+pub(crate) use inquiry::Awaited;
+pub use inquiry::{Inquiry, KdcInquiry};
 #[cfg(feature = "client")]
 pub(crate) use job::SharedWork;
-pub use job::{StepJob, Stepped};
+pub(crate) use job::{StepJob, Stepped};
 pub use krb_error::explain_krb_error;
 pub use proves::Proves;
 pub use without_ntlm::WithoutNtlm;

@@ -228,66 +228,6 @@ impl fmt::Display for OldPeer {
 
 impl std::error::Error for OldPeer {}
 
-/// The inner service's word that nothing of the request was sent.
-///
-/// An inner service boxes it as its error for a connection that was found dead; the request then
-/// costs nothing to move to another one.
-#[derive(Debug)]
-pub struct Unsent {
-    source: BoxError,
-}
-
-impl Unsent {
-    /// Says that nothing was sent, because of `source`.
-    pub fn new(source: impl Into<BoxError>) -> Self {
-        Self { source: source.into() }
-    }
-}
-
-impl fmt::Display for Unsent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing of the request was sent")
-    }
-}
-
-impl std::error::Error for Unsent {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
-/// The inner service's word that there is no connection to send the request on.
-///
-/// An inner service that connects with its first request boxes it as its error. The request is not moved
-/// to another connection, which would be no easier to make; its [`ErrorKind::Connect`] has the source.
-#[derive(Debug)]
-pub struct NotConnected {
-    source: BoxError,
-}
-
-impl NotConnected {
-    /// Says that there is no connection, because of `source`.
-    pub fn new(source: impl Into<BoxError>) -> Self {
-        Self { source: source.into() }
-    }
-
-    pub(super) fn into_source(self) -> BoxError {
-        self.source
-    }
-}
-
-impl fmt::Display for NotConnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection could not be made")
-    }
-}
-
-impl std::error::Error for NotConnected {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
-    }
-}
-
 /// The inner service's word that a leg, part of a login of the whole connection or sent by virtue of one, was
 /// answered over another connection: the answer says nothing about the login.
 #[cfg(feature = "reqwest")]
@@ -314,32 +254,3 @@ impl fmt::Display for Astray {
 
 #[cfg(feature = "reqwest")]
 impl std::error::Error for Astray {}
-
-/// The inner service's word that over HTTP/2 the server has ended the request, and not the connection.
-///
-/// An inner service boxes it as its error. A request that was not looked at
-/// (`REFUSED_STREAM`, or behind the last stream of `GOAWAY`) is [`Unsent`] instead.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum StreamReset {
-    /// `HTTP_1_1_REQUIRED`: the same request can be served over HTTP/1.1.
-    Http1Required(BoxError),
-    /// Any other reason.
-    Other(BoxError),
-}
-
-impl fmt::Display for StreamReset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http1Required(_) => "the server takes the request only over HTTP/1.1",
-            Self::Other(_) => "the stream was reset",
-        })
-    }
-}
-
-impl std::error::Error for StreamReset {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let (Self::Http1Required(source) | Self::Other(source)) = self;
-        Some(&**source)
-    }
-}

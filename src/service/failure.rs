@@ -7,8 +7,9 @@ use crate::mechanism::Moments;
 use crate::service::channel::ChannelState;
 #[cfg(feature = "reqwest")]
 use crate::service::error::Astray;
-use crate::service::error::{BoxError, Error, ErrorKind, NotConnected, OldPeer, StreamReset, Unsent};
+use crate::service::error::{BoxError, Error, ErrorKind, OldPeer};
 use crate::service::head::is_idempotent;
+use crate::service::leg_error::LegError;
 use crate::service::prepared_request::PreparedRequest;
 use crate::service::retryable::is_given_up;
 #[cfg(feature = "client")]
@@ -80,14 +81,15 @@ pub(super) struct RetryDecision {
 impl LostConnection {
     /// Decides whether the request may move to another connection. The handshakes learn of the loss.
     pub(super) fn judge(mut self, state: &mut ChannelState) -> RetryDecision {
-        match self.error.downcast::<NotConnected>() {
-            Ok(unconnected) => {
+        self.error = match self.error.downcast::<LegError>().map(|told| *told) {
+            Ok(LegError::NotConnected(source)) => {
                 state.logins.not_sent();
-                let kind = ErrorKind::Connect(unconnected.into_source());
+                let kind = ErrorKind::Connect(source);
                 return RetryDecision { retry: None, kind, acted_on: false };
             }
-            Err(error) => self.error = error,
-        }
+            Ok(told) => told.into(),
+            Err(error) => error,
+        };
         #[cfg(feature = "reqwest")]
         if let Some(astray) = self.error.downcast_ref::<Astray>() {
             // No challenge was pending where it went: nobody has verified anything.
@@ -100,17 +102,17 @@ impl LostConnection {
             };
             return RetryDecision { retry, kind, acted_on };
         }
-        let reset = self.error.downcast_ref::<StreamReset>();
-        if let Some(StreamReset::Http1Required(_)) = reset {
+        let told = self.error.downcast_ref::<LegError>();
+        if let Some(LegError::Http1Required(_)) = told {
             if state.logins.origin().needs_http1() {
                 state.logins.not_sent();
                 let kind = ErrorKind::NewConnectionNeeded(Renewal::Http1Needed);
                 return RetryDecision { retry: Some(Retry::Renew), kind, acted_on: false };
             }
         }
-        let is_reset = reset.is_some();
+        let is_reset = told.is_some_and(LegError::is_reset);
         let is_given_up = is_given_up(&*self.error);
-        let unsent = self.not_called || self.error.is::<Unsent>();
+        let unsent = self.not_called || matches!(told, Some(LegError::Unsent(_)));
         let in_handshake = self.legs > 0 && state.logins.is_bound_under_way();
         let expects_challenge = in_handshake && state.logins.expects_challenge();
         let unseen = unsent || expects_challenge || self.sent == BodyUse::Withheld || self.held;

@@ -26,8 +26,7 @@
 //! - its connector is a `Service<Target>` whose responses are connections (tower's `MakeService`);
 //! - a connection is a `Service<Request<LegBody<B>>, Response = Response<R>>` whose requests all go
 //!   over it. It neither connects anew nor sends anything twice, is not ready while it is busy, and
-//!   fails once it is closed: with [`Unsent`] where it knows that nothing was sent. One that connects
-//!   with its first request, and cannot, fails with [`NotConnected`]. It unfolds response fields that are
+//!   fails once it is closed; a [`LegError`] says what it knows of the request. It unfolds response fields that are
 //!   folded over several lines (RFC 9112, section 5.2), as some servers fold long challenges; hyper does
 //!   with `allow_obsolete_multiline_headers_in_responses`.
 //!
@@ -145,6 +144,7 @@ mod expectation;
 mod failure;
 mod head;
 mod layer;
+mod leg_error;
 mod leg_service;
 mod make;
 mod observe;
@@ -167,9 +167,10 @@ pub use authenticate::{Authenticate, ResponseFuture};
 pub use body::LegBody;
 pub use channel::ConnectionInfo;
 pub use environment::{Blocking, BoxFuture, Environment, KdcTransport, Limits, Timer};
-pub use error::{BoxError, Error, ErrorKind, NotConnected, StreamReset, Unsent};
+pub use error::{BoxError, Error, ErrorKind};
 pub use event::{Ending, Event, EventKind, Work};
 pub use layer::AuthenticateLayer;
+pub use leg_error::LegError;
 pub use make::MakeAuthenticate;
 pub use observe::{LegReport, Observer, TokenReport};
 pub use recorder::{Recorder, Recording};

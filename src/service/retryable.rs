@@ -8,7 +8,8 @@ use crate::mechanism::{ErrorKind as MechanismErrorKind, MechanismError};
 use crate::service::causes::causes;
 #[cfg(feature = "client")]
 use crate::service::error::CONNECTING;
-use crate::service::error::{Error, ErrorKind, Unsent};
+use crate::service::error::{Error, ErrorKind};
+use crate::service::leg_error::LegError;
 #[cfg(feature = "client")]
 use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 
@@ -48,7 +49,7 @@ impl Error {
     /// | [`Connect`](ErrorKind::Connect) | Yes. Not if a proxy has answered with a status that another try will not change: any but 408, 429 and 5xx, a refused login above all. |
     /// | [`Timeout`](ErrorKind::Timeout) | Yes: they end before the last leg, which is the request itself. No for the timeout of a whole exchange over reqwest, which may end in that leg. |
     /// | [`NewConnectionNeeded`](ErrorKind::NewConnectionNeeded), [`ConnectionGone`](ErrorKind::ConnectionGone) | Yes, on another connection: a client takes one, the layer's own has come to its end. |
-    /// | [`Connection`](ErrorKind::Connection) | Only where [`Unsent`] lies behind it. Else the server may have acted on the request, so this is up to whoever knows that it is idempotent; a timeout of the client beneath is such a case. |
+    /// | [`Connection`](ErrorKind::Connection) | Only where [`LegError::Unsent`] lies behind it. Else the server may have acted on the request, so this is up to whoever knows that it is idempotent; a timeout of the client beneath is such a case. |
     /// | [`Handshake`](ErrorKind::Handshake) | Only where the mechanism took too long, as with a KDC that is overloaded. Never where the server failed to prove who it is. |
     /// | [`Refused`](ErrorKind::Refused), [`BodyNotReplayable`](ErrorKind::BodyNotReplayable), and all others | No. |
     ///
@@ -116,7 +117,7 @@ impl Error {
             #[cfg(not(feature = "client"))]
             ErrorKind::Connect(_) => true,
             ErrorKind::Timeout(..) | ErrorKind::NewConnectionNeeded(_) | ErrorKind::ConnectionGone => true,
-            ErrorKind::Connection(error) => error.is::<Unsent>(),
+            ErrorKind::Connection(error) => matches!(error.downcast_ref(), Some(LegError::Unsent(_))),
             ErrorKind::Handshake(HandshakeError::Scheme(_)) => self.is_timeout(),
             ErrorKind::Handshake(
                 HandshakeError::FinalToken(_)
@@ -214,7 +215,7 @@ mod tests {
     use crate::handshake::{Refusal, Renewal, Tried, Why};
     use crate::protection_space::{Challenger, InvalidOrigin};
     use crate::scheme::SchemeError;
-    use crate::service::error::{BoxError, StreamReset};
+    use crate::service::error::BoxError;
 
     const Y: bool = true;
     const N: bool = false;
@@ -253,8 +254,8 @@ mod tests {
             (ErrorKind::Connect(hidden.into()), [Y, Y, N, Y]),
             (ErrorKind::Connection(io(io::ErrorKind::ConnectionReset)), [N, N, N, N]),
             (ErrorKind::Connection(io(io::ErrorKind::TimedOut)), [Y, N, N, N]),
-            (ErrorKind::Connection(Unsent::new("closed").into()), [N, N, N, Y]),
-            (ErrorKind::Connection(StreamReset::Other("reset".into()).into()), [N, N, N, N]),
+            (ErrorKind::Connection(LegError::Unsent("closed".into()).into()), [N, N, N, Y]),
+            (ErrorKind::Connection(LegError::Reset("reset".into()).into()), [N, N, N, N]),
             (ErrorKind::Handshake(HandshakeError::Scheme(SchemeError::new("NTLM", "odd"))), [N, N, N, N]),
             (
                 ErrorKind::Handshake(HandshakeError::Scheme(mechanism(MechanismErrorKind::Timeout))),

@@ -47,7 +47,7 @@ mod answer;
 mod body;
 mod connection;
 pub(crate) mod digest;
-mod fault;
+pub(crate) mod fault;
 mod gate;
 mod guard;
 mod judge;
@@ -57,8 +57,8 @@ pub(crate) mod ntlm;
 mod offer;
 mod open;
 mod page;
-mod persistence;
-mod quirk;
+pub(crate) mod persistence;
+pub(crate) mod quirk;
 mod report;
 pub(crate) mod scram;
 mod server;
@@ -67,7 +67,7 @@ mod shared;
 pub(crate) mod spnego;
 #[cfg(test)]
 mod tests;
-mod token;
+pub(crate) mod token;
 mod tunnel;
 mod upgraded;
 mod users;
@@ -75,22 +75,17 @@ mod wire;
 
 pub use self::acceptor::{Accept, Acceptor};
 pub use self::digest::DigestAcceptor;
-pub use self::fault::Fault;
 pub use self::gate::Gate;
 pub use self::judge::{Judge, Judgement, Presentation};
 #[cfg(feature = "kerberos")]
 #[doc(hidden)]
 pub use self::kerberos::kerberos_readings;
 #[cfg(feature = "kerberos")]
-pub use self::kerberos::{AccountState, Kdc, KdcBuilder, KdcFault, KdcReport, KerberosService};
-pub use self::ntlm::SentBindings;
+pub use self::kerberos::{Kdc, KdcBuilder, KdcReport, KerberosService};
 pub use self::offer::{MakeAcceptor, Offer};
-pub use self::persistence::Persistence;
-#[cfg(feature = "http2")]
-pub use self::quirk::Reset;
 pub use self::quirk::{Close, Quirk, RefusalBody, When};
 pub use self::report::{Connection, Leg, Report, SeenAuthorization, Verdict};
 pub use self::scram::ScramAcceptor;
 pub use self::server::{Builder, Server};
-pub use self::token::{KerberosMessage, MechanismMessage, NtlmMessage, TokenKind};
+pub use self::token::TokenKind;
 pub use self::users::Users;

@@ -9,7 +9,7 @@
 //! use http::Method;
 //! use legwork::Credentials;
 //! use legwork::challenge::Challenges;
-//! use legwork::mechanism::Entropy;
+//! use legwork::unversioned::Entropy;
 //! use legwork::unversioned::digest::{ClientNonce, DigestChallenge, DigestPolicy, DigestRequest, DigestSession};
 //!
 //! let challenges = Challenges::from_value(

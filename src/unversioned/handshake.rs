@@ -93,8 +93,11 @@
 //! ```
 
 pub use crate::handshake::action::{Action, Answer, BodyUse, Question, ResponseHead};
+pub use crate::handshake::identity::ProviderId;
 pub use crate::handshake::memory::OriginMemory;
 pub use crate::handshake::state::Handshake;
 pub use crate::handshake::turn::Turn;
 pub use crate::handshake::version::HttpVersion;
+pub use crate::mechanism::inquiry::Awaited;
+pub use crate::mechanism::job::{StepJob, Stepped};
 pub use crate::service::environment::SystemMoments;

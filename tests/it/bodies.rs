@@ -17,7 +17,8 @@ use hyper_util::rt::TokioExecutor;
 use legwork::Client;
 use legwork::handshake::HandshakeError;
 use legwork::service::ErrorKind;
-use legwork::testing::{Close, Offer, Persistence, Quirk, RefusalBody, Server, When};
+use legwork::testing::{Close, Offer, Quirk, RefusalBody, Server, When};
+use legwork::unversioned::testing::Persistence;
 use tokio::sync::oneshot;
 
 use crate::support::*;

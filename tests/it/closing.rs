@@ -2,7 +2,8 @@
 
 use legwork::handshake::Renewal;
 use legwork::service::ErrorKind;
-use legwork::testing::{Close, Offer, Persistence, Quirk, When};
+use legwork::testing::{Close, Offer, Quirk, When};
+use legwork::unversioned::testing::Persistence;
 use legwork::{Client, Credentials};
 
 use crate::support::*;

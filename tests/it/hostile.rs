@@ -8,7 +8,8 @@ use http::header::WWW_AUTHENTICATE;
 use legwork::Client;
 use legwork::handshake::{HandshakeError, Renewal};
 use legwork::service::{Environment, Error, ErrorKind, Limits};
-use legwork::testing::{Close, Fault, Gate, Offer, Quirk, RefusalBody, When};
+use legwork::testing::{Close, Gate, Offer, Quirk, RefusalBody, When};
+use legwork::unversioned::testing::Fault;
 
 use crate::support::*;
 

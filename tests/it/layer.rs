@@ -8,12 +8,11 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use legwork::channel_bindings::ChannelBindings;
-use legwork::client::TokioTimer;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{Authenticator, Outcome, Renewal};
 use legwork::service::{
     Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, Environment, Error, ErrorKind, LegBody,
-    Limits, MakeAuthenticate, NotConnected,
+    LegError, Limits, MakeAuthenticate,
 };
 use legwork::testing::{Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::unversioned::testing::AuthenticateMessage;
@@ -332,7 +331,7 @@ async fn a_connection_that_could_not_be_made_is_no_attempt_at_logging_in() {
         for _ in 0..16 {
             let nobody = || match tries_count {
                 true => Err("it broke".into()),
-                false => Err(NotConnected::new("nobody listens").into()),
+                false => Err(LegError::NotConnected("nobody listens".into()).into()),
             };
             match with_a_token(&authenticator, nobody).await {
                 Ok(status) => assert_eq!((status, tries_count), (401, true), "the token rests"),
@@ -357,7 +356,7 @@ async fn a_timer_bounds_the_legs_and_none_does_not() {
     let server = server([Offer::Ntlm]).quirk_when(When::leg(2), held).start().await.expect("a server");
     let short = Limits::default().leg_timeout(Duration::from_millis(30));
     let layer = AuthenticateLayer::new(authenticator(&server).build(), ConnectionInfo::new(server.origin()))
-        .environment(Environment::new().timer(TokioTimer).limits(short));
+        .environment(Environment::tokio().limits(short));
     let mut service = layer.layer(Leaf::connect(&server).await);
     let error = without_hanging(send(&mut service, origin_form("GET", "/", ""))).await.expect_err("slow");
     assert!(matches!(error.kind(), ErrorKind::Timeout(..)), "{error:?}");

@@ -345,7 +345,8 @@ async fn the_environment_names_the_proxies() {
     if std::env::var_os(INSIDE).is_some() {
         if std::env::var(INSIDE).as_deref() == Ok("an error") {
             let error = Proxies::from_env().expect_err("no proxy");
-            assert_eq!((error.name(), error.reason()), ("http_proxy", &InvalidProxy::Delimiter));
+            let reason = Box::new(InvalidProxy::Delimiter);
+            assert_eq!(error, InvalidProxy::Variable { name: "http_proxy", reason });
             return;
         }
         let client = with(Proxies::from_env().expect("proxies"));

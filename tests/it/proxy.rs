@@ -6,7 +6,8 @@ use legwork::credentials::ProxyCredentials;
 use legwork::handshake::{AuthenticatorBuilder, Outcome, Renewal};
 use legwork::protection_space::Challenger;
 use legwork::service::{Authenticate, AuthenticateLayer, ConnectionInfo, ErrorKind};
-use legwork::testing::{Builder, DigestAcceptor, Offer, Persistence, Quirk, Server, When};
+use legwork::testing::{Builder, DigestAcceptor, Offer, Quirk, Server, When};
+use legwork::unversioned::testing::Persistence;
 use tower::Layer;
 
 use crate::leaf::{Leaf, page, send};

@@ -22,9 +22,9 @@ use legwork::protection_space::Challenger;
 use legwork::scheme::{Negotiate, NtlmScheme};
 use legwork::service::Error;
 use legwork::testing::{
-    Builder, Connection, DigestAcceptor, Gate, Leg, Offer, Persistence, Quirk, RefusalBody, Report, Server,
-    Verdict, When,
+    Builder, Connection, DigestAcceptor, Gate, Leg, Offer, Quirk, RefusalBody, Report, Server, Verdict, When,
 };
+use legwork::unversioned::testing::Persistence;
 use legwork::{Authenticator, Client, Credentials};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

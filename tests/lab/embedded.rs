@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use legwork::mechanism::kerberos::EncryptionType;
-use legwork::testing::{Kdc, KdcFault, Offer, Server};
+use legwork::testing::{Kdc, Offer, Server};
+use legwork::unversioned::testing::KdcFault;
 
 /// What MIT's programs read and write, for one KDC.
 struct Mit {

@@ -6,9 +6,10 @@ use std::time::SystemTime;
 use legwork::Credentials;
 use legwork::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, Moment,
-    MutualAuthentication, SecurityContext, Step, StepJob,
+    MutualAuthentication, SecurityContext, Step,
 };
 use legwork::testing::{Accept, Acceptor};
+use legwork::unversioned::handshake::StepJob;
 
 /// A mechanism, its peer, and who can log in there.
 pub(crate) struct Pair {

@@ -1,6 +1,6 @@
 //! An upstream proxy that is spoken to by TLS.
 
-use legwork::testing::SentBindings;
+use legwork::unversioned::testing::SentBindings;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};

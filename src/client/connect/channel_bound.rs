@@ -1,9 +1,7 @@
 use std::borrow::Cow;
-use std::fmt;
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::Uri;
 #[cfg(feature = "native-tls")]
@@ -15,6 +13,7 @@ use tower_service::Service;
 
 use crate::channel_bindings::ChannelBindings;
 use crate::client::connect::write::write_to;
+use crate::service::BoxFuture;
 
 /// A connector over TLS whose connections tell their [`ChannelBindings`]: around a connector of your
 /// own, so that logins are tied to its connections as to those of
@@ -51,47 +50,20 @@ impl<C> ChannelBound<C> {
 
 impl<C> Service<Uri> for ChannelBound<C>
 where
-    C: Service<Uri>,
+    C: Service<Uri, Future: Send + 'static>,
     C::Response: ServerCertificate,
 {
     type Response = BoundStream<C::Response>;
     type Error = C::Error;
-    type Future = BoundFuture<C::Future>;
+    type Future = BoxFuture<Result<BoundStream<C::Response>, C::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), C::Error>> {
         self.connector.poll_ready(cx)
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        BoundFuture { connecting: self.connector.call(target) }
-    }
-}
-
-pin_project! {
-    /// Resolves to a connection that tells its bindings.
-    #[must_use = "futures do nothing unless polled"]
-    pub struct BoundFuture<F> {
-        #[pin]
-        connecting: F,
-    }
-}
-
-impl<F, T, E> Future for BoundFuture<F>
-where
-    F: Future<Output = Result<T, E>>,
-    T: ServerCertificate,
-{
-    type Output = Result<BoundStream<T>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let connected = ready!(self.project().connecting.poll(cx));
-        Poll::Ready(connected.map(BoundStream::new))
-    }
-}
-
-impl<F> fmt::Debug for BoundFuture<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BoundFuture").finish_non_exhaustive()
+        let connecting = self.connector.call(target);
+        Box::pin(async move { connecting.await.map(BoundStream::new) })
     }
 }
 

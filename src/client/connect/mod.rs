@@ -39,5 +39,5 @@ pub use ::native_tls;
 /// The rustls whose `ClientConfig` [`build_with_tls`](crate::client::ClientBuilder::build_with_tls) takes.
 #[cfg(feature = "rustls")]
 pub use ::rustls;
-pub use channel_bound::{BoundFuture, BoundStream, ChannelBound, ServerCertificate};
+pub use channel_bound::{BoundStream, ChannelBound, ServerCertificate};
 pub use connector::Connect;

@@ -38,7 +38,7 @@ impl Service<Uri> for OneTransport {
 pub(super) fn secure<C>(connector: C, target: Uri) -> BoxFuture<Result<BoxTransport, BoxError>>
 where
     C: Service<Uri, Response: ServerCertificate + Transport + 'static, Future: Send + 'static>,
-    C::Error: Into<BoxError>,
+    C::Error: Into<BoxError> + 'static,
 {
     let connecting = ChannelBound::new(connector).call(target);
     Box::pin(async move {

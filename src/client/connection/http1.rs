@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use crate::client::connection::hyper_connection::{Cell, HyperConnection};
 use crate::client::connection::to_proxy::Requests;
-use crate::service::{BoxError, LegBody, Unsent};
+use crate::service::{BoxError, LegBody, LegError};
 
 pin_project! {
     struct Sender<M, F, B> {
@@ -57,7 +57,7 @@ where
         match ready!(response.poll(cx)) {
             Ok(response) => Poll::Ready(Ok(response)),
             Err(mut error) => Poll::Ready(Err(match error.take_message() {
-                Some(_) => Unsent::new(error.into_error()).into(),
+                Some(_) => LegError::Unsent(error.into_error().into()).into(),
                 None => error.into_error().into(),
             })),
         }

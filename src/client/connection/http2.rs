@@ -22,7 +22,7 @@ use crate::client::connect::secure::Transport;
 use crate::client::connection::hyper_connection::{Cell, HyperConnection};
 use crate::handshake::HttpVersion;
 use crate::handshake::memory::OriginMemory;
-use crate::service::{BoxError, LegBody, StreamReset, Unsent};
+use crate::service::{BoxError, LegBody, LegError};
 
 /// How many requests are given to a connection before the server has said how many it takes. Those
 /// that are too many wait in the connection.
@@ -129,14 +129,14 @@ impl Common {
         match reason {
             Some(Reason::HTTP_1_1_REQUIRED) => {
                 self.failed.store(true, Relaxed);
-                StreamReset::Http1Required(error.into()).into()
+                LegError::Http1Required(error.into()).into()
             }
             Some(Reason::REFUSED_STREAM) => {
                 self.refusals.fetch_add(1, Relaxed);
-                Unsent::new(error).into()
+                LegError::Unsent(error.into()).into()
             }
-            _ if is_back || is_past_end => Unsent::new(error).into(),
-            _ if is_reset => StreamReset::Other(error.into()).into(),
+            _ if is_back || is_past_end => LegError::Unsent(error.into()).into(),
+            _ if is_reset => LegError::Reset(error.into()).into(),
             _ => error.into(),
         }
     }

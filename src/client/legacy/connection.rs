@@ -17,7 +17,7 @@ use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::legacy::connector::{End, OneConnection};
 use crate::client::one_connection::{Gone, absolute};
 use crate::client::pool::{Host, Poolable};
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, LegService, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, LegError, LegService};
 
 /// Makes connections.
 pub(super) struct MakeLegacyConnection<C> {
@@ -106,7 +106,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, BoxError>> {
         leg.poll(cx).map_err(|error| match Gone::is_behind(&error) {
-            true => Unsent::new(error).into(),
+            true => LegError::Unsent(error.into()).into(),
             false => error.into(),
         })
     }

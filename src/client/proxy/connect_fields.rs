@@ -1,6 +1,6 @@
-use std::fmt;
-
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::client::proxy::error::InvalidProxy;
 
 /// What `CONNECT` says of this side, where the caller says nothing else.
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("legwork/", env!("CARGO_PKG_VERSION")));
@@ -10,10 +10,10 @@ const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("legwork/", env
 pub(in crate::client) struct ConnectFields(HeaderMap);
 
 impl ConnectFields {
-    pub(in crate::client) fn new(fields: HeaderMap) -> Result<Self, InvalidConnectField> {
+    pub(in crate::client) fn new(fields: HeaderMap) -> Result<Self, InvalidProxy> {
         let reserved = fields.keys().find_map(|name| Some((name, reservation(name)?)));
         match reserved {
-            Some((name, reason)) => Err(InvalidConnectField { name: name.clone(), reason }),
+            Some((name, reason)) => Err(InvalidProxy::ConnectField { name: name.clone(), reason }),
             None => Ok(Self(fields)),
         }
     }
@@ -45,32 +45,6 @@ fn reservation(name: &HeaderName) -> Option<&'static str> {
         _ => None,
     }
 }
-
-/// A field that the caller cannot set for `CONNECT`.
-///
-/// They are `Authorization`, `Proxy-Authorization`, `Host`, and what is about the message or its
-/// connection: `Connection`, `Content-Length`, `Expect`, `Keep-Alive`, `TE`, `Trailer`,
-/// `Transfer-Encoding` and `Upgrade`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidConnectField {
-    name: HeaderName,
-    reason: &'static str,
-}
-
-impl InvalidConnectField {
-    /// Returns the field's name.
-    pub fn name(&self) -> &HeaderName {
-        &self.name
-    }
-}
-
-impl fmt::Display for InvalidConnectField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the field {} cannot be set for CONNECT: {}", self.name, self.reason)
-    }
-}
-
-impl std::error::Error for InvalidConnectField {}
 
 #[cfg(test)]
 mod tests {
@@ -119,7 +93,10 @@ mod tests {
             "expect",
         ] {
             let error = ConnectFields::new(fields(&[("x-tag", "a"), (name, "s3cret")])).expect_err(name);
-            assert_eq!(error.name(), name);
+            assert!(
+                matches!(&error, InvalidProxy::ConnectField { name: found, .. } if found == name),
+                "{error:?}"
+            );
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(name) && !shown.contains("s3cret"), "{shown}");
         }

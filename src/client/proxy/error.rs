@@ -1,8 +1,10 @@
 use std::fmt;
 
+use http::HeaderName;
+
 use crate::protection_space::InvalidOrigin;
 
-/// Why a proxy cannot be used. It holds nothing of the text, which may have a
+/// Why a proxy cannot be used as it is set up. It holds nothing of a URI or a field's value, which may have a
 /// password in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -21,11 +23,33 @@ pub enum InvalidProxy {
     /// It speaks SOCKS, which is a connector's business: give the client one that does, and no
     /// proxy for these origins.
     Socks,
+    /// The proxy in an environment variable cannot be used.
+    Variable {
+        /// The variable's name, such as `https_proxy`.
+        name: &'static str,
+        /// What is wrong with its value.
+        reason: Box<InvalidProxy>,
+    },
+    /// A field that the caller cannot set for `CONNECT`: `Authorization`, `Proxy-Authorization`, `Host`, or one that is
+    /// about the message or its connection (`Connection`, `Content-Length`, `Expect`, `Keep-Alive`, `TE`, `Trailer`,
+    /// `Transfer-Encoding` and `Upgrade`).
+    ConnectField {
+        /// The field's name.
+        name: HeaderName,
+        /// What its value is about.
+        reason: &'static str,
+    },
 }
 
 impl fmt::Display for InvalidProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let text = match self {
+            Self::Variable { name, .. } => {
+                return write!(f, "cannot use the proxy in the environment variable {name}");
+            }
+            Self::ConnectField { name, reason } => {
+                return write!(f, "the field {name} cannot be set for CONNECT: {reason}");
+            }
             Self::Uri => "not the URI of a proxy (http://host:port or http://user:password@host:port)",
             Self::Origin(_) => "the URI of the proxy names no host",
             Self::Character => {
@@ -43,7 +67,8 @@ impl fmt::Display for InvalidProxy {
             Self::Socks => {
                 "SOCKS proxies are not supported: give the client a connector that speaks SOCKS, and no proxy"
             }
-        })
+        };
+        f.write_str(text)
     }
 }
 
@@ -51,39 +76,13 @@ impl std::error::Error for InvalidProxy {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Origin(error) => Some(error),
-            Self::Uri | Self::Character | Self::Delimiter | Self::Encoding | Self::Socks => None,
+            Self::Variable { reason, .. } => Some(&**reason),
+            Self::Uri
+            | Self::Character
+            | Self::Delimiter
+            | Self::Encoding
+            | Self::Socks
+            | Self::ConnectField { .. } => None,
         }
-    }
-}
-
-/// Why the proxy in an environment variable cannot be used. It holds the variable's name and
-/// nothing of its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidProxyVariable {
-    pub(super) name: &'static str,
-    pub(super) reason: InvalidProxy,
-}
-
-impl InvalidProxyVariable {
-    /// Returns the name of the variable, such as `https_proxy`.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Returns what is wrong with it.
-    pub fn reason(&self) -> &InvalidProxy {
-        &self.reason
-    }
-}
-
-impl fmt::Display for InvalidProxyVariable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot use the proxy in the environment variable {}", self.name)
-    }
-}
-
-impl std::error::Error for InvalidProxyVariable {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.reason)
     }
 }

@@ -101,8 +101,7 @@ use crate::credentials::Credentials;
 use crate::protection_space::Origin;
 
 pub(super) use connect_fields::ConnectFields;
-pub use connect_fields::InvalidConnectField;
-pub use error::{InvalidProxy, InvalidProxyVariable};
+pub use error::InvalidProxy;
 
 /// An HTTP proxy, and who logs in there.
 #[derive(Clone, PartialEq, Eq)]
@@ -150,8 +149,8 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// [`InvalidConnectField`] if one of them is not the caller's to set.
-    pub fn connect_fields(mut self, fields: HeaderMap) -> Result<Self, InvalidConnectField> {
+    /// [`InvalidProxy::ConnectField`] if one of them is not the caller's to set.
+    pub fn connect_fields(mut self, fields: HeaderMap) -> Result<Self, InvalidProxy> {
         self.connect_fields = ConnectFields::new(fields)?;
         Ok(self)
     }
@@ -208,13 +207,13 @@ impl Proxies {
     ///
     /// # Errors
     ///
-    /// [`InvalidProxyVariable`] names a variable that cannot be read, and says what to write. To go on
+    /// [`InvalidProxy::Variable`] names a variable that cannot be read, and says what to write. To go on
     /// without it would send requests past the proxy.
-    pub fn from_env() -> Result<Self, InvalidProxyVariable> {
+    pub fn from_env() -> Result<Self, InvalidProxy> {
         Self::from_variables(|name| env::var_os(name))
     }
 
-    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidProxyVariable> {
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidProxy> {
         if variable("REQUEST_METHOD").is_some() {
             return Ok(Self::given(None, None));
         }
@@ -223,7 +222,9 @@ impl Proxies {
             let found = names.into_iter().find_map(|name| Some((name, value(name)?)));
             let Some((name, value)) = found else { return Ok(None) };
             match value.to_str().ok_or(InvalidProxy::Encoding).and_then(str::parse) {
-                Err(reason) if reason != InvalidProxy::Socks => Err(InvalidProxyVariable { name, reason }),
+                Err(reason) if reason != InvalidProxy::Socks => {
+                    Err(InvalidProxy::Variable { name, reason: Box::new(reason) })
+                }
                 usable => Ok(Some(usable)),
             }
         };

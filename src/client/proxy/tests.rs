@@ -113,7 +113,7 @@ fn what_cannot_be_read_says_what_to_write_and_shows_nothing() {
 }
 
 /// What variables with these values name.
-fn variables(values: &[(&str, &str)]) -> Result<Proxies, InvalidProxyVariable> {
+fn variables(values: &[(&str, &str)]) -> Result<Proxies, InvalidProxy> {
     Proxies::from_variables(|name| {
         let found = values.iter().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| (*value).into())
@@ -152,8 +152,8 @@ fn a_variable_that_cannot_be_read_is_named_and_not_passed_over() {
         ("all_proxy", "s3cret:s3cret", InvalidProxy::Origin(InvalidOrigin::Port)),
     ] {
         let error = variables(&[(name, value)]).expect_err("no proxy");
-        assert_eq!((error.name(), error.reason()), (name, &reason));
-        let shown = format!("{error} {error:?} {}", error.reason());
+        let shown = format!("{error} {error:?} {reason}");
+        assert_eq!(error, InvalidProxy::Variable { name, reason: Box::new(reason) });
         assert!(shown.contains(name) && !shown.contains("s3c"), "{shown}");
     }
     let socks = variables(&[("all_proxy", "socks5://h"), ("http_proxy", "a")]).expect("proxies");
@@ -168,7 +168,8 @@ fn a_variable_that_is_not_unicode_is_not_passed_over() {
 
     let latin = || OsString::from_vec(b"http://carol:p\xe4@proxy".to_vec());
     let error = Proxies::from_variables(|name| (name == "https_proxy").then(latin)).expect_err("no proxy");
-    assert_eq!((error.name(), error.reason()), ("https_proxy", &InvalidProxy::Encoding));
+    let reason = Box::new(InvalidProxy::Encoding);
+    assert_eq!(error, InvalidProxy::Variable { name: "https_proxy", reason });
     // The other hosts of such a list are exceptions still.
     let proxies = Proxies::from_variables(|name| match name {
         "http_proxy" => Some("proxy".into()),

@@ -19,7 +19,7 @@ use crate::client::reqwest::named::Named;
 use crate::handshake::{HttpVersion, ResponseHead};
 use crate::mechanism::Binding;
 use crate::protection_space::Challenger;
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, LegService, NotConnected, Unsent};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, LegError, LegService};
 
 /// Makes connections.
 pub(super) enum MakeReqwestConnection {
@@ -184,13 +184,17 @@ impl LegService<Body> for ReqwestConnection {
             Ok(response) => self.answered(response),
             Err(error) if Gone::is_behind(&error) => {
                 self.is_gone = true;
-                Err(Unsent::new(error).into())
+                Err(LegError::Unsent(error.into()).into())
             }
             Err(mut error) => {
                 if let Some(url) = error.url_mut() {
                     strip_userinfo(url);
                 }
-                Err(if error.is_connect() { NotConnected::new(error).into() } else { error.into() })
+                Err(if error.is_connect() {
+                    LegError::NotConnected(error.into()).into()
+                } else {
+                    error.into()
+                })
             }
         })
     }

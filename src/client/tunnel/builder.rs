@@ -9,7 +9,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use crate::client::connect::Connect;
 use crate::client::connect::tcp::http_connector;
 use crate::client::connection::http1::http1_settings;
-use crate::client::proxy::{ConnectFields, InvalidConnectField};
+use crate::client::proxy::{ConnectFields, InvalidProxy};
 use crate::client::tunnel::connector::{Tunnel, TunnelSettings};
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
@@ -80,8 +80,8 @@ impl TunnelBuilder {
     ///
     /// # Errors
     ///
-    /// [`InvalidConnectField`] if one of them is not the caller's to set.
-    pub fn connect_fields(mut self, fields: HeaderMap) -> Result<Self, InvalidConnectField> {
+    /// [`InvalidProxy::ConnectField`] if one of them is not the caller's to set.
+    pub fn connect_fields(mut self, fields: HeaderMap) -> Result<Self, InvalidProxy> {
         self.fields = ConnectFields::new(fields)?;
         Ok(self)
     }

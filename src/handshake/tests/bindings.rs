@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings, ChannelBindingsUse};
-use crate::testing::SentBindings;
 use crate::testing::ntlm::AuthenticateMessage;
+use crate::testing::ntlm::SentBindings;
 
 fn bindings() -> ChannelBindings {
     ChannelBindings::tls_server_end_point(&[7; 32])

@@ -42,7 +42,7 @@
 //! # Which server
 //!
 //! The target name's host is taken as it is, with the realm that `krb5.conf` gives it
-//! (`domain_realm`, else the KDC's referrals). With [`Canonicalization::Configured`], the library
+//! (`domain_realm`, else the KDC's referrals). With [`canonicalize_as_configured`](Gssapi::canonicalize_as_configured), the library
 //! looks the host up in DNS first, as `dns_canonicalize_hostname` and `rdns` in `krb5.conf` say:
 //! an alias (CNAME) then becomes the host behind it. A target name with a realm
 //! (`HTTP/host@REALM`) is never changed.
@@ -126,14 +126,9 @@ pub struct Gssapi {
 }
 
 /// Whether the host in a target name is looked up in DNS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Canonicalization {
-    /// Never: the default. DNS answers are not protected, and who forges them must not choose whom
-    /// a ticket is for (RFC 4120, section 1.3).
-    #[default]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Canonicalization {
     Off,
-    /// As the Kerberos configuration says; MIT's default is to look aliases up.
     Configured,
 }
 
@@ -174,7 +169,7 @@ impl Gssapi {
 
     fn new(mechanism: Oid) -> Self {
         let system = System { path: None, library: OnceLock::new(), tickets: Tickets::default() };
-        let canonicalization = Canonicalization::default();
+        let canonicalization = Canonicalization::Off;
         Self { mechanism, canonicalization, shuts_ntlm_out: false, system: Arc::new(system) }
     }
 
@@ -187,10 +182,14 @@ impl Gssapi {
         Self { system: Arc::new(system), ..self }
     }
 
-    /// Sets whether hosts in target names are looked up.
+    /// Looks the hosts in target names up in DNS first, as far as the Kerberos configuration says so; MIT's default is to
+    /// look aliases up.
+    ///
+    /// Without this they are taken as they are: DNS answers are not protected, and someone who forges them must not choose
+    /// whom a ticket is for (RFC 4120, section 1.3).
     #[must_use]
-    pub fn canonicalize(mut self, canonicalization: Canonicalization) -> Self {
-        self.canonicalization = canonicalization;
+    pub fn canonicalize_as_configured(mut self) -> Self {
+        self.canonicalization = Canonicalization::Configured;
         self
     }
 

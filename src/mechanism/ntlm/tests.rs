@@ -24,8 +24,8 @@ use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MessageIntegrity, Moment,
     Proves, SecurityContext, Step,
 };
-use crate::testing::SentBindings;
 use crate::testing::ntlm::AuthenticateMessage;
+use crate::testing::ntlm::SentBindings;
 
 fn specification() -> Vectors {
     Vectors::read(include_str!("../../../tests/vectors/ms-nlmp-4.2.4.txt"))

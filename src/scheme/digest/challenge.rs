@@ -338,7 +338,7 @@ mod tests {
         let unknown = "Digest nonce=a, qop=auth, algorithm=SHA3-512";
         let legacy = "Digest nonce=b, algorithm=SHA-256";
         let good = "Digest nonce=c, qop=auth";
-        let strict = DigestPolicy::new().legacy(LegacyDigest::Refused);
+        let strict = DigestPolicy::new().without_legacy();
         let all = format!("{unknown}, Digest broken==, {legacy}, {good}");
         let lenient = strongest(&all, DigestPolicy::new()).expect("good").expect("one");
         assert_eq!(lenient.algorithm(), Algorithm::Sha256);

@@ -1,11 +1,10 @@
-//! Digest (RFC 7616): a name and a hash that only who knows the password can make, for each request.
+//! Digest (RFC 7616): a name and a hash that only someone who knows the password can compute, for each request.
 //!
 //! ```
 //! use legwork::Authenticator;
 //! use legwork::scheme::Digest;
-//! use legwork::scheme::digest::LegacyDigest;
 //!
-//! let strict = Digest::new().legacy(LegacyDigest::Refused);
+//! let strict = Digest::new().without_legacy();
 //! let authenticator = Authenticator::builder().schemes(strict).build();
 //! # let _ = authenticator;
 //! ```
@@ -18,7 +17,7 @@
 //!   costs the whole content before the first octet can be sent and which few servers check.
 //!   Where there is nothing but `auth-int`, content that is not kept cannot be sent:
 //!   [`Why::ContentNotKept`](crate::handshake::Why::ContentNotKept).
-//! - Challenges without `qop` are answered unless the [policy](LegacyDigest) says otherwise. Those
+//! - Challenges without `qop` are answered unless [`without_legacy`](Digest::without_legacy) says otherwise. Those
 //!   whose `qop` has only unknown names are not: the server wants something that is not known here.
 //! - A challenge without the commas between its parameters is malformed, and is not answered: what its parameters are
 //!   would be a guess. The refusal [says where](crate::handshake::Why::Unreadable).
@@ -50,5 +49,4 @@ mod tests;
 mod user;
 
 pub use self::algorithm::Algorithm;
-pub use self::policy::LegacyDigest;
 pub use self::scheme::Digest;

@@ -5,10 +5,9 @@ use crate::scheme::charset::Charset;
 /// How challenges are answered where the protocol leaves a choice.
 ///
 /// ```
-/// use legwork::scheme::digest::LegacyDigest;
 /// use legwork::unversioned::digest::DigestPolicy;
 ///
-/// let strict = DigestPolicy::new().legacy(LegacyDigest::Refused);
+/// let strict = DigestPolicy::new().without_legacy();
 /// # let _ = strict;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,10 +22,10 @@ impl DigestPolicy {
         Self::default()
     }
 
-    /// Sets what to do with challenges without `qop`.
+    /// Leaves challenges without `qop` unanswered.
     #[must_use]
-    pub fn legacy(mut self, legacy: LegacyDigest) -> Self {
-        self.legacy = legacy;
+    pub fn without_legacy(mut self) -> Self {
+        self.legacy = LegacyDigest::Refused;
         self
     }
 
@@ -39,16 +38,9 @@ impl DigestPolicy {
 }
 
 /// Whether challenges without `qop` are answered, as RFC 2069 has it.
-///
-/// Such an answer carries neither a nonce of the client nor a count: it can be repeated as long
-/// as the nonce lives, and one who chooses nonces can prepare tables for common passwords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)]
-pub enum LegacyDigest {
-    /// They are, as by curl, Chromium, Firefox and .NET: cameras and other devices know nothing
-    /// else. Whoever could remove `qop` from a challenge could ask for Basic as well.
+pub(super) enum LegacyDigest {
     #[default]
     Allowed,
-    /// They are not.
     Refused,
 }

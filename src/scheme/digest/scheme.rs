@@ -12,7 +12,7 @@ use super::info::ServerProof;
 use super::lifetime::Lifetime;
 use super::name::NAME;
 use super::nonce::{ClientNonce, Nonce, NonceCounts};
-use super::policy::{DigestPolicy, LegacyDigest};
+use super::policy::DigestPolicy;
 use super::request::DigestRequest;
 use super::sent::SentDigest;
 use super::session::{self, DigestSession};
@@ -50,10 +50,15 @@ impl Digest {
         Self::default()
     }
 
-    /// Sets what to do with challenges without `qop`.
+    /// Leaves challenges without `qop` (RFC 2069) unanswered.
+    ///
+    /// The answer to one carries neither a nonce of the client nor a count: it can be repeated as long as the nonce lives,
+    /// and someone who chooses nonces can prepare tables for common passwords. They are answered by default, as by curl,
+    /// Chromium, Firefox and .NET: cameras and other devices know nothing else, and someone who can remove `qop` from a
+    /// challenge can ask for Basic as well.
     #[must_use]
-    pub fn legacy(mut self, legacy: LegacyDigest) -> Self {
-        self.policy = self.policy.legacy(legacy);
+    pub fn without_legacy(mut self) -> Self {
+        self.policy = self.policy.without_legacy();
         self
     }
 

@@ -65,7 +65,7 @@ impl fmt::Debug for ScramKeys {
 /// The keys of the last logins, by hash, credentials, salt and iteration count, so that a further
 /// login costs no milliseconds. Cheap to clone; all clones share the keys.
 #[derive(Clone, Default)]
-pub struct KeyCache(Arc<Mutex<Vec<CachedKeys>>>);
+pub(crate) struct KeyCache(Arc<Mutex<Vec<CachedKeys>>>);
 
 struct CachedKeys {
     credentials: Credentials,
@@ -76,15 +76,15 @@ struct CachedKeys {
 
 impl KeyCache {
     /// How many keys are kept; the one unused for longest goes first.
-    pub const MAX_KEYS: usize = 64;
+    const MAX_KEYS: usize = 64;
 
     /// Creates a cache without keys.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::default()
     }
 
     /// Wipes all keys that no login is using.
-    pub fn clear(&self) {
+    pub(super) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 

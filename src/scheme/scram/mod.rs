@@ -65,5 +65,4 @@ mod scheme;
 mod tests;
 
 pub use self::hash::ScramHash;
-pub use self::keys::KeyCache;
 pub use self::options::Scram;

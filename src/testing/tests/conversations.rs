@@ -9,7 +9,8 @@ use super::client::{Client, Handshake, basic, request};
 use crate::channel_bindings::ChannelBindings;
 use crate::mechanism::ntlm::Ntlm;
 use crate::protection_space::Challenger;
-use crate::testing::{Accept, Acceptor, Builder, Offer, SentBindings, Server, TokenKind, Verdict};
+use crate::testing::ntlm::SentBindings;
+use crate::testing::{Accept, Acceptor, Builder, Offer, Server, TokenKind, Verdict};
 
 fn carol() -> Builder {
     Server::builder().user("LAB\\carol", "carol-pw")

@@ -16,7 +16,8 @@ use crate::mechanism::kerberos::messages::krb_error::{KRB_ERR_GENERIC, KRB_ERR_R
 use crate::mechanism::kerberos::messages::{KrbError, Message, PrincipalName};
 use crate::mechanism::{ErrorKind, MechanismError, Moment, Moments};
 use crate::service::environment::SystemMoments;
-use crate::testing::{AccountState, Kdc, KdcBuilder, KdcFault};
+use crate::testing::kerberos::{AccountState, KdcFault};
+use crate::testing::{Kdc, KdcBuilder};
 
 const SERVICE: &str = "HTTP/www.lab.test";
 

@@ -16,9 +16,9 @@ use crate::mechanism::kerberos::messages::PrincipalName;
 use crate::mechanism::spnego::token::{NegState, NegTokenResp, mech_type_list, neg_token_init};
 use crate::mechanism::{MechanismError, MessageIntegrity, explain_krb_error, oid};
 use crate::protection_space::Challenger;
-use crate::testing::{
-    Accept, Acceptor, Kdc, KdcFault, KerberosService, Offer, Persistence, Quirk, Server, Verdict,
-};
+use crate::testing::kerberos::KdcFault;
+use crate::testing::persistence::Persistence;
+use crate::testing::{Accept, Acceptor, Kdc, KerberosService, Offer, Quirk, Server, Verdict};
 
 const REALM: &str = "LAB.TEST";
 

@@ -9,7 +9,9 @@ use tokio::net::TcpStream;
 
 use super::client::{Client, Handshake, basic, request};
 use crate::protection_space::Challenger;
-use crate::testing::{Close, Fault, Gate, Offer, Persistence, Quirk, RefusalBody, Server, When};
+use crate::testing::fault::Fault;
+use crate::testing::persistence::Persistence;
+use crate::testing::{Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 
 fn carol() -> Handshake {
     Handshake::ntlm("LAB\\carol", "carol-pw")

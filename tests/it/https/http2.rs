@@ -12,10 +12,11 @@ use legwork::handshake::Why;
 use legwork::protection_space::Challenger;
 use legwork::service::ErrorKind;
 use legwork::testing::{
-    Close, Connection, DigestAcceptor, Gate, Judge, Judgement, Leg, Persistence, Presentation, Quirk, Reset,
-    ScramAcceptor, Users, When,
+    Close, Connection, DigestAcceptor, Gate, Judge, Judgement, Leg, Presentation, Quirk, ScramAcceptor,
+    Users, When,
 };
 use legwork::unversioned::handshake::HttpVersion;
+use legwork::unversioned::testing::{Persistence, Reset};
 use legwork::{Authenticator, Credentials};
 use tokio::task::JoinSet;
 

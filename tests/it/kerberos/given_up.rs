@@ -7,7 +7,8 @@ use legwork::client::KdcSockets;
 use legwork::mechanism::kerberos::Kerberos;
 use legwork::scheme::Negotiate;
 use legwork::service::Environment;
-use legwork::testing::{KdcFault, Offer};
+use legwork::testing::Offer;
+use legwork::unversioned::testing::KdcFault;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, UdpSocket};
 

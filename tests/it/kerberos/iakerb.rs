@@ -3,7 +3,8 @@
 use legwork::handshake::AuthenticatorBuilder;
 use legwork::mechanism::kerberos::Kerberos;
 use legwork::scheme::Negotiate;
-use legwork::testing::{Close, KdcFault, Offer, Quirk, Server, When};
+use legwork::testing::{Close, Offer, Quirk, Server, When};
+use legwork::unversioned::testing::KdcFault;
 
 use super::*;
 

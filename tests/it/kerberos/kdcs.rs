@@ -6,7 +6,8 @@ use legwork::client::KdcSockets;
 use legwork::mechanism::kerberos::Kerberos;
 use legwork::scheme::Negotiate;
 use legwork::service::{Environment, ErrorKind, Limits};
-use legwork::testing::{Kdc, KdcFault, Offer};
+use legwork::testing::{Kdc, Offer};
+use legwork::unversioned::testing::KdcFault;
 
 use super::*;
 

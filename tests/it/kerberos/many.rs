@@ -5,7 +5,8 @@ use std::sync::Arc;
 use legwork::handshake::AuthenticatorBuilder;
 use legwork::mechanism::kerberos::Kerberos;
 use legwork::scheme::Negotiate;
-use legwork::testing::{Gate, Kdc, KdcFault, Offer, Quirk, Server, When};
+use legwork::testing::{Gate, Kdc, Offer, Quirk, Server, When};
+use legwork::unversioned::testing::KdcFault;
 use tokio::task::JoinSet;
 
 use super::*;

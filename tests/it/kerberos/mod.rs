@@ -23,8 +23,9 @@ use legwork::mechanism::kerberos::{EncryptionType, Kerberos};
 use legwork::scheme::{Negotiate, Schemes};
 use legwork::service::Environment;
 use legwork::testing::{
-    Builder, Close, Fault, Kdc, KdcBuilder, KerberosService, Offer, Persistence, Quirk, Report, Server, When,
+    Builder, Close, Kdc, KdcBuilder, KerberosService, Offer, Quirk, Report, Server, When,
 };
+use legwork::unversioned::testing::{Fault, Persistence};
 use legwork::{Authenticator, Client, Credentials};
 
 use crate::support::*;

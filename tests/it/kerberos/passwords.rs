@@ -3,7 +3,8 @@
 use legwork::mechanism::kerberos::Kerberos;
 use legwork::mechanism::ntlm::Ntlm;
 use legwork::scheme::{Negotiate, NtlmScheme, Schemes};
-use legwork::testing::{AccountState, Offer};
+use legwork::testing::Offer;
+use legwork::unversioned::testing::AccountState;
 use tokio::task::JoinSet;
 
 use super::*;

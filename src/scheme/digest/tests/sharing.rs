@@ -194,7 +194,7 @@ fn a_login_stays_in_its_realm() {
 
 #[test]
 fn a_challenge_that_the_policy_refuses_leaves_the_login_as_it_was() {
-    let strict = DigestPolicy::new().legacy(LegacyDigest::Refused);
+    let strict = DigestPolicy::new().without_legacy();
     let carol = Credentials::password("carol", "carol-pw");
     let session = DigestSession::new(carol.clone(), strict, &challenge(FIRST)).expect("good");
     let sent = authorize(&session);
