@@ -72,6 +72,8 @@ impl LockoutGuard {
                 drop(state);
                 let verdict =
                     OthersVerdict { guard: self.clone(), credentials: asking.credentials.clone(), id };
+                // With a time, too: whoever has the turn may never be polled again, and its program may keep it all
+                // the same.
                 Pass::Wait(Turn::new(verdict, until))
             }
             Permission::Listen => Pass::Listen,
@@ -107,6 +109,7 @@ impl LockoutGuard {
         let mut state = self.lock();
         state.verdicts.forget_refusals();
         // They end with the next call, but ended before this one.
+        // Taken back and not removed: their places have still to be freed.
         state.given_up.iter_mut().for_each(|(trial, ..)| trial.take_back());
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
@@ -126,6 +129,7 @@ impl GuardState {
 
     fn end_given_up(&mut self, now: Instant) {
         for (trial, credentials, space) in self.given_up.drain(..) {
+            // Whether it counts depends on the wire: what was never sent has shown nobody anything.
             let evidence = if trial.is_sent() { Evidence::Undecided } else { Evidence::Nothing };
             self.verdicts.end(trial, &credentials, &space, evidence, now);
         }
@@ -166,6 +170,8 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         let targets = self.latest.iter().copied();
+        // Once for a connection and not for each request: thousands of requests on established logins would else meet
+        // at this lock.
         self.guard.lock().verdicts.note_served(&self.credentials, &self.space, targets);
     }
 }
@@ -218,10 +224,13 @@ impl OnTrial {
     }
 
     pub(super) fn end(mut self, evidence: Evidence, now: Instant) -> RefusalVerdict {
+        // Taken before the lock: the drop that follows finds nothing to give up.
         let trial = self.trial.take().expect("it ends once");
         let mut state = self.guard.lock();
         state.end_given_up(now);
         let verdict = state.verdicts.end(trial, &self.credentials, &self.space, evidence, now);
+        // All that wait are woken and ask again. Which of them may go depends on the verdict, and it is simpler to
+        // ask than to tell.
         let waiting = state.take_waiting(&self.credentials);
         // Not under the lock: whoever is woken may ask at once.
         drop(state);

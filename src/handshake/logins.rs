@@ -198,6 +198,7 @@ impl Logins {
     pub(crate) fn leg_sent(&mut self) {
         self.is_due = false;
         // What was decided for one of them earlier, or not at all, goes with this leg.
+        // Both, whoever had it sent: whichever challenger answers it counts it as a leg of its own.
         self.origin.leg_begins();
         if let Some(proxy) = &mut self.proxy {
             proxy.leg_begins();
@@ -206,6 +207,7 @@ impl Logins {
 
     /// The connection is given up. Of a leg that is decided and was not sent, nobody has seen a secret.
     pub(crate) fn give_up(&mut self) {
+        // Decided and not sent, or sent: the same handshakes, and all the difference to a trial.
         if self.is_due {
             self.not_sent();
         }
@@ -287,6 +289,9 @@ impl Logins {
         let proxy = self.proxy.as_mut().filter(|_| head.status == Challenger::Origin.status())?;
         let challenges = Challenges::parse(head.headers, Challenger::Origin.challenge_field());
         let own_realm = proxy.realm_under_way();
+        // px and tinyproxy answer a wrong password by 401. Whose it is shows by the method (nobody else answers a
+        // CONNECT), by a field that only proxies send, by the lack of the one that an origin must send, or by the
+        // realm.
         let is_own = *request.on_the_wire.method == Method::CONNECT
             || head.headers.contains_key(Challenger::Proxy.challenge_field())
             || !head.headers.contains_key(Challenger::Origin.challenge_field())
@@ -395,6 +400,8 @@ impl Logins {
                 (Action::Deliver(outcome), Some(head))
                     if challenger == Challenger::Proxy && head.status != Challenger::Proxy.status() =>
                 {
+                    // The first leg's outcome is kept where this one brings none: the login is told once, and the
+                    // response to be delivered may come legs later.
                     self.proxy_outcome = outcome.or(self.proxy_outcome.take());
                     challenger = Challenger::Origin;
                     if self.origin_begun {
@@ -420,6 +427,8 @@ impl Logins {
 
     /// The proxy has let pass a leg that carried nothing for the origin: to the origin it was a bare request.
     fn take_over(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
+        // The origin's handshake has not begun, for a leg that carried nothing for it. It begins now, as one that has
+        // listened.
         let demand = self.acting.demands.origin;
         let is_challenge = head.status == Challenger::Origin.status();
         if !is_challenge && self.origin.holds_body() && demand.body_follows(head.status) {
@@ -441,6 +450,8 @@ impl Logins {
         match challenger {
             Challenger::Proxy => {
                 // While the proxy's own handshake is not through, the origin sees nothing.
+                // A leg that the proxy will only challenge must not show the origin's credentials, to the proxy least
+                // of all.
                 let is_through = share.body == BodyUse::Carried;
                 self.for_proxy = Some(Box::new(share));
                 (self.for_origin.is_none() && is_through).then_some(Challenger::Origin)

@@ -139,6 +139,8 @@ impl Run {
 
     /// The credentials are tried again, in the same exchange.
     pub(super) fn try_again(&mut self, trial: Option<OnTrial>) {
+        // Before the flag is cleared for the next try: what this run itself has proven is remembered in the only
+        // place where the next refusal looks.
         self.accepted_before |= self.proven || trial.as_ref().is_some_and(OnTrial::accepted_before);
         self.proven = false;
         self.trial = trial;
@@ -152,6 +154,8 @@ impl Run {
     ) -> Result<Reply, SchemeError> {
         loop {
             match reply {
+                // Run here and now: most steps only compute, and to go to another thread for them would cost more
+                // than they do.
                 Ok(Reply::Step(job)) if !job.may_block() => {
                     reply = self.exchange.resume(job.run_at(|| request.moments.moment()));
                 }
@@ -175,6 +179,8 @@ impl Run {
                 }
                 continuation => (challenge, continuation),
             })
+            // Filtered before the strongest is taken: a server that offers two hash functions may go on with the
+            // weaker one only.
             .filter(|(_, continuation)| *continuation != Continuation::Refuses)
             .min_by_key(|(challenge, _)| Reverse(self.scheme.strength(challenge)))
     }
@@ -192,6 +198,7 @@ impl Run {
         let is_followed = self.accepted_before && legs.are_out()
             || self.exchange.answered().is_some_and(|answered| arrival.follows_another_than(answered));
         let continuation = match self.answers {
+            // A server that was seen to keep its nonces has no excuse: the refusal is one.
             _ if earlier == EarlierChallenges::Hold => return None,
             _ if is_followed => {
                 if self.accepted_before && earlier == EarlierChallenges::Unknown {
@@ -232,6 +239,8 @@ impl Run {
     ) -> Result<Reply, SchemeError> {
         self.concluding = true;
         let name = self.scheme.name();
+        // A final token that cannot be read is not one that is missing: taken for that, a proof that fails would pass
+        // for none that was asked for.
         let illegible = challenges
             .errors()
             .iter()
@@ -248,6 +257,7 @@ impl Run {
     pub(super) fn start(&mut self, now: Instant) {
         self.started = true;
         if let Some(trial) = &mut self.trial {
+            // Only the first leg can be taken back: what an earlier one has shown stays shown.
             self.starts_with_this_leg = trial.sent(now);
         }
     }
@@ -293,6 +303,8 @@ impl Run {
     /// The challenge stands although the secret was used. Proven before, the login has no access;
     /// without a guard nobody knows.
     pub(super) fn refuse(mut self, evidence: Evidence, detail: Option<String>, now: Instant) -> Why {
+        // Asked before the trial ends, since the two do not mix: what the service says of a ticket is nothing that
+        // the guard may count against the password.
         if self.by_ticket {
             // The service does not take it; the KDC has taken the password.
             self.end(Evidence::Nothing, now);
@@ -315,6 +327,7 @@ impl Run {
     /// The leg that is out gets no verdict. Tells whether it held what was derived from a secret that
     /// was never accepted.
     pub(super) fn leave_undecided(&mut self, now: Instant) -> bool {
+        // Read before the trial ends, which takes it.
         let was_sent = self.trial.as_ref().is_some_and(OnTrial::is_sent);
         self.end(if was_sent { Evidence::Undecided } else { Evidence::Nothing }, now);
         was_sent && !self.accepted_before
@@ -324,12 +337,15 @@ impl Run {
     /// proves it.
     pub(super) fn note_proof(&mut self, proves: Proves, expects: Expects, request: RequestContext<'_>) {
         let is_for_kdc = matches!(proves, Proves::Relayed | Proves::Ticket { .. });
+        // A leg that expects a success is for the service, with whatever ticket.
         self.awaits_kdc = is_for_kdc && expects == Expects::Challenge;
         self.relayed += u32::from(self.awaits_kdc);
         let was_at_kdc = std::mem::replace(&mut self.is_at_kdc, false);
         match (proves, &mut self.trial) {
             (Proves::Ticket { is_new }, _) => {
                 self.by_ticket = true;
+                // The KDC has opened the timestamp, which is a proof, and the service has not been asked yet:
+                // whatever it says is about the ticket.
                 if is_new {
                     self.end(Evidence::Proven, request.moments.instant());
                 }

@@ -120,6 +120,7 @@ where
     pub(super) fn new(mut channel: Channel<S>, prepared: PreparedRequest<B>) -> Pin<Box<Self>> {
         let PreparedRequest { request, acting } = prepared;
         channel.state.saved.save(&request);
+        // Before the request is taken apart: its extensions say whether a client above already tells of it.
         let telling = Telling::of(&channel.state, &request, || (&acting.at_origin).into());
         let (parts, payload) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
@@ -140,6 +141,8 @@ where
         result: Result<Response<R>, BoxError>,
     ) -> Pin<Box<Self>> {
         let state = &mut *in_use.channel_mut().state;
+        // The leg went without asking the handshakes. They have to know of it before they see what it came to, or a
+        // challenge would find them without a request.
         state.logins.went_on();
         let Parts { method, uri, .. } = state.saved.restore();
         let request = RequestInFlight::new(in_use, method, uri, BodyUse::Carried, None);
@@ -163,6 +166,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        // In the span for the whole poll: providers and mechanisms that are called from here may log, too.
         let watched = this.request.telling.as_ref().and_then(|telling| telling.own_request());
         let _entered = watched.as_ref().map(Watched::enter);
         loop {
@@ -180,6 +184,8 @@ where
                 },
                 StageProj::Responding { leg } => {
                     let service = &mut this.request.in_use.channel_mut().service;
+                    // The answer before the patience: a server that refuses the upload at once has answered by now,
+                    // and the body need not go at all.
                     let result = service.poll_response(leg, cx).map_err(Into::into);
                     if result.is_pending() {
                         this.request.poll_patience(cx);
@@ -206,6 +212,8 @@ where
                 StageProj::Waiting { turn, timer } => {
                     let is_due = timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready());
                     match Pin::new(turn).poll(cx) {
+                        // Polled also when the time is up: the turn may have come with it, and then it is not given
+                        // back to somebody else for nothing.
                         Poll::Pending if !is_due => Poll::Pending,
                         _ => Poll::Ready(this.request.waited()),
                     }
@@ -227,6 +235,8 @@ where
                 AfterAction::Wait(turn, timer) => Stage::Waiting { turn, timer },
                 AfterAction::Deliver(response) => {
                     this.stage.set(Stage::Done);
+                    // Before the response leaves: its reader may send the next request while this task has not run
+                    // again.
                     this.request.in_use.channel_mut().state.answered();
                     this.request.tell_end(Ok(&response));
                     return Poll::Ready(Ok(response));
@@ -311,11 +321,14 @@ where
             Ok(response) => response,
             Err(error) => return AfterAction::Fail(self.lost(error, false)),
         };
+        // Counted and told before anything is decided, so that a leg that ends in an error is in the trace, too.
         self.legs += 1;
         self.report(&response);
         self.deadlines.leg_ends();
         self.patience = None;
         let state = &mut self.in_use.channel_mut().state;
+        // Before the handshakes decide what comes next: over HTTP/1.0 a leg may have no body of unknown length
+        // (`ChannelState::takes`).
         state.note_version(response.version());
         if !state.holds_body_back() {
             state.held = None;
@@ -323,6 +336,8 @@ where
         if response.version() == Version::HTTP_10 {
             state.logins.origin().memory().note_never_says_continue();
         }
+        // A 417 is about a field that the caller knows nothing of, and nobody has looked at the login. The caller's
+        // own `Expect` is the caller's affair.
         if response.status() == StatusCode::EXPECTATION_FAILED && self.expectation_is_ours {
             if let Some(failure) = self.expectation_failed() {
                 return AfterAction::Fail(failure);
@@ -331,6 +346,7 @@ where
         let logins = &mut self.in_use.channel_mut().state.logins;
         // Before the handshakes see the response: the answer to a challenge in it is to be tied to this connection.
         logins.learn_channel_bindings(|| response.extensions().get().cloned());
+        // Kept until the next leg is decided: it may be the one to deliver.
         self.response = Some(response);
         let action = self.with_logins(|logins, head, request| {
             logins.receive(head.expect("it was just put there"), request)
@@ -346,6 +362,8 @@ where
                 self.leg()
             }
             Action::Deliver(outcome) => self.deliver(outcome),
+            // There is only one connection here: to go on elsewhere is to fail with the request in hand. A client
+            // sends it again, a layer's user may.
             Action::Renew(renewal) => AfterAction::Fail(self.renewal(renewal)),
             Action::Fail(error) => AfterAction::Fail(FailedRequest::new(ErrorKind::Handshake(error))),
             // The rest of it is on its way to the server: another connection begins with what is kept.
@@ -367,6 +385,8 @@ where
                 AfterAction::Wait(turn, timer)
             }
             Action::Step(job) => {
+                // The time for a login runs from the first thing that is done for it, not from the request: one that
+                // nobody challenges has none.
                 self.handshake_begins();
                 self.tell_work(|| Work::Step);
                 let state = &self.in_use.channel().state;
@@ -399,7 +419,10 @@ where
 
     /// The next leg is decided. A challenge in hand is read to its end first.
     fn leg(&mut self) -> AfterAction<R, B> {
+        // Before a first leg there is no response in hand, and nothing to clear away.
         let Some(response) = self.response.take() else { return AfterAction::Leg };
+        // A refusal that came before all of the body had gone: HTTP/1.1 has no way to take the rest back, so whether
+        // this connection can go on depends on how much is left.
         if self.sent == BodyUse::Carried {
             match self.in_use.payload.replay() {
                 // Else the leg's head has announced a body that does not come: nothing can follow it.
@@ -411,10 +434,13 @@ where
             }
         }
         let logins = &self.in_use.channel().state.logins;
+        // A leg on a connection that the server is about to close would be lost, and a lost leg of a login counts as
+        // an attempt.
         if !logins.origin().stays_after(ResponseHead::of(&response)) {
             return AfterAction::Fail(self.renewal(Renewal::ClosedInHandshake));
         }
         self.handshake_begins();
+        // From here on there is no response to deliver: the decision for another leg is final.
         let body = response.into_body();
         if body.is_end_stream() {
             return AfterAction::Leg;
@@ -449,6 +475,7 @@ where
                     return Poll::Ready(AfterAction::Leg);
                 }
                 Some(Ok(frame)) => {
+                    // Counted as well as declared: a body in chunks announces nothing, and may have no end.
                     *drained += frame.data_ref().map_or(0, |data| data.remaining() as u64);
                     if *drained > self.in_use.channel().state.environment.limits.drain {
                         return Poll::Ready(AfterAction::Fail(self.renewal(Renewal::LongAnswer)));
@@ -465,6 +492,7 @@ where
     fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<AfterAction<R, B>> {
         let (channel, payload) = self.in_use.both_mut();
         let limit = channel.state.environment.limits.replay;
+        // The head may still be as the caller made it, if no leg has gone yet; after that it is the saved one.
         let length = match &self.parts {
             Some(parts) => declared_length(&parts.headers),
             None => declared_length(&channel.state.saved.restore().headers),
@@ -481,11 +509,16 @@ where
     fn poll_leg(&mut self, cx: &mut Context<'_>) -> Poll<Result<S::Leg, BoxError>> {
         let channel = self.in_use.channel_mut();
         ready!(channel.service.poll_ready(cx)).map_err(Into::into)?;
+        // After the connection is ready, never before: if it fails here, the head is still whole for another
+        // connection.
         let mut parts = self.parts.take().unwrap_or_else(|| channel.state.saved.restore());
+        // From here on a failure may be the server's answer to what the leg carries.
         self.sent = self.next;
         if let Some(telling) = &mut self.telling {
             telling.leg_begins();
         }
+        // The saved head has none of these: each leg has its own, and the last one's must not go out again with the
+        // next request.
         for (challenger, value) in channel.state.logins.authorizations() {
             if let Some(telling) = &mut self.telling {
                 telling.sent_tokens.extend(observe::authorization(challenger, &value));
@@ -501,6 +534,8 @@ where
             BodyUse::Carried => self.carried(&mut parts, cx),
         };
         let (channel, payload) = self.in_use.both_mut();
+        // Last but for the sending, since only now head and body are what they will be on the wire. hyper would send
+        // the head and silently leave the body out.
         if !channel.state.takes(&parts.headers, &body) {
             return Poll::Ready(Err(OldPeer.into()));
         }
@@ -516,6 +551,7 @@ where
         if self.sent == BodyUse::Carried && payload.is_empty() {
             declare_empty(&mut request);
         }
+        // In one go with the sending: between the two nothing may fail, or a trial would count that nobody has seen.
         channel.state.logins.leg_sent();
         Poll::Ready(Ok(channel.service.send(request)))
     }
@@ -524,11 +560,14 @@ where
     /// its caller has said so.
     fn carried(&mut self, parts: &mut Parts, cx: &mut Context<'_>) -> LegBody<B> {
         let (channel, payload) = self.in_use.both_mut();
+        // Nothing to hold back, and `Expect` on a request without content is wrong (RFC 9110, section 10.1.1).
         if payload.is_empty() {
             return LegBody::empty();
         }
         let Channel { service, state } = channel;
         let (length, limit) = (declared_length(&parts.headers), state.environment.limits.replay);
+        // Each of these makes waiting useless: a client beneath that does not pass on the 100, a version without it,
+        // nowhere to go after a refusal, a server that was seen to ignore it.
         let can_wait = service.tells_of_continue()
             && parts.version != Version::HTTP_10
             && state.environment.limits.restarts > 0
@@ -544,6 +583,8 @@ where
         // Without a timer it might wait forever.
         let Some(patience) = state.environment.sleep(PATIENCE) else { return body };
         let expectation = Expectation::new();
+        // Before the field is set: without somebody to hear the 100, the body would wait for its whole patience on
+        // every upload.
         if !service.fulfil_by_continue(&mut parts.extensions, expectation.clone()) {
             return body;
         }
@@ -561,6 +602,7 @@ where
         }
         self.patience = None;
         let state = &mut self.in_use.channel_mut().state;
+        // Remembered for the origin: a server that says nothing costs one upload its patience, not each.
         if state.held.take().is_some_and(|held| held.fulfil()) {
             state.logins.origin().memory().note_never_says_continue();
         }
@@ -574,6 +616,8 @@ where
         let now = channel.state.environment.instant();
         match self.in_use.payload.replay() {
             Replay::Here | Replay::Elsewhere => {
+                // The server has looked at nothing, so what the leg showed is no attempt: others need not wait for
+                // its verdict.
                 self.in_use.channel_mut().state.logins.withdraw(now);
                 Some(self.renewal(Renewal::UnfinishedUpload))
             }
@@ -586,6 +630,7 @@ where
         if let Some(outcome) = outcome {
             response.extensions_mut().insert(*outcome);
         }
+        // Beside the origin's, not instead of it: both may have had a login with this request.
         if let Some(outcome) = self.in_use.channel_mut().state.logins.take_proxy_outcome() {
             response.extensions_mut().insert(outcome);
         }
@@ -596,6 +641,7 @@ where
     fn lost(&mut self, error: BoxError, not_called: bool) -> Box<FailedRequest<B>> {
         self.patience = None;
         let has_body = !self.in_use.payload.is_empty();
+        // Asked before the loss is judged, which clears it: a body that was held back has not reached the server.
         let held = !not_called && self.in_use.channel().state.holds_body_back();
         let lost = LostConnection { error, not_called, sent: self.sent, held, legs: self.legs, has_body };
         let RetryDecision { retry, kind, acted_on } = lost.judge(&mut self.in_use.channel_mut().state);
@@ -634,6 +680,8 @@ where
 
     /// The request, to be sent again.
     fn again(&mut self) -> PreparedRequest<B> {
+        // The body moves on with what is kept of it. This connection has been cut off from it and cannot take a frame
+        // any more.
         let payload = std::mem::replace(&mut self.in_use.payload, Payload::Empty);
         let unsent = self.parts.take();
         let state = &self.in_use.channel().state;
@@ -653,6 +701,7 @@ where
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Box<FailedRequest<B>>> {
         let limits = &self.in_use.channel().state.environment.limits;
         // A leg that carried all there is may be the request itself.
+        // A head that is still here was never sent.
         let is_whole = self.sent == BodyUse::Carried && self.parts.is_none();
         let acted_on = is_whole && !is_idempotent(&self.method);
         self.deadlines.poll(limits, cx).map(|kind| {
@@ -692,6 +741,7 @@ where
     ) -> T {
         let (channel, payload) = self.in_use.both_mut();
         let state = &mut *channel.state;
+        // Made anew for each question: how much of the body is kept changes from leg to leg, and Digest may cover it.
         let on_the_wire = payload.context(&self.method, &self.uri, &*state.environment);
         let request = WireRequest { on_the_wire, beyond_proxy: self.beyond_proxy.as_ref() };
         act(&mut state.logins, self.response.as_ref().map(ResponseHead::of), request)

@@ -29,6 +29,7 @@ impl<L: Poolable> PoolState<L> {
     pub(super) fn share(&mut self, mut connection: Box<Pooled<L>>) -> Box<Pooled<L>> {
         self.shareable += 1;
         connection.kind = LeaseKind::Shared(self.shareable);
+        // It ended before its first request: leased as it is, it fails there like any other.
         let Some(branch) = connection.branch() else { return connection };
         let host = Arc::clone(&connection.host);
         let known = self.of(&host).expect("a host is known while there are connections to it");
@@ -44,6 +45,7 @@ impl<L: Poolable> PoolState<L> {
         let host = Arc::clone(&connection.host);
         let mut shared = SharedConnection { connection, leases: 0 };
         let Some(branch) = shared.lease() else {
+            // Closed or used up since it was put back: its place is free, and the next one is looked at.
             self.close(&host);
             return None;
         };
@@ -74,6 +76,8 @@ impl<L: Poolable> PoolState<L> {
         let shared = &mut self.of(&host)?.shared;
         let is_it = |shared: &SharedConnection<L>| matches!(shared.connection.kind, LeaseKind::Shared(its) if its == number);
         let at = shared.iter().position(is_it)?;
+        // A branch that was used leaves its login behind, for the next branch, and the connection is no new one any more: a
+        // failure may be its idle time's.
         shared[at].connection.graft(&mut ended);
         shared[at].leases -= 1;
         (shared[at].leases == 0).then(|| shared.swap_remove(at).connection)

@@ -124,6 +124,8 @@ impl Host {
     /// Uses up all connections to it: those that there are, and those that are being made.
     pub(super) fn retire(&self) {
         self.generation.fetch_add(1, Relaxed);
+        // Those that are being made belong to the generation before. They do not count for whether the next one is
+        // the first.
         self.connecting.store(0, Relaxed);
     }
 
@@ -135,6 +137,7 @@ impl Host {
 
     /// A connection that was being made since this generation is no longer.
     pub(super) fn end_connecting(&self, since: Generation) {
+        // Retired in the meantime, it was taken off the count already.
         if since == self.generation() {
             self.connecting.fetch_sub(1, Relaxed);
         }
@@ -202,6 +205,8 @@ pub(super) fn hash(hasher: &RandomState, authority: &str, wanted: WantedConnecti
     if Fault::NoIdentityInKey.is_planted() {
         return state.finish();
     }
+    // By name, not by secret: see the identity's own `Hash`. Two passwords of one user share a bucket, and differ by
+    // `is`.
     Hash::hash(wanted.identity, &mut state);
     if let Some(via) = wanted.via {
         Hash::hash(via, &mut state);

@@ -29,6 +29,8 @@ impl<'a, L: Poolable> Permit<'a, L> {
     where
         L: 'static,
     {
+        // Weak in the connection: a response's body may still be read after the client is gone, and must not keep its
+        // pool alive.
         let of_connection: Weak<H> = Arc::downgrade(home);
         Self { home: &**home, of_connection, host: Some(host), generation }
     }
@@ -46,6 +48,7 @@ impl<'a, L: Poolable> Permit<'a, L> {
 
     /// No connection could be made.
     pub(in crate::client) fn failed(mut self) {
+        // Taken, so that the drop that follows does not free the place a second time.
         if let Some(host) = self.host.take() {
             self.home.failed(&host, self.generation);
         }
@@ -133,8 +136,11 @@ pub(in crate::client) trait Parked: Send + Sync {
 impl<L: Poolable + Send + 'static> Parked for Pooled<L> {
     fn release(mut self: Box<Self>) {
         let Some(home) = self.home() else { return };
+        // A connection that has changed its protocol has only its place here.
         let Some(channel) = self.channel() else { return self.discard() };
         channel.service.rest();
+        // Reusable is the login's word, ready the protocol's: a connection may be free with a login that failed
+        // half-way, and the other way round.
         if channel.is_reusable() && channel.service.is_ready() {
             channel.state.ready = true;
             home.put_back(self);
@@ -143,6 +149,7 @@ impl<L: Poolable + Send + 'static> Parked for Pooled<L> {
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             // The connection's own task has not yet seen the end: a moment, as a rule.
             runtime.spawn(async move {
+                // A lease again, so that the place is free however this task ends: with its runtime, for instance.
                 let mut lease = Lease::new(&*home, self);
                 let mut channel = lease.channel();
                 let ready = std::future::poll_fn(|cx| channel.service.poll_ready(cx));

@@ -112,6 +112,8 @@ impl<L: Poolable> Pool<L> {
     /// in use or being made when they come back.
     pub(super) fn retire(&self, which: impl Fn(&Host) -> bool) {
         let mut state = self.lock();
+        // The generation goes up first, so that what comes back from here on is closed; then what is idle is taken
+        // out, all under one lock: no request can find a connection in between.
         let closed = state.retire(which);
         // Among those that wait may be some for a connection that they are not to have any more.
         self.serve_all(state);
@@ -126,6 +128,7 @@ impl<L: Poolable> Pool<L> {
         let closed = state.take_idle(|idle| {
             now - idle.since > u64::from(SWEEPS_PER_TIMEOUT) || idle.connection.is_closed()
         });
+        // After the idle ones are gone, which may have been all that a host was kept for.
         state.forget_empty_hosts();
         self.serve_all(state);
         drop(closed);
@@ -140,6 +143,7 @@ impl<L: Poolable> Pool<L> {
             state.take_waiters().map(|waiter| waiter.give(Grant::ShutDown)).collect()
         };
         wakers.into_iter().for_each(wake);
+        // After the flag is set: a connection that comes back now is closed instead of put back.
         self.retire(|_| true);
         loop {
             // Before the count is read: the last one may go in between.
@@ -169,7 +173,11 @@ impl<L: Poolable + Send + 'static> Pool<L> {
             return Err(ErrorKind::ShutDown);
         }
         let host = state.host(&self.hasher, wanted).map_err(ErrorKind::Origin)?;
+        // Past those that wait: a connection is idle only while nobody waits who could use it, or while it is spared
+        // for its own host's requests, of which this is one.
         let lease = state.pop_idle(&host).map(|connection| Lease::new(self, connection));
+        // The closed ones have left places, for which others may have been waiting. Whoever found them has a
+        // connection already.
         if state.has_found_closed() {
             self.serve_all(state);
         }
@@ -212,11 +220,15 @@ impl<L: Poolable + Send + 'static> Pool<L> {
                 drop(state);
             }
             if let Some((grant, _closed)) = granted {
+                // What had to go for it, `_closed`, is dropped here, behind the lock: closing a socket may take time
+                // and wakes its task.
                 return self.grant(grant, host);
             }
             let waiter = waits.expect("it waits, or it was granted something");
             (host, WaitForGrant::new(self, waiter))
         };
+        // Over TLS nobody knows before the handshake whether the connection will be HTTP/2 and carry all requests
+        // that wait. So the others wait for the first, but not for ever.
         let granted = if host.awaits_first() {
             // Who makes the first connection may have stopped in the middle of it: a future need not
             // be polled to its end.
@@ -226,11 +238,15 @@ impl<L: Poolable + Send + 'static> Pool<L> {
         };
         match granted {
             // It was retired before this request came to use it.
+            // A log-out may have come between the grant and this poll: who has waited must not be served by a
+            // connection of before.
             Ok(Ok(Checkout::Lease(lease))) if lease.is_retired() => drop(lease),
             Ok(granted) => return granted,
             // Nobody waits for that connection any more: each makes its own.
             Err(_) => host.counts.one_by_one.store(false, Relaxed),
         }
+        // From the beginning, at the end of the queue. The time that was waited counts: the timeout is around all of
+        // it.
         Box::pin(self.wait_for(wanted, fresh)).await
     }
 
@@ -249,6 +265,7 @@ impl<L: Poolable + Send + 'static> Pool<L> {
             return;
         }
         let interval = (self.limits.idle_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
+        // Weak, or the pool would live for as long as its own sweeper.
         let pool = Arc::downgrade(self);
         state.sweeping = Some(tokio::spawn(async move {
             loop {
@@ -269,6 +286,8 @@ impl<L: Poolable + Send + 'static> Home<L> for Pool<L> {
         // It is there: whoever waited for it must not wait for the next one as well.
         host.end_connecting(connection.generation());
         let is_shared = connection.carries_many();
+        // What the connection turned out to be is what the next one is taken to be: HTTP/2 again, so that one is made
+        // at a time, or HTTP/1.1, so that each request makes its own.
         let had_to_wait = host.counts.one_by_one.swap(is_shared, Relaxed);
         let leased = if is_shared { state.share(connection) } else { connection };
         if !is_shared && !had_to_wait {
@@ -280,6 +299,7 @@ impl<L: Poolable + Send + 'static> Home<L> for Pool<L> {
 
     /// A connection could not be made: others that wait for it try for themselves.
     fn failed(&self, host: &Host, since: Generation) {
+        // A server that cannot be reached makes one request after the other wait for its timeout otherwise.
         host.counts.one_by_one.store(false, Relaxed);
         self.give_up(host, since);
     }
@@ -288,6 +308,7 @@ impl<L: Poolable + Send + 'static> Home<L> for Pool<L> {
     fn give_up(&self, host: &Host, since: Generation) {
         let mut state = self.lock();
         host.end_connecting(since);
+        // After the count of those being made, by which it is decided whether somebody may make the next one.
         state.free(host);
         self.serve_all(state);
     }
@@ -337,6 +358,7 @@ impl<'a, L: Poolable + Send + 'static> Future for WaitForGrant<'a, L> {
     type Output = Result<Checkout<'a, L>, ErrorKind>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // The slot has a lock of its own, so that a waiter is polled without the pool's.
         let waiter = self.waiter.as_ref().expect("not polled after it was ready");
         let mut slot = waiter.grant.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(grant) = slot.0.take() else {
@@ -375,6 +397,8 @@ async fn look_again_and_again<'a, L: Poolable + Send + 'static>(
         if let Ok(granted) = tokio::time::timeout(pause, waiting.as_mut()).await {
             return granted;
         }
+        // A request with connections of its own prefers to wait for one of them. If nobody uses the others' idle ones
+        // meanwhile, their place is worth more to this one.
         waiting.look_again();
         pause = LONGEST_PAUSE.min(pause * 2);
     }

@@ -118,10 +118,13 @@ impl<L: Poolable> PoolState<L> {
         if let Some(known) = self.known(hash, |host| host.is(wanted, &origin)) {
             return Ok(known);
         }
+        // Before the new one is added, and rarely: the limit is twice what was left the last time, so that looking
+        // through them costs each new host a constant share.
         if self.hosts.len() > self.tidy_at {
             self.forget_empty_hosts();
         }
         let one_by_one = self.may_share && origin.is_secure();
+        // All identities of an origin share one limit: the server sees one client.
         let counts =
             self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(OriginCounts::new(one_by_one)));
         let counts = Arc::clone(counts);
@@ -150,6 +153,8 @@ impl<L: Poolable> PoolState<L> {
     pub(super) fn pop_idle(&mut self, host: &Host) -> Option<Box<Pooled<L>>> {
         loop {
             let known = self.of(host)?;
+            // Before the idle ones: a connection that is in use and takes one more request saves keeping another one
+            // open.
             if !known.shared.is_empty() {
                 if let Some(branch) = known.branch() {
                     return Some(branch);
@@ -158,6 +163,8 @@ impl<L: Poolable> PoolState<L> {
             // The most recently used, which is the least likely to have been closed, so that the others can grow old.
             let mut idle = known.idle.pop()?;
             host.counts.idle.fetch_sub(1, Relaxed);
+            // Asked when it is taken: the server may have closed it since it was put back. A request on it would
+            // fail, and move on to another one later than it could.
             if idle.connection.is_closed() {
                 self.close(host);
                 self.found_closed = true;
@@ -169,6 +176,7 @@ impl<L: Poolable> PoolState<L> {
 
     /// Takes back a lease that has ended. What is not used up is idle now, or has other leases still.
     pub(super) fn put_back(&mut self, connection: Box<Pooled<L>>) {
+        // The common kind goes straight through: with HTTP/1.1 every request comes by here.
         let is_exclusive = matches!(connection.kind, LeaseKind::Exclusive);
         let free = if is_exclusive { Some(connection) } else { self.end_lease(connection) };
         let Some(mut free) = free else { return };
@@ -222,6 +230,7 @@ impl<L: Poolable> PoolState<L> {
         if let Some(connection) = self.own(host, fresh) {
             return Some((Grant::Connection(connection), None));
         }
+        // Only when there is nothing of its own: a place means a handshake, on the wire and for the login.
         let closed = self.make_room(host, spared_since, limits)?;
         Some((Grant::Place(self.open(host)), closed))
     }
@@ -248,6 +257,7 @@ impl<L: Poolable> PoolState<L> {
             turns.saturating_add(2 * before as u64).saturating_add(places as u64)
         };
         let counts = &host.counts;
+        // Counted before it joins: how many were there before it is what makes it due.
         let before = counts.waiting.fetch_add(1, Relaxed);
         let due = Due {
             at_origin: due(counts.turns.load(Relaxed), before, limits.per_origin),
@@ -287,8 +297,11 @@ impl<L: Poolable> PoolState<L> {
             return None;
         }
         let due = self.queue.firsts().filter(|waiter| self.is_due(waiter, limits));
+        // Collected first: serving one takes it out of the queue that is being walked.
         let due: Vec<_> = due.map(Arc::clone).collect();
         let served = due.iter().find_map(|waiter| self.serve(waiter, u64::MAX, limits));
+        // Own before any: a connection that comes back is worth a login to those of its own host, and nothing to the
+        // others until it is closed. That they are not passed over for ever is what `is_due` is for.
         served.or_else(|| self.serve_own(host?)).or_else(|| self.serve_any(limits))
     }
 
@@ -330,6 +343,7 @@ impl<L: Poolable> PoolState<L> {
 
     /// Serves this one, if there is something for it that has been idle since it last looked.
     pub(super) fn look_again(&mut self, waiter: &Waiter<L>, limits: &PoolLimits) -> Option<Served<L>> {
+        // Noted also where there is nothing for it: the next look takes what has been idle since this one.
         let looked = waiter.looked.swap(self.turns, Relaxed);
         let is_first = self.queue.is_first(waiter);
         is_first.then(|| self.serve(waiter, looked, limits)).flatten()
@@ -372,6 +386,8 @@ impl<L: Poolable> PoolState<L> {
     /// Many may ask in vain, one after the other: how long it has been idle is remembered for them.
     fn take_oldest_idle(&mut self, at: Option<&Host>, spared_since: u64) -> Option<Box<Pooled<L>>> {
         let idle_from = at.map_or(self.idle_from, |host| host.counts.idle_from.load(Relaxed));
+        // A walk over all hosts for each of a thousand requests that wait would be quadratic. What the last one found
+        // holds until something becomes idle.
         if spared_since < idle_from {
             return None;
         }
@@ -390,9 +406,11 @@ impl<L: Poolable> PoolState<L> {
             }
             return None;
         };
+        // The oldest at its origin goes, not the oldest at its host: the limit is the origin's.
         let idle = oldest.idle.remove(0);
         let host = Arc::clone(&oldest.host);
         host.counts.idle.fetch_sub(1, Relaxed);
+        // The place is free from here on, though the connection still has to be dropped by whoever has called.
         self.close(&host);
         Some(idle.connection)
     }

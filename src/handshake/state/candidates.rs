@@ -28,6 +28,8 @@ impl Handshake {
         if let Identity::CallersOwn(_) = self.request.identity {
             return Action::Deliver(None);
         }
+        // What was tried for the last challenge is no candidate any more: the server has said anew what it takes, and
+        // may have dropped a scheme since.
         self.offer(challenges);
         if self.demand == Demand::Contradictory {
             // Whatever is tried now, the body would go over the wire for the third time.
@@ -49,6 +51,8 @@ impl Handshake {
     }
 
     pub(super) fn next_candidate(&mut self, request: RequestContext<'_>) -> Action {
+        // Taken out before it is tried, and put back at most once, where a provider may have other credentials: so
+        // this ends, whatever comes of each.
         while let Some(candidate) = self.request.candidates.pop() {
             match &self.request.identity {
                 Identity::Credentials(credentials) => {
@@ -60,8 +64,12 @@ impl Handshake {
                         LookUp::Found(credentials) => {
                             return self.found(candidate, Some(credentials), request);
                         }
+                        // A provider that is known to have nothing is not asked: its answer would cost the request a
+                        // wait, and the same refusal.
                         LookUp::Nothing => self.request.dismiss(&*candidate.scheme, Why::NoCredentials),
                         LookUp::Ask => {
+                            // One question for each scheme and realm, and not one for the request: a provider may
+                            // hold a token for Bearer and a password for Digest.
                             let mut question = candidate.question(self.challenger, &self.origin);
                             question.refused.clone_from(&self.request.worn_out);
                             self.state = HandshakeState::Asking(Box::new(candidate));
@@ -74,10 +82,14 @@ impl Handshake {
                 }
             }
         }
+        // Nobody has challenged yet, so that there is nothing to do without a login is no refusal: the request goes
+        // bare, and the server may want none.
         if !self.request.responded {
             return Action::bare();
         }
         match self.request.failure.take() {
+            // A server that said something that cannot be understood comes before the list of what was tried: the
+            // error names the fault, the list would only say that the scheme could not start.
             Some(error) => {
                 self.state = HandshakeState::Spoiled;
                 Action::Fail(HandshakeError::Scheme(*error))
@@ -94,6 +106,8 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         match found {
+            // A provider without other credentials gives back the worn-out ones. Sent again they would be refused
+            // again, and the provider asked again, without end.
             Some(credentials) if self.request.worn_out.as_ref() != Some(&credentials) => {
                 return self.enter(candidate, credentials, request);
             }
@@ -112,12 +126,16 @@ impl Handshake {
         credentials: Credentials,
         request: RequestContext<'_>,
     ) -> Action {
+        // Before the guard is asked: a scheme that cannot use the credentials must not hold a turn that another
+        // request waits for.
         if !candidate.scheme.takes(&credentials) {
             self.state = HandshakeState::Idle;
             self.request.dismiss(&*candidate.scheme, Why::NoCredentials);
             return self.next_candidate(request);
         }
         let space = self.space_of(&candidate);
+        // Before the guard is asked, which may make this request wait: whoever has the turn meanwhile has to know of
+        // this challenge, since it may have voided the one that it is about to answer.
         if candidate.scheme.is_voided_by_challenges() {
             if let Some(known) = self.memory.known(candidate.scheme.name(), candidate.realm.as_ref()) {
                 self.hear(&candidate, &known.latest, &credentials);
@@ -132,6 +150,8 @@ impl Handshake {
                 self.state = HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
                 return Action::Wait(turn);
             }
+            // Only the credentials that were tried are barred, not those that a provider may have by now. It is asked
+            // once: what it gives comes back through this function, where its own record decides.
             Pass::Refused | Pass::Paused(_) if self.can_refresh(&*candidate.scheme) => {
                 self.request.worn_out = Some(credentials);
                 self.request.candidates.push(candidate);
@@ -144,6 +164,8 @@ impl Handshake {
             Pass::Paused(pause) => Some(Why::Paused(pause)),
             Pass::Listen => {
                 let (scheme, realm) = (&*candidate.scheme, candidate.realm.as_ref());
+                // A bare request draws a challenge as well, and with it may void the nonce that another login on
+                // trial is answering. Some servers keep a single nonce (ESP32).
                 if let Some(turn) = self.spares_others(scheme, realm, request) {
                     self.state =
                         HandshakeState::Waiting(AfterTurn::Candidate(Box::new(candidate), credentials));
@@ -168,6 +190,8 @@ impl Handshake {
         speaks_first: bool,
         request: RequestContext<'_>,
     ) -> Pass {
+        // Without a guard as well: within one request the same password is never shown to a second scheme, since to
+        // whoever keeps the accounts each is an attempt.
         if self.request.refused.as_ref() == Some(credentials) {
             return Pass::Refused;
         }
@@ -187,8 +211,12 @@ impl Handshake {
             now,
         );
         match pass {
+            // Two challengers on one connection: with a turn in hand at one of them, waiting for a turn at the other
+            // could be waiting for oneself. It listens instead, which needs no turn.
             Pass::Wait(_) if speaks_first && self.opening != FirstLeg::Speaks => Pass::Listen,
             Pass::Wait(turn) => {
+                // Only the first wait counts. Patience is bounded over all of a request's waits, or one that is
+                // overtaken again and again would never end.
                 self.request.waits_since.get_or_insert(now);
                 Pass::Wait(turn)
             }
@@ -201,6 +229,8 @@ impl Handshake {
     /// its body would then be carried out.
     pub(super) fn listen(&mut self, request: RequestContext<'_>) -> Action {
         let is_declared = self.authenticator.declared(self.challenger, &self.origin).is_some();
+        // A body that is sent in vain is sent twice; a request without its body that is carried out is wrong. What
+        // the program has declared is certain enough to risk that, a memory is not.
         if is_declared || self.demand.is_for_login() {
             return self.listen_without_body(request);
         }
@@ -222,6 +252,8 @@ impl Handshake {
     pub(super) fn repeat(&mut self, mut run: Box<Run>, request: RequestContext<'_>) -> Action {
         let scheme = Arc::clone(&run.scheme);
         let trial = match self.ask(&run.space, run.credentials(), &*scheme, true, request) {
+            // A standing authorization shows what was derived from the password to the server. Where only a KDC may
+            // see it, it has nothing to send.
             Pass::Go(trial) if !trial.as_ref().is_some_and(OnTrial::is_for_kdc) => trial,
             Pass::Wait(turn) => {
                 self.state = HandshakeState::Waiting(AfterTurn::Next(run));
@@ -267,9 +299,13 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let space = self.space_of(&candidate);
+        // The space is remembered only from here on: what was offered and not chosen says nothing about what the next
+        // request is to begin with.
         let known = self.remember(&candidate, &space, request);
         self.hear(&candidate, &known.latest, &credentials);
         let (scheme, is_challenged) = (&*candidate.scheme, candidate.challenge.is_some());
+        // After the guard and not before: the doubt is about a login on trial, and only the guard knows whether this
+        // is one.
         match self.doubt(scheme, &known.latest, trial.as_ref(), &credentials, is_challenged, request) {
             None => self.run(candidate, credentials, space, known, trial, request),
             Some(Doubt::OthersAreOut(turn)) => {
@@ -321,6 +357,7 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         let Candidate { scheme, challenge, .. } = candidate;
+        // Read now and not when the connection was made: some connectors tell the bindings with the first response.
         let bindings = self.authenticator.channel_bindings(self.channel_bindings.as_ref());
         let arguments = Initiate::new(self.authenticator.target_name(&self.origin), credentials)
             .with_channel_bindings(bindings)
@@ -330,6 +367,8 @@ impl Handshake {
             .with_only_kdc(trial.as_ref().is_some_and(OnTrial::is_for_kdc));
         let mut run = Run::begin(scheme, arguments, space, trial, known);
         run.spoke_first = challenge.is_none();
+        // Noted before the exchange says anything. Some servers take up one handshake for each connection: only if
+        // this was the first does a bare challenge say that the scheme is not taken.
         run.on_fresh_connection = !self.is_owned;
         // Both before the exchange says anything: what is bound to a connection must not begin on one that it has to leave.
         if self.protocol == Protocol::Http2 && run.is_bound() {
@@ -341,6 +380,8 @@ impl Handshake {
             return Action::Renew(Renewal::ClosedAfterChallenge);
         }
         let reply = self.respond(&mut run, challenge.as_ref(), request);
+        // The exchange has answered a challenge that it cannot send over this connection. Its count has to go back by
+        // one, or the next request would leave a gap that strict servers take for a replay (RFC 7616, section 3.4).
         if self.request.closing && reply.is_ok() {
             run.exchange.not_sent();
             // What the exchange has learnt from the challenge, such as Digest's nonce, is what it

@@ -45,14 +45,20 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Option<Doubt> {
         let trial = trial.filter(|_| scheme.is_voided_by_challenges())?;
+        // Kept for the rest of the request: once a login has been in doubt, a further challenge in the same request
+        // must not end the doubt by being the latest for a moment.
         self.request.wants_latest |= trial.goes_alone();
         if !self.request.wants_latest {
             return None;
         }
+        // Most servers keep every nonce that they have made, and there all of this is for nothing. Credentials that
+        // were accepted before have less to lose: a refusal of theirs is looked at again.
         if latest.earlier() == EarlierChallenges::Hold || trial.accepted_before() && !is_challenged {
             return None;
         }
         let latest = latest.get()?;
+        // A leg that is out may be challenged at any moment, and with that void what is answered now. First those,
+        // then the question who holds the latest.
         if let Some(turn) = self.memory.legs().wait(request.moments.instant()) {
             // Without a timer it might wait for a leg that does not end.
             let may_wait = request.moments.has_timer() && (is_challenged || self.opening == FirstLeg::Speaks);
@@ -72,8 +78,10 @@ impl Handshake {
             self.request.trial = trial.map(Box::new);
             return self.listen(request);
         }
+        // Before the connection is looked at: on the next one, too, the request has to ask before it logs in.
         self.demand = Demand::LoginAskedAnew;
         if self.request.closing {
+            // The others have to know that a challenge is on its way, though no leg is out for it yet.
             self.memory.legs().expect_one(request.moments.instant());
             self.state = HandshakeState::Spoiled;
             return Action::Renew(Renewal::ClosedAfterChallenge);
@@ -113,6 +121,7 @@ impl Handshake {
     /// The challenge to answer in place of the request's own. Notes which it is.
     fn later_challenge(&self, run: &mut Run, own: Option<&Challenge>) -> Option<Arc<Challenge>> {
         let arrival = own.and(self.request.arrival);
+        // Until it is known to be another: what a refusal means depends on which challenge was answered.
         run.answers = Answered::Own;
         if !run.scheme.is_voided_by_challenges() {
             return None;
@@ -122,6 +131,9 @@ impl Handshake {
         let is_only_one = match run.latest.earlier() {
             EarlierChallenges::AreVoid => true,
             EarlierChallenges::Hold => false,
+            // Nobody knows whether the server forgets. To answer with another request's challenge is right only if it
+            // does, and costs a refusal if it does not: so only on trial, and only if no later challenge can be on
+            // its way.
             EarlierChallenges::Unknown | EarlierChallenges::Doubtful => {
                 let is_asked_for = own.is_some() || self.demand.is_for_login();
                 is_asked_for

@@ -77,8 +77,9 @@ enum HandshakeState {
     Waiting(AfterTurn),
     /// A mechanism's step is being run.
     Stepping(Box<Run>),
-    /// The request's content is being read.
+    /// Somebody other than the server is asked for what the login needs, such as a KDC.
     Consulting(Box<Run>),
+    /// The request's content is being read.
     Gathering(Box<Run>),
     /// A leg with this run's authorization is out.
     Sent(Box<Run>),
@@ -154,12 +155,16 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         self.opening = opening;
+        // Every way out of the state machine goes through `noted`, which keeps two rules that no single arm could:
+        // what a leg does with the body is written down, and nothing is delivered without a proof that is required.
         let action = self.begin_request(identity, demand, request);
         self.noted(action, request)
     }
 
     /// Takes a response.
     pub fn receive(&mut self, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        // Counted before anything is decided: a server that answers every leg with another question must come to an
+        // end.
         self.request.legs += 1;
         // Before the challenge is looked at: what it is worth depends on the order in which challenges arrived.
         self.leg_ends(head.status);
@@ -192,12 +197,16 @@ impl Handshake {
                 if let HandshakeState::Sent(run) = &mut self.state {
                     if run.started {
                         run.note_legs(self.memory.legs());
+                        // Here and not where the token was made, which may have been on another thread. If the leg is
+                        // not sent after all, `not_sent` takes this back.
                         run.start(request.moments.instant());
                     }
                 }
                 self.leg_begins();
                 Action::Send { authorization, body }
             }
+            // Here and not where logins conclude: a response that nobody had challenged comes by another way, and so
+            // does one on an established connection.
             Action::Deliver(_) if self.lacks_proof(&action) => {
                 self.state = HandshakeState::Spoiled;
                 Action::Fail(HandshakeError::Unproven)
@@ -208,6 +217,7 @@ impl Handshake {
 
     /// A leg is out. It counts where it may be challenged.
     pub(crate) fn leg_begins(&mut self) {
+        // The proxy's challenge may have come in between: to the origin it is still the same leg.
         if self.leg.is_some() {
             return;
         }
@@ -219,6 +229,8 @@ impl Handshake {
     fn leg_ends(&mut self, status: StatusCode) {
         let is_challenge = status == self.challenger.status();
         match self.leg.take() {
+            // The number orders challenges by their arrival. In which order the server made them cannot be seen: of
+            // two legs that were out together, either may have been challenged last.
             Some(leg) if is_challenge => self.request.arrival = Some(leg.challenged()),
             Some(leg) => leg.end(),
             None if is_challenge => self.request.arrival = Some(self.memory.legs().challenged()),
@@ -276,6 +288,8 @@ impl Handshake {
     /// The leg that is out spoke unasked and showed nothing of a secret: the request can go without.
     /// Tells whether that is so, and remembers it for the request.
     pub(crate) fn drop_hint(&mut self) -> bool {
+        // Only what has shown nothing of the secret. A lost connection behind a login may be the server's way of
+        // refusing it, and to send the request again without would hide that.
         let spoke_first = matches!(&self.state, HandshakeState::Sent(run) if run.spoke_first && !run.started);
         let is_hint = self.demand == Demand::Unknown && (spoke_first || self.holds_body());
         if is_hint {
@@ -296,7 +310,11 @@ impl Handshake {
     /// for its turn meanwhile.
     /// Tells whether that is so.
     pub(crate) fn withdraw(&mut self, now: Instant) -> bool {
+        // The owner is settled above, so whatever state is found belongs to this identity. Taken out at once: no arm
+        // can leave half of a run behind.
         match std::mem::replace(&mut self.state, HandshakeState::Idle) {
+            // A login of the connection's that has begun cannot start again in the middle: there the leg is left as
+            // it is, and the connection lost with it.
             HandshakeState::Sent(mut run) if run.is_on_trial() && !(run.started && run.is_bound()) => {
                 run.end(Evidence::Nothing, now);
                 true
@@ -356,6 +374,7 @@ impl Handshake {
         let same_identity = self.request.identity == *identity;
         self.request = RequestProgress::new(identity.clone());
         self.demand = demand;
+        // What was learnt outweighs what is remembered: each of these says that a first message would go by unread.
         let listens = self.unasked || self.opening == FirstLeg::Listens || demand.is_for_nothing();
         let wants = self.memory.wants(request.target.path());
         match std::mem::replace(&mut self.state, HandshakeState::Idle) {
@@ -365,6 +384,8 @@ impl Handshake {
                 return self.repeat(run, request);
             }
             HandshakeState::Unsettled(unsettled) => {
+                // The next response on the connection is the verdict, so this request carries nothing, whatever is
+                // remembered of its target.
                 self.state = HandshakeState::Unsettled(unsettled);
                 return Action::bare();
             }
@@ -389,6 +410,8 @@ impl Handshake {
             self.is_owned = true;
             return Action::bare();
         }
+        // Without its body even if it is not declared: this request was challenged before, on another connection, so
+        // that it needs a login is known.
         if demand == Demand::LoginAskedAnew {
             return Action::Send { authorization: None, body: BodyUse::without(request.has_body) };
         }
@@ -397,12 +420,16 @@ impl Handshake {
         }
         let is_bound = |candidate: &Candidate| candidate.scheme.binding() == Binding::Connection;
         let (scheme, realm) = match wants {
+            // A memory has a realm and with it a nonce; what is declared has only a name. So the memory goes first
+            // where there are both.
             Some(wants) => (Some(wants.scheme), wants.realm),
             None => (self.authenticator.declared(self.challenger, &self.origin), None),
         };
         let known = scheme.and_then(|scheme| {
             select::known(&self.authenticator, self.challenger, &self.origin, scheme, realm)
         });
+        // Filtered without a word in the refusal: nobody has asked for the scheme yet, so there is nothing to
+        // explain.
         let known = known.filter(|candidate| self.hindrance(&*candidate.scheme).is_none());
         // Such a first message was answered there by something else than a challenge: it would cost a leg.
         if known.as_ref().is_some_and(is_bound) && self.memory.asks_for_nothing(request.target) {
@@ -423,6 +450,8 @@ impl Handshake {
         if !self.is_established() || self.owner() != Some(identity) {
             return false;
         }
+        // Only the first request behind a login, or behind a challenge, finds something to clear; all others skip
+        // writing this large a structure.
         if self.request.is_spent {
             self.request = RequestProgress::new(identity.clone());
             self.request.is_spent = false;
@@ -492,6 +521,8 @@ impl Handshake {
     /// Returns whether the connection can serve another request once its response has ended.
     #[inline]
     pub fn is_reusable(&self) -> bool {
+        // A connection goes back to the pool only from a state in which the next request can begin without knowing
+        // what happened before.
         !self.ends
             && matches!(
                 self.state,
@@ -521,6 +552,8 @@ impl Handshake {
     pub fn lose_connection(&mut self, now: Instant) -> bool {
         self.leg = None;
         match &mut self.state {
+            // A server may hang up on a wrong password (some do), and a network may fail behind a right one. Both
+            // look the same, so it counts as an attempt without an answer.
             HandshakeState::Sent(run) => run.leave_undecided(now),
             HandshakeState::Unsettled(unsettled) => unsettled.0.leave_undecided(now),
             _ => false,

@@ -26,6 +26,8 @@ impl Handshake {
             HandshakeState::Listening => HandshakeState::Idle,
             other => other,
         };
+        // From here on the request is known to want nothing, so that no further leg of it speaks first or goes
+        // without the body.
         self.let_through(request);
         self.send_within_bounds(None, BodyUse::Carried)
     }
@@ -33,6 +35,8 @@ impl Handshake {
     /// The exchange ends in its midst. What a server was to relay to a KDC may have come there, and counts as an
     /// attempt; and the server may wait for the rest of it on the connection.
     fn leave_without_answer(&mut self, mut run: Run, request: RequestContext<'_>) {
+        // mod_auth_gssapi keeps the half of an exchange on the connection, and would take the next request's token
+        // for its continuation.
         self.ends |= run.has_relayed();
         run.leave_undecided(request.moments.instant());
     }
@@ -40,6 +44,8 @@ impl Handshake {
     /// A first message, or a leg without its body, was answered, and not by a challenge.
     fn let_through(&mut self, request: RequestContext<'_>) {
         self.unasked = true;
+        // Only what came to a request of its own accord says that the target asks for nothing. One that was already
+        // told to go without a login proves no more than that.
         if self.demand == Demand::Unknown {
             self.memory.note_asks_for_nothing(request.target);
         }
@@ -73,6 +79,8 @@ impl Handshake {
     }
 
     fn accepted(&mut self, mut run: Box<Run>, head: ResponseHead<'_>, request: RequestContext<'_>) -> Action {
+        // A first message proves nothing, so an answer to it is no acceptance, whatever its status: to be logged in
+        // by it would be to trust a server that has not looked.
         if run.expects == Expects::Challenge {
             // The request needed no login; the server did not look at the first message.
             self.let_through(request);
@@ -80,13 +88,19 @@ impl Handshake {
             return Action::Deliver(None);
         }
         // What a proxy passes on is the origin's word, and no word makes Basic the connection's.
+        // Persistent-Auth is IIS' word on how long a login holds. From behind a proxy, or about a scheme whose
+        // credentials go with each request, it would only weaken what is certain.
         let is_of_origin = self.challenger == Challenger::Origin && run.is_bound();
         let persists = if is_of_origin { head.persistent_auth() } else { None };
         let is_requests = run.is_by_ticket() && !run.has_relayed() || persists == Some(false);
         let binding = if is_requests { Binding::Request } else { run.scheme.binding() };
+        // By the status, before any token is looked at: what it says of the password holds whether or not a final
+        // token came with it.
         let reading = ResponseReading::of(head.status, self.challenger, binding, !run.spoke_first);
         let says_nothing = reading == ResponseReading::Says(Evidence::Nothing);
         let fields = [self.challenger.challenge_field(), self.challenger.info_field()];
+        // A 408 or 429 comes from in front of the application, as a rule without having looked at the login. With a
+        // token in it, somebody did look.
         if says_nothing && !fields.iter().any(|field| head.headers.contains_key(field)) {
             return match head.status {
                 StatusCode::BAD_REQUEST => self.bad_request(run, head, request),
@@ -99,9 +113,12 @@ impl Handshake {
             None => {}
         }
         run.reading = Some(reading);
+        // Decided here because the head is at hand here only; by the time the exchange has concluded, the response
+        // belongs to whoever reads it.
         run.can_ask_again = matches!(reading, ResponseReading::AskAgain(_))
             && self.stays_after(head)
             && has_short_content(head);
+        // A final token comes in WWW-Authenticate of a response that is no 401 (RFC 4559, section 5).
         let challenges = Challenges::parse(head.headers, self.challenger.challenge_field());
         let concluded = run.conclude(&challenges, head.headers);
         self.concluded(run, concluded, request)
@@ -115,6 +132,8 @@ impl Handshake {
         head: ResponseHead<'_>,
         request: RequestContext<'_>,
     ) -> Action {
+        // Before the exchange is asked: it would remember another form of the name as needed, and nothing would show
+        // whether that is so.
         if !self.can_send_again(request) {
             return self.unread(*run, request);
         }
@@ -137,10 +156,14 @@ impl Handshake {
     /// The answer came from in front of the login, or does not tell.
     fn unread(&mut self, mut run: Run, request: RequestContext<'_>) -> Action {
         run.end(Evidence::Nothing, request.moments.instant());
+        // Whoever is in front of the login may be whoever is in between: where proof is required, an answer that came
+        // without any is not delivered.
         if self.authenticator.mutual_authentication() == MutualAuthentication::Required {
             self.state = HandshakeState::Spoiled;
             return Action::Fail(HandshakeError::Unproven);
         }
+        // Nobody knows whether the server has finished the login: the next request on this connection could be
+        // anybody's.
         if run.is_bound() {
             self.state = HandshakeState::Spoiled;
         }
@@ -158,6 +181,8 @@ impl Handshake {
         let reading = run.reading.unwrap_or(ResponseReading::Says(Evidence::Nothing));
         let says_nothing = reading == ResponseReading::Says(Evidence::Nothing);
         let error = match run.settled(reply, request) {
+            // The order of these arms is the policy: required proof first, since nothing may be delivered without it;
+            // then a proof that was given, which outweighs whatever the status says; the status last.
             Ok(Reply::Done(proof)) if !proof.mutual && rule == MutualAuthentication::Required => {
                 self.state = HandshakeState::Spoiled;
                 run.end(Evidence::Nothing, request.moments.instant());
@@ -180,6 +205,8 @@ impl Handshake {
             }
             Ok(Reply::Consult(inquiry)) => return self.consult(run, inquiry, request),
             Ok(Reply::Send { .. } | Reply::Gather | Reply::Listen) => {
+                // More tokens would follow, and the response to send them with is the answer already. Taking it as a
+                // login would skip the server's proof.
                 SchemeError::new(run.scheme.name(), "the server accepted in the middle of the exchange")
             }
             // Whoever answered has nothing to say of the login.
@@ -194,11 +221,14 @@ impl Handshake {
     /// What the next request on the connection gets tells, which carries nothing. Where others wait for
     /// that, and the request can be sent twice, it is asked at once.
     fn unsettled(&mut self, run: Box<Run>, proof: Proof, request: RequestContext<'_>) -> Action {
+        // Where others wait for the verdict, one more request is cheaper than all of them waiting until the caller
+        // happens to send the next one. It has to be safe to repeat: the server did carry this one out.
         let is_asked_now = run.can_ask_again
             && run.goes_alone()
             && request.method.is_safe()
             && !request.has_body
             && self.request.legs < self.authenticator.max_legs();
+        // Settled or not, the connection may be logged in as this user.
         self.is_owned = true;
         self.state = HandshakeState::Unsettled(Box::new((*run, proof)));
         match is_asked_now {
@@ -242,9 +272,12 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         // A ticket that was got earlier says nothing about the password of today.
+        // Counted as a proof, a ticket from this morning would clear the record of a password that was changed at
+        // noon.
         let is_by_old_ticket = run.is_by_ticket() && evidence == Evidence::Proven;
         let evidence = if is_by_old_ticket { Evidence::LetThrough } else { evidence };
         run.note_acceptance(self.memory.legs());
+        // The verdict goes first, so that those who wait for it run while this response is still being delivered.
         run.end(evidence, request.moments.instant());
         proof.binding = match self.protocol {
             Protocol::Http1 if run.persists => Binding::Connection,
@@ -257,10 +290,12 @@ impl Handshake {
             .then(|| self.request.login(self.challenger, scheme, &proof));
         run.reported = true;
         // The connection keeps nothing of what else was offered.
+        // An idle connection lives long, and there may be thousands.
         (self.request.candidates, self.request.tried) = (Vec::new(), Vec::new());
         if proof.binding == Binding::Connection {
             self.is_owned = true;
         }
+        // Last: whether the connection is the user's from now on depends on all that was learnt above.
         self.state = match proof.binding {
             // `Persistent-Auth: false`: the next request begins anew, on the same connection.
             Binding::Connection if self.request.closing => HandshakeState::Idle,

@@ -71,16 +71,21 @@ impl Account {
         bounds: &LockoutBounds,
     ) -> Permission {
         let is_accepted = self.is_proven || space.is_accepted;
+        // First of all questions: what was refused and never accepted goes nowhere, whoever waits and whatever pause
+        // has passed. Only a KDC, which knows the password itself, may still be asked.
         let is_refused = space.is_barred || self.record.refusals() >= bounds.unproven;
         if !is_accepted && is_refused {
             return self.ask_kdc(asking, target, now).unwrap_or(Permission::Refused);
         }
+        // After a refusal nobody shows the password unasked: it might be a target that needs no login at all. Before
+        // the pauses, since to listen shows nothing and so need not wait.
         if asking.speaks_first && space.listens {
             return match asking.disturbs_others && space.record.is_busy() {
                 true => wait(&[Room::From(None)], asking.waits_since.unwrap_or(now), now, bounds),
                 false => Permission::Listen,
             };
         }
+        // Pauses before turns: a request that would be told to rest must not hold a place that another one waits for.
         let mut in_pause = false;
         for pause in [self.record.pause_at(now), space.record.pause_at(now)].into_iter().flatten() {
             if pause.cause == PauseCause::RefusedElsewhere && space.accepted.contains(target) {
@@ -89,6 +94,8 @@ impl Account {
                 return Permission::Paused(pause);
             }
         }
+        // All rooms are looked at before one is taken, so that a request that has to wait for the second does not sit
+        // in the first.
         let mut rooms = Vec::new();
         if !is_accepted {
             let standing = self.record.standing();
@@ -97,6 +104,8 @@ impl Account {
                 rooms.push(Room::From(None));
             }
         }
+        // One at a time until a login has succeeded: ten requests at once with a wrong password would be ten
+        // attempts, and lock the account.
         let alone_in_space = in_pause || !space.record.is_open_at(now, bounds);
         // Of what was never accepted, the number over all spaces is bounded already.
         let alone_in_all = self.is_proven
@@ -111,6 +120,7 @@ impl Account {
             return wait(&rooms, asking.waits_since.unwrap_or(now), now, bounds);
         }
         self.unproven_out += u32::from(!is_accepted);
+        // From here on it is under way, and `leave` has to undo exactly what was counted here.
         Permission::Go(Trial {
             target,
             in_space: alone_in_space.then(|| space.record.join(now)),
@@ -132,6 +142,7 @@ impl Account {
         if !asking.may_ask_kdc || self.kdc.has_answered || self.kdc.is_asked || rests {
             return None;
         }
+        // One at a time: a KDC counts each message with a wrong password.
         self.kdc.is_asked = true;
         Some(Permission::Go(Trial {
             target,
@@ -167,15 +178,21 @@ impl Account {
         match evidence {
             Evidence::Proven => {
                 // The refusals that stood are the spaces' now.
+                // A password that is right somewhere was no wrong password where it was refused: what stood against
+                // all of it becomes each space's own affair.
                 if !std::mem::replace(&mut self.is_proven, true) {
                     self.record.forget_attempts();
                 }
                 (space.is_accepted, space.is_barred) = (true, false);
                 space.accepted.note(trial.target);
+                // Only by a login that was sent after the last refusal was known. An answer that overtook it says
+                // nothing about what was refused later.
                 if self.record.prove(known_in_all) {
                     self.is_shut = false;
                 }
                 if space.record.prove(known_in_space) {
+                    // Refused and then accepted for the same target: one of the server's backends refuses what the
+                    // others accept, and further refusals there say little.
                     space.is_sick |= space.last_refused.take() == Some(trial.target);
                     space.listens = false;
                 }
@@ -184,6 +201,7 @@ impl Account {
                 }
             }
             Evidence::LetThrough => {
+                // Accepted here, and proven nowhere: a 403 or a redirect comes from in front of logins, too.
                 space.is_accepted = true;
                 space.accepted.note(trial.target);
                 space.record.let_through(known_in_space);
@@ -204,6 +222,7 @@ impl Account {
             }
             Evidence::WornOut => {
                 self.is_proven = false;
+                // A token, not a password: another one is other credentials, with a record of their own.
                 (space.is_accepted, space.is_barred) = (false, true);
             }
             Evidence::Locked => {
@@ -248,6 +267,7 @@ impl Account {
         now: Instant,
         bounds: &LockoutBounds,
     ) -> RefusalVerdict {
+        // Read before anything is changed: whether this refusal is weak depends on what was known when it came.
         let is_accepted = self.is_proven || space.is_accepted;
         // A KDC knows of no resource that it may be about. In a pause, one goes where it was accepted.
         let is_weak = match evidence {
@@ -261,12 +281,16 @@ impl Account {
         let strong_bound = space.strong_bound(bounds);
         if space.record.refuse(sent.map(|(in_space, _)| in_space), is_strong) {
             (space.listens, space.last_refused) = (true, Some(trial.target));
+            // Barred for good, until it is accepted somewhere: time does not make a wrong password right, and each
+            // try of it counts at the server.
             space.is_barred |= !is_accepted;
             if is_accepted && begin_pause(&mut space.record, strong_bound, now, bounds) {
                 (space.last_refused, space.is_sick) = (None, false);
             }
         }
         if self.record.refuse(sent.map(|(_, in_all)| in_all), is_strong) {
+            // Refused where it was accepted: the password was changed, probably. All spaces go one at a time from
+            // here on, or each would find out for itself.
             self.is_shut |= is_strong && self.is_proven;
             if is_accepted {
                 begin_pause(&mut self.record, strong_bound, now, bounds);
@@ -284,6 +308,8 @@ impl Account {
         now: Instant,
         bounds: &LockoutBounds,
     ) {
+        // For the next answer to this target: if it comes, the server is there, and was only slow or had hung up on a
+        // kept connection.
         space.lost = Some(trial.target);
         let is_accepted = self.is_proven || space.is_accepted;
         let sent = trial.sent.filter(|_| is_accepted);
@@ -328,6 +354,8 @@ fn wait(rooms: &[Room], since: Instant, now: Instant, bounds: &LockoutBounds) ->
             Room::From(None) => next = None,
         }
     }
+    // Since the first wait of the request, not since this one: many that are woken and find the place taken again
+    // must not wait for ever.
     let ends = since.checked_add(bounds.patience);
     if ends.is_none_or(|ends| now < ends) {
         return Permission::Wait(next.into_iter().chain(ends).min());

@@ -86,6 +86,7 @@ impl Verdicts {
         let Self { bounds, table, .. } = self;
         let (verdict, is_first_proof) = table.with(credentials, space, |account, space| {
             let was_proven = account.is_proven;
+            // Out of the window before the verdict is looked at, which may shut it.
             account.leave(space, &trial);
             let verdict = account.conclude(space, &trial, evidence, now, bounds);
             (verdict, account.is_proven && !was_proven)
@@ -105,6 +106,7 @@ impl Verdicts {
     /// Notes a refusal that was learnt under another space, such as one without a realm.
     pub(super) fn refuse_beside(&mut self, credentials: &Credentials, space: &ProtectionSpace) {
         self.table.with(credentials, space, |account, space| {
+            // A password that was accepted is not barred by what another space, which was only presumed, has said.
             if !(account.is_proven || space.is_accepted) {
                 (space.is_barred, space.listens) = (true, true);
             }

@@ -103,6 +103,8 @@ impl Record {
         let step = bounds.unanswered.max(Duration::from_millis(1));
         let passed = now.saturating_duration_since(since).as_nanos() / step.as_nanos();
         let passed = u32::try_from(passed).unwrap_or(u32::MAX);
+        // A login that gets no answer must not hold all others up for ever. With each interval that passes twice as
+        // many may go beside it, if the password was accepted before; else one more, and no third.
         let allowed = match is_accepted {
             true => 1_u32.checked_shl(passed).unwrap_or(u32::MAX),
             false => passed.saturating_add(1).min(2),
@@ -131,6 +133,7 @@ impl Record {
 
     /// One of them has ended.
     pub(super) fn leave(&mut self, window: Option<WindowNumber>) {
+        // A login of an earlier window was given up on when that was shut: its end frees no place in this one.
         if window == Some(self.window.number) {
             self.window.out = self.window.out.saturating_sub(1);
         }
@@ -167,6 +170,7 @@ impl Record {
     /// A refusal of one that was sent when this much was known; `None` always counts. Tells whether
     /// it does.
     pub(super) fn refuse(&mut self, known: Option<KnownWhenSent>, is_strong: bool) -> bool {
+        // Ten that were out together with the wrong password are ten refusals, and one piece of news.
         if known.is_some_and(|known| known.refusals != self.known.refusals) {
             return false;
         }
@@ -196,6 +200,7 @@ impl Record {
 
     /// Who keeps the accounts says that this one is locked. No answer to what was sent before lifts it.
     pub(super) fn lock(&mut self, now: Instant, bounds: &LockoutBounds) {
+        // Counted as a refusal, so that a success which was sent before the lock does not lift it.
         self.known.refusals += 1;
         self.shut();
         self.begin_pause(PauseCause::Locked, now, bounds);
@@ -218,6 +223,7 @@ impl Record {
     /// The next one goes on its own.
     pub(super) fn shut(&mut self) {
         self.is_open = false;
+        // Whoever is out now belongs to a window that is over: no end of theirs opens or fills the next one.
         self.window.number += 1;
         (self.window.since, self.window.out) = (None, 0);
     }
@@ -231,6 +237,8 @@ impl Record {
             PauseCause::Unanswered => (unanswered, &bounds.undecided_pauses[..]),
             PauseCause::Locked | PauseCause::Busy => (locked, std::slice::from_ref(&bounds.locked_pause)),
         };
+        // Each pause of a cause is longer than the last, and the last one repeats. The count outlives the pause: it
+        // is forgotten with a proof.
         let length = lengths.get(pauses.count).or(lengths.last()).copied().unwrap_or_default();
         pauses.count += 1;
         pauses.last = Pause::new(cause, now, length);

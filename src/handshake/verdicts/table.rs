@@ -88,6 +88,8 @@ impl Table {
         // Among those used last, another use changes nothing.
         let recent = (self.spaces.len() / 4) as u64;
         let entry = &mut self.spaces[at];
+        // First the change, then the room: what it grew to is known only now, and what it is about is the most
+        // recently used and goes last.
         let result = act(&mut self.accounts[entry.account].account, &mut entry.space);
 
         let octets = entry.count();
@@ -98,6 +100,7 @@ impl Table {
         let was = std::mem::replace(&mut entry.octets, octets);
         self.octets = self.octets - was + octets;
         let is_recent = entry.used > 0 && self.uses - entry.used <= recent;
+        // The usual case by far: a queue that grew with each of a million requests would have to be tidied as often.
         if was == octets && worth == entry.worth && is_recent {
             return result;
         }
@@ -162,6 +165,8 @@ impl Table {
 
     /// Drops what is least worth keeping: of an origin that may have too much, and of all.
     fn make_room(&mut self, origin: &(Challenger, Origin)) {
+        // The origin's own bound first: a server that challenges for a thousand realms pushes out its own, not those
+        // of others.
         while let Some(of_origin) = self.origins.get_mut(origin) {
             of_origin.queues.tidy(of_origin.spaces, &self.spaces);
             if of_origin.octets <= MAX_OCTETS_OF_ORIGIN {
@@ -181,6 +186,8 @@ impl Table {
         let Some(entry) = self.spaces.remove(at) else { return };
         let holding = &mut self.accounts[entry.account];
         holding.spaces.remove(&entry.key);
+        // With its last space the account goes, and with it that the credentials were refused: that is why what
+        // stands against them goes last.
         if holding.spaces.is_empty() {
             self.accounts.remove(entry.account);
             self.by_credentials.remove(&entry.credentials);

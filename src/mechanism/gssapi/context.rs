@@ -121,6 +121,8 @@ impl SecurityContext for GssapiStart {
                 if !stale {
                     return Err((error, false));
                 }
+                // Once, and only for a ticket that was kept: a new one that is refused will be refused again, and
+                // with a password each attempt counts.
                 self.gssapi.system.tickets.forget(&self.arguments.credentials);
                 self.attempt(&library)
             })
@@ -189,6 +191,8 @@ impl Continued {
         let Initiated { token, is_complete, flags, mechanism } = initiated;
         let ntlm = describe::ntlm_message(&token);
         if ntlm.is_some() {
+            // Before the token is handed on: NTLM by the library's own choice would log in as whomever its plugin
+            // knows, and not as who was asked for.
             self.check_ntlm()?;
             self.binding = Binding::Connection;
             self.principal = None;

@@ -198,6 +198,8 @@ impl Library {
             Some(path) => vec![path.into()],
             None => NAMES.iter().map(Into::into).collect(),
         };
+        // All are tried, also after one that is there and cannot be loaded: of another architecture, for instance,
+        // beside one that can.
         let mut failures = Vec::new();
         for name in &names {
             match Self::load(name) {
@@ -221,6 +223,8 @@ impl Library {
         // SAFETY: opening runs the library's initializers; those of a GSS-API library have no
         // preconditions. That a path given by the caller is such a library, the caller warrants.
         let library = unsafe { libloading::Library::new(name) }?;
+        // All or nothing: a library without one of these is none, and to find that out in the middle of a login would
+        // be worse.
         let functions = Functions::find(&library)?;
         // SAFETY: as `Functions::find`, by MIT's gssapi_ext.h.
         let acquire_with_password =
@@ -243,6 +247,8 @@ impl Library {
         const GSS_CODE: c_int = 1;
         const MECHANISM_CODE: c_int = 2;
         let mut words = self.words(minor, MECHANISM_CODE, mechanism);
+        // The mechanism's words say what is wrong ("no credentials cache found"); the major status says only that
+        // something is.
         if words.is_empty() || minor == 0 {
             words = self.words(major, GSS_CODE, mechanism);
         }
@@ -261,6 +267,7 @@ impl Library {
             let major = unsafe {
                 (self.functions.gss_display_status)(&mut minor, status, kind, &raw, &mut context, &mut text)
             };
+            // Taken before the status is looked at: the buffer is the library's, and has to go back in any case.
             let text = self.take(&mut text);
             if is_error(major) {
                 break;
@@ -311,6 +318,8 @@ impl Library {
                 &mut principal,
             )
         };
+        // Each thing made below is freed in the reverse order, on every way out; an early return would leak it, so
+        // there is none.
         let mut name = None;
         if made == 0 {
             // SAFETY: the principal was just made in this context, and `text` is a live place.

@@ -246,6 +246,8 @@ impl SecurityContext for Showing {
             // A proof of who the server is that nobody asked for.
             Err(_) if self.login.arguments.mutual_authentication == MutualAuthentication::Off => {}
             Err(error) => {
+                // Only this ticket, and only where the service has said so: the next login asks the KDC for another,
+                // by the key that the service has now.
                 if error.kind() == ErrorKind::TicketRefused {
                     let Login { kerberos, identity, arguments, .. } = &self.login;
                     kerberos.accounts().forget(identity, &arguments.target_name, &self.ticket);

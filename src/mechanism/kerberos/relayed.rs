@@ -140,6 +140,7 @@ impl Relaying {
         let is_first_token = self.tokens.is_empty();
         let header = IakerbHeader { target_realm: request.realm, cookie: self.cookie.as_deref() };
         let token = header.token(&request.message);
+        // As sent, frame and all: KRB-FINISHED is a checksum over these octets (draft-ietf-kitten-iakerb-03).
         self.tokens.extend_from_slice(&token);
         let context = Box::new(Relayed { relaying: self, exchange, is_first_token });
         Step::Continue { token, context, expects: Expects::Challenge, proves }
@@ -148,6 +149,7 @@ impl Relaying {
     /// Takes the frame off an answer.
     fn message<'a>(&mut self, input: &'a [u8]) -> Result<&'a [u8], MechanismError> {
         let token = Token::decode(input)?;
+        // Before it is known what it is: the server has it in its checksum in any case.
         self.tokens.extend_from_slice(input);
         match token.id {
             TokenId::IakerbProxy => {
@@ -185,6 +187,7 @@ impl SecurityContext for Relayed {
             Ok(message) => message,
             Err(error) => return Err(relaying.lead.fail(error.relayed(), now)),
         };
+        // A token that can be read shows that the server takes this form, whatever the KDC behind it says.
         relaying.login.note_form();
         let error = match exchange {
             Exchange::First(exchange) => match exchange.answer(message, now) {
@@ -209,6 +212,8 @@ impl SecurityContext for Relayed {
                 }
                 // The KDC does not take a ticket that was held, or the server says so.
                 Err(error) if error.kind() == ErrorKind::TicketRefused && !relaying.login.is_new => {
+                    // Not dropped for all: it is the server that says so, and it may have made that up. This login
+                    // asks for a new one by itself.
                     relaying.lead.drop_first(false);
                     return relaying.ask();
                 }

@@ -119,12 +119,16 @@ impl Accounts {
     ) -> Found {
         let mut table = self.lock();
         let account = table.account(identity, now);
+        // The order is that of the cost: a ticket that is held asks nobody; a refusal that is known saves an attempt;
+        // another login's exchange saves a message; only then is a KDC asked. A ticket before the refusal: it was
+        // granted for this very password, and holds until it ends.
         if let Some(ticket) = account.service(target_name, now) {
             return Found::Ticket(ticket);
         }
         if let Some(error) = account.refused(carrier, now) {
             return Found::Refused(error);
         }
+        // Dropped before it is looked for who gets a new one, since that decides what is waited for.
         account.first.take_if(|first| !is_fresh(first, now));
         if let Some(flight) = account.awaits(target_name, carrier, now) {
             return Found::Awaits(flight.awaited(carrier));
@@ -134,6 +138,7 @@ impl Accounts {
             None => Wanted::First,
         };
         let flight = Flight::new(wanted, carrier.clone(), now);
+        // Under the lock that found nobody: two that look at the same time are one that leads and one that waits.
         account.flights.push(Arc::clone(&flight));
         Found::Leads(Lead {
             accounts: Arc::clone(self),
@@ -357,6 +362,8 @@ impl Lead {
     pub(super) fn first_granted(&mut self, granted: FirstTicket, now: SystemTime) -> Arc<GrantedTicket> {
         let first = Arc::new(granted.ticket);
         let wanted = Wanted::Service(Arc::clone(&self.target_name));
+        // The next flight is there before the first one ends, so that those who are woken find it and wait for the
+        // service's ticket, rather than all asking for it.
         let next = Flight::new(wanted, self.flight.carrier.clone(), now);
         self.with_account(now, |account, flight| {
             account.first = Some(Arc::clone(&first));
@@ -366,6 +373,7 @@ impl Lead {
             account.end(flight);
             account.flights.push(Arc::clone(&next));
         });
+        // Not under the lock: those who are woken take it.
         std::mem::replace(&mut self.flight, next).end(Ok(()));
         Arc::clone(self.first.insert(first))
     }
@@ -385,6 +393,8 @@ impl Lead {
     /// It failed, and with it those who wait.
     pub(super) fn fail(self, error: MechanismError, now: SystemTime) -> MechanismError {
         self.with_account(now, |account, flight| {
+            // Before the flight ends: whoever is woken by that has to find the refusal, or would show the password
+            // again.
             account.refuse(&error, now);
             account.is_unanswered |= error.kind() == ErrorKind::Unavailable && flight.is_first_of_own();
             account.end(flight);
@@ -405,6 +415,7 @@ impl Drop for Lead {
             // Whoever has asked did not wait for the answer.
             account.is_unanswered |= account.end(&self.flight) && self.flight.is_first_of_own();
         }
+        // Without an error: nobody has refused anything, and the next one of those who wait leads.
         self.flight.end(Ok(()));
     }
 }

@@ -88,6 +88,8 @@ impl Asked<'_> {
         reply: &KdcRep<'_>,
         part: &EncKdcRepPart<'_>,
     ) -> Result<GrantedTicket, MechanismError> {
+        // The nonce first: with another one this is an honest reply to another request, and all further differences
+        // would only confuse.
         if part.nonce != self.nonce {
             return Err(defective(
                 "the KDC's reply answers another request: its nonce is not the one that was sent",
@@ -97,6 +99,8 @@ impl Asked<'_> {
             return Err(other_realm(&part.srealm, &self.server.realm));
         }
         let ticket = Ticket::decode(reply.ticket).map_err(|malformed| defective(malformed.to_string()))?;
+        // In both places: the one that is encrypted is the KDC's word, the other one is what the service will look
+        // at.
         for sname in [&part.sname, &ticket.sname] {
             if !sname.is_same(&self.server.name) {
                 let found = shown(sname);
@@ -109,6 +113,8 @@ impl Asked<'_> {
         if ticket.realm != self.server.realm {
             return Err(other_realm(&ticket.realm, &self.server.realm));
         }
+        // The session key protects all that follows. A KDC, or somebody before it, that picks a weak type for it is
+        // refused as one that picks it for the reply.
         let is_asked_for = self.policy.asked_for(part.key.keytype).is_some();
         let Some(session_key) = part.key.to_key().filter(|_| is_asked_for) else {
             let found = string_to_key::name(part.key.keytype);

@@ -104,6 +104,8 @@ impl Application {
     /// [`ErrorKind::TicketRefused`] if it is a KRB-ERROR, [`ErrorKind::BadMic`] if it proves nothing, and
     /// [`ErrorKind::DefectiveToken`] if it is malformed.
     pub(crate) fn answer(self, token: &[u8], now: SystemTime) -> Result<MicTokens, MechanismError> {
+        // Before it is read as an AP-REP: a KRB-ERROR says why the ticket was refused, and the next login has to
+        // know.
         if let Some(sentence) = explain_krb_error(token, now) {
             return Err(MechanismError::new(ErrorKind::TicketRefused, sentence));
         }
@@ -122,9 +124,12 @@ impl Application {
         let part = reply.enc_part.decrypt(&self.ticket.keys_for_service().reply);
         let part = part.map_err(|unreadable| proves_nothing(&unreadable.to_string()))?;
         let part = EncApRepPart::decode(&part).map_err(malformed)?;
+        // The proof itself (RFC 4120, section 3.2.5): only somebody who has opened the Authenticator knows these
+        // numbers.
         if (part.ctime, part.cusec) != (self.ctime, self.cusec) {
             return Err(proves_nothing("it answers another Authenticator"));
         }
+        // The acceptor's subkey goes before ours where there is one (RFC 4121, section 2).
         let key = match part.subkey {
             None => ContextKey::Initiators(self.subkey),
             Some(subkey) => ContextKey::AcceptorSubkey(subkey.to_key().ok_or_else(|| {

@@ -104,6 +104,8 @@ impl AuthenticationService {
         moment: &Moment,
     ) -> (KdcRequest, Self) {
         let server = Principal::ticket_granting(&client.realm);
+        // A key from before may be of a type that the settings no longer have: then the KDC is asked, as if nothing
+        // were known.
         let is_asked_for = |key: &PasswordKey| policy.encryption_types().contains(&key.parameters().etype());
         let (made, shown) = match opening {
             Opening::Asks(made) => (made, None),
@@ -140,10 +142,14 @@ impl AuthenticationService {
         answer: &[u8],
         now: SystemTime,
     ) -> Result<Next<Self, FirstTicket>, MechanismError> {
+        // Nothing of an error is authenticated. Each arm below does no more by its word than send one more message
+        // that this side would have sent anyway.
         let error = match Answer::decode(answer)? {
             Answer::Reply(reply) => return self.granted(&reply, now).map(Next::Granted),
             Answer::Error(error) => error,
         };
+        // Which errors lead on depends on what was shown: a demand for pre-authentication after one was given with
+        // parameters of this exchange would go round for ever.
         match (error.error_code, &self.shown) {
             (
                 KDC_ERR_PREAUTH_REQUIRED,
@@ -154,14 +160,21 @@ impl AuthenticationService {
             }
             // The KDC names another salt than the one that was known: the account was renamed since, say.
             (KDC_ERR_PREAUTH_FAILED, Shown::Timestamp { key, known: Known::FromBefore }) => {
+                // Only if the parameters differ. With the same ones it is the password that is wrong, and a second
+                // timestamp would be a second attempt.
                 let required = self.required(&error).ok().filter(|now| now.parameters != *key.parameters());
                 let Some(required) = required else { return Err(self.refused(&error)) };
                 self.show_what_is(required);
             }
             (KRB_AP_ERR_SKEW, Shown::Timestamp { .. }) if matches!(self.clock, TimestampClock::Ours) => {
+                // By the guard above it is done once. The error may be forged: with a timestamp for another time
+                // somebody in between gets no more than with one for now, and the reply is still held against the
+                // nonce.
                 self.clock = TimestampClock::Kdcs(ClockOffset::between(now, error.stime));
             }
             (KRB_ERR_RESPONSE_TOO_BIG, _) if self.transport == Transport::Any => {
+                // The same octets, not a new request: a KDC takes a repeated timestamp from another socket for a
+                // retransmission, and a new one for a second attempt.
                 self.transport = Transport::Stream;
                 return Ok(Next::Send { request: self.sent(), exchange: self });
             }
@@ -204,6 +217,7 @@ impl AuthenticationService {
 
     /// The next message.
     fn request(&mut self, now: SystemTime) -> KdcRequest {
+        // New for each message, so that a reply to the one before is not taken for the answer to this.
         self.nonce = self.random.number();
         let kdc_options = if self.canonicalizes() { kdc_options::CANONICALIZE } else { 0 };
         let body = KdcReqBody {
@@ -244,6 +258,7 @@ impl AuthenticationService {
         if let Some(timestamp) = &timestamp {
             add(PA_ENC_TIMESTAMP, timestamp);
         }
+        // Asks the KDC to sign what it has read (RFC 6806, section 11). One that does not know it takes no notice.
         add(PA_REQ_ENC_PA_REP, &[]);
         self.message = KdcReq { exchange: Exchange::AuthenticationService, padata, req_body: &body }.encode();
         self.sent()
@@ -268,6 +283,7 @@ impl AuthenticationService {
             policy: &self.policy,
             canonicalize: self.canonicalizes(),
         };
+        // Before the key is made: a reply that answers something else is not worth thousands of rounds of a hash.
         let etype = asked.check(reply)?;
         let key = match &self.shown {
             Shown::Timestamp { key, .. } if key.parameters().etype() == etype => key.clone(),
@@ -286,7 +302,10 @@ impl AuthenticationService {
             },
         )?;
         let part = EncKdcRepPart::decode(&part).map_err(|malformed| defective(malformed.to_string()))?;
+        // All that could be forged is checked from here on against what only the key has opened.
         let mut ticket = asked.granted(reply, &part)?;
+        // After the reply is known to be the KDC's: the checksum in it says what the KDC has read, and so whether
+        // somebody has taken the stronger encryption types out of the request.
         self.check_request_arrived(key.key(), &part)?;
         ticket.clock = answer::clock(&ticket, now);
         ticket.key_expiration = part.key_expiration;
