@@ -41,6 +41,7 @@
 pub(crate) mod action;
 mod actor;
 mod authenticator;
+mod authenticator_builder;
 mod caller;
 mod declared;
 mod demand;
@@ -56,6 +57,7 @@ mod progress;
 mod queue;
 mod run;
 mod select;
+mod sources;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
@@ -66,7 +68,8 @@ pub(crate) mod version;
 pub use action::Renewal;
 pub(crate) use action::{Action, Answer, BodyUse, Outlook, ResponseHead};
 pub use actor::Actor;
-pub use authenticator::{Authenticator, AuthenticatorBuilder, UnknownScheme};
+pub use authenticator::Authenticator;
+pub use authenticator_builder::{AuthenticatorBuilder, UnknownScheme};
 pub use error::HandshakeError;
 pub use identity::Identity;
 #[cfg(feature = "client")]
