@@ -385,13 +385,13 @@ impl AuthenticatorBuilder {
     /// request whose credentials are not tried gets the server's own `401` at once, and its
     /// [`Refusal`](crate::handshake::Refusal) says so:
     ///
-    /// | [`Why`] | means | what helps |
+    /// | [`Why`](crate::handshake::Why) | means | what helps |
     /// |---|---|---|
-    /// | [`Refused`](Why::Refused) | tried now, and refused | the right password |
-    /// | [`RefusedBefore`](Why::RefusedBefore) | not tried: refused earlier, never accepted | the right password; `forget_refusals`, after an account was unlocked |
-    /// | [`Denied`](Why::Denied) | tried now; right elsewhere, but not for this resource | access to it |
-    /// | [`Undecided`](Why::Undecided) | tried now, and nobody said whether it is right | to ask again |
-    /// | [`Paused`](Why::Paused) | not tried until the pause's end | time; the right password |
+    /// | [`Refused`](crate::handshake::Why::Refused) | tried now, and refused | the right password |
+    /// | [`RefusedBefore`](crate::handshake::Why::RefusedBefore) | not tried: refused earlier, never accepted | the right password; `forget_refusals`, after an account was unlocked |
+    /// | [`Denied`](crate::handshake::Why::Denied) | tried now; right elsewhere, but not for this resource | access to it |
+    /// | [`Undecided`](crate::handshake::Why::Undecided) | tried now, and nobody said whether it is right | to ask again |
+    /// | [`Paused`](crate::handshake::Why::Paused) | not tried until the pause's end | time; the right password |
     ///
     /// A request on a connection that is logged in sends no secret, and is never held back.
     #[must_use]
