@@ -159,7 +159,7 @@ impl AuthenticatorBuilder {
     /// builder they are set; for proxies too. Default: NTLM is used where a server wants it.
     ///
     /// What Negotiate tries then is in [its docs](Negotiate#). A scheme of which nothing is left is not used;
-    /// where a server wants it, [`Why::NtlmShutOut`] says so, and what is left.
+    /// where a server wants it, [`Why::NtlmShutOut`](crate::handshake::Why::NtlmShutOut) says so, and what is left.
     ///
     /// ```
     /// use legwork::Authenticator;
