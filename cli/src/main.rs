@@ -1,0 +1,103 @@
+//! `legwork`: logs in over HTTP from the command line.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::exit::Exit;
+use crate::output::{complain, print};
+
+mod account;
+mod chain;
+mod exit;
+mod get;
+mod output;
+mod trust;
+mod way;
+
+/// Logs in over HTTP: Negotiate (Kerberos, NTLM), NTLM, SCRAM, Digest, Bearer and Basic.
+#[derive(Parser)]
+#[command(name = "legwork", version, infer_subcommands = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Get(get::Arguments),
+    /// Prints what a shell needs to complete this program's arguments
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Prints this program's manual page, or that of one of its commands, for man(1)
+    Man {
+        /// The command that it is about
+        command: Option<String>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return misused(&error),
+    };
+    let done = match arguments.command {
+        Command::Get(arguments) => get::run(arguments).await,
+        Command::Completions { shell } => completions(shell),
+        Command::Man { command } => man(command.as_deref()),
+    };
+    done.into()
+}
+
+fn misused(error: &clap::Error) -> ExitCode {
+    // Nobody may want to read it.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done.into(),
+        _ => Exit::Usage.into(),
+    }
+}
+
+fn completions(shell: Shell) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "legwork", &mut script);
+    print(String::from_utf8_lossy(&script))
+}
+
+fn man(command: Option<&str>) -> Exit {
+    let mut whole = Arguments::command();
+    whole.build();
+    let about = match command {
+        None => whole,
+        Some(name) => match whole.find_subcommand(name) {
+            Some(found) => found.clone(),
+            None => {
+                complain(format_args!("legwork: {name} is no command of this program; --help lists them"));
+                return Exit::Usage;
+            }
+        },
+    };
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(about).render(&mut page) {
+        Ok(()) => print(String::from_utf8_lossy(&page)),
+        Err(error) => {
+            complain(format_args!("legwork: the page cannot be made: {error}"));
+            Exit::File
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+}
