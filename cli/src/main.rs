@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::output::{complain, print};
 
 mod account;
+mod advice;
 mod chain;
 mod exit;
 mod get;
@@ -19,7 +20,7 @@ mod way;
 
 /// Logs in over HTTP: Negotiate (Kerberos, NTLM), NTLM, SCRAM, Digest, Bearer and Basic.
 #[derive(Parser)]
-#[command(name = "legwork", version, infer_subcommands = true, arg_required_else_help = true)]
+#[command(name = "legwork", version, infer_subcommands = true, arg_required_else_help = true, after_help = exit::HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

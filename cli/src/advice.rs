@@ -1,0 +1,453 @@
+//! Why there is no login, or no answer, and what to try next.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use legwork::client::tunnel::{TunnelError, TunnelErrorKind};
+use legwork::handshake::{HandshakeError, Refusal, Renewal, Tried, Why};
+use legwork::protection_space::Challenger;
+use legwork::service::{BoxError, Error, ErrorKind};
+
+use crate::chain::{causes, chain};
+use crate::exit::Exit;
+
+/// What is wrong, and the next thing to try. A server or a proxy may have written a part of either.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Advice {
+    /// How a program ends that meets with it.
+    pub(crate) exit: Exit,
+    /// What is wrong, without a full stop.
+    pub(crate) wrong: String,
+    /// A sentence or two: what to try. Empty where what is wrong says it all.
+    pub(crate) next: String,
+}
+
+impl Advice {
+    pub(crate) fn new(exit: Exit, wrong: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { exit, wrong: wrong.into(), next: next.into() }
+    }
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.next.as_str() {
+            "" => write!(f, "{}.", self.wrong),
+            next => write!(f, "{}. {next}", self.wrong),
+        }
+    }
+}
+
+/// On a challenge that stands.
+pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
+    let who = challenger(refusal);
+    let advice = |wrong, next: &str| Advice::new(Exit::Refused, wrong, next);
+    // The reason that tells the most.
+    let Some(Tried { scheme, why, .. }) = refusal.tried.iter().max_by_key(|tried| weight(&tried.why)) else {
+        return advice(
+            format!("{who} wants a login, and does not say which: it sent no challenge"),
+            "That is an application with a login of its own (a form, a cookie), or a broken proxy in between. Its page \
+             may say more: look at it with `legwork get -i`.",
+        );
+    };
+    let offered = offered(refusal);
+    let option = option_for(refusal.challenger);
+    match why {
+        Why::Refused(None) => advice(
+            format!("{who} refused the user name or the password ({scheme})"),
+            "Check both, and the domain (DOMAIN\\name or name@domain). It was tried once. The answer does not tell \
+             whether the account is locked or its password has expired; many servers lock it after a few wrong \
+             passwords.",
+        ),
+        Why::Refused(Some(words)) => advice(
+            format!("{who} did not let the user in ({scheme}): {words}"),
+            remedy(words).unwrap_or(
+                "Check the user name, the password and the domain. It was tried once; many servers lock an account \
+                 after a few wrong passwords.",
+            ),
+        ),
+        Why::RefusedBefore => advice(
+            format!("{who} has refused this user name or password before ({scheme}), so it was not sent again"),
+            "Check both, and the domain (DOMAIN\\name or name@domain): many servers lock an account after a few wrong \
+             passwords.",
+        ),
+        Why::Denied => advice(
+            format!("{who} accepts the login ({scheme}), but this user has no access to this page"),
+            "Try another page or another user, or ask for access.",
+        ),
+        Why::Undecided(reason) => advice(
+            format!("{who} was sent the login ({scheme}), and did not say whether it is right: {reason}"),
+            "Try once more, and no more than that before somebody has looked at the server: each try may count as a \
+             wrong password.",
+        ),
+        Why::Paused(pause) => advice(
+            format!("{who} was not sent the login ({scheme}): {pause}"),
+            remedy(&pause.to_string()).unwrap_or("Check the password, and wait before you try again."),
+        ),
+        Why::NoCredentials => {
+            let all = match offered.is_empty() {
+                true => String::new(),
+                false => format!(" by {offered}"),
+            };
+            let ticket = if offered.split(", ").any(|name| name.eq_ignore_ascii_case("Negotiate")) {
+                format!(", or with {} if you have a ticket (kinit)", option.ticket)
+            } else {
+                String::new()
+            };
+            let bearer = if offered == "Bearer" {
+                "Give it a token with --bearer-file, --bearer-command or the variable LEGWORK_BEARER.".to_owned()
+            } else {
+                format!("Log in with {} NAME{ticket}.", option.user)
+            };
+            advice(format!("{who} wants a login{all}, and was given none that serves for it"), &bearer)
+        }
+        Why::RevealsSecret => advice(
+            format!("{who} takes {scheme}, which would show the password to whoever reads this connection without TLS"),
+            match refusal.challenger {
+                Challenger::Origin => {
+                    "Try https://, or --insecure-basic on a network whose every reader may have the password."
+                }
+                Challenger::Proxy => {
+                    "Try an https:// proxy, or --insecure-basic on a network whose every reader may have the password."
+                }
+            },
+        ),
+        Why::NoMutualAuthentication => advice(
+            format!("{who} takes {scheme}, by which it cannot prove who it is"),
+            "Leave out the option that has it do so, or ask for Kerberos there.",
+        ),
+        Why::NoProxySupport => advice(
+            format!(
+                "{who} takes {scheme}, which logs a connection in, and the proxy in between does not say that it keeps \
+                 connections apart"
+            ),
+            "Try https://, which goes through the proxy in a tunnel, or go without the proxy: --noproxy HOST.",
+        ),
+        Why::Http2 => advice(
+            format!("{who} takes {scheme}, which logs a connection in, and the connection is HTTP/2, which others share"),
+            "Try --http1.1.",
+        ),
+        Why::ContentNotKept => advice(
+            format!("{who} wants a login that covers all of the content ({scheme}, auth-int), and it is not kept"),
+            "Send it with --data-binary @FILE, which keeps it in memory.",
+        ),
+        Why::CannotStart(reason) => {
+            let others = || format!("Try another --scheme; on offer are {offered}.");
+            let next = remedy(reason).map_or_else(others, str::to_owned);
+            advice(format!("{who} was not sent a login, since {scheme} could not start: {}", plain(reason)), &next)
+        }
+        Why::NtlmShutOut { left } => advice(
+            format!("{who} offers {offered}: it wants NTLM, which --no-ntlm shuts out"),
+            &match left.as_slice() {
+                [] => "Get a ticket (kinit) for Kerberos, or leave out --no-ntlm.".to_owned(),
+                left => format!("What is left is {}: ask for it at the server, or leave out --no-ntlm.", left.join(", ")),
+            },
+        ),
+        Why::Unsupported => advice(
+            format!("{who} offers {offered}, none of which was to be used"),
+            "Leave out --scheme, or name one of those. What is none of negotiate, ntlm, scram, digest, bearer and basic \
+             is not known here.",
+        ),
+        Why::Unreadable(_) => advice(
+            format!("{who} sent a challenge that cannot be read: {why}"),
+            "That is the server's mistake, or a proxy's in between. `legwork get --trace text -` shows the challenge's \
+             place.",
+        ),
+        _ => advice(refusal.to_string(), "`legwork get -v` shows what was said."),
+    }
+}
+
+/// On a request without an answer.
+pub(crate) fn on_error(error: &Error) -> Advice {
+    if let Some(tunnel) = causes(error).find_map(|cause| cause.downcast_ref::<TunnelError>()) {
+        if let Some(advice) = on_tunnel(tunnel, error) {
+            return advice;
+        }
+    }
+    let text = chain(error);
+    match error.kind() {
+        ErrorKind::Refused(refusal) => on_refusal(refusal),
+        _ if error.is_timeout() => Advice::new(
+            Exit::Timeout,
+            text,
+            "The host, or a firewall on the way, does not answer in time: check the address and the port, the VPN, \
+             and whether a proxy is needed (--proxy).",
+        ),
+        ErrorKind::Connect(cause) | ErrorKind::Connection(cause) => on_connection(error, cause, text),
+        ErrorKind::NewConnectionNeeded(Renewal::ClosedAfterChallenge | Renewal::ClosedInHandshake) => {
+            Advice::new(
+                Exit::Answer,
+                text,
+                "NTLM and Negotiate log a connection in, so that it must stay open: have keep-alive turned on at the server \
+             and at every reverse proxy before it (nginx: `keepalive` in `upstream`), or try another --scheme.",
+            )
+        }
+        ErrorKind::NewConnectionNeeded(Renewal::Http1Needed) => {
+            Advice::new(Exit::Answer, text, "Try --http1.1.")
+        }
+        ErrorKind::NewConnectionNeeded(_) => Advice::new(Exit::Answer, text, "Try once more."),
+        ErrorKind::BodyNotReplayable { .. } => Advice::new(
+            Exit::Answer,
+            text,
+            "Try once more with --authenticate-first, which logs in by a HEAD before the content is sent.",
+        ),
+        ErrorKind::Handshake(HandshakeError::FinalToken(_) | HandshakeError::Unproven) => Advice::new(
+            Exit::Refused,
+            text,
+            "Somebody may stand in between: do not type the password again before you know who answers there.",
+        ),
+        ErrorKind::Handshake(_) => Advice::new(
+            Exit::Refused,
+            text.clone(),
+            remedy(&text).unwrap_or("Try another --scheme; `legwork get -v` shows what was said."),
+        ),
+        ErrorKind::Credentials(_) => {
+            Advice::new(Exit::Secret, text, "Check where the name and the password come from.")
+        }
+        ErrorKind::Origin(_) => Advice::new(Exit::Url, text, URL),
+        ErrorKind::Proxy(_) => Advice::new(
+            Exit::Url,
+            text,
+            "Check --proxy, and the variables http_proxy, https_proxy and all_proxy.",
+        ),
+        ErrorKind::Request(_) => Advice::new(
+            Exit::Url,
+            text,
+            "Check the URL and the fields; in a URL, write %20 for a blank, and the like for what is not ASCII.",
+        ),
+        _ => Advice::new(Exit::Answer, text, "Try once more; `legwork get -v` shows what was said."),
+    }
+}
+
+/// On an answer whose head is there, and whose content broke off.
+pub(crate) fn on_broken_content(error: &(dyn StdError + 'static)) -> Advice {
+    Advice::new(
+        Exit::Partial,
+        format!("the answer broke off: {}", chain(error)),
+        "What came until then is not all of it. Try once more.",
+    )
+}
+
+/// On what is no URL.
+pub(crate) fn on_no_url() -> Advice {
+    Advice::new(Exit::Url, "that is no http or https URL", URL)
+}
+
+const URL: &str = "Write it in full, such as https://mail.example/ews/.";
+
+fn challenger(refusal: &Refusal) -> String {
+    match refusal.challenger {
+        Challenger::Origin => refusal.origin.to_string(),
+        Challenger::Proxy => format!("the proxy {}", refusal.origin),
+    }
+}
+
+struct Options {
+    user: &'static str,
+    ticket: &'static str,
+}
+
+fn option_for(challenger: Challenger) -> Options {
+    match challenger {
+        Challenger::Origin => Options { user: "-u", ticket: "--ticket" },
+        Challenger::Proxy => Options { user: "--proxy-user", ticket: "--proxy-user :" },
+    }
+}
+
+/// What is on offer, in the order in which it was considered.
+fn offered(refusal: &Refusal) -> String {
+    let mut names: Vec<_> = refusal.tried.iter().map(|tried| tried.scheme.as_str()).collect();
+    names.retain(|name| !name.is_empty());
+    names.dedup();
+    names.join(", ")
+}
+
+/// How much a reason tells. What the user can do nothing about, or need not, tells the least.
+fn weight(why: &Why) -> u8 {
+    match why {
+        Why::Denied => 9,
+        Why::Refused(_) => 8,
+        Why::Undecided(_) | Why::RefusedBefore | Why::Paused(_) => 7,
+        Why::CannotStart(_) => 6,
+        Why::NoProxySupport | Why::Http2 | Why::ContentNotKept => 5,
+        Why::NtlmShutOut { .. } => 4,
+        Why::RevealsSecret => 3,
+        Why::NoCredentials => 2,
+        _ => 1,
+    }
+}
+
+/// What helps, by what the library, a KDC or the server says. What names an option of the library's names this
+/// program's.
+const REMEDIES: [(&str, &str); 19] = [
+    (
+        "no ticket: run kinit",
+        "Get a ticket: `kinit NAME@REALM`, then `klist` shows it. Or log in with -u NAME@REALM.",
+    ),
+    (
+        "the ticket of",
+        "Get another ticket: `kinit NAME@REALM`, then `klist` shows it. Or log in with -u NAME@REALM.",
+    ),
+    (
+        "clock skew",
+        "Set this machine's clock (`timedatectl` shows whether it is synchronized), or have the server's set: Kerberos \
+         takes no more than five minutes of difference.",
+    ),
+    (
+        "not found in the KDC's database",
+        "Use the server's full name in the URL, as the realm knows it, not an alias or an address. Or name it: \
+         --target-name HTTP/name.example. Whoever runs the realm can add it (`setspn -S HTTP/name account`).",
+    ),
+    ("has expired", "Change the password first: `kpasswd NAME@REALM`, or at a machine of the domain."),
+    (
+        "is locked",
+        "Have it unlocked by whoever runs the realm, or wait until it is. Trying again keeps it locked.",
+    ),
+    (
+        "refused the password of",
+        "Check the password and the realm (NAME@REALM). It was tried once; many realms lock an account after a few \
+         wrong passwords.",
+    ),
+    (
+        "does not know",
+        "Check the user name and the realm: NAME@REALM, with the realm in capital letters as a rule.",
+    ),
+    (
+        "is in another realm",
+        "Give the user with the realm that the KDC names: -u NAME@REALM, in capital letters as a rule.",
+    ),
+    (
+        "give the user as user@REALM",
+        "Give the user with the realm: -u NAME@REALM, in capital letters as a rule.",
+    ),
+    (
+        "no KDC is named for",
+        "Name one: --kdc REALM=HOST. (Where the system's Kerberos is installed, krb5.conf or DNS names them.)",
+    ),
+    (
+        "no KDC is known for",
+        "Check the realm after the @ (it is the Kerberos realm, in capital letters as a rule, not the domain of the \
+         mail address), and krb5.conf. Or name a KDC: --kdc REALM=HOST.",
+    ),
+    (
+        "no KDC",
+        "Check the network, the VPN and krb5.conf: KDCs answer at port 88. Or name another one: --kdc REALM=HOST.",
+    ),
+    (
+        "cannot decrypt the ticket",
+        "Nothing can be done about that here: whoever runs the server has to make its keytab anew. Where another service has the key of \
+         this name, name the right one: --target-name HTTP/name.example.",
+    ),
+    (
+        "the keytab",
+        "Make the keytab anew (`ktutil`, `ktpass`): it must have been made after the last change of the password.",
+    ),
+    (
+        "library",
+        "Install the system's Kerberos (Debian: libgssapi-krb5-2 and krb5-user; Fedora: krb5-workstation). Or log in \
+         with -u NAME@REALM --kdc REALM=HOST, which needs none.",
+    ),
+    (
+        "takes IAKERB",
+        "Name a KDC that this machine can reach: --kdc REALM=HOST. Else the server's krb5.conf has to name one.",
+    ),
+    ("accepted before", "Check the password: it may have been changed. Wait before you try again."),
+    ("without an answer", "Look at the server first: it did not answer several logins. Then try again."),
+];
+
+fn remedy(words: &str) -> Option<&'static str> {
+    REMEDIES.iter().find(|(part, _)| words.contains(part)).map(|(_, remedy)| *remedy)
+}
+
+/// Without the names that only programmers know.
+fn plain(reason: &str) -> String {
+    reason.replace(" (Kerberos::kdc)", "")
+}
+
+fn on_tunnel(tunnel: &TunnelError, error: &Error) -> Option<Advice> {
+    match tunnel.kind() {
+        TunnelErrorKind::Answered { refusal: Some(refusal), .. } => Some(on_refusal(refusal)),
+        TunnelErrorKind::Answered { status, .. } => {
+            let next = match status.as_u16() {
+                403 | 405 => {
+                    "The proxy does not let this host or port through: ask whoever runs it, or go without it: \
+                     --noproxy HOST."
+                }
+                500..=599 => {
+                    "The proxy cannot reach the host: check the host's name, or go without the proxy: --noproxy HOST."
+                }
+                _ => "Is that a proxy? Check --proxy, and the variables http_proxy and https_proxy.",
+            };
+            Some(Advice::new(Exit::Answer, chain(error), next))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the connection to the proxy is meant, rather than the one to what is behind it.
+fn is_at_proxy(error: &Error) -> bool {
+    match causes(error).find_map(|cause| cause.downcast_ref::<TunnelError>()) {
+        Some(tunnel) => matches!(tunnel.kind(), TunnelErrorKind::Unreachable(_)),
+        None => error.proxy().is_some() && error.origin().is_some_and(|origin| !origin.is_secure()),
+    }
+}
+
+fn on_connection(error: &Error, cause: &BoxError, text: String) -> Advice {
+    let tls = causes(&**cause).find_map(|cause| cause.downcast_ref::<rustls::Error>());
+    let io = causes(&**cause).find_map(|cause| cause.downcast_ref::<io::Error>());
+    let at_proxy = is_at_proxy(error);
+    if let Some(tls) = tls {
+        return on_tls(tls, text);
+    }
+    let is_name = text.contains("dns error") || text.contains("failed to lookup address");
+    let is_connect = matches!(error.kind(), ErrorKind::Connect(_));
+    match (at_proxy, io.map(io::Error::kind)) {
+        (true, _) if is_name => Advice::new(Exit::ProxyName, text, PROXY),
+        (true, _) if is_connect => Advice::new(Exit::Connect, text, PROXY),
+        (false, _) if is_name => Advice::new(
+            Exit::HostName,
+            text,
+            "Check the host's name, and the VPN or the --proxy if it needs one.",
+        ),
+        (false, Some(io::ErrorKind::ConnectionRefused)) if is_connect => Advice::new(
+            Exit::Connect,
+            text,
+            "Nobody answers at this address: check the host and the port, and whether the server runs.",
+        ),
+        (false, _) if is_connect => Advice::new(
+            Exit::Connect,
+            text,
+            "Check the host, the port and the network, and whether a proxy is needed (--proxy).",
+        ),
+        _ => Advice::new(
+            Exit::Answer,
+            text,
+            "The server, or something on the way, closed the connection or answered with what is no HTTP: is it https \
+             where you wrote http? Else try once more.",
+        ),
+    }
+}
+
+const PROXY: &str = "Check the proxy's address (--proxy, or the variables http_proxy, https_proxy and all_proxy), or go \
+                     without it: --noproxy HOST.";
+
+fn on_tls(tls: &rustls::Error, text: String) -> Advice {
+    match tls {
+        rustls::Error::InvalidCertificate(_) => Advice::new(
+            Exit::Tls,
+            text,
+            "Is the host's name the one in the certificate? Where the company signs its own, give its authority's \
+             certificate: --ca FILE.pem.",
+        ),
+        rustls::Error::InvalidMessage(_) => Advice::new(
+            Exit::Handshake,
+            text,
+            "The server does not speak TLS at this port: try http:// or another port.",
+        ),
+        _ => Advice::new(
+            Exit::Handshake,
+            text,
+            "The server's TLS may be older than 1.2, or want a certificate from the client, which cannot be given here.",
+        ),
+    }
+}
