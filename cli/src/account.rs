@@ -1,30 +1,33 @@
-//! Who logs in, and where the password comes from.
+//! Who logs in.
 
-use std::env::VarError;
-use std::fs;
-use std::io::{self, IsTerminal, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command};
 use legwork::Credentials;
 use legwork::credentials::{Ambient, Netrc};
-use zeroize::Zeroizing;
 
 use crate::chain::chain;
+use crate::secret::Source;
 
 /// The variable that a password is looked for in.
 pub(crate) const VARIABLE: &str = "LEGWORK_PASSWORD";
+/// The same for a token.
+pub(crate) const TOKEN_VARIABLE: &str = "LEGWORK_TOKEN";
+
+const HEADING: &str = "Who logs in";
 
 /// Who logs in at the origin.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Account {
-    /// Log in as this user: name, DOMAIN\name or name@domain; the password is asked for, or comes from one of the
-    /// options below or the variable LEGWORK_PASSWORD. `-u :` is --ticket
-    #[arg(short, long, value_name = "USER", help_heading = "Who logs in")]
+    /// Log in as this user: name, DOMAIN\name or name@domain (name@REALM for Kerberos); the password is asked for, or
+    /// comes from one of the options below or the variable LEGWORK_PASSWORD. `-u :` is --ticket
+    #[arg(short, long, value_name = "USER", value_parser = UserName, help_heading = HEADING)]
     user: Option<String>,
     /// Take the password from the first line of this file; - is stdin
-    #[arg(long, value_name = "FILE", requires = "user", help_heading = "Who logs in")]
+    #[arg(long, value_name = "FILE", requires = "user", help_heading = HEADING)]
     password_file: Option<PathBuf>,
     /// Take the password from the first line that this command prints; the shell runs it
     #[arg(
@@ -32,19 +35,38 @@ pub(crate) struct Account {
         value_name = "COMMAND",
         requires = "user",
         conflicts_with = "password_file",
-        help_heading = "Who logs in"
+        help_heading = HEADING
     )]
     password_command: Option<String>,
     /// Log in as whoever has a ticket (kinit) or, on Windows, is logged on
-    #[arg(long, conflicts_with = "user", help_heading = "Who logs in")]
+    #[arg(long, conflicts_with = "user", help_heading = HEADING)]
     ticket: bool,
-    /// Log in as ~/.netrc says for the host
-    #[arg(long, conflicts_with_all = ["user", "ticket"], help_heading = "Who logs in")]
+    /// Log in by a token (Bearer), which is asked for, or in the variable LEGWORK_TOKEN
+    #[arg(long, conflicts_with_all = ["user", "ticket"], help_heading = HEADING)]
+    bearer: bool,
+    /// The same with the first line of this file; - is stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "ticket"], help_heading = HEADING)]
+    bearer_file: Option<PathBuf>,
+    /// The same with the first line that this command prints; the shell runs it
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        conflicts_with_all = ["user", "ticket", "bearer_file"],
+        help_heading = HEADING
+    )]
+    bearer_command: Option<String>,
+    /// Log in as ~/.netrc says for the host, over https
+    #[arg(short, long, conflicts_with_all = BUT_NETRC, help_heading = HEADING)]
     netrc: bool,
     /// The same with another file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "ticket", "netrc"], help_heading = "Who logs in")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = BUT_NETRC, help_heading = HEADING)]
     netrc_file: Option<PathBuf>,
+    /// The same over plain http too, where whoever answers is not known to be that host
+    #[arg(long, help_heading = HEADING)]
+    insecure_netrc: bool,
 }
+
+const BUT_NETRC: [&str; 5] = ["user", "ticket", "bearer", "bearer_file", "bearer_command"];
 
 /// What a user of the library would give it.
 #[derive(Debug)]
@@ -61,80 +83,79 @@ impl Account {
     ///
     /// A sentence for the user.
     pub(crate) fn who(&self) -> Result<Who, String> {
-        if self.ticket || self.user.as_deref() == Some(":") {
+        if self.ticket || self.user.as_deref() == Some(TICKET) {
             return Ok(Who::Known(Credentials::ambient(Ambient::new())));
         }
-        let netrc = match (&self.netrc_file, self.netrc) {
-            (Some(file), _) => Some(Netrc::read(file)),
-            (None, true) => Some(Netrc::read_default()),
-            (None, false) => None,
-        };
-        if let Some(read) = netrc {
-            return read.map(Who::Netrc).map_err(|error| chain(&error));
+        if self.bearer || self.bearer_file.is_some() || self.bearer_command.is_some() {
+            return self.token();
+        }
+        if self.netrc || self.netrc_file.is_some() || self.insecure_netrc {
+            return self.read_netrc();
         }
         let Some(user) = &self.user else { return Ok(Who::Nobody) };
-        if user.contains(':') {
-            // Without the user's text, which has the password in it.
-            return Err(format!(
-                "-u takes no password: everybody on this machine can read a command line. Leave out the colon and \
-                 what follows, and type the password when asked, or put it into {VARIABLE}, --password-file or \
-                 --password-command"
-            ));
-        }
-        Ok(Who::Known(Credentials::password(user.as_str(), self.password(user)?.as_str())))
-    }
-
-    fn password(&self, user: &str) -> Result<Zeroizing<String>, String> {
-        let (read, source) = if let Some(file) = &self.password_file {
-            (first_line_of(file), format!("--password-file {}", file.display()))
-        } else if let Some(command) = &self.password_command {
-            (output_of(command), format!("--password-command {command:?}"))
-        } else {
-            match std::env::var(VARIABLE) {
-                Ok(password) => (Ok(Zeroizing::new(password)), format!("the variable {VARIABLE}")),
-                Err(VarError::NotUnicode(_)) => return Err(format!("the variable {VARIABLE} is not UTF-8")),
-                Err(VarError::NotPresent) if io::stdin().is_terminal() => (
-                    rpassword::prompt_password(format!("Password of {user}: ")).map(Zeroizing::new),
-                    "the prompt".to_owned(),
-                ),
-                Err(VarError::NotPresent) => {
-                    return Err(format!(
-                        "there is no password for {user}, and no terminal to ask at: put it into {VARIABLE}, \
-                         --password-file or --password-command"
-                    ));
-                }
-            }
+        let password = Source {
+            what: format!("password for {user}"),
+            file: ("--password-file", self.password_file.as_deref()),
+            command: ("--password-command", self.password_command.as_deref()),
+            variable: VARIABLE,
         };
-        match read {
-            Ok(password) if password.is_empty() => Err(format!("{source} has no password for {user}")),
-            Ok(password) => Ok(password),
-            Err(error) => Err(format!("no password for {user} from {source}: {}", chain(&error))),
+        Ok(Who::Known(Credentials::password(user.as_str(), password.read()?.as_str())))
+    }
+
+    /// Whether the password, or the token, comes from stdin.
+    #[expect(dead_code, reason = "nothing else is read from stdin yet")]
+    pub(crate) fn takes_stdin(&self) -> bool {
+        [&self.password_file, &self.bearer_file].into_iter().flatten().any(|file| file.as_os_str() == "-")
+    }
+
+    fn token(&self) -> Result<Who, String> {
+        let token = Source {
+            what: "token".to_owned(),
+            file: ("--bearer-file", self.bearer_file.as_deref()),
+            command: ("--bearer-command", self.bearer_command.as_deref()),
+            variable: TOKEN_VARIABLE,
+        };
+        Credentials::try_bearer_token(token.read()?.as_str())
+            .map(Who::Known)
+            .map_err(|error| error.to_string())
+    }
+
+    fn read_netrc(&self) -> Result<Who, String> {
+        let netrc = match &self.netrc_file {
+            Some(file) => Netrc::read(file),
+            None => Netrc::read_default(),
+        };
+        let netrc = netrc.map_err(|error| chain(&error))?;
+        Ok(Who::Netrc(if self.insecure_netrc { netrc.dangerous_plain_http() } else { netrc }))
+    }
+}
+
+/// What stands for whoever has a ticket, as with curl.
+pub(crate) const TICKET: &str = ":";
+
+/// Takes a user's name, and no password behind a colon.
+#[derive(Clone)]
+pub(crate) struct UserName;
+
+impl TypedValueParser for UserName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let user = StringValueParser::new().parse_ref(command, argument, value)?;
+        if user.contains(':') && user != TICKET {
+            let option = argument.map_or_else(|| "-u".to_owned(), |argument| argument.to_string());
+            // Without the user's text, which has the password in it.
+            let why = format!(
+                "{option} takes no password: everybody on this machine can read a command line. Leave out the colon \
+                 and what follows, and type the password when asked, or put it where the options below it say\n"
+            );
+            return Err(clap::Error::raw(ErrorKind::ValueValidation, why).with_cmd(command));
         }
+        Ok(user)
     }
-}
-
-fn first_line_of(file: &Path) -> io::Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(String::new());
-    if file == Path::new("-") {
-        io::stdin().lock().read_to_string(&mut text)?;
-    } else {
-        fs::File::open(file)?.read_to_string(&mut text)?;
-    }
-    Ok(first_line(&text))
-}
-
-fn output_of(command: &str) -> io::Result<Zeroizing<String>> {
-    let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
-    shell.arg(if cfg!(windows) { "/C" } else { "-c" }).arg(command).stderr(Stdio::inherit());
-    let output = shell.output()?;
-    let printed = Zeroizing::new(output.stdout);
-    if !output.status.success() {
-        return Err(io::Error::other(output.status.to_string()));
-    }
-    let text = std::str::from_utf8(&printed).map_err(|_| io::Error::other("what it prints is not UTF-8"))?;
-    Ok(first_line(text))
-}
-
-fn first_line(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -15,6 +15,8 @@ mod chain;
 mod exit;
 mod get;
 mod output;
+mod policy;
+mod secret;
 mod trust;
 mod way;
 
@@ -28,7 +30,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    Get(get::Arguments),
+    Get(Box<get::Arguments>),
     /// Prints what a shell needs to complete this program's arguments
     Completions {
         /// Which shell
@@ -48,7 +50,7 @@ async fn main() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let done = match arguments.command {
-        Command::Get(arguments) => get::run(arguments).await,
+        Command::Get(arguments) => get::run(*arguments).await,
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),
     };

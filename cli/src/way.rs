@@ -3,32 +3,58 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use http::Uri;
+use legwork::Credentials;
 use legwork::client::proxy::{Proxies, Proxy};
+use legwork::credentials::Ambient;
 use rustls::ClientConfig;
 
+use crate::account::{TICKET, UserName};
 use crate::chain::chain;
+use crate::secret::Source;
 use crate::trust;
+
+const HEADING: &str = "The way";
+
+/// The variable that a proxy's password is looked for in.
+const VARIABLE: &str = "LEGWORK_PROXY_PASSWORD";
 
 /// How a server is reached.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Way {
     /// Go through this proxy, as the user that the URL may name (http://DOMAIN%5Cuser:password@host:port). Without it
     /// the variables http_proxy, https_proxy, all_proxy and no_proxy hold
-    #[arg(short = 'x', long, value_name = "URL", help_heading = "The way")]
+    #[arg(short = 'x', long, value_name = "URL", help_heading = HEADING)]
     proxy: Option<String>,
+    /// Log in at the proxy as this user; the password is asked for, or comes from one of the options below or the
+    /// variable LEGWORK_PROXY_PASSWORD. `-U :` is whoever has a ticket
+    #[arg(short = 'U', long, value_name = "USER", value_parser = UserName, help_heading = HEADING)]
+    proxy_user: Option<String>,
+    /// Take the proxy's password from the first line of this file
+    #[arg(long, value_name = "FILE", requires = "proxy_user", help_heading = HEADING)]
+    proxy_password_file: Option<PathBuf>,
+    /// Take the proxy's password from the first line that this command prints; the shell runs it
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        requires = "proxy_user",
+        conflicts_with = "proxy_password_file",
+        help_heading = HEADING
+    )]
+    proxy_password_command: Option<String>,
     /// Go to these hosts without a proxy; `*` is all of them
-    #[arg(long, value_name = "HOSTS", help_heading = "The way")]
+    #[arg(long, value_name = "HOSTS", help_heading = HEADING)]
     noproxy: Option<String>,
     /// Trust the certificate authorities in this PEM file, and not those of the system
-    #[arg(long, visible_alias = "cacert", value_name = "FILE", help_heading = "The way")]
+    #[arg(long, visible_alias = "cacert", value_name = "FILE", help_heading = HEADING)]
     ca: Option<PathBuf>,
     /// Trust any certificate: whoever is in between can read everything, and can log in as you
-    #[arg(short = 'k', long, conflicts_with = "ca", help_heading = "The way")]
+    #[arg(short = 'k', long, conflicts_with = "ca", help_heading = HEADING)]
     insecure: bool,
 }
 
 impl Way {
-    /// The proxies of the command line or of the environment.
+    /// The proxies of the command line or of the environment, with who logs in there.
     ///
     /// # Errors
     ///
@@ -43,10 +69,44 @@ impl Way {
             None => Proxies::from_env()
                 .map_err(|error| format!("the variable {}: {}", error.name(), error.reason()))?,
         };
+        let proxies = match &self.proxy_user {
+            Some(user) => self.logged_in(proxies, user)?,
+            None => proxies,
+        };
         Ok(match &self.noproxy {
             Some(hosts) => proxies.except(hosts),
             None => proxies,
         })
+    }
+
+    fn logged_in(&self, proxies: Proxies, user: &str) -> Result<Proxies, String> {
+        let proxy_of = |uri| proxies.of(&Uri::from_static(uri)).ok().flatten().cloned();
+        let (http, https) = (proxy_of("http://host.invalid/"), proxy_of("https://host.invalid/"));
+        if http.is_none() && https.is_none() {
+            return Err(format!(
+                "there is no proxy for --proxy-user {user}: name one by --proxy, or by the variables http_proxy and \
+                 https_proxy"
+            ));
+        }
+        let credentials = if user == TICKET {
+            Credentials::ambient(Ambient::new())
+        } else {
+            let password = Source {
+                what: format!("password for {user} at the proxy"),
+                file: ("--proxy-password-file", self.proxy_password_file.as_deref()),
+                command: ("--proxy-password-command", self.proxy_password_command.as_deref()),
+                variable: VARIABLE,
+            };
+            Credentials::password(user, password.read()?.as_str())
+        };
+        let with = |proxy: Option<Proxy>| proxy.map(|proxy| proxy.credentials(credentials.clone()));
+        Ok(proxies.with_http(with(http)).with_https(with(https)))
+    }
+
+    /// Whether the proxy's password comes from stdin.
+    #[expect(dead_code, reason = "nothing else is read from stdin yet")]
+    pub(crate) fn takes_stdin(&self) -> bool {
+        self.proxy_password_file.as_ref().is_some_and(|file| file.as_os_str() == "-")
     }
 
     /// TLS for servers and for proxies.

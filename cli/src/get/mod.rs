@@ -4,13 +4,14 @@ use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Empty};
 use legwork::service::Environment;
-use legwork::{Authenticator, Client, Origin, Outcome};
+use legwork::{Client, Origin, Outcome};
 use tokio::io::AsyncWriteExt;
 
 use crate::account::{Account, Who};
 use crate::advice::{self, Advice};
 use crate::exit::Exit;
 use crate::output::complain;
+use crate::policy::Policy;
 use crate::way::Way;
 
 /// Gets a page, or sends something there, and logs in where that is asked for
@@ -20,6 +21,8 @@ pub(crate) struct Arguments {
     url: String,
     #[command(flatten)]
     account: Account,
+    #[command(flatten)]
+    policy: Policy,
     #[command(flatten)]
     way: Way,
 }
@@ -37,7 +40,7 @@ pub(crate) async fn run(arguments: Arguments) -> Exit {
 async fn send(arguments: Arguments) -> Result<Exit, Advice> {
     let uri: http::Uri = arguments.url.parse().map_err(|_| advice::on_no_url())?;
     let origin = Origin::from_uri(&uri).map_err(|_| advice::on_no_url())?;
-    let authenticator = Authenticator::builder();
+    let authenticator = arguments.policy.authenticator(&origin);
     let misuse = |why: String| Advice::new(Exit::Usage, why, "");
     let authenticator = match arguments.account.who().map_err(misuse)? {
         Who::Nobody => authenticator,
