@@ -103,7 +103,6 @@ impl Account {
     }
 
     /// Whether the password, or the token, comes from stdin.
-    #[expect(dead_code, reason = "nothing else is read from stdin yet")]
     pub(crate) fn takes_stdin(&self) -> bool {
         [&self.password_file, &self.bearer_file].into_iter().flatten().any(|file| file.as_os_str() == "-")
     }

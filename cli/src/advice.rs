@@ -25,7 +25,7 @@ pub(crate) struct Advice {
 
 impl Advice {
     pub(crate) fn new(exit: Exit, wrong: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { exit, wrong: wrong.into(), next: next.into() }
+        Self { exit, wrong: plain(wrong.into()), next: next.into() }
     }
 }
 
@@ -53,21 +53,21 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
     let offered = offered(refusal);
     let option = option_for(refusal.challenger);
     match why {
-        Why::Refused(None) => advice(
-            format!("{who} refused the user name or the password ({scheme})"),
-            "Check both, and the domain (DOMAIN\\name or name@domain). It was tried once. The answer does not tell \
-             whether the account is locked or its password has expired; many servers lock it after a few wrong \
-             passwords.",
-        ),
-        Why::Refused(Some(words)) => advice(
-            format!("{who} did not let the user in ({scheme}): {words}"),
-            remedy(words).unwrap_or(
-                "Check the user name, the password and the domain. It was tried once; many servers lock an account \
-                 after a few wrong passwords.",
+        Why::Refused(None) => {
+            advice(format!("{who} refused the user name or the password ({scheme})"), CHECK_PASSWORD)
+        }
+        Why::Refused(Some(words)) => match remedy(words) {
+            // A KDC's words, or the server's about a ticket: the password is not in doubt, or certainly wrong.
+            Some(next) => advice(format!("not logged in at {who} ({scheme}): {words}"), next),
+            None => advice(
+                format!("{who} refused the user name or the password ({scheme}: {words})"),
+                CHECK_PASSWORD,
             ),
-        ),
+        },
         Why::RefusedBefore => advice(
-            format!("{who} has refused this user name or password before ({scheme}), so it was not sent again"),
+            format!(
+                "{who} has refused this user name or password before ({scheme}), so it was not sent again"
+            ),
             "Check both, and the domain (DOMAIN\\name or name@domain): many servers lock an account after a few wrong \
              passwords.",
         ),
@@ -95,14 +95,17 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
                 String::new()
             };
             let bearer = if offered == "Bearer" {
-                "Give it a token with --bearer-file, --bearer-command or the variable LEGWORK_BEARER.".to_owned()
+                "Give it a token with --bearer-file, --bearer-command or the variable LEGWORK_BEARER."
+                    .to_owned()
             } else {
                 format!("Log in with {} NAME{ticket}.", option.user)
             };
             advice(format!("{who} wants a login{all}, and was given none that serves for it"), &bearer)
         }
         Why::RevealsSecret => advice(
-            format!("{who} takes {scheme}, which would show the password to whoever reads this connection without TLS"),
+            format!(
+                "{who} takes {scheme}, which would show the password to whoever reads this connection without TLS"
+            ),
             match refusal.challenger {
                 Challenger::Origin => {
                     "Try https://, or --insecure-basic on a network whose every reader may have the password."
@@ -124,23 +127,30 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
             "Try https://, which goes through the proxy in a tunnel, or go without the proxy: --noproxy HOST.",
         ),
         Why::Http2 => advice(
-            format!("{who} takes {scheme}, which logs a connection in, and the connection is HTTP/2, which others share"),
+            format!(
+                "{who} takes {scheme}, which logs a connection in, and the connection is HTTP/2, which others share"
+            ),
             "Try --http1.1.",
         ),
         Why::ContentNotKept => advice(
-            format!("{who} wants a login that covers all of the content ({scheme}, auth-int), and it is not kept"),
+            format!(
+                "{who} wants a login that covers all of the content ({scheme}, auth-int), and it is not kept"
+            ),
             "Send it with --data-binary @FILE, which keeps it in memory.",
         ),
         Why::CannotStart(reason) => {
             let others = || format!("Try another --scheme; on offer are {offered}.");
             let next = remedy(reason).map_or_else(others, str::to_owned);
-            advice(format!("{who} was not sent a login, since {scheme} could not start: {}", plain(reason)), &next)
+            advice(format!("{who} was not sent a login, since {scheme} could not start: {reason}"), &next)
         }
         Why::NtlmShutOut { left } => advice(
             format!("{who} offers {offered}: it wants NTLM, which --no-ntlm shuts out"),
             &match left.as_slice() {
                 [] => "Get a ticket (kinit) for Kerberos, or leave out --no-ntlm.".to_owned(),
-                left => format!("What is left is {}: ask for it at the server, or leave out --no-ntlm.", left.join(", ")),
+                left => format!(
+                    "What is left is {}: ask for it at the server, or leave out --no-ntlm.",
+                    left.join(", ")
+                ),
             },
         ),
         Why::Unsupported => advice(
@@ -233,6 +243,10 @@ pub(crate) fn on_no_url() -> Advice {
     Advice::new(Exit::Url, "that is no http or https URL", URL)
 }
 
+const CHECK_PASSWORD: &str = "Check both, and the domain (DOMAIN\\name or name@domain). It was tried once. The answer \
+                              does not tell whether the account is locked or its password has expired; many servers \
+                              lock it after a few wrong passwords.";
+
 const URL: &str = "Write it in full, such as https://mail.example/ews/.";
 
 fn challenger(refusal: &Refusal) -> String {
@@ -279,7 +293,7 @@ fn weight(why: &Why) -> u8 {
 
 /// What helps, by what the library, a KDC or the server says. What names an option of the library's names this
 /// program's.
-const REMEDIES: [(&str, &str); 19] = [
+const REMEDIES: [(&str, &str); 20] = [
     (
         "no ticket: run kinit",
         "Get a ticket: `kinit NAME@REALM`, then `klist` shows it. Or log in with -u NAME@REALM.",
@@ -334,6 +348,10 @@ const REMEDIES: [(&str, &str); 19] = [
         "Check the network, the VPN and krb5.conf: KDCs answer at port 88. Or name another one: --kdc REALM=HOST.",
     ),
     (
+        "no tickets for an address",
+        "Use the server's name in the URL rather than its address, or name it: --target-name HTTP/name.example.",
+    ),
+    (
         "cannot decrypt the ticket",
         "Nothing can be done about that here: whoever runs the server has to make its keytab anew. Where another service has the key of \
          this name, name the right one: --target-name HTTP/name.example.",
@@ -359,9 +377,22 @@ fn remedy(words: &str) -> Option<&'static str> {
     REMEDIES.iter().find(|(part, _)| words.contains(part)).map(|(_, remedy)| *remedy)
 }
 
-/// Without the names that only programmers know.
-fn plain(reason: &str) -> String {
-    reason.replace(" (Kerberos::kdc)", "")
+/// What the library calls by its own names, and this program by the names of options, or not at all.
+const NAMES: [(&str, &str); 6] = [
+    (" (Kerberos::kdc)", ""),
+    ("AuthenticatorBuilder::target_name", "--target-name"),
+    ("AuthenticatorBuilder::without_ntlm", "--no-ntlm"),
+    ("Sspi::without_ntlm", "--no-ntlm"),
+    (
+        ": make the request again, which then waits with its body, or log in ahead of it (Client::authenticate, or \
+         AuthenticateFirst in its extensions)",
+        "",
+    ),
+    (" (Authenticator::forget_refusals tries them again)", ""),
+];
+
+fn plain(text: String) -> String {
+    NAMES.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
 fn on_tunnel(tunnel: &TunnelError, error: &Error) -> Option<Advice> {

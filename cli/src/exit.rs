@@ -5,7 +5,6 @@ use std::process::ExitCode;
 /// What the exit code says. The numbers are part of the interface, and are curl's where curl has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-#[expect(dead_code, reason = "`get` does not end in each of these ways yet")]
 pub(crate) enum Exit {
     /// The answer is there, and no login is missing.
     Done = 0,
@@ -43,6 +42,8 @@ pub(crate) enum Exit {
     Secret = 94,
     /// A signal: control-C.
     Interrupted = 130,
+    /// Another signal: to end.
+    Terminated = 143,
 }
 
 /// The same for `--help`, the manual page and, by a test, README.md.
@@ -65,7 +66,7 @@ Exit codes (curl's numbers):
   60  the certificate is not trusted
   67  not logged in: the server, or a proxy, lets nobody in
   94  there is no password, or no token
- 130  interrupted";
+ 130  interrupted (143: by SIGTERM)";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

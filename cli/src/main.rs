@@ -43,18 +43,30 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return misused(&error),
     };
-    let done = match arguments.command {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format_args!("legwork: the system gives no threads or no sockets: {error}"));
+            return Exit::Read.into();
+        }
+    };
+    let exit = runtime.block_on(run(arguments.command));
+    // Not waiting for whoever still reads stdin, or asks the system for a ticket.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn run(command: Command) -> Exit {
+    match command {
         Command::Get(arguments) => get::run(*arguments).await,
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),
-    };
-    done.into()
+    }
 }
 
 fn misused(error: &clap::Error) -> ExitCode {
@@ -72,6 +84,9 @@ fn completions(shell: Shell) -> Exit {
     print(String::from_utf8_lossy(&script))
 }
 
+/// What the manual pages say that they come from.
+const SOURCE: &str = concat!("legwork ", env!("CARGO_PKG_VERSION"));
+
 fn man(command: Option<&str>) -> Exit {
     let mut whole = Arguments::command();
     whole.build();
@@ -86,7 +101,7 @@ fn man(command: Option<&str>) -> Exit {
         },
     };
     let mut page = Vec::new();
-    match clap_mangen::Man::new(about).render(&mut page) {
+    match clap_mangen::Man::new(about).source(SOURCE).render(&mut page) {
         Ok(()) => print(String::from_utf8_lossy(&page)),
         Err(error) => {
             complain(format_args!("legwork: the page cannot be made: {error}"));

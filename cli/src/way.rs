@@ -104,7 +104,6 @@ impl Way {
     }
 
     /// Whether the proxy's password comes from stdin.
-    #[expect(dead_code, reason = "nothing else is read from stdin yet")]
     pub(crate) fn takes_stdin(&self) -> bool {
         self.proxy_password_file.as_ref().is_some_and(|file| file.as_os_str() == "-")
     }

@@ -1,0 +1,11 @@
+//! `legwork get` as its users run it: what it prints, to where, what goes over the wire, and its exit codes.
+#![cfg(unix)]
+
+mod answers;
+mod content;
+mod endings;
+mod passwords;
+mod proxies;
+mod refusals;
+mod support;
+mod traces;
