@@ -270,9 +270,12 @@ fn option_for(challenger: Challenger) -> Options {
 
 /// What is on offer, in the order in which it was considered.
 fn offered(refusal: &Refusal) -> String {
-    let mut names: Vec<_> = refusal.tried.iter().map(|tried| tried.scheme.as_str()).collect();
-    names.retain(|name| !name.is_empty());
-    names.dedup();
+    let mut names: Vec<&str> = Vec::new();
+    for Tried { scheme, .. } in &refusal.tried {
+        if !scheme.is_empty() && !names.iter().any(|name| name.eq_ignore_ascii_case(scheme)) {
+            names.push(scheme);
+        }
+    }
     names.join(", ")
 }
 

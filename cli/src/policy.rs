@@ -30,6 +30,9 @@ pub(crate) struct Policy {
     /// one. The realm is that of users without one, too
     #[arg(long, value_name = "REALM=HOST[:PORT]", value_parser = kdc, help_heading = HEADING)]
     kdc: Vec<(String, String)>,
+    /// With --user: have the server ask a KDC (IAKERB), for one that cannot be reached from here
+    #[arg(long, help_heading = HEADING)]
+    iakerb: bool,
     /// The server's name in Kerberos, in place of HTTP/host
     #[arg(long, value_name = "NAME", help_heading = HEADING)]
     target_name: Option<String>,
@@ -117,14 +120,17 @@ impl Policy {
     }
 
     /// Negotiate with the system's Kerberos, which has tickets, knows KDCs and takes passwords too; with our own where
-    /// a KDC is named, or where the system has none. NTLM stands behind either.
+    /// a KDC is named, or the server is to ask one, or where the system has none. NTLM stands behind either.
     fn negotiate_with(&self) -> Negotiate {
         let mut realms: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (realm, host) in &self.kdc {
             realms.entry(realm).or_default().push(host);
         }
-        let Some((default, _)) = self.kdc.first() else { return of_the_system() };
-        let own = Kerberos::new().default_realm(default);
+        let own = match self.kdc.first() {
+            Some((realm, _)) => Kerberos::new().default_realm(realm),
+            None if self.iakerb => Kerberos::new(),
+            None => return of_the_system(),
+        };
         let own = realms.into_iter().fold(own, |own, (realm, hosts)| own.kdc(realm, hosts));
         Negotiate::kerberos_or_iakerb_or_ntlm(own)
     }

@@ -5,6 +5,8 @@ mod answers;
 mod content;
 mod endings;
 mod passwords;
+#[path = "../shared/program.rs"]
+mod program;
 mod proxies;
 mod refusals;
 mod support;

@@ -1,81 +1,24 @@
-//! The program, and servers for it.
+//! The program as carol's, and servers for it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use legwork::testing::{Builder, DigestAcceptor, Offer, ScramAcceptor, Server, Users};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+pub(crate) use crate::program::{Ended, Folder, get, run};
+
 pub(crate) const USER: &str = "carol";
 pub(crate) const PASSWORD: &str = "carol-pw";
-
-/// `legwork get` with an empty stdin, in an environment that has nothing of ours in it.
-pub(crate) fn get(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
-    command.arg("get").args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy().to_lowercase();
-        if text.ends_with("_proxy")
-            || text.starts_with("legwork_")
-            || text.starts_with("krb5")
-            || text == "netrc"
-        {
-            command.env_remove(name);
-        }
-    }
-    // No KDC of the machine's is asked about the users here.
-    command.env("KRB5_CONFIG", "/dev/null");
-    command
-}
 
 /// The same as carol, whose password is in the environment.
 pub(crate) fn as_carol(arguments: &[&str]) -> Command {
     let mut command = get(&["-u", USER]);
     command.args(arguments).env("LEGWORK_PASSWORD", PASSWORD);
     command
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: String,
-}
-
-impl Ended {
-    /// That all went well, and nothing was said beside the page.
-    #[track_caller]
-    pub(crate) fn page(&self) -> &[u8] {
-        assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""));
-        &self.stdout
-    }
-
-    /// That it ended so, and what it said.
-    #[track_caller]
-    pub(crate) fn said(&self, code: i32) -> &str {
-        assert_eq!(self.code, Some(code), "{}", self.stderr);
-        &self.stderr
-    }
-}
-
-impl From<Output> for Ended {
-    fn from(output: Output) -> Self {
-        let stderr = String::from_utf8(output.stderr).expect("UTF-8");
-        assert!(!stderr.contains("panicked"), "{stderr}");
-        Self { code: output.status.code(), stdout: output.stdout, stderr }
-    }
-}
-
-/// Runs it to its end.
-pub(crate) fn run(command: &mut Command) -> Ended {
-    command.output().expect("it starts").into()
 }
 
 /// A server that knows carol.
@@ -96,43 +39,14 @@ pub(crate) async fn by_ntlm() -> Server {
     server().offer(Offer::Ntlm).page("the page").start().await.expect("a server")
 }
 
-/// A folder of its own for a test.
-pub(crate) struct Folder(PathBuf);
-
 impl Folder {
-    pub(crate) fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("get-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir(&folder).expect("a folder");
-        Self(folder)
-    }
-
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    pub(crate) fn with(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        fs::write(self.file(name), content).expect("it is written");
-        self.path(name)
-    }
-
-    pub(crate) fn path(&self, name: &str) -> String {
-        self.file(name).to_str().expect("UTF-8").to_owned()
-    }
-
+    /// The names of its files.
     pub(crate) fn names(&self) -> Vec<String> {
-        let names = fs::read_dir(&self.0).expect("a folder");
+        let names = fs::read_dir(self.file(".")).expect("a folder");
         let mut names: Vec<_> =
             names.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
