@@ -3,32 +3,22 @@
 //! `cargo run --example login` talks to a server inside the program; `-- --help` lists what else
 //! there is, such as a URL and a user.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
-use http::{Method, Request, StatusCode, Uri};
-use http_body_util::BodyExt;
-use legwork::client::proxy::Proxies;
+use http::Uri;
+use http_body_util::{BodyExt, Empty};
+use legwork::bytes::Bytes;
 use legwork::handshake::{Login, Outcome};
 use legwork::scheme::{Basic, Digest, Negotiate, NtlmScheme, Schemes, Scram};
-use legwork::service::{Environment, Recorder, Recording};
+use legwork::service::{BoxError, Environment, Recorder};
 use legwork::testing::{Offer, Server};
 use legwork::{Authenticator, Client, Credentials, Origin};
-use tokio::task::JoinSet;
 
-use crate::advice::Failure;
-use crate::arguments::{Arguments, SchemeName};
+use crate::chain::chain;
 use crate::count::count;
 use crate::output::{complain, print};
-use crate::upload::Upload;
+use crate::password::password;
 
-#[path = "login/advice.rs"]
-mod advice;
-#[path = "login/arguments.rs"]
-mod arguments;
 #[path = "shared/chain.rs"]
 mod chain;
 #[path = "shared/count.rs"]
@@ -39,60 +29,148 @@ mod output;
 mod password;
 #[path = "shared/trust.rs"]
 mod trust;
-#[path = "login/upload.rs"]
-mod upload;
 
-type LoginClient = Client<Upload>;
+const HELP: &str = "\
+Logs in over HTTP and draws the conversation.
+
+    login [OPTION]... [URL]
+
+Without a URL the server is one inside the program, which knows LAB\\carol.
+
+    --user NAME        user, DOMAIN\\user or user@domain; the password is in the environment
+                       variable LEGWORK_PASSWORD, or is asked for, or is the first line of stdin
+    --scheme NAME      negotiate, scram, ntlm, digest or basic; otherwise the strongest that the server offers
+    --ca FILE.pem      trust these certificate authorities, and not those of the system
+    --help             this text
+
+The program legwork (cargo install legwork-cli) has more options, and says what to try when there is no login.
+";
+
+const EMBEDDED_USER: &str = "LAB\\carol";
+const EMBEDDED_PASSWORD: &str = "carol-pw";
+
+/// What the command line says.
+#[derive(Default)]
+struct Arguments {
+    url: Option<String>,
+    user: Option<String>,
+    schemes: Option<Schemes>,
+    ca: Option<String>,
+}
+
+impl Arguments {
+    /// `None` is a call for help; an error says which argument is not understood.
+    fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let mut arguments = Self::default();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
+            match word.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--user" => arguments.user = Some(value()?),
+                "--scheme" => arguments.schemes = Some(scheme(&value()?)?),
+                "--ca" => arguments.ca = Some(value()?),
+                option if option.starts_with('-') => return Err(format!("{option} is not known")),
+                _ if arguments.url.is_some() => return Err("there is more than one URL".to_owned()),
+                _ => arguments.url = Some(word),
+            }
+        }
+        Ok(Some(arguments))
+    }
+}
+
+fn scheme(name: &str) -> Result<Schemes, String> {
+    match name.to_ascii_lowercase().as_str() {
+        "negotiate" => Ok(Negotiate::default().into()),
+        "ntlm" => Ok(NtlmScheme::default().into()),
+        "digest" => Ok(Digest::default().into()),
+        "scram" => Ok(Scram::new().into()),
+        "basic" => Ok(Basic::default().into()),
+        _ => Err(format!("{name} is none of negotiate, scram, ntlm, digest and basic")),
+    }
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(Some(arguments)) => arguments,
-        Ok(None) => return print(arguments::HELP),
+        Ok(None) => return print(HELP),
         Err(misuse) => {
             complain(format_args!("{misuse} (--help lists what there is)"));
             return ExitCode::from(2);
         }
     };
-    match run(arguments).await {
-        Ok(text) => print(text),
-        Err((text, failure)) => {
-            print(text);
-            complain(format_args!("\n{failure}"));
+    let recorder = Recorder::new();
+    let result = run(arguments, recorder.clone()).await;
+    let drawn = recorder.take();
+    match result {
+        Ok(sentence) => print(format_args!("{drawn}\n{sentence}\n")),
+        Err(error) => {
+            print(drawn);
+            complain(chain(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
-/// What is to be printed, and why there was no login, if there was none.
-async fn run(arguments: Arguments) -> Result<String, (String, Failure)> {
-    let no_text = |failure| (String::new(), failure);
+/// What came of it, in a sentence; or why there was no login.
+async fn run(arguments: Arguments, recorder: Recorder) -> Result<String, BoxError> {
     let embedded = match &arguments.url {
         Some(_) => None,
-        None => Some(embedded_server().await.map_err(|error| no_text(Failure::Embedded(error)))?),
+        None => Some(embedded_server().await?),
     };
-    let uri = match (&arguments.url, &embedded) {
-        (_, Some(server)) => server.uri("/"),
-        (url, None) => url.as_deref().unwrap_or_default().parse().map_err(|_| no_text(Failure::NotAUrl))?,
+    let (uri, user) = match (&arguments.url, &embedded) {
+        (_, Some(server)) => {
+            (server.uri("/"), Some((EMBEDDED_USER.to_owned(), EMBEDDED_PASSWORD.to_owned())))
+        }
+        (url, None) => {
+            let uri: Uri = url.as_deref().unwrap_or_default().parse()?;
+            let with_password =
+                |name: String| Ok::<_, BoxError>((name.clone(), password(&name, "LEGWORK_PASSWORD")?));
+            (uri, arguments.user.map(with_password).transpose()?)
+        }
     };
-    let recorder = Recorder::new();
-    let client = client(&arguments, &uri, recorder.clone()).map_err(no_text)?;
-    let begun = Instant::now();
-    let result = converse(&client, &uri, &arguments).await;
-    let seconds = begun.elapsed().as_secs_f64();
-    let recording = recorder.take();
-    // Without a userinfo, which may have a password.
-    let origin = Origin::from_uri(&uri).map_err(|_| no_text(Failure::NotAUrl))?;
-    let text = format!("{} at {origin}{}\n\n{recording}", arguments.user_name(), uri.path());
-    match result {
-        Ok(tally) => Ok(format!("{text}\n{}\n", tally.sentence(&recording, seconds))),
-        Err(failure) => Err((text, failure)),
+
+    let mut authenticator = Authenticator::builder();
+    if let Some((name, password)) = user {
+        authenticator =
+            authenticator.credentials(Origin::from_uri(&uri)?, Credentials::password(name, password));
+    }
+    if let Some(schemes) = arguments.schemes {
+        authenticator = authenticator.schemes(schemes);
+    }
+    let builder =
+        Client::builder(authenticator.build()).environment(Environment::tokio().observer(recorder.clone()));
+    let client: Client<Empty<Bytes>> = match &arguments.ca {
+        Some(file) => builder.build_with_tls(trust::trusting(file)?),
+        None => builder.build_https()?,
+    };
+
+    let mut response = client.get(uri).await?;
+    let outcome = response.extensions_mut().remove();
+    let status = response.status();
+    response.into_body().collect().await?;
+    let who = match outcome {
+        Some(Outcome::LoggedIn(login)) => logged_in(&login),
+        Some(Outcome::Refused(refusal)) => return Err(refusal.to_string().into()),
+        _ => "No login was asked for".to_owned(),
+    };
+    let recording = recorder.recording();
+    let connections = recording.legs().map(|leg| leg.connection).max().unwrap_or_default();
+    let legs = count(recording.legs().count(), "leg");
+    Ok(format!("{who}: {legs} on {}, {status}.", count(connections as usize, "connection")))
+}
+
+fn logged_in(login: &Login) -> String {
+    let principal = login.principal.as_deref().unwrap_or("somebody");
+    match login.scheme == login.mechanism {
+        true => format!("Logged in as {principal} by {}", login.scheme),
+        false => format!("Logged in as {principal} by {} ({})", login.scheme, login.mechanism),
     }
 }
 
 async fn embedded_server() -> std::io::Result<Server> {
     Server::builder()
-        .user(arguments::EMBEDDED_USER, arguments::EMBEDDED_PASSWORD)
+        .user(EMBEDDED_USER, EMBEDDED_PASSWORD)
         .offer(Offer::Negotiate)
         .offer(Offer::Ntlm)
         .offer(Offer::basic("the embedded server"))
@@ -100,151 +178,21 @@ async fn embedded_server() -> std::io::Result<Server> {
         .await
 }
 
-fn client(arguments: &Arguments, uri: &Uri, recorder: Recorder) -> Result<LoginClient, Failure> {
-    let origin = Origin::from_uri(uri).map_err(|_| Failure::NotAUrl)?;
-    let mut authenticator = Authenticator::builder()
-        .dangerous_secrets_over_plain_http(arguments.insecure_basic)
-        .dangerous_secrets_to_plain_http_proxies(arguments.insecure_basic);
-    if let Some((name, password)) = arguments.user().map_err(Failure::Password)? {
-        authenticator = authenticator.credentials(origin, Credentials::password(name, password));
-    }
-    if let Some(scheme) = arguments.scheme {
-        authenticator = authenticator.schemes(the_scheme(scheme));
-    }
-    let environment = Environment::tokio().observer(recorder);
-    let mut builder = Client::builder(authenticator.build()).environment(environment);
-    builder = match arguments.proxy.as_deref() {
-        None => builder,
-        Some("env") => builder.proxies(Proxies::from_env().map_err(Failure::Proxy)?),
-        Some(proxy) => builder.proxies(Proxies::all(proxy.parse().map_err(Failure::Proxy)?)),
-    };
-    match &arguments.ca {
-        Some(file) => Ok(builder.build_with_tls(trust::trusting(file).map_err(Failure::Tls)?)),
-        None => builder.build_https().map_err(|error| Failure::Tls(error.into())),
-    }
-}
-
-fn the_scheme(name: SchemeName) -> Schemes {
-    match name {
-        SchemeName::Negotiate => Negotiate::default().into(),
-        SchemeName::Ntlm => NtlmScheme::default().into(),
-        SchemeName::Digest => Digest::default().into(),
-        SchemeName::Scram => Scram::new().into(),
-        SchemeName::Basic => Basic::default().into(),
-    }
-}
-
-/// Sends all requests.
-async fn converse(client: &LoginClient, uri: &Uri, arguments: &Arguments) -> Result<Tally, Failure> {
-    let mut tally = Tally::default();
-    if let Some(file) = &arguments.upload {
-        drop(Upload::open(file).await.map_err(Failure::File)?); // that it is there
-        // A body that is too large to be kept must not meet the challenge.
-        tally.login = client.authenticate(uri.clone()).await?;
-    }
-    let left = Arc::new(AtomicUsize::new(arguments.requests));
-    let mut tasks = JoinSet::new();
-    for _ in 0..arguments.concurrency.min(arguments.requests) {
-        let (client, uri, upload) = (client.clone(), uri.clone(), arguments.upload.clone());
-        tasks.spawn(send_some(client, uri, upload, Arc::clone(&left)));
-    }
-    while let Some(done) = tasks.join_next().await {
-        tally.add(done.expect("no task panics")?);
-    }
-    Ok(tally)
-}
-
-/// One task: sends requests until none are left.
-async fn send_some(
-    client: LoginClient,
-    uri: Uri,
-    upload: Option<String>,
-    left: Arc<AtomicUsize>,
-) -> Result<Tally, Failure> {
-    let mut tally = Tally::default();
-    let take_one = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-    while take_one().is_ok() {
-        let mut request = Request::new(Upload::default());
-        *request.uri_mut() = uri.clone();
-        if let Some(file) = &upload {
-            *request.method_mut() = Method::POST;
-            *request.body_mut() = Upload::open(file).await.map_err(Failure::File)?;
-            tally.uploaded += request.body().octets();
-        }
-        let mut response = client.request(request).await?;
-        match response.extensions_mut().remove() {
-            Some(Outcome::Refused(refusal)) => return Err(Failure::Refused(refusal)),
-            Some(Outcome::LoggedIn(login)) => tally.login = Some(login),
-            _ => {}
-        }
-        *tally.statuses.entry(response.status()).or_default() += 1;
-        let mut body = response.into_body();
-        while let Some(frame) = body.frame().await {
-            frame.map_err(Failure::Response)?;
-        }
-    }
-    Ok(tally)
-}
-
-/// What came of the requests.
-#[derive(Default)]
-struct Tally {
-    login: Option<Login>,
-    statuses: BTreeMap<StatusCode, usize>,
-    uploaded: u64,
-}
-
-impl Tally {
-    fn add(&mut self, other: Self) {
-        self.login = self.login.take().or(other.login);
-        self.uploaded += other.uploaded;
-        for (status, requests) in other.statuses {
-            *self.statuses.entry(status).or_default() += requests;
-        }
-    }
-
-    fn sentence(&self, recording: &Recording, seconds: f64) -> String {
-        let who = match &self.login {
-            Some(login) => {
-                let principal = login.principal.as_deref().unwrap_or("somebody");
-                let by = match login.scheme == login.mechanism {
-                    true => login.scheme.to_owned(),
-                    false => format!("{} ({})", login.scheme, login.mechanism),
-                };
-                format!("Logged in as {principal} by {by}")
-            }
-            None => "No login was asked for".to_owned(),
-        };
-        let connections = recording.legs().map(|leg| leg.connection).max().unwrap_or_default();
-        let answers: Vec<_> =
-            self.statuses.iter().map(|(status, requests)| format!("{requests} × {status}")).collect();
-        let uploaded = match self.uploaded {
-            0 => String::new(),
-            octets => format!(" {octets} octets uploaded."),
-        };
-        format!(
-            "{who}: {} on {}, {seconds:.3} s.\nAnswers: {}.{uploaded}",
-            count(recording.legs().count(), "leg"),
-            count(connections as usize, "connection"),
-            answers.join(", "),
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn example(arguments: &[&str]) -> Result<String, (String, String)> {
+    async fn example(arguments: &[&str]) -> (String, Result<String, String>) {
         let arguments = Arguments::parse(arguments.iter().map(|argument| (*argument).to_owned()));
-        run(arguments.expect("known arguments").expect("no call for help"))
-            .await
-            .map_err(|(text, failure)| (text, failure.to_string()))
+        let recorder = Recorder::new();
+        let result =
+            run(arguments.expect("known arguments").expect("no call for help"), recorder.clone()).await;
+        (recorder.take().to_string(), result.map_err(|error| chain(&*error)))
     }
 
     #[tokio::test]
     async fn without_arguments_a_login_is_drawn() {
-        let text = example(&[]).await.expect("a login");
+        let (drawn, result) = example(&[]).await;
         for part in [
             "connection 1",
             "├─ GET / ──",
@@ -253,30 +201,28 @@ mod tests {
             "NTLM CHALLENGE",
             "NTLM AUTHENTICATE",
             "200 OK",
-            "by Negotiate (NTLM): 3 legs on 1 connection",
         ] {
-            assert!(text.contains(part), "{part} is missing:\n{text}");
+            assert!(drawn.contains(part), "{part} is missing:\n{drawn}");
         }
+        let sentence = result.expect("a login");
+        assert_eq!(sentence, "Logged in as LAB\\carol by Negotiate (NTLM): 3 legs on 1 connection, 200 OK.");
     }
 
     #[tokio::test]
-    async fn a_body_is_uploaded_after_the_login() {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-        let text = example(&["--upload", file, "--scheme", "ntlm", "-n", "3"]).await.expect("a login");
-        for part in
-            ["├─ HEAD / ──", "├─ POST / ──", "2 more like it", "by NTLM: 6 legs on 1 connection", "3 × 200"]
-        {
-            assert!(text.contains(part), "{part} is missing:\n{text}");
-        }
+    async fn the_scheme_that_is_named_is_the_one_that_is_used() {
+        let (_, result) = example(&["--scheme", "ntlm"]).await;
+        assert!(result.expect("a login").contains("by NTLM: 3 legs"));
+        let (_, result) = example(&["--scheme", "basic"]).await;
+        let why = result.expect_err("plain http");
+        assert!(why.contains("without TLS"), "{why}");
     }
 
     #[tokio::test]
-    async fn a_failure_says_why_and_what_to_try() {
-        let (_, basic) = example(&["--scheme", "basic"]).await.expect_err("plain http");
-        assert!(basic.contains("--insecure-basic"), "{basic}");
-        let (_, url) = example(&["not a url"]).await.expect_err("no URL");
-        assert!(url.contains("https://"), "{url}");
-        let (_, refused) = example(&["http://127.0.0.1:1/"]).await.expect_err("nobody there");
-        assert!(refused.contains("Nobody answers"), "{refused}");
+    async fn a_failure_says_why() {
+        let (_, result) = example(&["not a url"]).await;
+        result.expect_err("no URL");
+        let (_, result) = example(&["http://127.0.0.1:1/"]).await;
+        let why = result.expect_err("nobody there");
+        assert!(why.contains("Connection refused"), "{why}");
     }
 }
