@@ -11,6 +11,7 @@ use legwork::service::{BoxError, Error, ErrorKind};
 
 use crate::chain::{causes, chain};
 use crate::exit::Exit;
+use crate::trust::NO_AUTHORITIES;
 
 /// What is wrong, and the next thing to try. A server or a proxy may have written a part of either.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -472,6 +473,11 @@ fn on_tls(tls: &rustls::Error, text: String) -> Advice {
             text,
             "Is the host's name the one in the certificate? Where the company signs its own, give its authority's \
              certificate: --ca FILE.pem.",
+        ),
+        rustls::Error::General(words) if words.contains(NO_AUTHORITIES) => Advice::new(
+            Exit::Tls,
+            text,
+            "Install them (Debian: ca-certificates), or name a file that has the server's authority: --ca FILE.pem.",
         ),
         rustls::Error::InvalidMessage(_) => Advice::new(
             Exit::Handshake,

@@ -21,10 +21,19 @@ pub(crate) fn trusting(authorities: Option<&Path>, insecure: bool) -> Result<Cli
     let builder = match (authorities, insecure) {
         (_, true) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
         (Some(file), false) => builder.with_root_certificates(read(file)?),
-        (None, false) => builder.with_platform_verifier()?,
+        // A system without any, such as a bare container, still speaks plain http.
+        (None, false) => match builder.clone().with_platform_verifier() {
+            Ok(builder) => builder,
+            Err(error) => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Nobody(provider, error)))
+            }
+        },
     };
     Ok(builder.with_no_client_auth())
 }
+
+/// What is said where the system has no certificate authorities.
+pub(crate) const NO_AUTHORITIES: &str = "the system names no certificate authorities";
 
 fn read(file: &Path) -> Result<RootCertStore, String> {
     let cannot =
@@ -40,6 +49,45 @@ fn read(file: &Path) -> Result<RootCertStore, String> {
         ));
     }
     Ok(roots)
+}
+
+/// Takes no certificate, since those of the system's authorities cannot be read.
+#[derive(Debug)]
+struct Nobody(Arc<CryptoProvider>, rustls::Error);
+
+impl ServerCertVerifier for Nobody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Err(rustls::Error::General(format!("{NO_AUTHORITIES} ({})", self.1)))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General(NO_AUTHORITIES.to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General(NO_AUTHORITIES.to_owned()))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 /// Takes any certificate. Its key must still have signed the handshake.

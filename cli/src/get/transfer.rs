@@ -11,7 +11,7 @@ use legwork::client::redirect::{FollowRedirectsLayer, Redirected, Redirects};
 use legwork::client::{AuthenticateFirst, ResponseBody};
 use legwork::service::{Error, ErrorKind};
 use legwork::tower_layer::Layer;
-use legwork::{Client, Outcome};
+use legwork::{Client, Origin, Outcome};
 
 use crate::account::Who;
 use crate::advice::{self, Advice};
@@ -153,21 +153,33 @@ impl<'a> Transfer<'a> {
         if let Some(Outcome::Refused(refusal)) = extensions.get() {
             return Err(advice::on_refusal(refusal));
         }
+        let redirected: Option<&Redirected> = extensions.get();
+        let origin = redirected.and_then(|redirected| Origin::from_uri(&redirected.uri).ok());
+        let origin = origin.as_ref().unwrap_or(&self.target.origin);
+        let answered = format!("{origin} answered {status}");
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED) {
-            return Err(Advice::new(
-                Exit::Refused,
-                format!("{} answered {status} to the authorization given by -H", self.target.origin),
-                "Leave that field out, and log in by -u NAME.",
-            ));
+            let is_users = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION]
+                .iter()
+                .any(|name| self.fields.contains_key(name));
+            return Err(match is_users {
+                true => Advice::new(
+                    Exit::Refused,
+                    format!("{answered} to the authorization given by -H"),
+                    "Leave that field out, and log in by -u NAME.",
+                ),
+                false => Advice::new(
+                    Exit::Refused,
+                    format!("{answered} on a connection that is logged in"),
+                    "This user may have no access to this page: try another, or ask for access.",
+                ),
+            });
         }
-        let stopped = extensions.get().and_then(|redirected: &Redirected| redirected.stopped);
-        if let Some(stopped) = stopped {
-            let wrong = format!("{} answered {status}: {stopped}", self.target.origin);
+        if let Some(stopped) = redirected.and_then(|redirected| redirected.stopped) {
             let next = "`legwork get -i` without -L shows where it leads to.";
-            return Err(Advice::new(Exit::Redirect, wrong, next));
+            return Err(Advice::new(Exit::Redirect, format!("{answered}: {stopped}"), next));
         }
         if (self.arguments.fail || self.arguments.fail_with_body) && is_failure(status) {
-            return Err(Advice::new(Exit::Status, format!("{} answered {status}", self.target.origin), ""));
+            return Err(Advice::new(Exit::Status, answered, ""));
         }
         Ok(())
     }

@@ -159,6 +159,12 @@ fn whom_to_trust_is_the_users_word() {
     let url = lab.url("APACHE_HTTPS", "/files/hello.txt");
     let ended = run(&mut lab.get(&[&url]));
     assert!(ended.said(60).contains("--ca FILE.pem"), "{ended:?}");
+    let bare = |url: &str| {
+        let mut command = lab.get(&[url]);
+        run(command.env("SSL_CERT_FILE", "/nonexistent").env("SSL_CERT_DIR", "/nonexistent"))
+    };
+    assert!(bare(&url).said(60).contains("ca-certificates"), "a system without any");
+    assert!(!bare(&lab.url("APACHE_HTTP", "/files/hello.txt")).page().is_empty(), "which speaks plain http");
     let expected = run(&mut lab.get(&["--ca", lab.value("CA"), &url]));
     assert!(!expected.page().is_empty());
     assert_eq!(run(&mut lab.get(&["-k", &url])).page(), expected.page());
