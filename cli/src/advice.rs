@@ -491,3 +491,50 @@ fn on_tls(tls: &rustls::Error, text: String) -> Advice {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The texts of all files below a folder.
+    fn texts(folder: &Path) -> io::Result<String> {
+        let mut all = String::new();
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            match path.is_dir() {
+                true => all.push_str(&texts(&path)?),
+                false => all.push_str(&fs::read_to_string(path).unwrap_or_default()),
+            }
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn there_is_advice_for_what_the_library_says() {
+        let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
+        // The package has no library beside it.
+        let Ok(sources) = texts(&library) else { return };
+        // A sentence may go on in the next line.
+        let sources: String = sources.split("\\\n").map(str::trim_start).collect();
+        for (words, _) in REMEDIES {
+            assert!(sources.contains(words), "the library does not say {words:?} any more");
+        }
+        for (name, _) in NAMES {
+            assert!(sources.contains(name), "the library does not say {name:?} any more");
+        }
+    }
+
+    #[test]
+    fn the_library_names_are_ours() {
+        let advice = Advice::new(
+            Exit::Refused,
+            "no KDC is named for the realm A (Kerberos::kdc); NTLM: shut out (AuthenticatorBuilder::without_ntlm)",
+            remedy("no KDC is named for the realm A (Kerberos::kdc)").expect("advice"),
+        );
+        assert_eq!(advice.wrong, "no KDC is named for the realm A; NTLM: shut out (--no-ntlm)");
+        assert!(advice.next.starts_with("Name one: --kdc REALM=HOST."), "{advice}");
+    }
+}

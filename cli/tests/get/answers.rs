@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use legwork::testing::Offer;
 
@@ -128,9 +127,12 @@ async fn redirects_are_followed_if_that_is_wanted() {
     assert!(ended.said(47).contains("too many redirects"), "{ended:?}");
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminal_is_spared_what_is_no_text_and_shown_how_far_a_transfer_is() {
-    // script runs a command at a terminal of its own.
+    use std::process::Command;
+
+    // script (of util-linux) runs a command at a terminal of its own.
     let at_terminal = |url: &str, options: &str| {
         let command = format!("{} get {options} {url}", env!("CARGO_BIN_EXE_legwork"));
         let output = Command::new("script").args(["-qec", &command, "/dev/null"]).output().expect("script");
