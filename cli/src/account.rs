@@ -68,6 +68,17 @@ pub(crate) struct Account {
 
 const BUT_NETRC: [&str; 5] = ["user", "ticket", "bearer", "bearer_file", "bearer_command"];
 
+/// Whom the arguments name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named<'a> {
+    Nobody,
+    /// Whoever has a ticket.
+    Ticket,
+    User(&'a str),
+    /// By a token, or whom netrc names.
+    Somebody,
+}
+
 /// What a user of the library would give it.
 #[derive(Debug)]
 pub(crate) enum Who {
@@ -77,6 +88,20 @@ pub(crate) enum Who {
 }
 
 impl Account {
+    /// Whom the arguments name. No secret is read or asked for.
+    pub(crate) fn named(&self) -> Named<'_> {
+        let by_token = self.bearer || self.bearer_file.is_some() || self.bearer_command.is_some();
+        match &self.user {
+            Some(user) if user == TICKET => Named::Ticket,
+            _ if self.ticket => Named::Ticket,
+            Some(user) => Named::User(user),
+            None if by_token || self.netrc || self.netrc_file.is_some() || self.insecure_netrc => {
+                Named::Somebody
+            }
+            None => Named::Nobody,
+        }
+    }
+
     /// Reads or asks for what is missing.
     ///
     /// # Errors

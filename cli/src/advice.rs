@@ -168,6 +168,18 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
     }
 }
 
+/// The challenge that stands behind a request without an answer: a proxy's, which opens no tunnel.
+pub(crate) fn refusal_behind(error: &Error) -> Option<&Refusal> {
+    if let ErrorKind::Refused(refusal) = error.kind() {
+        return Some(refusal);
+    }
+    let tunnel = causes(error).find_map(|cause| cause.downcast_ref::<TunnelError>())?;
+    match tunnel.kind() {
+        TunnelErrorKind::Answered { refusal, .. } => refusal.as_ref(),
+        _ => None,
+    }
+}
+
 /// On a request without an answer.
 pub(crate) fn on_error(error: &Error) -> Advice {
     if let Some(tunnel) = causes(error).find_map(|cause| cause.downcast_ref::<TunnelError>()) {

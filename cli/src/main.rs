@@ -12,6 +12,7 @@ use crate::output::{complain, print};
 mod account;
 mod advice;
 mod chain;
+mod doctor;
 mod exit;
 mod get;
 mod output;
@@ -31,6 +32,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Get(Box<get::Arguments>),
+    Doctor(Box<doctor::Arguments>),
     /// Prints what a shell needs to complete this program's arguments
     Completions {
         /// Which shell
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
 async fn run(command: Command) -> Exit {
     match command {
         Command::Get(arguments) => get::run(*arguments).await,
+        Command::Doctor(arguments) => doctor::run(*arguments).await,
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),
     }

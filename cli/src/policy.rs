@@ -108,7 +108,8 @@ impl Policy {
         }
     }
 
-    fn schemes(&self) -> Vec<Scheme> {
+    /// The schemes that were asked for; all of them where none was.
+    pub(crate) fn schemes(&self) -> Vec<Scheme> {
         let curls = [
             (self.negotiate, Scheme::Negotiate),
             (self.ntlm, Scheme::Ntlm),
@@ -117,6 +118,33 @@ impl Policy {
         ];
         let curls = curls.into_iter().filter_map(|(is_given, scheme)| is_given.then_some(scheme));
         self.scheme.iter().copied().chain(curls).collect()
+    }
+
+    /// Whether this scheme may be used.
+    pub(crate) fn allows(&self, scheme: Scheme) -> bool {
+        let chosen = self.schemes();
+        let is_shut_out = self.no_ntlm && scheme == Scheme::Ntlm;
+        !is_shut_out && (chosen.is_empty() || chosen.contains(&scheme))
+    }
+
+    /// Whether NTLM is not to be used, whatever is around it.
+    pub(crate) fn shuts_ntlm_out(&self) -> bool {
+        self.no_ntlm
+    }
+
+    /// Whether Basic and Bearer may go over plain http.
+    pub(crate) fn reveals_secrets(&self) -> bool {
+        self.insecure_basic
+    }
+
+    /// The server's name in Kerberos, where it was given.
+    pub(crate) fn target_name(&self) -> Option<&str> {
+        self.target_name.as_deref()
+    }
+
+    /// Whether KDCs were named.
+    pub(crate) fn names_kdcs(&self) -> bool {
+        !self.kdc.is_empty()
     }
 
     /// Negotiate with the system's Kerberos, which has tickets, knows KDCs and takes passwords too; with our own where

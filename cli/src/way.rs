@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use http::Uri;
-use legwork::Credentials;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Ambient;
+use legwork::{Credentials, Origin};
 use rustls::ClientConfig;
 
-use crate::account::{TICKET, UserName};
+use crate::account::{Named, TICKET, UserName};
 use crate::chain::chain;
 use crate::secret::Source;
 use crate::trust;
@@ -60,23 +60,51 @@ impl Way {
     ///
     /// A sentence for the user.
     pub(crate) fn proxies(&self) -> Result<Proxies, String> {
-        let proxies = match &self.proxy {
-            Some(url) => {
-                // Without the URL, which may have a password in it.
-                let proxy: Proxy = url.parse().map_err(|error| format!("--proxy: {}", chain(&error)))?;
-                Proxies::all(proxy)
-            }
-            None => Proxies::from_env()
-                .map_err(|error| format!("the variable {}: {}", error.name(), error.reason()))?,
-        };
+        let proxies = self.proxies_as_named()?;
         let proxies = match &self.proxy_user {
             Some(user) => self.logged_in(proxies, user)?,
             None => proxies,
         };
-        Ok(match &self.noproxy {
+        Ok(self.with_exceptions(proxies))
+    }
+
+    /// The proxy for a request, without who logs in there: no secret is read or asked for.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user.
+    pub(crate) fn proxy_of(&self, uri: &Uri) -> Result<Option<Origin>, String> {
+        let proxies = self.with_exceptions(self.proxies_as_named()?);
+        let proxy = proxies.of(uri).map_err(|error| chain(&error))?;
+        Ok(proxy.map(|proxy| proxy.origin().clone()))
+    }
+
+    /// Whom the arguments name at the proxy.
+    pub(crate) fn named_at_proxy(&self) -> Named<'_> {
+        match self.proxy_user.as_deref() {
+            Some(TICKET) => Named::Ticket,
+            Some(user) => Named::User(user),
+            None => Named::Nobody,
+        }
+    }
+
+    fn proxies_as_named(&self) -> Result<Proxies, String> {
+        match &self.proxy {
+            Some(url) => {
+                // Without the URL, which may have a password in it.
+                let proxy: Proxy = url.parse().map_err(|error| format!("--proxy: {}", chain(&error)))?;
+                Ok(Proxies::all(proxy))
+            }
+            None => Proxies::from_env()
+                .map_err(|error| format!("the variable {}: {}", error.name(), error.reason())),
+        }
+    }
+
+    fn with_exceptions(&self, proxies: Proxies) -> Proxies {
+        match &self.noproxy {
             Some(hosts) => proxies.except(hosts),
             None => proxies,
-        })
+        }
     }
 
     fn logged_in(&self, proxies: Proxies, user: &str) -> Result<Proxies, String> {
@@ -106,6 +134,15 @@ impl Way {
     /// Whether the proxy's password comes from stdin.
     pub(crate) fn takes_stdin(&self) -> bool {
         self.proxy_password_file.as_ref().is_some_and(|file| file.as_os_str() == "-")
+    }
+
+    /// TLS with whoever answers.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user.
+    pub(crate) fn tls_with_anybody() -> Result<ClientConfig, String> {
+        trust::trusting(None, true).map_err(|error| format!("TLS cannot be set up: {}", chain(&*error)))
     }
 
     /// TLS for servers and for proxies.

@@ -1,0 +1,141 @@
+//! What is sent where a login is to be tried, and what is said of it. Passwords here have `geheim` in them, and no output does.
+
+use legwork::protection_space::Challenger;
+use legwork::testing::{Close, DigestAcceptor, Offer, Quirk, Server, When};
+use serde_json::json;
+
+use crate::support::{PASSWORD, USER, doctor, run, run_as_carol};
+
+fn all_schemes() -> legwork::testing::Builder {
+    Server::builder()
+        .offer(Offer::Negotiate)
+        .offer(Offer::Ntlm)
+        .offer(Offer::judged("Digest", DigestAcceptor::new("the lab").user(USER, "right-geheim")))
+        .offer(Offer::basic("the lab"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_sent_once_whatever_is_on_offer() {
+    let server = all_schemes().user(USER, "right-geheim").start().await.expect("a server");
+    let ended = run_as_carol(&["--insecure-basic", &server.uri("/").to_string()]);
+    let [fails, next] = ended.verdict(67);
+    assert_eq!(
+        fails,
+        format!(
+            "http://{} refused the login of carol by Negotiate; a 401 does not tell whether the name or \
+             the password is wrong, the password has expired, or the account is locked.",
+            server.address()
+        )
+    );
+    assert!(next.starts_with("Do not try again before you know"), "{next}");
+    assert_eq!(server.report().attempts(), 1, "{}", server.report());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_password_is_sent_once_and_what_came_of_it_is_told() {
+    let server = all_schemes().user(USER, PASSWORD).start().await.expect("a server");
+    let ended = run_as_carol(&[&server.uri("/").to_string()]);
+    let report = ended.report(0);
+    assert!(
+        report.contains(
+            "tried       the password of carol, once: logged in by Negotiate (NTLM) as \
+                             carol in 3 legs; the answer is 200\n"
+        ),
+        "{report}"
+    );
+    assert!(report.contains("Fails: nothing.\n"), "{report}");
+    assert_eq!(server.report().attempts(), 1, "{}", server.report());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_being_told_to_no_password_is_even_asked_for() {
+    let server = all_schemes().user(USER, PASSWORD).start().await.expect("a server");
+    let url = server.uri("/").to_string();
+    // There is no terminal to ask at: whoever asked would end with 94.
+    run(&mut doctor(&["-u", USER, "--password-command", "exit 3", &url])).report(0);
+    assert_eq!(server.report().attempts(), 0);
+    let ended = run(&mut doctor(&["-u", USER, "--try", "--password-command", "exit 3", &url]));
+    assert_eq!(ended.code, Some(94), "{ended:?}");
+    let ended = run(&mut doctor(&["--try", &url]));
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    let ended = run(&mut doctor(&[&url.replace("http://", "http://carol:geheim@")]));
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_is_not_made_again() {
+    let server = Server::builder()
+        .user(USER, PASSWORD)
+        .offer(Offer::Ntlm)
+        .quirk_when(When::leg(3), Quirk::Close(Close::WithoutAnswer))
+        .start()
+        .await
+        .expect("a server");
+    let report = run(doctor(&["-u", USER, "--try", "--json", &server.uri("/").to_string()])
+        .env("LEGWORK_PASSWORD", PASSWORD));
+    let report = report.json(67);
+    assert_eq!(
+        (&report["fails"], &report["attempt"]["result"]),
+        (&json!("login-undecided"), &json!("undecided"))
+    );
+    let seen = server.report();
+    let sent = seen.legs().filter(|leg| leg.authorization.as_ref().is_some_and(|seen| seen.token.proves()));
+    assert_eq!(sent.count(), 1, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_the_proxy_refuses_does_not_go_to_the_server() {
+    let proxy = Server::builder()
+        .user(USER, "right-geheim")
+        .offer(Offer::Ntlm)
+        .offer_as(Challenger::Proxy, Offer::Ntlm)
+        .start()
+        .await
+        .expect("a proxy");
+    let address = format!("http://{}", proxy.address());
+    let ended = run(doctor(&["-u", USER, "-U", "dave", "--try", "-x", &address, "http://far.invalid/"])
+        .env("LEGWORK_PASSWORD", PASSWORD)
+        .env("LEGWORK_PROXY_PASSWORD", "dave-geheim"));
+    let [fails, _] = ended.verdict(67);
+    assert!(
+        fails.starts_with(&format!(
+            "the proxy {address} refused the login of dave by NTLM; a 407 does \
+                                        not tell"
+        )),
+        "{fails}"
+    );
+    assert_eq!(proxy.report().attempts(), 1, "{}", proxy.report());
+    // The proxy's own password, in its URL, is tried only on request as well.
+    let with_user = address.replace("http://", "http://dave:geheim@");
+    run(&mut doctor(&["-x", &with_user, "http://far.invalid/"])).report(0);
+    assert_eq!(proxy.report().attempts(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nonce_that_is_called_stale_at_once_gets_no_second_answer() {
+    let server = Server::builder()
+        .offer(Offer::Verbatim("Digest realm=x, nonce=n, qop=\"auth\", stale=true"))
+        .start()
+        .await
+        .expect("a server");
+    let report = run_as_carol(&["--json", &server.uri("/").to_string()]).json(67);
+    assert_eq!(report["attempt"]["result"], "undecided", "{report}");
+    let seen = server.report();
+    assert_eq!(seen.legs().filter(|leg| leg.authorization.is_some()).count(), 1, "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_that_ends_its_connection_is_answered_once_on_another_one() {
+    for (password, code) in [(PASSWORD, 0), ("right-geheim", 67)] {
+        let server = Server::builder()
+            .user(USER, password)
+            .offer(Offer::basic("the lab"))
+            .quirk(Quirk::Close(Close::Announced))
+            .start()
+            .await
+            .expect("a server");
+        let ended = run_as_carol(&["--insecure-basic", &server.uri("/").to_string()]);
+        ended.report(code);
+        assert_eq!(server.report().attempts(), 1, "{}", server.report());
+    }
+}
