@@ -95,8 +95,7 @@ impl Way {
                 let proxy: Proxy = url.parse().map_err(|error| format!("--proxy: {}", chain(&error)))?;
                 Ok(Proxies::all(proxy))
             }
-            None => Proxies::from_env()
-                .map_err(|error| format!("the variable {}: {}", error.name(), error.reason())),
+            None => Proxies::from_env().map_err(|error| chain(&error)),
         }
     }
 

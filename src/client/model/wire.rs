@@ -16,7 +16,7 @@ use http_body::{Body, Frame};
 use crate::client::dispatch::{MakeConnection, Settings};
 use crate::client::planted::Fault;
 use crate::client::pool::{Host, Poolable};
-use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, LegService, NotConnected};
+use crate::service::{BoxError, ConnectionInfo, ErrorKind, LegBody, LegService};
 
 /// What the server holds of a connection's login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -400,7 +400,7 @@ impl MakeConnection<ClientEnd> for Connector {
         .await;
         drop(connecting);
         if self.0.lock().connections[number].failed_to_connect {
-            return Err(ErrorKind::Connect(NotConnected::new("nobody listens").into()));
+            return Err(ErrorKind::Connect("nobody listens".into()));
         }
         Ok((ClientEnd::new(&self.0, number), ConnectionInfo::new(host.origin.clone())))
     }
