@@ -246,6 +246,21 @@ async fn fields_that_would_break_connect_are_refused_when_they_are_set() {
     }
 }
 
+#[tokio::test]
+async fn a_proxy_brings_its_user_and_its_fields_along() {
+    let (proxy, origin) = (tunnelling(Offer::Ntlm).start().await.expect("a server"), open_origin().await);
+    let fields = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static("backup/2.1"))]);
+    let alices = Proxy::new(proxy.origin()).credentials(alice()).connect_fields(fields).expect("fields");
+    // Whom the authenticator has is somebody else.
+    let other = builder().proxy_credentials(proxy.origin(), Credentials::password("bob", "bob-pw")).build();
+    let client: TunnelClient =
+        Client::with_connector(other.clone(), Tunnel::through(&alices, other).build_http());
+    page(&client, get(&origin, "/")).await;
+    let report = proxy.report();
+    assert_eq!((report.handshakes(), report.refused()), (1, 0), "{report}");
+    assert!(report.legs().all(|leg| leg.headers[USER_AGENT] == "backup/2.1"), "{report}");
+}
+
 // px 234
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_tried_once_by_64_tasks() {

@@ -9,8 +9,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use crate::client::connect::Connect;
 use crate::client::connect::tcp::http_connector;
 use crate::client::connection::http1::http1_settings;
-use crate::client::proxy::{ConnectFields, InvalidProxy};
+use crate::client::proxy::{ConnectFields, InvalidProxy, Proxy};
 use crate::client::tunnel::connector::{Tunnel, TunnelSettings};
+use crate::credentials::Credentials;
 use crate::handshake::Authenticator;
 use crate::protection_space::Origin;
 use crate::service::Environment;
@@ -20,6 +21,28 @@ impl Tunnel<()> {
     /// the proxy closes them in the handshake, and [`Limits`](crate::service::Limits) for it.
     pub fn builder(proxy: Origin, authenticator: Authenticator) -> TunnelBuilder {
         TunnelBuilder::new(proxy, authenticator)
+    }
+
+    /// The same for a proxy with what it brings along: who logs in there, if it says so, and the fields of its `CONNECT`.
+    ///
+    /// ```
+    /// use legwork::Authenticator;
+    /// use legwork::client::proxy::Proxy;
+    /// use legwork::client::tunnel::Tunnel;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let proxy: Proxy = "http://carol:carol-pw@proxy.example:3128".parse()?;
+    /// let tunnel = Tunnel::through(&proxy, Authenticator::builder().build()).build_http();
+    /// # let _ = tunnel;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn through(proxy: &Proxy, authenticator: Authenticator) -> TunnelBuilder {
+        TunnelBuilder {
+            credentials: proxy.own_credentials().cloned(),
+            fields: proxy.own_connect_fields().clone(),
+            ..TunnelBuilder::new(proxy.origin().clone(), authenticator)
+        }
     }
 }
 
@@ -33,6 +56,7 @@ impl<C: Connect> Tunnel<C> {
 /// Builds a [`Tunnel`].
 pub struct TunnelBuilder {
     proxy: Origin,
+    credentials: Option<Credentials>,
     authenticator: Authenticator,
     environment: Environment,
     http1: http1::Builder,
@@ -44,6 +68,7 @@ impl TunnelBuilder {
     pub(super) fn new(proxy: Origin, authenticator: Authenticator) -> Self {
         Self {
             proxy,
+            credentials: None,
             authenticator,
             environment: Environment::tokio(),
             http1: http1_settings(),
@@ -100,6 +125,7 @@ impl TunnelBuilder {
             shared: Arc::new(TunnelSettings {
                 connector,
                 proxy: self.proxy,
+                credentials: self.credentials,
                 authenticator: self.authenticator,
                 environment: Arc::new(self.environment),
                 http1: self.http1,

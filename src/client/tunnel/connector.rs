@@ -12,7 +12,8 @@ use crate::client::proxy::ConnectFields;
 use crate::client::runtime::in_runtime;
 use crate::client::tunnel::opening::{TunnelOpening, authority};
 use crate::client::tunnel::stream::TunnelStream;
-use crate::handshake::Authenticator;
+use crate::credentials::Credentials;
+use crate::handshake::{Authenticator, Identity};
 use crate::protection_space::Origin;
 use crate::service::tunnel::{TunnelError, TunnelErrorKind};
 use crate::service::{BoxFuture, Environment};
@@ -36,6 +37,8 @@ pub struct Tunnel<C> {
 pub(super) struct TunnelSettings<C> {
     pub(super) connector: C,
     pub(super) proxy: Origin,
+    /// The proxy's own, in place of the authenticator's.
+    pub(super) credentials: Option<Credentials>,
     pub(super) authenticator: Authenticator,
     pub(super) environment: Arc<Environment>,
     pub(super) http1: http1::Builder,
@@ -55,7 +58,10 @@ impl<C: Connect> TunnelSettings<C> {
             environment: &self.environment,
             http1: &self.http1,
         };
-        let identity = self.authenticator.identity();
+        let identity = match &self.credentials {
+            Some(credentials) => Identity::Credentials(credentials.clone()),
+            None => self.authenticator.identity(),
+        };
         let opening = opening.open(&self.proxy, &identity, &self.fields, &target);
         let opened = tokio::time::timeout(self.timeout, opening).await;
         opened.unwrap_or(Err(TunnelErrorKind::Timeout(self.timeout))).map_err(|kind| failed(&target, kind))
