@@ -14,6 +14,7 @@ mod advice;
 mod chain;
 mod doctor;
 mod exit;
+mod gateway;
 mod get;
 mod output;
 mod policy;
@@ -33,6 +34,7 @@ struct Arguments {
 enum Command {
     Get(Box<get::Arguments>),
     Doctor(Box<doctor::Arguments>),
+    Gateway(Box<gateway::Arguments>),
     /// Prints what a shell needs to complete this program's arguments
     Completions {
         /// Which shell
@@ -67,6 +69,7 @@ async fn run(command: Command) -> Exit {
     match command {
         Command::Get(arguments) => get::run(*arguments).await,
         Command::Doctor(arguments) => doctor::run(*arguments).await,
+        Command::Gateway(arguments) => gateway::run(*arguments).await,
         Command::Completions { shell } => completions(shell),
         Command::Man { command } => man(command.as_deref()),
     }

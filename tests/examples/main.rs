@@ -2,7 +2,6 @@
 #![cfg(unix)]
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
@@ -13,15 +12,11 @@ use crate::executable::executable;
 
 mod executable;
 
-const EXAMPLES: [&str; 5] = ["ews", "forward_proxy", "kerberos", "login", "reqwest"];
+const EXAMPLES: [&str; 4] = ["ews", "kerberos", "login", "reqwest"];
 
 /// Those that log in as a user, and the variable that has the password.
-const OF_USERS: [(&str, &str); 4] = [
-    ("ews", "EWS_PASSWORD"),
-    ("forward_proxy", "FORWARD_PROXY_PASSWORD"),
-    ("kerberos", "LEGWORK_PASSWORD"),
-    ("login", "LEGWORK_PASSWORD"),
-];
+const OF_USERS: [(&str, &str); 3] =
+    [("ews", "EWS_PASSWORD"), ("kerberos", "LEGWORK_PASSWORD"), ("login", "LEGWORK_PASSWORD")];
 
 /// An example with an empty stdin.
 fn example(name: &'static str) -> Command {
@@ -50,8 +45,6 @@ fn as_carol(command: &mut Command, name: &str, server: &str) {
     let url = format!("http://{server}/");
     match name {
         "ews" => command.args([&url, "carol"]),
-        // Where the server listens already: it ends where it should not have come to listening.
-        "forward_proxy" => command.args(["--listen", server, "--user", "carol", &url]),
         _ => command.args(["--user", "carol", &url]),
     };
 }
@@ -136,12 +129,6 @@ fn a_password_in_a_url_is_not_shown() {
 
 #[test]
 fn an_error_shows_its_causes() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("an address").to_string();
-    let (code, stderr) =
-        said(&run(example("forward_proxy").args(["--listen", &address, "http://127.0.0.1:1"])));
-    assert_eq!(code, Some(1), "{stderr}");
-    assert!(stderr.contains(&address) && stderr.contains("Address already in use"), "{stderr}");
     for (name, variable) in [("ews", "EWS_PASSWORD"), ("login", "LEGWORK_PASSWORD")] {
         let mut command = example(name);
         as_carol(&mut command, name, "127.0.0.1:1");
@@ -155,7 +142,7 @@ fn an_error_shows_its_causes() {
 fn a_file_without_certificates_is_named() {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     for (file, why) in [(manifest, "no certificate"), ("/nowhere/ca.pem", "No such file")] {
-        for name in ["forward_proxy", "kerberos", "login"] {
+        for name in ["kerberos", "login"] {
             let (code, stderr) = said(&run(example(name).args(["--ca", file, "https://127.0.0.1:1"])));
             assert_eq!(code, Some(1), "{name}: {stderr}");
             assert!(stderr.contains(file) && stderr.contains(why), "{name}: {stderr}");
@@ -163,22 +150,12 @@ fn a_file_without_certificates_is_named() {
     }
 }
 
-/// Something to print from each example, without a server elsewhere.
-fn printing(name: &'static str) -> Command {
-    let mut command = example(name);
-    match name {
-        "forward_proxy" => command.arg("--help"),
-        _ => &mut command,
-    };
-    command
-}
-
 #[test]
 fn a_reader_that_has_gone_is_no_failure() {
     for name in EXAMPLES {
         let (here, there) = UnixStream::pair().expect("a pair");
         drop(here);
-        let (code, stderr) = said(&run(printing(name).stdout(OwnedFd::from(there))));
+        let (code, stderr) = said(&run(example(name).stdout(OwnedFd::from(there))));
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{name}");
     }
 }
@@ -188,12 +165,12 @@ fn a_reader_that_has_gone_is_no_failure() {
 fn a_full_disk_is_an_error() {
     for name in EXAMPLES {
         let full = File::options().write(true).open("/dev/full").expect("a full device");
-        let (code, stderr) = said(&run(printing(name).stdout(full)));
+        let (code, stderr) = said(&run(example(name).stdout(full)));
         assert_eq!(code, Some(1), "{name}: {stderr}");
         assert!(stderr.contains("stdout") && stderr.contains("No space left"), "{name}: {stderr}");
         // Nor is there a panic where not even that can be said.
         let full = || File::options().write(true).open("/dev/full").expect("a full device");
-        let status = printing(name).stdout(full()).stderr(full()).status().expect("it starts");
+        let status = example(name).stdout(full()).stderr(full()).status().expect("it starts");
         assert_eq!(status.code(), Some(1), "{name}");
     }
 }

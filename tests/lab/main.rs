@@ -17,12 +17,7 @@ mod embedded;
 #[cfg(unix)]
 mod environment;
 #[cfg(unix)]
-#[path = "../examples/executable.rs"]
-mod executable;
-#[cfg(unix)]
 mod foreign_clients;
-#[cfg(unix)]
-mod forward_proxy;
 mod forwarding;
 mod http2;
 #[cfg(unix)]

@@ -243,12 +243,6 @@ impl Log {
         self.legs_where(|legs| legs.iter().filter(|leg| leg.status == 200).count() >= count).await
     }
 
-    /// All legs, once so many have an answer from beyond the login.
-    #[cfg(unix)]
-    pub(crate) async fn got_through(&self, count: usize) -> Vec<Leg> {
-        self.legs_where(|legs| legs.iter().filter(|leg| leg.status != 407).count() >= count).await
-    }
-
     /// All legs, once they are complete.
     pub(crate) async fn legs_where(&self, complete: impl Fn(&[Leg]) -> bool) -> Vec<Leg> {
         let begun = Instant::now();

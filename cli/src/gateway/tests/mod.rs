@@ -13,7 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::proxy::{Counts, ForwardProxy, Limits, Upstream};
+use legwork::client::proxy::{Proxies, Proxy};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+
+use super::proxy::{Counts, ForwardProxy, Limits, Upstream};
 
 mod by_tls;
 mod plain;
@@ -35,6 +39,19 @@ fn carol_at(upstream: &Server) -> AuthenticatorBuilder {
     Authenticator::builder().proxy_credentials(upstream.origin(), Credentials::password(USER, PASSWORD))
 }
 
+fn all(upstream: Origin) -> Proxies {
+    Proxies::all(Proxy::new(upstream))
+}
+
+/// Trusts these.
+fn tls(roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the usual versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
 /// A forward proxy that serves.
 struct Running {
     address: SocketAddr,
@@ -53,7 +70,8 @@ impl Running {
     }
 
     async fn at(upstream: Origin, authenticator: AuthenticatorBuilder, limits: Limits) -> Self {
-        Self::serving(ForwardProxy::new(Upstream::new(upstream, authenticator.build()), limits)).await
+        let upstream = Upstream::new(all(upstream), authenticator.build(), tls(RootCertStore::empty()));
+        Self::serving(ForwardProxy::new(upstream, limits)).await
     }
 
     async fn serving(proxy: ForwardProxy) -> Self {

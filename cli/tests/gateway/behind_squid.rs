@@ -1,19 +1,15 @@
-//! The example `forward_proxy` between programs that know of no login and squid, which wants one.
+//! Programs that know of no login, and squid, which wants one.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use md5::{Digest, Md5};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::bodies::hex;
-use crate::executable::executable;
-use crate::squid::Log;
-use crate::support::*;
+use crate::folder::Folder;
+use crate::gateway::Gateway;
+use crate::lab::{Log, lab};
 
 /// Where to, and who is logged in there.
 type Upstream = (&'static str, &'static str);
@@ -23,47 +19,7 @@ const NEGOTIATE: Upstream = ("SQUID_NEGOTIATE", "LAB\\carol");
 const BY_TLS: Upstream = ("SQUID_TLS", "LAB\\carol");
 const KERBEROS: Upstream = ("SQUID_KERBEROS", "alice@LAB.TEST");
 
-/// The example as a process.
-struct ForwardProxy {
-    process: Child,
-    /// It writes more than is read.
-    _stdout: BufReader<ChildStdout>,
-    address: SocketAddr,
-}
-
-impl ForwardProxy {
-    fn start(site: &Site, upstream: &str) -> Self {
-        let mut command = Command::new(executable("forward_proxy"));
-        command.args(["--listen", "127.0.0.1:0", "--ca", site.value("CA_BUNDLE"), site.value(upstream)]);
-        if upstream == KERBEROS.0 {
-            command.arg("--ticket").env("KRB5CCNAME", site.value("CCACHE"));
-        } else {
-            command.args(["--user", site.value("NTLM_USER")]);
-            command.env("FORWARD_PROXY_PASSWORD", site.value("NTLM_PASSWORD"));
-        }
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-        let mut stdout = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut said = String::new();
-        stdout.read_line(&mut said).expect("UTF-8");
-        let address = said.trim_end().strip_prefix("listening on ").and_then(|address| address.parse().ok());
-        Self { process, _stdout: stdout, address: address.unwrap_or_else(|| panic!("{said}")) }
-    }
-
-    fn stop(mut self) -> ExitStatus {
-        let kill = format!("kill -TERM {}", self.process.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
-        self.process.wait().expect("it ends")
-    }
-}
-
-impl Drop for ForwardProxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Stands before the forward proxy, and keeps what programs send there.
+/// Stands before the gateway, and keeps what programs send there.
 struct Tap {
     address: SocketAddr,
     sent: Arc<Mutex<Vec<u8>>>,
@@ -104,36 +60,14 @@ async fn pass(program: TcpStream, proxy: SocketAddr, heard: Arc<Mutex<Vec<u8>>>)
     }
 }
 
-/// An empty folder, gone with this.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("legwork-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("a folder");
-        Self(path)
-    }
-
-    fn read(&self, file: impl AsRef<Path>) -> String {
-        let path = self.0.join(file);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// By which programs are found, rustc among them.
 const KEPT: [&str; 3] = ["PATH", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 
 /// A program whose only way out is the proxy, and whose home is the folder: nothing of the user's
 /// own settings.
 struct Programs<'a> {
-    site: &'a Site,
+    /// Apache, by a name that only squid knows.
+    site: &'a str,
     folder: &'a Folder,
     proxy: SocketAddr,
 }
@@ -155,25 +89,34 @@ impl Programs<'_> {
     }
 
     fn uri(&self, path: &str) -> String {
-        self.site.uri(path).to_string()
+        format!("{}{path}", self.site)
+    }
+
+    fn scheme(&self) -> &str {
+        self.site.split(':').next().unwrap_or_default()
     }
 
     fn authorities(&self) -> &'static str {
-        self.site.value("CA_BUNDLE")
+        lab("CA_BUNDLE")
     }
 }
 
 /// Runs programs that want something of this host, which squid alone knows.
 async fn behind_squid(host: &str, upstreams: &[Upstream], programs: impl Fn(&Programs<'_>)) {
-    for site in sites() {
-        let site = site.at_host(host);
+    for apache in ["APACHE_HTTP", "APACHE_HTTPS"] {
+        let site = lab(apache).replace("localhost", host);
+        let authority = site.rsplit('/').next().expect("an authority");
         for &(upstream, user) in upstreams {
-            let log = Log::of(&site);
+            let log = Log::of(authority);
             let folder = Folder::new(host);
-            let proxy = ForwardProxy::start(&site, upstream);
-            let tap = Tap::before(proxy.address).await;
+            let arguments = ["--listen", "127.0.0.1:0", "--proxy", lab(upstream)];
+            let gateway = match upstream == KERBEROS.0 {
+                true => Gateway::of_alice(&arguments),
+                false => Gateway::of_carol(&arguments),
+            };
+            let tap = Tap::before(gateway.address).await;
             programs(&Programs { site: &site, folder: &folder, proxy: tap.address });
-            assert_eq!(proxy.stop().code(), Some(0), "{upstream}");
+            assert_eq!(gateway.stop().code(), Some(0), "{upstream}");
 
             let sent = tap.sent();
             assert!(!sent.contains("authorization:"), "{upstream}: {sent}");
@@ -201,7 +144,8 @@ async fn curl_uploads_and_downloads() {
         std::fs::write(programs.folder.0.join("octets"), &octets).expect("written");
         let posted =
             programs.run(curl().args(["--data-binary", "@octets"]).arg(programs.uri("/files/upload")));
-        let wanted = format!("md5={}", hex(&Md5::digest(&octets)));
+        let sum = programs.run(programs.command("md5sum").arg("octets"));
+        let wanted = format!("md5={}", sum.split(' ').next().expect("a sum"));
         assert!(posted.lines().any(|line| line == wanted), "{posted}");
 
         let text = programs.run(curl().arg(programs.uri("/files/hello.txt")));
@@ -226,7 +170,7 @@ async fn git_clones() {
 #[ignore = "needs the lab: tests/run"]
 async fn cargo_fetches() {
     behind_squid("cargo.lab.test", &[NTLM, NEGOTIATE], |programs| {
-        let index = programs.uri(&format!("/files/registry-{}/", programs.site.scheme));
+        let index = programs.uri(&format!("/files/registry-{}/", programs.scheme()));
         let manifest = "[package]\nname = 'wants-hello'\nversion = '0.1.0'\nedition = '2021'\n\
                         [dependencies]\nlab-hello = { version = '0.1', registry = 'lab' }\n";
         std::fs::create_dir_all(programs.folder.0.join("src")).expect("a folder");
@@ -252,7 +196,7 @@ async fn pip_downloads() {
         let mut pip = programs.command("/usr/bin/python3");
         pip.args(["-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--no-input"]);
         pip.args(["download", "--no-deps", "--retries", "0", "--cert", programs.authorities()]);
-        if programs.site.scheme == "http" {
+        if programs.scheme() == "http" {
             pip.args(["--trusted-host", "pip.lab.test"]);
         }
         programs.run(pip.args(["--index-url", &programs.uri("/files/simple/"), "lab-hello"]));

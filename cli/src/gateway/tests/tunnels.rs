@@ -270,7 +270,7 @@ async fn after_the_time_of_grace_it_stops_whatever_is_under_way() {
 
 /// Six descriptors a tunnel, since all its ends are in this process.
 fn as_many_as_the_descriptors_allow(tunnels: usize) -> usize {
-    let Some(files) = crate::files::limit() else { return tunnels };
+    let Some(files) = crate::gateway::files::limit() else { return tunnels };
     let allowed = tunnels.min((files - 200) / 6);
     if allowed < tunnels {
         println!("{allowed} tunnels instead of {tunnels}: the process may open {files} files");

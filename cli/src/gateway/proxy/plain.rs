@@ -9,7 +9,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Incoming};
 use legwork::Client;
-use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Anonymous;
 use legwork::service::BoxError;
 
@@ -32,7 +31,7 @@ pub(super) struct Plain {
 impl Plain {
     pub(super) fn new(upstream: Upstream, limits: &Limits, counts: Arc<Counts>) -> Self {
         let client = Client::builder(upstream.authenticator)
-            .proxies(Proxies::all(Proxy::new(upstream.origin)))
+            .proxies(upstream.proxies)
             .max_per_origin(limits.connections)
             .max_total(limits.connections)
             // A connection that is closed is a login that has to be made again.
@@ -122,7 +121,7 @@ fn end_to_end(fields: &mut HeaderMap) {
     for name in listed.iter().chain(&HOP_BY_HOP) {
         fields.remove(name);
     }
-    fields.append(header::VIA, HeaderValue::from_static("1.1 forward_proxy"));
+    fields.append(header::VIA, HeaderValue::from_static("1.1 legwork"));
 }
 
 static HOP_BY_HOP: [HeaderName; 9] = [

@@ -1,15 +1,14 @@
 //! An upstream proxy that is spoken to by TLS.
 
 use legwork::unversioned::testing::SentBindings;
-use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-const CERTIFICATE: &[u8] = include_bytes!("../../../tests/vectors/certificates/ecdsa-sha256.der");
-const KEY: &[u8] = include_bytes!("../../../tests/vectors/certificates/ecdsa.key.der");
+const CERTIFICATE: &[u8] = include_bytes!("../../../../tests/vectors/certificates/ecdsa-sha256.der");
+const KEY: &[u8] = include_bytes!("../../../../tests/vectors/certificates/ecdsa.key.der");
 
 /// TLS in front of a server.
 async fn behind_tls(server: Arc<Server>) -> Origin {
@@ -45,12 +44,7 @@ async fn the_login_at_a_trusted_one_is_tied_to_its_tls() {
     let authenticator = Authenticator::builder().proxy_credentials(origin.clone(), carol).build();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(CERTIFICATE)).expect("a certificate");
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the usual versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let upstream = Upstream::new(origin.clone(), authenticator.clone()).tls(tls);
+    let upstream = Upstream::new(all(origin.clone()), authenticator.clone(), tls(roots));
     let proxy = Running::serving(ForwardProxy::new(upstream, Limits::default())).await;
 
     let mut tunnel = proxy.tunnel(echo).await;
@@ -64,7 +58,8 @@ async fn the_login_at_a_trusted_one_is_tied_to_its_tls() {
         report.legs().filter_map(|leg| leg.proxy_authorization.as_ref()?.channel_bindings).collect();
     assert!(matches!(bindings[..], [SentBindings::Hash(_), SentBindings::Hash(_)]), "{bindings:?}");
 
-    let untrusting = ForwardProxy::new(Upstream::new(origin, authenticator), Limits::default());
+    let untrusting = Upstream::new(all(origin), authenticator, tls(RootCertStore::empty()));
+    let untrusting = ForwardProxy::new(untrusting, Limits::default());
     let answer = Running::serving(untrusting).await.answer(&connect(echo)).await;
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("certificate"), "{answer}");
 }

@@ -21,7 +21,7 @@ use super::ForwardProxy;
 use super::answer::{self, Body};
 use super::counts::Counted;
 use super::relay::relay;
-use super::upstream::OpenTunnel;
+use super::upstream::{NoTunnel, OpenTunnel};
 
 /// A tunnel through the upstream proxy. It counts as open before the local program hears of it.
 struct Tunnel {
@@ -96,11 +96,11 @@ async fn answer(
         Some("http") => proxy.plain.forward(request).await,
         Some(_) => answer::text(
             StatusCode::BAD_REQUEST,
-            "forward_proxy: what is not http goes through a tunnel, which CONNECT asks for\n",
+            "legwork gateway: what is not http goes through a tunnel, which CONNECT asks for\n",
         ),
         None => answer::text(
             StatusCode::BAD_REQUEST,
-            "forward_proxy: this is a proxy and no server; the variables http_proxy and https_proxy, or a \
+            "legwork gateway: this is a proxy and no server; the variables http_proxy and https_proxy, or a \
              program's own settings, lead requests through it\n",
         ),
     }
@@ -109,12 +109,11 @@ async fn answer(
 /// Opens a tunnel to host and port.
 async fn connect(proxy: &ForwardProxy, target: &Uri) -> Result<Tunnel, Response<Body>> {
     let target = target.authority().filter(|authority| authority.port_u16().is_some());
-    let target: Option<Uri> = target.and_then(|authority| format!("http://{authority}/").parse().ok());
-    let Some(target) = target else {
-        let text = "forward_proxy: CONNECT wants host and port, such as site.example:443\n";
-        return Err(answer::text(StatusCode::BAD_REQUEST, text));
+    let opened = match target {
+        Some(target) => proxy.tunnels.open(target).await,
+        None => Err(NoTunnel::Target),
     };
-    match proxy.tunnels.open(target).await {
+    match opened {
         Ok(upstream) => Ok(Tunnel { upstream, _counted: proxy.counts.tunnel() }),
         Err(error) => {
             let (response, why) = answer::no_tunnel(&error);

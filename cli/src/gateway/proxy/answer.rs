@@ -1,16 +1,17 @@
 //! What the proxy itself answers. Nothing of the upstream proxy's own pages is in it.
 
-use std::error::Error as StdError;
-use std::io;
-
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use legwork::Outcome;
-use legwork::client::tunnel::{TunnelError, TunnelErrorKind};
+use legwork::client::tunnel::TunnelErrorKind;
 use legwork::handshake::{Refusal, Why};
 use legwork::service::{BoxError, Error, ErrorKind};
+
+use crate::chain::chain;
+
+use super::upstream::NoTunnel;
 
 pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -26,8 +27,21 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body>
 }
 
 /// Why there is no tunnel; then the same in a few words, without its target.
-pub(super) fn no_tunnel(error: &TunnelError) -> (Response<Body>, String) {
-    let (status, why) = match error.kind() {
+pub(super) fn no_tunnel(error: &NoTunnel) -> (Response<Body>, String) {
+    let (status, why, refusal) = match error {
+        NoTunnel::Target => (StatusCode::BAD_REQUEST, error.to_string(), None),
+        NoTunnel::Proxy(invalid) => (StatusCode::BAD_GATEWAY, chain(invalid), None),
+        NoTunnel::Unreachable { error, .. } => (StatusCode::BAD_GATEWAY, chain(error), None),
+        NoTunnel::Timeout { after, .. } => {
+            (StatusCode::GATEWAY_TIMEOUT, format!("no connection within {after:?}"), None)
+        }
+        NoTunnel::Through(error) => through(error.kind()),
+    };
+    (text(status, format!("legwork gateway: {}.\n{}", chain(error), advice(refusal))), why)
+}
+
+fn through(kind: &TunnelErrorKind) -> (StatusCode, String, Option<&Refusal>) {
+    let (status, why) = match kind {
         TunnelErrorKind::Target(invalid) => (StatusCode::BAD_REQUEST, invalid.to_string()),
         TunnelErrorKind::Timeout(after) => {
             (StatusCode::GATEWAY_TIMEOUT, format!("no tunnel within {after:?}"))
@@ -37,18 +51,14 @@ pub(super) fn no_tunnel(error: &TunnelError) -> (Response<Body>, String) {
             (StatusCode::BAD_GATEWAY, format!("the proxy cannot be reached: {}", chain(&**error)))
         }
         TunnelErrorKind::Answered { refusal: Some(refusal), .. } => {
-            (StatusCode::BAD_GATEWAY, refusal.to_string())
+            return (StatusCode::BAD_GATEWAY, refusal.to_string(), Some(refusal));
         }
         TunnelErrorKind::Answered { status, reason, .. } => {
             (StatusCode::BAD_GATEWAY, format!("the proxy answered {} {reason}", status.as_u16()))
         }
-        _ => (StatusCode::BAD_GATEWAY, chain(error)),
+        _ => (StatusCode::BAD_GATEWAY, "the proxy opens no tunnel".to_owned()),
     };
-    let refusal = match error.kind() {
-        TunnelErrorKind::Answered { refusal, .. } => refusal.as_ref(),
-        _ => None,
-    };
-    (text(status, format!("forward_proxy: {}.\n{}", chain(error), advice(refusal))), why)
+    (status, why, None)
 }
 
 /// The upstream proxy's challenge stands. It would be no use to a program that knows of no proxy
@@ -63,14 +73,14 @@ pub(super) fn no_login<B>(challenge: &Response<B>) -> (Response<Body>, String) {
         Some(refusal) => refusal.to_string(),
         None => "its challenge could not be read".to_owned(),
     };
-    let said = format!("forward_proxy: the proxy answered {status}: {why}.\n{}", advice(refusal));
+    let said = format!("legwork gateway: the proxy answered {status}: {why}.\n{}", advice(refusal));
     (text(StatusCode::BAD_GATEWAY, said), why)
 }
 
 /// Why there is no response.
 pub(super) fn no_response(error: &Error) -> (Response<Body>, String) {
     let why = chain(error);
-    (text(status_of(error), format!("forward_proxy: no response through the proxy: {why}.\n")), why)
+    (text(status_of(error), format!("legwork gateway: no response through the proxy: {why}.\n")), why)
 }
 
 fn status_of(error: &Error) -> StatusCode {
@@ -82,38 +92,19 @@ fn status_of(error: &Error) -> StatusCode {
     }
 }
 
-/// What whoever has started this proxy can do about it.
+/// What whoever has started the gateway can do about it.
 fn advice(refusal: Option<&Refusal>) -> &'static str {
     let is_why = |wanted: fn(&Why) -> bool| {
         refusal.is_some_and(|refusal| refusal.tried.iter().any(|tried| wanted(&tried.why)))
     };
     if is_why(|why| matches!(why, Why::Refused(_) | Why::RefusedBefore)) {
-        "The login was tried once and is not tried again, lest the account is locked: start forward_proxy \
-         anew with the right user and password.\n"
+        "The login was tried once and is not tried again, since that could lock the account: start the gateway \
+         again with the right user and password.\n"
     } else if is_why(|why| *why == Why::NoCredentials) {
-        "Start forward_proxy with --user, or with --ticket.\n"
+        "Start the gateway with --user, or with --ticket.\n"
     } else if is_why(|why| *why == Why::RevealsSecret) {
-        "Start forward_proxy with --insecure-basic where the network to the proxy is trusted.\n"
+        "Start the gateway with --insecure-basic where the network to the proxy is trusted.\n"
     } else {
         ""
     }
-}
-
-/// An error with what lies behind it, in one line.
-fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut said = error.to_string();
-    for error in std::iter::successors(behind(error), |error| behind(*error)) {
-        let part = error.to_string();
-        // Some errors repeat what lies behind them.
-        if !said.contains(&part) {
-            said = format!("{said}: {part}");
-        }
-    }
-    said
-}
-
-/// An `io::Error` hides its own from `source`.
-fn behind<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
-    let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    hidden.map(|error| error as &(dyn StdError + 'static)).or_else(|| error.source())
 }

@@ -5,33 +5,32 @@ use std::net::SocketAddr;
 
 use legwork::protection_space::Challenger;
 use legwork::testing::{Offer, Server};
-use legwork::{Authenticator, Credentials, Origin};
 use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::proxy::{ForwardProxy, Limits, Upstream};
 use crate::until_the_parent_ends;
 
-const USER: &str = "LAB\\carol";
-const PASSWORD: &str = "carol-pw";
+pub(crate) const USER: &str = "LAB\\carol";
+pub(crate) const PASSWORD: &str = "carol-pw";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relay {
     /// `tokio::io::copy_bidirectional` with its own buffers of 8 KiB.
     Copy,
-    /// The same with the forward proxy's size of buffers.
+    /// The same with the gateway's size of buffers.
     LargeCopy,
-    ForwardProxy,
+    /// The program itself.
+    Gateway,
 }
 
 impl Relay {
-    pub(crate) const ALL: [Self; 3] = [Self::Copy, Self::LargeCopy, Self::ForwardProxy];
+    pub(crate) const ALL: [Self; 3] = [Self::Copy, Self::LargeCopy, Self::Gateway];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Copy => "copying",
             Self::LargeCopy => "copying-64-KiB",
-            Self::ForwardProxy => "forward-proxy",
+            Self::Gateway => "gateway",
         }
     }
 
@@ -47,14 +46,7 @@ impl Relay {
         match self {
             Self::Copy => drop(tokio::spawn(copy(listener, upstream, 8 * 1024))),
             Self::LargeCopy => drop(tokio::spawn(copy(listener, upstream, 64 * 1024))),
-            Self::ForwardProxy => {
-                let upstream: Origin = format!("http://{upstream}").parse().map_err(io::Error::other)?;
-                let carol = Credentials::password(USER, PASSWORD);
-                let authenticator =
-                    Authenticator::builder().proxy_credentials(upstream.clone(), carol).build();
-                let proxy = ForwardProxy::new(Upstream::new(upstream, authenticator), Limits::default());
-                drop(tokio::spawn(proxy.serve(listener, std::future::pending())));
-            }
+            Self::Gateway => return Err(io::Error::other("it is another program")),
         }
         tokio::task::spawn_blocking(until_the_parent_ends).await?
     }

@@ -1,23 +1,20 @@
-//! What the example `forward_proxy` costs, beside a relay that does nothing but copy: the rate of one
-//! large body, and the memory of tunnels in which nothing moves.
+//! What `legwork gateway` costs, beside a relay that does nothing but copy: the rate of one large body, and the memory
+//! of tunnels in which nothing moves.
 //!
 //! ```text
-//! cargo bench --all-features --bench forward_proxy
+//! cargo bench -p legwork-cli --bench gateway
 //! ```
 //!
 //! The path is client, relay, upstream proxy, origin; each is a process of its own but for the last
 //! two, which share one. Ratios are medians over rounds in which the relays take turns. Memory is
 //! told by Linux alone.
 
-#[allow(dead_code, unused_imports)] // It is the example's own, with its tests, and not all of it is wanted here.
-#[path = "../../examples/forward_proxy/proxy/mod.rs"]
-mod proxy;
 mod relays;
 mod usage;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 use std::{env, thread};
 
@@ -157,24 +154,35 @@ fn until_the_parent_ends() -> io::Result<()> {
 struct Process {
     child: Child,
     addresses: Vec<SocketAddr>,
+    /// It may write more than is read.
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Process {
     fn start(arguments: &[&str]) -> io::Result<Self> {
-        let mut child = Command::new(env::current_exe()?)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        Self::spawn(Command::new(env::current_exe()?).args(arguments))
+    }
+
+    /// The first line that it prints has its addresses.
+    fn spawn(command: &mut Command) -> io::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line)?;
-        let addresses = line.split_whitespace().map(|address| address.parse().map_err(io::Error::other));
-        Ok(Self { addresses: addresses.collect::<Result<_, _>>()?, child })
+        stdout.read_line(&mut line)?;
+        let words = line.trim_start_matches("listening on ").split_whitespace();
+        let addresses = words.map(|address| address.parse().map_err(io::Error::other));
+        Ok(Self { addresses: addresses.collect::<Result<_, _>>()?, child, _stdout: stdout })
     }
 
     fn relay(relay: Relay, upstream: &Self) -> io::Result<Self> {
-        let upstream = upstream.addresses[usize::from(relay == Relay::ForwardProxy)];
-        Self::start(&[relay.name(), &upstream.to_string()])
+        let upstream = upstream.addresses[usize::from(relay == Relay::Gateway)].to_string();
+        if relay != Relay::Gateway {
+            return Self::start(&[relay.name(), &upstream]);
+        }
+        let mut gateway = Command::new(env!("CARGO_BIN_EXE_legwork"));
+        gateway.args(["gateway", "--listen", "127.0.0.1:0", "--user", relays::USER]);
+        gateway.args(["--proxy", &format!("http://{upstream}")]).env("LEGWORK_PASSWORD", relays::PASSWORD);
+        Self::spawn(gateway.stderr(Stdio::null()))
     }
 }
 

@@ -1,0 +1,155 @@
+//! The ways out: through the proxies that want a login, or straight where there is none.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Authority;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use legwork::Authenticator;
+use legwork::client::connect::ChannelBound;
+use legwork::client::proxy::{InvalidProxy, Proxies, Proxy};
+use legwork::client::tunnel::{Tunnel, TunnelError};
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+/// The proxies that want a login, who logs in there, and whom to trust.
+pub(crate) struct Upstream {
+    pub(super) proxies: Proxies,
+    pub(super) authenticator: Authenticator,
+    pub(super) tls: ClientConfig,
+}
+
+impl Upstream {
+    pub(crate) fn new(proxies: Proxies, authenticator: Authenticator, tls: ClientConfig) -> Self {
+        Self { proxies, authenticator, tls }
+    }
+
+    /// What opens tunnels.
+    pub(super) fn tunnels(&self, timeout: Duration) -> Tunnels {
+        Tunnels {
+            proxies: self.proxies.clone(),
+            authenticator: self.authenticator.clone(),
+            tls: self.tls.clone(),
+            timeout,
+            through: OnceLock::new(),
+        }
+    }
+}
+
+/// Opens tunnels.
+pub(super) struct Tunnels {
+    proxies: Proxies,
+    authenticator: Authenticator,
+    tls: ClientConfig,
+    timeout: Duration,
+    /// Of all targets that go through a proxy, it is the same one: that of https.
+    through: OnceLock<Through>,
+}
+
+/// Opens tunnels through a proxy. A type for each transport, since one for both would have room for TLS in every
+/// tunnel: 4 KiB.
+enum Through {
+    Http(Tunnel<HttpConnector>),
+    Https(Tunnel<ChannelBound<HttpsConnector<HttpConnector>>>),
+}
+
+/// A tunnel through a proxy, or a connection to its target.
+pub(super) type OpenTunnel = Box<dyn Octets>;
+
+pub(super) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Octets for T {}
+
+/// Why there is no tunnel.
+#[derive(Debug)]
+pub(super) enum NoTunnel {
+    /// What was asked for is no host and port.
+    Target,
+    /// The proxy that it would go through cannot be used.
+    Proxy(InvalidProxy),
+    /// The proxy opens none.
+    Through(TunnelError),
+    /// Without a proxy, the target cannot be reached.
+    Unreachable { target: Authority, error: io::Error },
+    /// The same, within this time.
+    Timeout { target: Authority, after: Duration },
+}
+
+impl Tunnels {
+    /// A tunnel to a host and a port.
+    pub(super) async fn open(&self, target: &Authority) -> Result<OpenTunnel, NoTunnel> {
+        let uri: Uri = format!("https://{target}/").parse().map_err(|_| NoTunnel::Target)?;
+        match self.proxies.of(&uri).map_err(NoTunnel::Proxy)? {
+            Some(proxy) => {
+                let through = self.through.get_or_init(|| self.through(proxy));
+                through.open(uri).await.map_err(NoTunnel::Through)
+            }
+            None => self.straight(target).await,
+        }
+    }
+
+    async fn straight(&self, target: &Authority) -> Result<OpenTunnel, NoTunnel> {
+        let port = target.port_u16().ok_or(NoTunnel::Target)?;
+        let host = target.host().trim_matches(['[', ']']);
+        let connecting = tokio::time::timeout(self.timeout, TcpStream::connect((host, port)));
+        let unreachable = |error| NoTunnel::Unreachable { target: target.clone(), error };
+        let Ok(connected) = connecting.await else {
+            return Err(NoTunnel::Timeout { target: target.clone(), after: self.timeout });
+        };
+        let stream = connected.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        Ok(Box::new(stream))
+    }
+
+    fn through(&self, proxy: &Proxy) -> Through {
+        let builder = Tunnel::through(proxy, self.authenticator.clone()).timeout(self.timeout);
+        if !proxy.origin().is_secure() {
+            return Through::Http(builder.build_http());
+        }
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        http.enforce_http(false);
+        let https = HttpsConnector::from((http, Arc::new(self.tls.clone())));
+        Through::Https(builder.build(ChannelBound::new(https)))
+    }
+}
+
+impl Through {
+    async fn open(&self, target: Uri) -> Result<OpenTunnel, TunnelError> {
+        // A tunnel is always ready.
+        Ok(match self {
+            Self::Http(tunnel) => Box::new(TokioIo::new(tunnel.clone().call(target).await?)),
+            Self::Https(tunnel) => Box::new(TokioIo::new(tunnel.clone().call(target).await?)),
+        })
+    }
+}
+
+impl fmt::Display for NoTunnel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Target => f.write_str("CONNECT wants host and port, such as site.example:443"),
+            Self::Proxy(_) => f.write_str("there is no proxy for it"),
+            Self::Through(error) => error.fmt(f),
+            Self::Unreachable { target, .. } => write!(f, "{target} cannot be reached"),
+            Self::Timeout { target, after } => write!(f, "{target} cannot be reached within {after:?}"),
+        }
+    }
+}
+
+impl std::error::Error for NoTunnel {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Target | Self::Timeout { .. } => None,
+            Self::Proxy(error) => Some(error),
+            Self::Through(error) => error.source(),
+            Self::Unreachable { error, .. } => Some(error),
+        }
+    }
+}

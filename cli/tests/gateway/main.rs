@@ -1,0 +1,8 @@
+//! `legwork gateway` between programs that know of no login and real servers that want one. `tests/run` starts them.
+#![cfg(unix)]
+
+mod behind_squid;
+mod folder;
+mod gateway;
+mod lab;
+mod refusing_to_start;
