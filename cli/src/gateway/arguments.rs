@@ -1,31 +1,63 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use http::Uri;
+use legwork::Origin;
 
 use crate::account::Account;
+use crate::chain::chain;
 use crate::way::Way;
 
-use super::proxy::Limits;
+use super::access::{Access, Token, Users};
+use super::listener::Address;
+use super::server::Limits;
 
-/// Logs in at a proxy for programs that cannot, such as cargo, uv, pip, apt, git, npm and curl
+/// Logs in for programs that cannot, at proxies and at origins
 ///
-/// It is a proxy on this machine that wants no login, and logs in at the proxy that does: set http_proxy and https_proxy
-/// to the address that it prints. Ctrl-C or SIGTERM stops it, when what is under way has ended; a second one stops it at
-/// once.
+/// For programs such as cargo, uv, pip, apt, git, npm and curl it is a proxy on this machine that wants no login, and logs
+/// in at the proxy that does: set http_proxy and https_proxy to the address that it prints. For an origin that wants a
+/// login, --serve makes a server on this machine that wants none.
+///
+/// On SIGHUP it reads passwords, tokens and certificates again. Ctrl-C or SIGTERM stops it, when what is under way has
+/// ended; a second one stops it at once.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
-    /// Listen at this address; port 0 is any free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3128", help_heading = "Where it listens")]
-    pub(super) listen: SocketAddr,
+    /// Be a proxy at this address: 127.0.0.1:3128 unless something else is said. Port 0 is any free one, and unix: with
+    /// a path is a socket that only you can use. It says what it does at / and, for Prometheus, at /metrics
+    #[arg(long, value_name = "ADDRESS", help_heading = "Where it listens")]
+    listen: Vec<Address>,
+    /// Stand for the origin of this URL at this address, as in 127.0.0.1:8081=https://devops.corp.example, and log in
+    /// there. Put right are Host, Location, Origin, Referer and cookies; the contents of pages are not, so that an
+    /// absolute link in one leads past the gateway. Cookies whose names begin with __Host- or __Secure- stay in the
+    /// gateway: all who use the address share them. Other cookies are those of all servers at the same host, whatever
+    /// the port: give each origin an address of its own (127.0.0.2)
+    #[arg(long, value_name = "ADDRESS=URL", value_parser = served, help_heading = "Where it listens")]
+    pub(super) serve: Vec<Served>,
+    /// For programs that take it for their proxy, log in at this origin too, which is spoken to without TLS. Of any other,
+    /// they get the 401 themselves
+    #[arg(long, value_name = "ORIGIN", value_parser = without_tls, help_heading = "Where it listens")]
+    pub(super) login_at: Vec<Origin>,
     /// Listen at an address that is not this machine's alone: whoever reaches it uses your login
-    #[arg(long, help_heading = "Where it listens")]
+    #[arg(long, help_heading = "Who may use it")]
     dangerous_listen_on_network: bool,
+    /// Let all users of this machine in. Otherwise, on Linux, only programs of your own and of root may connect
+    #[arg(long, help_heading = "Who may use it")]
+    any_user: bool,
+    /// Let in who shows the first line of this file: as the password of Basic, by any name, or by Bearer; as in
+    /// http_proxy=http://x:TOKEN@127.0.0.1:3128
+    #[arg(long, value_name = "FILE", help_heading = "Who may use it")]
+    token_file: Option<PathBuf>,
+    /// Be called by this name, too, in a request's Host
+    #[arg(long, value_name = "HOST[:PORT]", help_heading = "Who may use it")]
+    allow_host: Vec<String>,
     #[command(flatten)]
     pub(super) account: Account,
-    /// Send Basic's password to a proxy that is spoken to without TLS, where whoever listens on the network can read it
+    /// Send Basic's password to a proxy or an origin that is spoken to without TLS, where whoever listens on the network
+    /// can read it
     #[arg(long, help_heading = "Who logs in")]
     pub(super) insecure_basic: bool,
     #[command(flatten)]
@@ -39,12 +71,51 @@ pub(crate) struct Arguments {
     /// Seconds for opening a tunnel, with the login
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = positive(), help_heading = "Limits")]
     tunnel_timeout: u32,
-    /// Seconds for which a tunnel may carry nothing
+    /// Seconds for which a tunnel, or a WebSocket, may carry nothing
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = positive(), help_heading = "Limits")]
     idle_timeout: u32,
     /// Seconds for what is under way when the gateway is told to stop
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = positive(), help_heading = "Limits")]
     grace: u32,
+}
+
+/// An origin, and where the gateway stands for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Served {
+    pub(super) address: Address,
+    pub(super) origin: Origin,
+}
+
+fn served(text: &str) -> Result<Served, String> {
+    let both = text
+        .split_once('=')
+        .ok_or("it is ADDRESS=URL, such as 127.0.0.1:8081=https://devops.corp.example")?;
+    Ok(Served { address: both.0.parse()?, origin: origin(both.1)? })
+}
+
+/// A URL that has nothing but an origin.
+fn origin(url: &str) -> Result<Origin, String> {
+    let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("the URL has a user in it: --user is for that".to_owned());
+    }
+    if uri.path_and_query().is_some_and(|path| path != "/") {
+        return Err(
+            "the URL has a path: a whole origin is served, since its pages lead everywhere in it".to_owned()
+        );
+    }
+    Origin::from_uri(&uri).map_err(|error| chain(&error))
+}
+
+fn without_tls(url: &str) -> Result<Origin, String> {
+    let origin = origin(url)?;
+    match origin.is_secure() {
+        true => {
+            Err("what is https goes through tunnels, in which nobody can be logged in: --serve is for that"
+                .to_owned())
+        }
+        false => Ok(origin),
+    }
 }
 
 fn positive() -> clap::builder::RangedI64ValueParser<u32> {
@@ -54,14 +125,32 @@ fn positive() -> clap::builder::RangedI64ValueParser<u32> {
 impl Arguments {
     /// Says what is dangerous and was not asked for by name.
     pub(super) fn check(&self) -> Result<(), String> {
-        if !self.listen.ip().to_canonical().is_loopback() && !self.dangerous_listen_on_network {
-            return Err(format!(
-                "{} can be reached from the network, and whoever reaches it would use your login: listen on \
-                 127.0.0.1, or say --dangerous-listen-on-network",
-                self.listen
-            ));
+        let proxies = self.proxies();
+        let served = self.serve.iter().map(|served| &served.address);
+        let on_network = proxies.iter().chain(served).find(|address| !address.is_this_machines());
+        match on_network {
+            Some(address) if !self.dangerous_listen_on_network => Err(format!(
+                "{address} can be reached from the network, and whoever reaches it would use your login: listen on \
+                 127.0.0.1, or say --dangerous-listen-on-network"
+            )),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Where it is a proxy.
+    pub(super) fn proxies(&self) -> Vec<Address> {
+        if self.listen.is_empty() && self.serve.is_empty() {
+            return vec![Address::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 3128)))];
+        }
+        self.listen.clone()
+    }
+
+    /// Who may use the listener at this address.
+    pub(super) fn access(&self, address: &Address) -> Result<Access, String> {
+        let token = self.token_file.as_deref().map(Token::read).transpose()?;
+        let is_told = Access::can_tell_users(address) && !self.any_user && token.is_none();
+        let users = if is_told { Users::Own } else { Users::All };
+        Ok(Access::new(users).token(token).hosts(self.allow_host.clone()))
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -112,7 +201,17 @@ mod tests {
     fn what_is_not_understood_is_named() {
         for (line, named) in [
             ("--listen", "--listen"),
-            ("--listen 3128", "3128"),
+            ("--listen 3128", "127.0.0.1:3128"),
+            ("--listen unix:", "no path"),
+            ("--serve 127.0.0.1:8081", "ADDRESS=URL"),
+            ("--serve 127.0.0.1:8081=devops.corp.example", "relative"),
+            ("--serve 127.0.0.1:8081=https://devops.corp.example/tfs", "path"),
+            ("--serve 127.0.0.1:8081=https://devops.corp.example/?a", "path"),
+            ("--serve 127.0.0.1:8081=https://carol:s3cret@devops.corp.example", "--user"),
+            ("--serve 0.0.0.0:8081=https://devops.corp.example", "--dangerous-listen-on-network"),
+            ("--login-at https://devops.corp.example", "--serve"),
+            ("--login-at devops.corp.example/a", "no URL"),
+            ("--login-at ftp://devops.corp.example", "http"),
             ("--idle-timeout 0", "--idle-timeout"),
             ("--max-connections -1", "-1"),
             ("--password secret", "--password"),
@@ -123,9 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn there_is_a_proxy_unless_only_origins_are_served() {
+        let serves = "--serve 127.0.0.1:8081=https://devops.corp.example/";
+        assert_eq!(parse(serves).expect("arguments").proxies(), []);
+        let both = parse(&format!("{serves} --listen [::1]:0")).expect("arguments");
+        assert_eq!((both.proxies().len(), both.serve.len()), (1, 1));
+        assert_eq!(both.serve[0].origin.to_string(), "https://devops.corp.example");
+    }
+
+    #[test]
     fn the_defaults_hold_more_than_2000_connections_on_this_machine_alone() {
         let arguments = parse("").expect("arguments");
-        assert!(arguments.listen.ip().is_loopback());
+        assert_eq!(arguments.proxies(), ["127.0.0.1:3128".parse::<Address>().expect("an address")]);
         assert_eq!(arguments.limits(), Limits::default());
         assert!(arguments.limits().connections >= 2_000);
     }

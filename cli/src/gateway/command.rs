@@ -1,6 +1,7 @@
 //! The command: from its arguments to its end.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
@@ -10,17 +11,21 @@ use legwork::mechanism::gssapi::Gssapi;
 #[cfg(unix)]
 use legwork::scheme::Negotiate;
 use legwork::{Authenticator, Origin};
-use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::account::Who;
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::output::complain;
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Served};
+use super::counts::Counts;
 use super::files;
-use super::proxy::{Counts, ForwardProxy, Limits, Upstream};
-use super::signals::Signals;
+use super::listener::{Address, Listener};
+use super::origin::{Jar, ServedOrigin};
+use super::proxy::{ForwardProxy, Upstream};
+use super::server::{Gateway, Limits, Role, Service};
+use super::signals::{Hangups, Signals};
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(arguments: Arguments) -> Exit {
@@ -37,38 +42,117 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
     arguments.check().map_err(|why| (Exit::Usage, why))?;
     let mut limits = arguments.limits();
     keep_to_the_files(&mut limits);
-    let proxies = arguments.way.proxies().map_err(|why| (Exit::Url, why))?;
-    let authenticator = authenticator(&arguments, &proxies).map_err(|why| (Exit::Usage, why))?;
-    let tls = arguments.way.tls().map_err(|why| (Exit::Tls, why))?;
-    let proxy = ForwardProxy::new(Upstream::new(proxies.clone(), authenticator, tls), limits);
-    let cannot_listen = |error| {
-        (Exit::Connect, format!("cannot listen on {}: {}", arguments.listen, chain(&error as &io::Error)))
+    let counts = Arc::<Counts>::default();
+    let plan = Plan {
+        limits,
+        counts: Arc::clone(&counts),
+        jars: arguments.serve.iter().map(|_| Arc::default()).collect(),
     };
-    let listener = TcpListener::bind(arguments.listen).await.map_err(cannot_listen)?;
-    let address = listener.local_addr().map_err(cannot_listen)?;
-    if let Some(own) = upstreams(&proxies).into_iter().find(|proxy| is_at(proxy, address)) {
-        return Err((
-            Exit::Usage,
-            format!("the proxy {own} is this gateway itself: --proxy names the one behind it"),
-        ));
+    let services = plan.services(&arguments)?;
+
+    let proxies = arguments.way.proxies().map_err(|why| (Exit::Url, why))?;
+    let mut server = Gateway::new(limits, Arc::clone(&counts));
+    let (mut said, mut unchecked, mut senders) = (String::new(), Vec::new(), Vec::new());
+    for (asked, origin, service) in services {
+        let cannot_listen =
+            |error: io::Error| (Exit::Connect, format!("cannot listen on {asked}: {}", chain(&error)));
+        let listener = Listener::bind(&asked).await.map_err(cannot_listen)?;
+        let address = listener.address().map_err(cannot_listen)?;
+        if let Some(own) = upstreams(&proxies).into_iter().find(|proxy| is_at(proxy, &address)) {
+            let why = format!("the proxy {own} is this gateway itself: --proxy names the one behind it");
+            return Err((Exit::Usage, why));
+        }
+        said += &announced(&address, origin.as_ref());
+        unchecked.extend(service.access.unchecked(&address));
+        let (sender, service) = watch::channel(Arc::new(service));
+        senders.push(sender);
+        server.listen(listener, service);
     }
     let no_signals = |error: io::Error| (Exit::File, format!("cannot wait for signals: {}", chain(&error)));
     let (mut first, mut again) = (Signals::new().map_err(no_signals)?, Signals::new().map_err(no_signals)?);
+    let mut hangups = Hangups::new().map_err(no_signals)?;
 
     // Nobody may want to read it.
-    let _ = write!(
-        io::stdout(),
-        "listening on {address}\nexport http_proxy=http://{address}\nexport https_proxy=http://{address}\n"
-    );
-    let counts = proxy.counts();
+    let _ = io::stdout().write_all(said.as_bytes());
+    unchecked.iter().for_each(complain);
+    let reloading = async {
+        loop {
+            hangups.next().await;
+            reload(&plan, &arguments, &senders);
+        }
+    };
     tokio::select! {
-        () = proxy.serve(listener, first.stop()) => {}
+        () = server.serve(first.stop()) => {}
         () = async { again.stop().await; again.stop().await } => {}
         () = show(&counts) => {}
+        () = reloading => {}
     }
     tell(&counts);
     complain(&*counts);
     Ok(())
+}
+
+/// A listener: where it is to listen, which origin it stands for, and what it does.
+type Planned = (Address, Option<Origin>, Service);
+
+/// What of the gateway stays as it is when it is reloaded.
+struct Plan {
+    limits: Limits,
+    counts: Arc<Counts>,
+    /// Of the origins that are served.
+    jars: Vec<Arc<Jar>>,
+}
+
+impl Plan {
+    /// What each listener does: passwords, tokens and certificates are read at this moment.
+    fn services(&self, arguments: &Arguments) -> Result<Vec<Planned>, (Exit, String)> {
+        let proxies = arguments.way.proxies().map_err(|why| (Exit::Url, why))?;
+        let authenticator = authenticator(arguments, &proxies).map_err(|why| (Exit::Usage, why))?;
+        let tls = arguments.way.tls().map_err(|why| (Exit::Tls, why))?;
+        let upstream = Arc::new(Upstream::new(proxies, authenticator, tls, &self.limits, &self.counts));
+        let access = |address: &Address| arguments.access(address).map_err(|why| (Exit::Usage, why));
+        let mut services = Vec::new();
+        for address in arguments.proxies() {
+            let role = Role::Proxy(ForwardProxy::new(Arc::clone(&upstream), arguments.login_at.clone()));
+            services.push((address.clone(), None, Service { access: access(&address)?, role }));
+        }
+        for (Served { address, origin }, jar) in arguments.serve.iter().zip(&self.jars) {
+            let served = ServedOrigin::new(origin.clone(), upstream.client.clone(), Arc::clone(jar));
+            let service = Service { access: access(address)?, role: Role::Origin(served) };
+            services.push((address.clone(), Some(origin.clone()), service));
+        }
+        Ok(services)
+    }
+}
+
+/// What is under way goes on as it has begun.
+fn reload(plan: &Plan, arguments: &Arguments, senders: &[watch::Sender<Arc<Service>>]) {
+    // A password may have to be asked for.
+    match tokio::task::block_in_place(|| plan.services(arguments)) {
+        Ok(services) => {
+            for ((_, _, service), sender) in services.into_iter().zip(senders) {
+                sender.send_replace(Arc::new(service));
+            }
+            complain("reloaded");
+        }
+        Err((_, why)) => complain(format_args!("not reloaded, all stays as it is: {why}")),
+    }
+}
+
+/// What a user does with a listener.
+fn announced(address: &Address, origin: Option<&Origin>) -> String {
+    match (origin, address) {
+        (None, Address::Tcp(address)) => format!(
+            "listening on {address}\nexport http_proxy=http://{address}\nexport https_proxy=http://{address}\n"
+        ),
+        (Some(origin), Address::Tcp(address)) => {
+            format!("listening on {address} for {origin}\nhttp://{address}/\n")
+        }
+        #[cfg(unix)]
+        (None, address) => format!("listening on {address}\n"),
+        #[cfg(unix)]
+        (Some(origin), address) => format!("listening on {address} for {origin}\n"),
+    }
 }
 
 /// A connection that there is no descriptor for would be refused; one past the limit waits.
@@ -99,30 +183,37 @@ fn upstreams(proxies: &Proxies) -> Vec<Origin> {
 }
 
 /// Whether requests to the proxy would come back.
-fn is_at(proxy: &Origin, address: std::net::SocketAddr) -> bool {
+fn is_at(proxy: &Origin, address: &Address) -> bool {
+    #[cfg_attr(not(unix), expect(irrefutable_let_patterns, reason = "there are unix sockets elsewhere"))]
+    let Address::Tcp(address) = address else { return false };
     let host = proxy.host().trim_matches(['[', ']']);
     let is_here = host.eq_ignore_ascii_case("localhost") || host.parse() == Ok(address.ip());
     is_here && proxy.port() == address.port()
 }
 
 fn authenticator(arguments: &Arguments, proxies: &Proxies) -> Result<Authenticator, String> {
-    let builder = Authenticator::builder().dangerous_secrets_to_plain_http_proxies(arguments.insecure_basic);
-    Ok(match arguments.account.who()? {
-        Who::Nobody => builder.build(),
-        Who::Netrc(netrc) => builder.provider(netrc).build(),
-        Who::Known(credentials) => {
-            // Elsewhere the system's own tickets are for Negotiate as it is.
-            #[cfg(unix)]
-            let builder = match credentials.username() {
-                Some(_) => builder,
-                None => builder.negotiate(Negotiate::kerberos(Gssapi::kerberos())),
-            };
-            upstreams(proxies)
-                .into_iter()
-                .fold(builder, |builder, proxy| builder.proxy_credentials(proxy, credentials.clone()))
-                .build()
-        }
-    })
+    let builder = Authenticator::builder()
+        .dangerous_secrets_to_plain_http_proxies(arguments.insecure_basic)
+        .dangerous_secrets_over_plain_http(arguments.insecure_basic);
+    let credentials = match arguments.account.who()? {
+        Who::Nobody => return Ok(builder.build()),
+        Who::Netrc(netrc) => return Ok(builder.provider(netrc).build()),
+        Who::Known(credentials) => credentials,
+    };
+    // Elsewhere the system's own tickets are for Negotiate as it is.
+    #[cfg(unix)]
+    let builder = match credentials.username() {
+        Some(_) => builder,
+        None => builder.negotiate(Negotiate::kerberos(Gssapi::kerberos())),
+    };
+    let builder = upstreams(proxies)
+        .into_iter()
+        .fold(builder, |builder, proxy| builder.proxy_credentials(proxy, credentials.clone()));
+    let served = arguments.serve.iter().map(|served| &served.origin);
+    let origins = served.chain(&arguments.login_at);
+    Ok(origins
+        .fold(builder, |builder, origin| builder.credentials(origin.clone(), credentials.clone()))
+        .build())
 }
 
 /// Keeps one line on a terminal up to date.

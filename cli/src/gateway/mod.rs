@@ -1,10 +1,21 @@
 //! `legwork gateway`: logs in for programs that cannot, at the proxies that want it.
 
+mod access;
+mod answer;
 mod arguments;
 mod command;
+mod connection;
+mod counts;
+mod fields;
 mod files;
+mod listener;
+mod octets;
+mod origin;
 mod proxy;
+mod relay;
+mod server;
 mod signals;
+mod status;
 #[cfg(test)]
 mod tests;
 

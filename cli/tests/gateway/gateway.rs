@@ -16,21 +16,35 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Starts it as the lab's carol, with these arguments beside.
+    /// Starts it as this user, with these arguments beside.
+    pub(crate) fn of(user: &str, password: &str, arguments: &[&str]) -> Self {
+        Self::start(Self::command(arguments).args(["--user", user]).env("LEGWORK_PASSWORD", password))
+    }
+
+    /// Starts it as the lab's carol.
     pub(crate) fn of_carol(arguments: &[&str]) -> Self {
-        let mut command = Self::command(arguments);
-        command.args(["--user", lab("NTLM_USER")]).env("LEGWORK_PASSWORD", lab("NTLM_PASSWORD"));
-        Self::start(&mut command)
+        let arguments = [arguments, &["--ca", lab("CA_BUNDLE")]].concat();
+        Self::of(lab("NTLM_USER"), lab("NTLM_PASSWORD"), &arguments)
     }
 
     /// Starts it with alice's tickets.
     pub(crate) fn of_alice(arguments: &[&str]) -> Self {
-        Self::start(Self::command(arguments).arg("--ticket").env("KRB5CCNAME", lab("CCACHE")))
+        let mut command = Self::command(arguments);
+        Self::start(command.args(["--ca", lab("CA_BUNDLE"), "--ticket"]).env("KRB5CCNAME", lab("CCACHE")))
+    }
+
+    /// What Linux says of its memory.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_kibibytes(&self, name: &str) -> i64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("it runs");
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a line");
+        line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
     }
 
     fn command(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
-        command.args(["gateway", "--ca", lab("CA_BUNDLE")]).args(arguments);
+        command.arg("gateway").args(arguments);
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
             command.env_remove(name).env_remove(name.to_uppercase());
         }

@@ -6,3 +6,4 @@ mod folder;
 mod gateway;
 mod lab;
 mod refusing_to_start;
+mod uploads;

@@ -1,20 +1,22 @@
 //! Requests to `http` origins, in absolute form on both sides.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use http_body_util::BodyExt;
+use http::header;
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as HttpBody, Incoming};
-use legwork::Client;
+use legwork::Origin;
+use legwork::client::AuthenticateFirst;
 use legwork::credentials::Anonymous;
 use legwork::service::BoxError;
 
-use super::Limits;
-use super::answer::{self, Body};
-use super::counts::Counts;
+use crate::gateway::access::is_of_origin;
+use crate::gateway::answer::{self, Body};
+use crate::gateway::counts::{Counts, counted};
+use crate::gateway::fields::{end_to_end, via, without_login};
+
 use super::upstream::Upstream;
 
 /// How many octets of a body the client keeps, in case that it has to be sent again.
@@ -22,128 +24,109 @@ const KEPT: u64 = 64 * 1024;
 
 /// Forwards requests to the upstream proxy, whose login is the client's business.
 pub(super) struct Plain {
-    client: Client<Body>,
+    upstream: Arc<Upstream>,
+    login_at: Vec<Origin>,
     /// Whether the client knows what the upstream proxy wants.
     is_known: AtomicBool,
-    counts: Arc<Counts>,
 }
 
 impl Plain {
-    pub(super) fn new(upstream: Upstream, limits: &Limits, counts: Arc<Counts>) -> Self {
-        let client = Client::builder(upstream.authenticator)
-            .proxies(upstream.proxies)
-            .max_per_origin(limits.connections)
-            .max_total(limits.connections)
-            // A connection that is closed is a login that has to be made again.
-            .max_idle_per_origin(limits.connections)
-            .connect_timeout(limits.tunnel_timeout)
-            .build_with_tls(upstream.tls);
-        Self { client, is_known: AtomicBool::new(false), counts }
+    pub(super) fn new(upstream: Arc<Upstream>, login_at: Vec<Origin>) -> Self {
+        Self { upstream, login_at, is_known: AtomicBool::new(false) }
     }
 
-    /// The origin's answer as it is, its `401` too; or why there is none.
-    pub(super) async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
+    /// The origin's answer as it is, its `401` too unless the login there is ours; or why there is none.
+    pub(super) async fn forward(&self, request: Request<Incoming>, counts: &Arc<Counts>) -> Response<Body> {
         let can_be_sent_again = request.body().size_hint().upper().is_some_and(|octets| octets <= KEPT);
-        let request = to_upstream(request, &self.counts);
-        if !can_be_sent_again && !self.is_known.load(Ordering::Relaxed) {
-            if let Err(response) = self.log_in_ahead(request.uri().clone()).await {
-                return response;
+        let logs_in = self.logs_in_for(&request);
+        let mut request = to_upstream(request, counts);
+        if !logs_in {
+            request.extensions_mut().insert(Anonymous);
+            if !can_be_sent_again && !self.is_known.load(Ordering::Relaxed) {
+                if let Err(response) = self.log_in_ahead(request.uri().clone(), counts).await {
+                    return response;
+                }
             }
+        } else if !can_be_sent_again {
+            request.extensions_mut().insert(AuthenticateFirst);
         }
-        match self.client.request(request).await {
-            Ok(response) => self.answered(response),
+        match self.upstream.client.request(request).await {
+            Ok(response) if logs_in && answer::is_refused(&response) => {
+                refused(answer::no_login(&response), counts)
+            }
+            Ok(mut response) => {
+                if logs_in {
+                    without_login(response.headers_mut());
+                }
+                self.answered(response, counts)
+            }
             Err(error) => {
                 self.is_known.store(false, Ordering::Relaxed);
-                self.refused(answer::no_response(&error))
+                refused(answer::no_response(&error), counts)
             }
         }
+    }
+
+    /// Whether the gateway's user is logged in at the origin: where that was asked for, the program does not do it
+    /// itself, and no page of another site is behind it.
+    fn logs_in_for<B>(&self, request: &Request<B>) -> bool {
+        let origin = self.login_at.iter().find(|origin| origin.is_origin_of(request.uri()));
+        let fields = request.headers();
+        origin.is_some_and(|origin| {
+            !fields.contains_key(header::AUTHORIZATION) && is_of_origin(&origin.to_string(), fields).is_ok()
+        })
     }
 
     /// A challenge must not meet a body that is too large to be sent again.
-    async fn log_in_ahead(&self, uri: Uri) -> Result<(), Response<Body>> {
+    async fn log_in_ahead(&self, uri: Uri, counts: &Arc<Counts>) -> Result<(), Response<Body>> {
+        if matches!(self.upstream.proxies.of(&uri), Ok(None)) {
+            return Ok(());
+        }
         let mut head = Request::new(Body::default());
         *head.method_mut() = Method::HEAD;
         *head.uri_mut() = uri;
         head.extensions_mut().insert(Anonymous);
-        match self.client.request(head).await {
+        match self.upstream.client.request(head).await {
             Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(self.answered(response))
+                Err(self.answered(response, counts))
             }
             // Whatever else there is to say, the request itself will hear.
             _ => Ok(()),
         }
     }
 
-    fn answered<B>(&self, mut response: Response<B>) -> Response<Body>
+    fn answered<B>(&self, mut response: Response<B>, counts: &Arc<Counts>) -> Response<Body>
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
-            return self.refused(answer::no_login(&response));
+            return refused(answer::no_login(&response), counts);
         }
         self.is_known.store(true, Ordering::Relaxed);
         end_to_end(response.headers_mut());
+        via(response.headers_mut());
         // It belongs to a connection, and a connection here is none of the upstream's.
         response.headers_mut().remove("proxy-support");
         *response.version_mut() = Version::HTTP_11;
-        let counts = Arc::clone(&self.counts);
+        let counts = Arc::clone(counts);
         response.map(|body| counted(body, counts, |counts| &counts.to_local))
     }
+}
 
-    fn refused(&self, (response, why): (Response<Body>, String)) -> Response<Body> {
-        self.counts.refused(&why);
-        response
-    }
+fn refused((response, why): (Response<Body>, String), counts: &Counts) -> Response<Body> {
+    counts.refused(&why);
+    response
 }
 
 /// The request as the upstream proxy gets it.
 fn to_upstream(request: Request<Incoming>, counts: &Arc<Counts>) -> Request<Body> {
     let (mut parts, body) = request.into_parts();
     end_to_end(&mut parts.headers);
+    via(&mut parts.headers);
     // The target says it (RFC 9112, section 3.2.2), and the local side has answered the other.
     parts.headers.remove(header::HOST);
     parts.headers.remove(header::EXPECT);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    parts.extensions.insert(Anonymous);
     Request::from_parts(parts, counted(body, Arc::clone(counts), |counts| &counts.to_upstream))
-}
-
-/// Leaves what is meant for more than the next hop (RFC 9110, section 7.6.1), and notes this one.
-fn end_to_end(fields: &mut HeaderMap) {
-    let listed: Vec<HeaderName> = fields
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|names| names.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in listed.iter().chain(&HOP_BY_HOP) {
-        fields.remove(name);
-    }
-    fields.append(header::VIA, HeaderValue::from_static("1.1 legwork"));
-}
-
-static HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-fn counted<B>(body: B, counts: Arc<Counts>, counter: fn(&Counts) -> &AtomicU64) -> Body
-where
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    let body = body.map_frame(move |frame| {
-        let octets = frame.data_ref().map_or(0, Bytes::len);
-        counter(&counts).fetch_add(octets as u64, Ordering::Relaxed);
-        frame
-    });
-    body.map_err(Into::into).boxed_unsync()
 }

@@ -10,36 +10,55 @@ use http::uri::Authority;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
-use legwork::Authenticator;
 use legwork::client::connect::ChannelBound;
 use legwork::client::proxy::{InvalidProxy, Proxies, Proxy};
 use legwork::client::tunnel::{Tunnel, TunnelError};
+use legwork::service::Environment;
+use legwork::{Authenticator, Client};
 use rustls::ClientConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// The proxies that want a login, who logs in there, and whom to trust.
+use crate::gateway::answer::Body;
+use crate::gateway::counts::{Counting, Counts};
+use crate::gateway::octets::Connected;
+use crate::gateway::server::Limits;
+
+/// The ways out, for one user.
 pub(crate) struct Upstream {
+    /// For requests outside of tunnels.
+    pub(crate) client: Client<Body>,
+    pub(super) tunnels: Tunnels,
     pub(super) proxies: Proxies,
-    pub(super) authenticator: Authenticator,
-    pub(super) tls: ClientConfig,
 }
 
 impl Upstream {
-    pub(crate) fn new(proxies: Proxies, authenticator: Authenticator, tls: ClientConfig) -> Self {
-        Self { proxies, authenticator, tls }
-    }
-
-    /// What opens tunnels.
-    pub(super) fn tunnels(&self, timeout: Duration) -> Tunnels {
-        Tunnels {
-            proxies: self.proxies.clone(),
-            authenticator: self.authenticator.clone(),
-            tls: self.tls.clone(),
-            timeout,
+    /// Through these proxies, or straight where there is none, as whom the authenticator says.
+    pub(crate) fn new(
+        proxies: Proxies,
+        authenticator: Authenticator,
+        tls: ClientConfig,
+        limits: &Limits,
+        counts: &Arc<Counts>,
+    ) -> Self {
+        let client = Client::builder(authenticator.clone())
+            .environment(Environment::tokio().observer(Counting(Arc::clone(counts))))
+            .proxies(proxies.clone())
+            .max_per_origin(limits.connections)
+            .max_total(limits.connections)
+            // A connection that is closed is a login that has to be made again.
+            .max_idle_per_origin(limits.connections)
+            .connect_timeout(limits.tunnel_timeout)
+            .build_with_tls(tls.clone());
+        let tunnels = Tunnels {
+            proxies: proxies.clone(),
+            authenticator,
+            environment: Counting(Arc::clone(counts)),
+            tls,
+            timeout: limits.tunnel_timeout,
             through: OnceLock::new(),
-        }
+        };
+        Self { client, tunnels, proxies }
     }
 }
 
@@ -47,6 +66,7 @@ impl Upstream {
 pub(super) struct Tunnels {
     proxies: Proxies,
     authenticator: Authenticator,
+    environment: Counting,
     tls: ClientConfig,
     timeout: Duration,
     /// Of all targets that go through a proxy, it is the same one: that of https.
@@ -60,16 +80,9 @@ enum Through {
     Https(Tunnel<ChannelBound<HttpsConnector<HttpConnector>>>),
 }
 
-/// A tunnel through a proxy, or a connection to its target.
-pub(super) type OpenTunnel = Box<dyn Octets>;
-
-pub(super) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Octets for T {}
-
 /// Why there is no tunnel.
 #[derive(Debug)]
-pub(super) enum NoTunnel {
+pub(crate) enum NoTunnel {
     /// What was asked for is no host and port.
     Target,
     /// The proxy that it would go through cannot be used.
@@ -84,7 +97,7 @@ pub(super) enum NoTunnel {
 
 impl Tunnels {
     /// A tunnel to a host and a port.
-    pub(super) async fn open(&self, target: &Authority) -> Result<OpenTunnel, NoTunnel> {
+    pub(super) async fn open(&self, target: &Authority) -> Result<Connected, NoTunnel> {
         let uri: Uri = format!("https://{target}/").parse().map_err(|_| NoTunnel::Target)?;
         match self.proxies.of(&uri).map_err(NoTunnel::Proxy)? {
             Some(proxy) => {
@@ -95,7 +108,7 @@ impl Tunnels {
         }
     }
 
-    async fn straight(&self, target: &Authority) -> Result<OpenTunnel, NoTunnel> {
+    async fn straight(&self, target: &Authority) -> Result<Connected, NoTunnel> {
         let port = target.port_u16().ok_or(NoTunnel::Target)?;
         let host = target.host().trim_matches(['[', ']']);
         let connecting = tokio::time::timeout(self.timeout, TcpStream::connect((host, port)));
@@ -109,7 +122,9 @@ impl Tunnels {
     }
 
     fn through(&self, proxy: &Proxy) -> Through {
-        let builder = Tunnel::through(proxy, self.authenticator.clone()).timeout(self.timeout);
+        let builder = Tunnel::through(proxy, self.authenticator.clone())
+            .environment(Environment::tokio().observer(self.environment.clone()))
+            .timeout(self.timeout);
         if !proxy.origin().is_secure() {
             return Through::Http(builder.build_http());
         }
@@ -122,7 +137,7 @@ impl Tunnels {
 }
 
 impl Through {
-    async fn open(&self, target: Uri) -> Result<OpenTunnel, TunnelError> {
+    async fn open(&self, target: Uri) -> Result<Connected, TunnelError> {
         // A tunnel is always ready.
         Ok(match self {
             Self::Http(tunnel) => Box::new(TokioIo::new(tunnel.clone().call(target).await?)),

@@ -41,11 +41,11 @@ async fn the_login_at_a_trusted_one_is_tied_to_its_tls() {
     let (server, echo) = (Arc::new(builder.start().await.expect("a server")), echo().await);
     let origin = behind_tls(Arc::clone(&server)).await;
     let carol = Credentials::password(USER, PASSWORD);
-    let authenticator = Authenticator::builder().proxy_credentials(origin.clone(), carol).build();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(CERTIFICATE)).expect("a certificate");
-    let upstream = Upstream::new(all(origin.clone()), authenticator.clone(), tls(roots));
-    let proxy = Running::serving(ForwardProxy::new(upstream, Limits::default())).await;
+    let limits = Limits::default();
+    let authenticator = || Authenticator::builder().proxy_credentials(origin.clone(), carol.clone());
+    let proxy = Running::through(all(origin.clone()), authenticator(), tls(roots), limits).await;
 
     let mut tunnel = proxy.tunnel(echo).await;
     echoes(&mut tunnel, "hello").await;
@@ -58,8 +58,7 @@ async fn the_login_at_a_trusted_one_is_tied_to_its_tls() {
         report.legs().filter_map(|leg| leg.proxy_authorization.as_ref()?.channel_bindings).collect();
     assert!(matches!(bindings[..], [SentBindings::Hash(_), SentBindings::Hash(_)]), "{bindings:?}");
 
-    let untrusting = Upstream::new(all(origin), authenticator, tls(RootCertStore::empty()));
-    let untrusting = ForwardProxy::new(untrusting, Limits::default());
-    let answer = Running::serving(untrusting).await.answer(&connect(echo)).await;
+    let untrusting = Running::at(origin.clone(), authenticator(), limits).await;
+    let answer = untrusting.answer(&connect(echo)).await;
     assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("certificate"), "{answer}");
 }

@@ -10,16 +10,24 @@ use legwork::testing::{Builder, Offer, Server};
 use legwork::{Authenticator, Credentials, Origin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use http::HeaderName;
 use legwork::client::proxy::{Proxies, Proxy};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::proxy::{Counts, ForwardProxy, Limits, Upstream};
+use super::access::{Access, Token, Users};
+use super::counts::Counts;
+use super::listener::{Address, Listener};
+use super::origin::ServedOrigin;
+use super::proxy::{ForwardProxy, Upstream};
+use super::server::{Gateway, Limits, Role, Service};
 
+mod access;
 mod by_tls;
+mod origins;
 mod plain;
 mod tunnels;
 
@@ -58,6 +66,8 @@ struct Running {
     stop: oneshot::Sender<()>,
     ended: JoinHandle<()>,
     counts: Arc<Counts>,
+    /// What it does.
+    services: watch::Sender<Arc<Service>>,
 }
 
 impl Running {
@@ -70,18 +80,33 @@ impl Running {
     }
 
     async fn at(upstream: Origin, authenticator: AuthenticatorBuilder, limits: Limits) -> Self {
-        let upstream = Upstream::new(all(upstream), authenticator.build(), tls(RootCertStore::empty()));
-        Self::serving(ForwardProxy::new(upstream, limits)).await
+        Self::through(all(upstream), authenticator, tls(RootCertStore::empty()), limits).await
     }
 
-    async fn serving(proxy: ForwardProxy) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (address, counts) = (listener.local_addr().expect("it listens"), proxy.counts());
+    async fn through(
+        proxies: Proxies,
+        authenticator: AuthenticatorBuilder,
+        tls: ClientConfig,
+        limits: Limits,
+    ) -> Self {
+        let counts = Arc::default();
+        let upstream = Upstream::new(proxies, authenticator.build(), tls, &limits, &counts);
+        let role = Role::Proxy(ForwardProxy::new(Arc::new(upstream), Vec::new()));
+        Self::serving(Service { access: Access::new(Users::Own), role }, limits, counts).await
+    }
+
+    async fn serving(service: Service, limits: Limits, counts: Arc<Counts>) -> Self {
+        let listen = Address::Tcp("127.0.0.1:0".parse().expect("an address"));
+        let listener = Listener::bind(&listen).await.expect("a port");
+        let Ok(Address::Tcp(address)) = listener.address() else { panic!("it listens") };
+        let mut server = Gateway::new(limits, Arc::clone(&counts));
+        let (services, service) = watch::channel(Arc::new(service));
+        server.listen(listener, service);
         let (stop, stopped) = oneshot::channel();
-        let ended = tokio::spawn(proxy.serve(listener, async {
+        let ended = tokio::spawn(server.serve(async {
             let _ = stopped.await;
         }));
-        Self { address, stop, ended, counts }
+        Self { address, stop, ended, counts, services }
     }
 
     async fn send(&self, request: &str) -> TcpStream {

@@ -1,6 +1,6 @@
 //! Requests to `http` origins.
 
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use legwork::testing::Quirk;
 use tokio::task::JoinSet;
 
@@ -217,7 +217,8 @@ async fn what_is_no_request_for_a_proxy_is_explained() {
         ("ftp://site.example/", "CONNECT"),
         ("*", "proxy"),
     ] {
-        let answer = proxy.answer(&format!("OPTIONS {target} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        let answer =
+            proxy.answer(&format!("OPTIONS {target} HTTP/1.1\r\nHost: {}\r\n\r\n", proxy.address)).await;
         assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{target}: {answer}");
         assert!(body(&answer).contains(says), "{target}: {answer}");
     }

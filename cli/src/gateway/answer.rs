@@ -7,13 +7,15 @@ use http_body_util::{BodyExt, Full};
 use legwork::Outcome;
 use legwork::client::tunnel::TunnelErrorKind;
 use legwork::handshake::{Refusal, Why};
+use legwork::protection_space::Challenger;
 use legwork::service::{BoxError, Error, ErrorKind};
 
 use crate::chain::chain;
 
-use super::upstream::NoTunnel;
+use super::access::NotAdmitted;
+use super::proxy::NoTunnel;
 
-pub(super) type Body = UnsyncBoxBody<Bytes, BoxError>;
+pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Plain text; the connection ends behind it, since what follows may be octets for a tunnel.
 pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
@@ -23,6 +25,33 @@ pub(super) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body>
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     fields.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// Before there was a request.
+pub(super) fn not_admitted(why: &NotAdmitted) -> String {
+    let said = format!("legwork gateway: {why}.\n");
+    format!(
+        "HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: \
+         close\r\n\r\n{said}",
+        said.len()
+    )
+}
+
+/// A request that nobody is to be logged in for.
+pub(super) fn forbidden(why: &NotAdmitted) -> Response<Body> {
+    text(StatusCode::FORBIDDEN, format!("legwork gateway: {why}.\n"))
+}
+
+/// Asks for the token.
+pub(super) fn no_token(status: StatusCode, why: &NotAdmitted) -> Response<Body> {
+    let mut response = text(status, format!("legwork gateway: {why}.\n"));
+    let field = match status {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => header::PROXY_AUTHENTICATE,
+        _ => header::WWW_AUTHENTICATE,
+    };
+    let challenge = HeaderValue::from_static("Basic realm=\"legwork gateway\", charset=\"UTF-8\"");
+    response.headers_mut().insert(field, challenge);
     response
 }
 
@@ -61,26 +90,35 @@ fn through(kind: &TunnelErrorKind) -> (StatusCode, String, Option<&Refusal>) {
     (status, why, None)
 }
 
-/// The upstream proxy's challenge stands. It would be no use to a program that knows of no proxy
-/// but this.
+/// Whether a challenge stands: of a proxy, or of the origin.
+pub(super) fn is_refused<B>(response: &Response<B>) -> bool {
+    response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        || matches!(response.extensions().get(), Some(Outcome::Refused(_)))
+}
+
+/// A challenge stands. It would be no use to a program that cannot log in.
 pub(super) fn no_login<B>(challenge: &Response<B>) -> (Response<Body>, String) {
     let refusal = match challenge.extensions().get() {
         Some(Outcome::Refused(refusal)) => Some(refusal),
         _ => None,
     };
     let status = challenge.status();
+    let who = match refusal {
+        Some(refusal) if refusal.challenger == Challenger::Origin => refusal.origin.to_string(),
+        _ => "the proxy".to_owned(),
+    };
     let why = match refusal {
         Some(refusal) => refusal.to_string(),
         None => "its challenge could not be read".to_owned(),
     };
-    let said = format!("legwork gateway: the proxy answered {status}: {why}.\n{}", advice(refusal));
+    let said = format!("legwork gateway: {who} answered {status}: {why}.\n{}", advice(refusal));
     (text(StatusCode::BAD_GATEWAY, said), why)
 }
 
 /// Why there is no response.
 pub(super) fn no_response(error: &Error) -> (Response<Body>, String) {
     let why = chain(error);
-    (text(status_of(error), format!("legwork gateway: no response through the proxy: {why}.\n")), why)
+    (text(status_of(error), format!("legwork gateway: no response: {why}.\n")), why)
 }
 
 fn status_of(error: &Error) -> StatusCode {
@@ -103,7 +141,7 @@ fn advice(refusal: Option<&Refusal>) -> &'static str {
     } else if is_why(|why| *why == Why::NoCredentials) {
         "Start the gateway with --user, or with --ticket.\n"
     } else if is_why(|why| *why == Why::RevealsSecret) {
-        "Start the gateway with --insecure-basic where the network to the proxy is trusted.\n"
+        "Start the gateway with --insecure-basic where the network in between is trusted.\n"
     } else {
         ""
     }

@@ -1,0 +1,139 @@
+//! One connection of a program.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+
+use super::answer::{self, Body};
+use super::counts::{Counted, Counts};
+use super::listener::Peer;
+use super::octets::Connected;
+use super::relay::relay;
+use super::server::{Limits, Role, Service};
+
+/// What all connections of a listener share.
+pub(super) struct Door {
+    pub(super) service: watch::Receiver<Arc<Service>>,
+    pub(super) limits: Limits,
+    pub(super) counts: Arc<Counts>,
+}
+
+/// What a connection carries when HTTP on it has ended. It counts as open before the program hears of it.
+pub(super) struct Tunnel {
+    pub(super) far: Connected,
+    pub(super) counted: Counted,
+}
+
+/// How much of a request's head is read.
+const MAX_HEAD: usize = 64 * 1024;
+
+/// Serves requests, and then the tunnel, if one of them asks for it.
+pub(super) async fn serve(
+    door: Arc<Door>,
+    mut local: Connected,
+    peer: Peer,
+    draining: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let _counted = door.counts.connection();
+    let admitted = door.service.borrow().access.admits(&peer);
+    if let Err(why) = admitted {
+        door.counts.refused(&why.to_string());
+        local.write_all(answer::not_admitted(&why).as_bytes()).await?;
+        return linger(local).await;
+    }
+    // What HTTP takes is freed before the tunnel begins.
+    let (local, early, tunnel) = Box::pin(requests(&door, local, peer, draining)).await;
+    let Some(Tunnel { far, counted: _open }) = tunnel else { return linger(local).await };
+    relay(local, far, early, door.limits.idle_timeout, &door.counts).await?;
+    Ok(())
+}
+
+/// Answers requests, up to one that opens a tunnel. Gives the connection back, with what came
+/// behind the last head.
+async fn requests(
+    door: &Arc<Door>,
+    local: Connected,
+    peer: Peer,
+    mut draining: watch::Receiver<bool>,
+) -> (Connected, Bytes, Option<Tunnel>) {
+    let (tunnels, mut opened) = mpsc::channel(1);
+    let service = service_fn(move |request| {
+        let (door, tunnels) = (Arc::clone(door), tunnels.clone());
+        Box::pin(async move { Ok::<_, Infallible>(answer(&door, &peer, request, &tunnels).await) })
+    });
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(door.limits.head_timeout)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(MAX_HEAD)
+        // Whoever has said all may still want to hear the answer.
+        .half_close(true)
+        .serve_connection(TokioIo::new(local), service);
+    // Its errors have been answered, as far as they can be.
+    let is_draining = tokio::select! {
+        _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => false,
+        _ = draining.wait_for(|draining| *draining) => true,
+    };
+    if is_draining {
+        Pin::new(&mut connection).graceful_shutdown();
+        let _ = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    }
+    let parts = connection.into_parts();
+    (parts.io.into_inner(), parts.read_buf, opened.try_recv().ok())
+}
+
+async fn answer(
+    door: &Door,
+    peer: &Peer,
+    request: Request<Incoming>,
+    tunnels: &mpsc::Sender<Tunnel>,
+) -> Response<Body> {
+    // Who passes it on would choose one of them, and who answers it another.
+    if request.headers().get_all(http::header::HOST).iter().count() > 1 {
+        return answer::text(StatusCode::BAD_REQUEST, "legwork gateway: there is more than one Host\n");
+    }
+    let service = Arc::clone(&door.service.borrow());
+    let answered = match &service.role {
+        Role::Proxy(proxy) => proxy.answer(request, &service.access, peer, &door.counts).await,
+        Role::Origin(origin) => origin.answer(request, &service.access, peer, &door.counts).await,
+    };
+    match answered {
+        Answered::Response(response) => response,
+        Answered::Tunnel(response, tunnel) => {
+            // There is one at the most: HTTP ends with it.
+            let _ = tunnels.try_send(tunnel);
+            response
+        }
+    }
+}
+
+/// What a request has come to.
+pub(super) enum Answered {
+    Response(Response<Body>),
+    /// Behind this response, the connection is a tunnel.
+    Tunnel(Response<Body>, Tunnel),
+}
+
+/// Ends a connection so that its last answer arrives: closed with octets unread, TCP would take
+/// the answer back.
+async fn linger(mut local: Connected) -> io::Result<()> {
+    local.shutdown().await?;
+    let mut rest = (&mut local).take(MOST_UNREAD);
+    let _ = tokio::time::timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    Ok(())
+}
+
+const LINGER: Duration = Duration::from_secs(1);
+const MOST_UNREAD: u64 = 1024 * 1024;
