@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Uri;
-use legwork::Origin;
+use legwork::credentials::Ambient;
+use legwork::{Credentials, Origin};
+use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::chain::chain;
@@ -56,6 +58,13 @@ pub(crate) struct Arguments {
     allow_host: Vec<String>,
     #[command(flatten)]
     pub(super) account: Account,
+    /// Log in as another user for those who connect at this address, one of --listen or --serve; as in
+    /// 127.0.0.1:3129=DOMAIN\name. A : in place of the user is --ticket. Who is named with a proxy, there, stays
+    #[arg(long, value_name = "ADDRESS=USER", value_parser = at::<String>, help_heading = "Who logs in")]
+    user_at: Vec<(Address, String)>,
+    /// Take the password of that user from the first line of this file
+    #[arg(long, value_name = "ADDRESS=FILE", value_parser = at::<PathBuf>, help_heading = "Who logs in")]
+    password_file_at: Vec<(Address, PathBuf)>,
     /// Send Basic's password to a proxy or an origin that is spoken to without TLS, where whoever listens on the network
     /// can read it
     #[arg(long, help_heading = "Who logs in")]
@@ -93,6 +102,13 @@ fn served(text: &str) -> Result<Served, String> {
     Ok(Served { address: both.0.parse()?, origin: origin(both.1)? })
 }
 
+/// Something that is for one listener.
+fn at<T: From<String>>(text: &str) -> Result<(Address, T), String> {
+    let both = text.split_once('=').filter(|(_, what)| !what.is_empty());
+    let (address, what) = both.ok_or("an address comes first, and = behind it, as in 127.0.0.1:3129=…")?;
+    Ok((address.parse()?, what.to_owned().into()))
+}
+
 /// A URL that has nothing but an origin.
 fn origin(url: &str) -> Result<Origin, String> {
     let uri: Uri = url.parse().map_err(|_| "it is no URL")?;
@@ -128,12 +144,61 @@ impl Arguments {
         let proxies = self.proxies();
         let served = self.serve.iter().map(|served| &served.address);
         let on_network = proxies.iter().chain(served).find(|address| !address.is_this_machines());
+        self.check_users(&proxies)?;
         match on_network {
             Some(address) if !self.dangerous_listen_on_network => Err(format!(
                 "{address} can be reached from the network, and whoever reaches it would use your login: listen on \
                  127.0.0.1, or say --dangerous-listen-on-network"
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Each user of a listener has one, and is its only one.
+    fn check_users(&self, proxies: &[Address]) -> Result<(), String> {
+        let files = self.password_file_at.iter().map(|(address, _)| (address, "--password-file-at"));
+        let users = self.user_at.iter().map(|(address, _)| (address, "--user-at"));
+        for (address, option) in users.chain(files) {
+            let is_served = self.serve.iter().any(|served| served.address == *address);
+            if !is_served && !proxies.contains(address) {
+                return Err(format!("{option} {address}: neither --listen nor --serve names this address"));
+            }
+            let users = self.user_at.iter().filter(|(other, _)| other == address).count();
+            let files = self.password_file_at.iter().filter(|(other, _)| other == address).count();
+            if users != 1 || files > 1 {
+                return Err(format!(
+                    "{option} {address}: there is one --user-at, and one --password-file-at, for an address"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who logs in for those who connect at this address.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user.
+    pub(super) fn who_at(&self, address: &Address) -> Result<Option<Credentials>, String> {
+        let Some((_, user)) = self.user_at.iter().find(|(other, _)| other == address) else {
+            return Ok(None);
+        };
+        let file = self.password_file_at.iter().find(|(other, _)| other == address);
+        if user == ":" {
+            return Ok(Some(Credentials::ambient(Ambient::new())));
+        }
+        let Some((_, file)) = file else {
+            return Err(format!("--user-at {address}: there is no --password-file-at for it"));
+        };
+        let text = std::fs::read_to_string(file).map(Zeroizing::new);
+        let text = text.map_err(|error| {
+            format!("--password-file-at {address}: {}: {}", file.display(), chain(&error))
+        })?;
+        match text.lines().next() {
+            None | Some("") => {
+                Err(format!("--password-file-at {address}: {} has no password", file.display()))
+            }
+            Some(password) => Ok(Some(Credentials::password(user.as_str(), password))),
         }
     }
 
@@ -219,6 +284,33 @@ mod tests {
             let why = parse(line).expect_err(line);
             assert!(why.contains(named), "{line}: {why}");
         }
+    }
+
+    #[test]
+    fn a_listeners_own_user_is_one() {
+        let two = "--listen 127.0.0.1:1 --listen 127.0.0.1:2";
+        let file = concat!("--password-file-at 127.0.0.1:2=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for (line, why) in [
+            ("--user-at 127.0.0.1:3=dave", "neither"),
+            ("--user-at 127.0.0.1:2=dave --user-at 127.0.0.1:2=erin", "one --user-at"),
+            (file, "one --user-at"),
+            ("--user-at 127.0.0.1:2=", "="),
+            ("--user-at dave", "="),
+        ] {
+            let error = parse(&format!("{two} {line}")).expect_err(line);
+            assert!(error.contains(why), "{line}: {error}");
+        }
+        let of = |line: &str, address: &str| {
+            let arguments = parse(&format!("{two} {line}")).expect(line);
+            arguments.who_at(&address.parse().expect("an address"))
+        };
+        let dave = format!("--user-at 127.0.0.1:2=LAB\\dave {file}");
+        assert!(of(&dave, "127.0.0.1:1").expect("nobody").is_none());
+        let found = of(&dave, "127.0.0.1:2").expect("a user").expect("a user");
+        assert_eq!(found.username(), Some("LAB\\dave"));
+        of("--user-at 127.0.0.1:2=dave", "127.0.0.1:2").expect_err("there is no password");
+        let none = "--user-at 127.0.0.1:2=dave --password-file-at 127.0.0.1:2=/nowhere";
+        assert!(of(none, "127.0.0.1:2").expect_err("no file").contains("/nowhere"));
     }
 
     #[test]

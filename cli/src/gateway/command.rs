@@ -106,19 +106,29 @@ struct Plan {
 impl Plan {
     /// What each listener does: passwords, tokens and certificates are read at this moment.
     fn services(&self, arguments: &Arguments) -> Result<Vec<Planned>, (Exit, String)> {
+        let misuse = |why| (Exit::Usage, why);
         let proxies = arguments.way.proxies().map_err(|why| (Exit::Url, why))?;
-        let authenticator = authenticator(arguments, &proxies).map_err(|why| (Exit::Usage, why))?;
         let tls = arguments.way.tls().map_err(|why| (Exit::Tls, why))?;
-        let upstream = Arc::new(Upstream::new(proxies, authenticator, tls, &self.limits, &self.counts));
-        let access = |address: &Address| arguments.access(address).map_err(|why| (Exit::Usage, why));
+        let upstream = |who| {
+            let authenticator = authenticator(arguments, &proxies, who);
+            Upstream::new(proxies.clone(), authenticator, tls.clone(), &self.limits, &self.counts)
+        };
+        let everybodys = Arc::new(upstream(arguments.account.who().map_err(misuse)?));
+        let upstream_at = |address: &Address| match arguments.who_at(address).map_err(misuse)? {
+            Some(credentials) => Ok(Arc::new(upstream(Who::Known(credentials)))),
+            None => Ok(Arc::clone(&everybodys)),
+        };
+        let access = |address: &Address| arguments.access(address).map_err(misuse);
         let mut services = Vec::new();
         for address in arguments.proxies() {
-            let role = Role::Proxy(ForwardProxy::new(Arc::clone(&upstream), arguments.login_at.clone()));
-            services.push((address.clone(), None, Service { access: access(&address)?, role }));
+            let role = Role::Proxy(ForwardProxy::new(upstream_at(&address)?, arguments.login_at.clone()));
+            let service = Service { access: access(&address)?, role };
+            services.push((address, None, service));
         }
         for (Served { address, origin }, jar) in arguments.serve.iter().zip(&self.jars) {
-            let served = ServedOrigin::new(origin.clone(), upstream.client.clone(), Arc::clone(jar));
-            let service = Service { access: access(address)?, role: Role::Origin(served) };
+            let client = upstream_at(address)?.client.clone();
+            let role = Role::Origin(ServedOrigin::new(origin.clone(), client, Arc::clone(jar)));
+            let service = Service { access: access(address)?, role };
             services.push((address.clone(), Some(origin.clone()), service));
         }
         Ok(services)
@@ -191,13 +201,14 @@ fn is_at(proxy: &Origin, address: &Address) -> bool {
     is_here && proxy.port() == address.port()
 }
 
-fn authenticator(arguments: &Arguments, proxies: &Proxies) -> Result<Authenticator, String> {
+/// Logs this user in at the proxies and at the origins that were named, and nowhere else.
+fn authenticator(arguments: &Arguments, proxies: &Proxies, who: Who) -> Authenticator {
     let builder = Authenticator::builder()
         .dangerous_secrets_to_plain_http_proxies(arguments.insecure_basic)
         .dangerous_secrets_over_plain_http(arguments.insecure_basic);
-    let credentials = match arguments.account.who()? {
-        Who::Nobody => return Ok(builder.build()),
-        Who::Netrc(netrc) => return Ok(builder.provider(netrc).build()),
+    let credentials = match who {
+        Who::Nobody => return builder.build(),
+        Who::Netrc(netrc) => return builder.provider(netrc).build(),
         Who::Known(credentials) => credentials,
     };
     // Elsewhere the system's own tickets are for Negotiate as it is.
@@ -211,9 +222,7 @@ fn authenticator(arguments: &Arguments, proxies: &Proxies) -> Result<Authenticat
         .fold(builder, |builder, proxy| builder.proxy_credentials(proxy, credentials.clone()));
     let served = arguments.serve.iter().map(|served| &served.origin);
     let origins = served.chain(&arguments.login_at);
-    Ok(origins
-        .fold(builder, |builder, origin| builder.credentials(origin.clone(), credentials.clone()))
-        .build())
+    origins.fold(builder, |builder, origin| builder.credentials(origin.clone(), credentials.clone())).build()
 }
 
 /// Keeps one line on a terminal up to date.

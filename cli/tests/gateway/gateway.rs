@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use crate::lab::lab;
 
@@ -11,14 +11,34 @@ pub(crate) struct Gateway {
     process: Child,
     /// It writes more than is read.
     _stdout: BufReader<ChildStdout>,
+    /// It writes a line for each reason of a refusal, and less than a pipe holds.
+    stderr: BufReader<ChildStderr>,
     /// Of its first listener.
     pub(crate) address: SocketAddr,
+    addresses: Vec<SocketAddr>,
 }
 
 impl Gateway {
     /// Starts it as this user, with these arguments beside.
     pub(crate) fn of(user: &str, password: &str, arguments: &[&str]) -> Self {
         Self::start(Self::command(arguments).args(["--user", user]).env("LEGWORK_PASSWORD", password))
+    }
+
+    /// Starts it with these arguments, among which is who logs in.
+    pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::start(&mut Self::command(arguments))
+    }
+
+    /// Has it read passwords again, and gives what it says of that.
+    pub(crate) fn reload(&mut self) -> String {
+        self.signal("HUP");
+        loop {
+            let mut said = String::new();
+            assert_ne!(self.stderr.read_line(&mut said).expect("UTF-8"), 0, "it has ended");
+            if said.contains("reloaded") {
+                return said.trim_end().to_owned();
+            }
+        }
     }
 
     /// Starts it as the lab's carol.
@@ -52,19 +72,35 @@ impl Gateway {
     }
 
     fn start(command: &mut Command) -> Self {
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let listeners = command.get_args().filter(|word| *word == "--listen" || *word == "--serve").count();
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let stderr = BufReader::new(process.stderr.take().expect("a pipe"));
         let mut stdout = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut said = String::new();
-        stdout.read_line(&mut said).expect("UTF-8");
-        let address = said.strip_prefix("listening on ").and_then(|said| said.split_whitespace().next());
-        let address = address.and_then(|address| address.parse().ok());
-        Self { process, _stdout: stdout, address: address.unwrap_or_else(|| panic!("{said}")) }
+        let (mut addresses, mut said) = (Vec::new(), String::new());
+        while addresses.len() < listeners {
+            said.clear();
+            assert_ne!(stdout.read_line(&mut said).expect("UTF-8"), 0, "it has not started");
+            let address = said.strip_prefix("listening on ").and_then(|said| said.split_whitespace().next());
+            addresses.extend(address.map(|address| address.parse::<SocketAddr>().expect("an address")));
+        }
+        Self { process, _stdout: stdout, stderr, address: addresses[0], addresses }
+    }
+
+    /// Of all its listeners, in the order in which they are announced.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     pub(crate) fn stop(mut self) -> ExitStatus {
-        let kill = format!("kill -TERM {}", self.process.id());
-        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
+        self.signal("TERM");
         self.process.wait().expect("it ends")
+    }
+}
+
+impl Gateway {
+    fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().expect("a shell").success());
     }
 }
 

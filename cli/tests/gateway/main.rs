@@ -7,3 +7,4 @@ mod gateway;
 mod lab;
 mod refusing_to_start;
 mod uploads;
+mod users;

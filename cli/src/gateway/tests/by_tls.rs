@@ -7,8 +7,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-const CERTIFICATE: &[u8] = include_bytes!("../../../../tests/vectors/certificates/ecdsa-sha256.der");
-const KEY: &[u8] = include_bytes!("../../../../tests/vectors/certificates/ecdsa.key.der");
+const CERTIFICATE: &[u8] = include_bytes!("../../../tests/certificates/ecdsa-sha256.der");
+const KEY: &[u8] = include_bytes!("../../../tests/certificates/ecdsa.key.der");
 
 /// TLS in front of a server.
 async fn behind_tls(server: Arc<Server>) -> Origin {
