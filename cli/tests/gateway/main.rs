@@ -2,8 +2,10 @@
 #![cfg(unix)]
 
 mod behind_squid;
+mod browser;
 mod folder;
 mod gateway;
+mod git;
 mod lab;
 mod refusing_to_start;
 mod uploads;
