@@ -154,6 +154,25 @@ impl Arguments {
         }
     }
 
+    /// Origins that a browser takes for one where cookies are concerned: a sentence for each.
+    pub(super) fn shared_cookies(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        for (number, served) in self.serve.iter().enumerate() {
+            let before = self.serve[..number].iter();
+            let shares = |other: &&Served| {
+                other.address.host() == served.address.host() && other.origin != served.origin
+            };
+            if let Some(other) = before.filter(|other| other.address.host().is_some()).find(shares) {
+                said.push(format!(
+                    "{} and {} have the same host: browsers send the cookies of {} to {} too, and the other way round; \
+                     give each a host of its own, such as 127.0.0.2",
+                    other.address, served.address, other.origin, served.origin
+                ));
+            }
+        }
+        said
+    }
+
     /// Each user of a listener has one, and is its only one.
     fn check_users(&self, proxies: &[Address]) -> Result<(), String> {
         let files = self.password_file_at.iter().map(|(address, _)| (address, "--password-file-at"));
@@ -283,6 +302,20 @@ mod tests {
         ] {
             let why = parse(line).expect_err(line);
             assert!(why.contains(named), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn origins_that_would_share_cookies_are_named() {
+        let said = |line: &str| parse(line).expect(line).shared_cookies();
+        let both = said("--serve 127.0.0.1:1=https://a.example --serve 127.0.0.1:2=https://b.example");
+        assert!(both[0].contains("https://a.example") && both[0].contains("127.0.0.1:2"), "{both:?}");
+        for apart in [
+            "--serve 127.0.0.1:1=https://a.example --serve 127.0.0.2:1=https://b.example",
+            "--serve 127.0.0.1:1=https://a.example --serve 127.0.0.1:2=https://a.example",
+            "--serve unix:/a=https://a.example --serve unix:/b=https://b.example",
+        ] {
+            assert_eq!(said(apart), [""; 0], "{apart}");
         }
     }
 

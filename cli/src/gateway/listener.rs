@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -34,13 +34,12 @@ pub(crate) enum Listener {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Peer {
     Tcp {
+        #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux tells whose it is"))]
         peer: SocketAddr,
         own: SocketAddr,
     },
     #[cfg(unix)]
-    Unix {
-        user: Option<u32>,
-    },
+    Unix { user: Option<u32> },
 }
 
 impl Address {
@@ -50,6 +49,15 @@ impl Address {
             Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
             #[cfg(unix)]
             Self::Unix(_) => true,
+        }
+    }
+
+    /// What a browser keeps cookies by.
+    pub(super) fn host(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip().to_canonical()),
+            #[cfg(unix)]
+            Self::Unix(_) => None,
         }
     }
 }

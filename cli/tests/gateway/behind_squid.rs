@@ -18,6 +18,10 @@ const NTLM: Upstream = ("SQUID_NTLM", "LAB\\carol");
 const NEGOTIATE: Upstream = ("SQUID_NEGOTIATE", "LAB\\carol");
 const BY_TLS: Upstream = ("SQUID_TLS", "LAB\\carol");
 const KERBEROS: Upstream = ("SQUID_KERBEROS", "alice@LAB.TEST");
+const BASIC: Upstream = ("SQUID_BASIC", "user");
+const DIGEST: Upstream = ("SQUID_DIGEST", "user");
+
+const BY_EACH_SCHEME: [Upstream; 5] = [BASIC, DIGEST, NTLM, NEGOTIATE, KERBEROS];
 
 /// Stands before the gateway, and keeps what programs send there.
 struct Tap {
@@ -110,9 +114,14 @@ async fn behind_squid(host: &str, upstreams: &[Upstream], programs: impl Fn(&Pro
             let log = Log::of(authority);
             let folder = Folder::new(host);
             let arguments = ["--listen", "127.0.0.1:0", "--proxy", lab(upstream)];
-            let gateway = match upstream == KERBEROS.0 {
-                true => Gateway::of_alice(&arguments),
-                false => Gateway::of_carol(&arguments),
+            let gateway = match (upstream, user) {
+                KERBEROS => Gateway::of_alice(&arguments),
+                BASIC | DIGEST => {
+                    let arguments =
+                        [&arguments[..], &["--ca", lab("CA_BUNDLE"), "--insecure-basic"]].concat();
+                    Gateway::of(lab("BASIC_USER"), lab("BASIC_PASSWORD"), &arguments)
+                }
+                _ => Gateway::of_carol(&arguments),
             };
             let tap = Tap::before(gateway.address).await;
             programs(&Programs { site: &site, folder: &folder, proxy: tap.address });
@@ -133,7 +142,8 @@ async fn behind_squid(host: &str, upstreams: &[Upstream], programs: impl Fn(&Pro
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the lab: tests/run"]
 async fn curl_uploads_and_downloads() {
-    behind_squid("curl.lab.test", &[NTLM, NEGOTIATE, BY_TLS, KERBEROS], |programs| {
+    let upstreams = [&BY_EACH_SCHEME[..], &[BY_TLS]].concat();
+    behind_squid("curl.lab.test", &upstreams, |programs| {
         let curl = || {
             let mut curl = programs.command("curl");
             curl.args(["--silent", "--show-error", "--fail", "--cacert", programs.authorities()]);
@@ -169,7 +179,7 @@ async fn git_clones() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the lab: tests/run"]
 async fn cargo_fetches() {
-    behind_squid("cargo.lab.test", &[NTLM, NEGOTIATE], |programs| {
+    behind_squid("cargo.lab.test", &BY_EACH_SCHEME, |programs| {
         let index = programs.uri(&format!("/files/registry-{}/", programs.scheme()));
         let manifest = "[package]\nname = 'wants-hello'\nversion = '0.1.0'\nedition = '2021'\n\
                         [dependencies]\nlab-hello = { version = '0.1', registry = 'lab' }\n";
@@ -192,7 +202,7 @@ async fn cargo_fetches() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the lab: tests/run"]
 async fn pip_downloads() {
-    behind_squid("pip.lab.test", &[NTLM, NEGOTIATE], |programs| {
+    behind_squid("pip.lab.test", &BY_EACH_SCHEME, |programs| {
         let mut pip = programs.command("/usr/bin/python3");
         pip.args(["-m", "pip", "--disable-pip-version-check", "--no-cache-dir", "--no-input"]);
         pip.args(["download", "--no-deps", "--retries", "0", "--cert", programs.authorities()]);
@@ -202,6 +212,33 @@ async fn pip_downloads() {
         programs.run(pip.args(["--index-url", &programs.uri("/files/simple/"), "lab-hello"]));
         let wheel = std::fs::metadata(programs.folder.0.join("lab_hello-0.1.0-py3-none-any.whl"));
         assert!(wheel.expect("a file").len() > 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
+async fn uv_installs() {
+    behind_squid("uv.lab.test", &BY_EACH_SCHEME, |programs| {
+        let mut uv = programs.command(lab("UV"));
+        uv.args(["pip", "install", "--no-config", "--no-cache", "--quiet", "--python", "/usr/bin/python3"]);
+        uv.args(["--target", "installed", "--index-url", &programs.uri("/files/simple/"), "lab-hello"]);
+        programs.run(uv.env("SSL_CERT_FILE", programs.authorities()).env("UV_HTTP_RETRIES", "0"));
+        assert_eq!(programs.folder.read("installed/lab_hello.py"), "\"\"\"Hello from a wheel.\"\"\"\n");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the lab: tests/run"]
+async fn npm_installs() {
+    behind_squid("npm.lab.test", &BY_EACH_SCHEME, |programs| {
+        let mut npm = programs.command("npm");
+        let registry = programs.uri(&format!("/files/npm-{}/", programs.scheme()));
+        npm.args(["install", "--no-audit", "--no-fund", "--no-update-notifier", "--fetch-retries", "0"]);
+        npm.args(["--cafile", programs.authorities(), "--registry", &registry, "lab-hello"]);
+        programs.run(&mut npm);
+        assert_eq!(programs.folder.read("node_modules/lab-hello/index.js"), "// Hello from a package.\n");
     })
     .await;
 }

@@ -118,6 +118,11 @@ impl ServedOrigin {
             counts.refused(&why);
             return Answered::Response(response);
         }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS && protocol.is_none() {
+            let said =
+                format!("legwork gateway: {} changes the protocol, which nobody asked for\n", self.origin);
+            return Answered::Response(answer::text(StatusCode::BAD_GATEWAY, said));
+        }
         self.answered(response, &names, &path, is_callers, counts).await
     }
 
@@ -130,7 +135,7 @@ impl ServedOrigin {
         counts: &Arc<Counts>,
     ) -> Answered {
         let has_changed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        let protocol = response.headers().get(header::UPGRADE).cloned().filter(|_| has_changed);
+        let protocol = response.headers().get(header::UPGRADE).cloned();
         let fields = response.headers_mut();
         end_to_end(fields);
         via(fields);
@@ -141,7 +146,7 @@ impl ServedOrigin {
         names.put_right_in_response(fields);
         self.jar.take_from(fields, path, &self.origin);
         *response.version_mut() = Version::HTTP_11;
-        let Some(protocol) = protocol else {
+        if !has_changed {
             let counts = Arc::clone(counts);
             return Answered::Response(response.map(|body| counted(body, counts, |counts| &counts.to_local)));
         };
@@ -150,7 +155,9 @@ impl ServedOrigin {
             return Answered::Response(answer::text(StatusCode::BAD_GATEWAY, said));
         };
         let mut response = response.map(|_| Body::default());
-        response.headers_mut().insert(header::UPGRADE, protocol);
+        if let Some(protocol) = protocol {
+            response.headers_mut().insert(header::UPGRADE, protocol);
+        }
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         Answered::Tunnel(response, Tunnel { far: Box::new(TokioIo::new(far)), counted: counts.tunnel() })
     }

@@ -44,6 +44,16 @@ impl ForwardProxy {
             counts.refused(&why.to_string());
             Answered::Response(response)
         };
+        // A page can send that, and nothing else, to a proxy that its browser does not know.
+        if request.uri().scheme().is_none() && request.method() != Method::CONNECT {
+            if let Err(why) = access.is_for(peer, request.headers()) {
+                return refused(answer::forbidden(&why), &why);
+            }
+            if let Err(why) = access.has_token(request.headers_mut(), header::AUTHORIZATION) {
+                return refused(answer::no_token(StatusCode::UNAUTHORIZED, &why), &why);
+            }
+            return Answered::Response(status::answer(&request, counts));
+        }
         if let Err(why) = access.has_token(request.headers_mut(), header::PROXY_AUTHORIZATION) {
             return refused(answer::no_token(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &why), &why);
         }
@@ -53,15 +63,10 @@ impl ForwardProxy {
                 Err(response) => Answered::Response(response),
             },
             Some("http") => Answered::Response(self.plain.forward(request, counts).await),
-            Some(_) => Answered::Response(answer::text(
+            _ => Answered::Response(answer::text(
                 StatusCode::BAD_REQUEST,
                 "legwork gateway: what is not http goes through a tunnel, which CONNECT asks for\n",
             )),
-            // A page can send that, and nothing else, to a proxy that its browser does not know.
-            None => match access.is_for(peer, request.headers()) {
-                Ok(_) => Answered::Response(status::answer(&request, counts)),
-                Err(why) => refused(answer::forbidden(&why), &why),
-            },
         }
     }
 

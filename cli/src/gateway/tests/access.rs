@@ -140,7 +140,7 @@ async fn a_program_shows_the_token_as_its_proxys_password() {
     let with = |request: String, value: &str| {
         request.replacen("\r\n\r\n", &format!("\r\nProxy-Authorization: {value}\r\n\r\n"), 1)
     };
-    for request in [plain::get("/"), connect(running.address), to_itself(&running, "/", "")] {
+    for request in [plain::get("/"), connect(running.address)] {
         for wrong in
             [request.clone(), with(request.clone(), "Basic eDowMTIz"), with(request.clone(), "NTLM TlRM")]
         {
@@ -150,6 +150,16 @@ async fn a_program_shows_the_token_as_its_proxys_password() {
         }
     }
     assert_eq!(upstream.report().connections().len(), 0);
+    let itself = |value: &str| to_itself(&running, "/metrics", &format!("Authorization: {value}\r\n"));
+    for wrong in [to_itself(&running, "/metrics", ""), itself("Basic eDowMTIz")] {
+        let answer = running.answer(&wrong).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 401 ") && answer.contains("www-authenticate: Basic "),
+            "{answer}"
+        );
+    }
+    let answer = running.answer(&itself("Bearer 0123456789abcdef")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     // x:0123456789abcdef
     let answer = running.answer(&with(plain::get("/"), "Basic eDowMTIzNDU2Nzg5YWJjZGVm")).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

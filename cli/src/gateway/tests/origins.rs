@@ -123,6 +123,21 @@ async fn a_redirect_of_the_origin_to_itself_leads_to_the_listener() {
 }
 
 #[tokio::test]
+async fn a_change_of_protocol_that_nobody_asked_for_is_none() {
+    let (listener, running) = scripted().await;
+    let server = async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        head(&mut stream).await;
+        let answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+        stream.write_all(answer.as_bytes()).await.expect("sent");
+        stream
+    };
+    let request = get(&running, "");
+    let (_stream, answer) = tokio::join!(server, running.answer(&request));
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.matches("HTTP/1.1").count() == 1, "{answer}");
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_does_not_look_whole_at_the_origin() {
     for (framing, begun) in [
         ("Content-Length: 1000\r\n", "begun"),
