@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::answer::{self, Body};
 use super::counts::{Counted, Counts};
@@ -32,32 +32,65 @@ pub(super) struct Door {
 
 /// What a connection carries when HTTP on it has ended. It counts as open before the program hears of it.
 pub(super) struct Tunnel {
-    pub(super) far: Connected,
-    pub(super) counted: Counted,
+    far: Connected,
+    _counted: Counted,
+}
+
+impl Tunnel {
+    pub(super) fn new(far: Connected, counts: &Arc<Counts>) -> Self {
+        Self { far, _counted: counts.tunnel() }
+    }
 }
 
 /// How much of a request's head is read.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// Serves requests, and then the tunnel, if one of them asks for it.
-pub(super) async fn serve(
+/// A program that has connected.
+pub(super) struct Arrived {
+    pub(super) door: Arc<Door>,
+    pub(super) local: Connected,
+    pub(super) peer: Peer,
+    pub(super) draining: watch::Receiver<bool>,
+    /// Among so many connections as there may be.
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// A connection on which HTTP has ended with a tunnel.
+struct Opened {
     door: Arc<Door>,
-    mut local: Connected,
-    peer: Peer,
-    draining: watch::Receiver<bool>,
-) -> io::Result<()> {
-    let _counted = door.counts.connection();
+    local: Connected,
+    early: Bytes,
+    tunnel: Tunnel,
+    _counted: Counted,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Serves requests, and then the tunnel, if one of them asks for it. In between, all is freed that HTTP takes: what stays is
+/// what each idle tunnel costs.
+pub(super) async fn serve(arrived: Box<Arrived>) -> io::Result<()> {
+    let Some(mut opened) = Box::pin(http(*arrived)).await? else { return Ok(()) };
+    let (local, far) = (&mut opened.local, &mut opened.tunnel.far);
+    relay(local, far, opened.early, opened.door.limits.idle_timeout, &opened.door.counts).await?;
+    Ok(())
+}
+
+/// Answers requests, and ends the connection unless a tunnel is to follow.
+async fn http(arrived: Arrived) -> io::Result<Option<Opened>> {
+    let Arrived { door, mut local, peer, draining, place } = arrived;
+    let counted = door.counts.connection();
     let admitted = door.service.borrow().access.admits(&peer);
     if let Err(why) = admitted {
         door.counts.refused(&why.to_string());
         local.write_all(answer::not_admitted(&why).as_bytes()).await?;
-        return linger(local).await;
+        linger(local).await?;
+        return Ok(None);
     }
-    // What HTTP takes is freed before the tunnel begins.
-    let (local, early, tunnel) = Box::pin(requests(&door, local, peer, draining)).await;
-    let Some(Tunnel { far, counted: _open }) = tunnel else { return linger(local).await };
-    relay(local, far, early, door.limits.idle_timeout, &door.counts).await?;
-    Ok(())
+    let (local, early, tunnel) = requests(&door, local, peer, draining).await;
+    let Some(tunnel) = tunnel else {
+        linger(local).await?;
+        return Ok(None);
+    };
+    Ok(Some(Opened { door, local, early, tunnel, _counted: counted, _place: place }))
 }
 
 /// Answers requests, up to one that opens a tunnel. Gives the connection back, with what came

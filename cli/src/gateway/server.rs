@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::access::Access;
-use super::connection::{self, Door};
+use super::connection::{self, Arrived, Door};
 use super::counts::Counts;
 use super::listener::Listener;
 use super::origin::ServedOrigin;
@@ -95,7 +95,7 @@ async fn serve(listener: Listener, door: Arc<Door>, places: Arc<Semaphore>, drai
     let mut stop = pin!(stopped.wait_for(|draining| *draining));
     loop {
         let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
+            let place = Arc::clone(&places).acquire_owned().await.expect("nobody closes it");
             (place, listener.accept().await)
         };
         tokio::select! {
@@ -103,11 +103,8 @@ async fn serve(listener: Listener, door: Arc<Door>, places: Arc<Semaphore>, drai
             _ = &mut stop => break,
             Some(_) = connections.join_next() => {}
             (place, (local, peer)) = accepted => {
-                let (door, draining) = (Arc::clone(&door), draining.clone());
-                connections.spawn(async move {
-                    let _place = place;
-                    let _ = connection::serve(door, local, peer, draining).await;
-                });
+                let arrived = Arrived { door: Arc::clone(&door), local, peer, draining: draining.clone(), place };
+                connections.spawn(connection::serve(Box::new(arrived)));
             }
         }
     }

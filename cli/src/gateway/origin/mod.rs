@@ -159,7 +159,7 @@ impl ServedOrigin {
             response.headers_mut().insert(header::UPGRADE, protocol);
         }
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        Answered::Tunnel(response, Tunnel { far: Box::new(TokioIo::new(far)), counted: counts.tunnel() })
+        Answered::Tunnel(response, Tunnel::new(Box::new(TokioIo::new(far)), counts))
     }
 }
 

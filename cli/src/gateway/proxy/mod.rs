@@ -78,7 +78,7 @@ impl ForwardProxy {
             None => Err(NoTunnel::Target),
         };
         match opened {
-            Ok(far) => Ok(Tunnel { far, counted: counts.tunnel() }),
+            Ok(far) => Ok(Tunnel::new(far, counts)),
             Err(error) => {
                 let (response, why) = answer::no_tunnel(&error);
                 counts.refused(&why);
