@@ -27,6 +27,7 @@ use super::server::Limits;
 /// On SIGHUP it reads passwords, tokens and certificates again. Ctrl-C or SIGTERM stops it, when what is under way has
 /// ended; a second one stops it at once.
 #[derive(Args, Debug)]
+#[allow(rustdoc::bare_urls, reason = "it is the text of --help")]
 pub(crate) struct Arguments {
     /// Be a proxy at this address: 127.0.0.1:3128 unless something else is said. Port 0 is any free one, and unix: with
     /// a path is a socket that only you can use. It says what it does at / and, for Prometheus, at /metrics

@@ -1,6 +1,7 @@
 //! The command: from its arguments to its end.
 
 use std::io::{self, IsTerminal, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,9 +49,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
         counts: Arc::clone(&counts),
         jars: arguments.serve.iter().map(|_| Arc::default()).collect(),
     };
-    let services = plan.services(&arguments)?;
-
-    let proxies = arguments.way.proxies().map_err(|why| (Exit::Url, why))?;
+    let (services, upstreams) = plan.services(&arguments)?;
     let mut server = Gateway::new(limits, Arc::clone(&counts));
     let (mut said, mut unchecked, mut senders) = (String::new(), Vec::new(), Vec::new());
     for (asked, origin, service) in services {
@@ -58,7 +57,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
             |error: io::Error| (Exit::Connect, format!("cannot listen on {asked}: {}", chain(&error)));
         let listener = Listener::bind(&asked).await.map_err(cannot_listen)?;
         let address = listener.address().map_err(cannot_listen)?;
-        if let Some(own) = upstreams(&proxies).into_iter().find(|proxy| is_at(proxy, &address)) {
+        if let Some(own) = upstreams.iter().find(|proxy| is_at(proxy, &address)) {
             let why = format!("the proxy {own} is this gateway itself: --proxy names the one behind it");
             return Err((Exit::Usage, why));
         }
@@ -105,8 +104,9 @@ struct Plan {
 }
 
 impl Plan {
-    /// What each listener does: passwords, tokens and certificates are read at this moment.
-    fn services(&self, arguments: &Arguments) -> Result<Vec<Planned>, (Exit, String)> {
+    /// What each listener does, and the proxies behind them: passwords, tokens and certificates are read, or asked for, at
+    /// this moment.
+    fn services(&self, arguments: &Arguments) -> Result<(Vec<Planned>, Vec<Origin>), (Exit, String)> {
         let misuse = |why| (Exit::Usage, why);
         let proxies = arguments.way.proxies().map_err(|why| (Exit::Url, why))?;
         let tls = arguments.way.tls().map_err(|why| (Exit::Tls, why))?;
@@ -132,7 +132,7 @@ impl Plan {
             let service = Service { access: access(address)?, role };
             services.push((address.clone(), Some(origin.clone()), service));
         }
-        Ok(services)
+        Ok((services, upstreams(&proxies)))
     }
 }
 
@@ -140,7 +140,7 @@ impl Plan {
 fn reload(plan: &Plan, arguments: &Arguments, senders: &[watch::Sender<Arc<Service>>]) {
     // A password may have to be asked for.
     match tokio::task::block_in_place(|| plan.services(arguments)) {
-        Ok(services) => {
+        Ok((services, _)) => {
             for ((_, _, service), sender) in services.into_iter().zip(senders) {
                 sender.send_replace(Arc::new(service));
             }
@@ -198,7 +198,10 @@ fn is_at(proxy: &Origin, address: &Address) -> bool {
     #[cfg_attr(not(unix), expect(irrefutable_let_patterns, reason = "there are unix sockets elsewhere"))]
     let Address::Tcp(address) = address else { return false };
     let host = proxy.host().trim_matches(['[', ']']);
-    let is_here = host.eq_ignore_ascii_case("localhost") || host.parse() == Ok(address.ip());
+    let is_here = match host.parse::<IpAddr>() {
+        Ok(ip) => ip == address.ip() || address.ip().is_unspecified() && ip.is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    };
     is_here && proxy.port() == address.port()
 }
 
