@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, UPGRADE};
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body::Body;
 
 use crate::channel_bindings::ChannelBindings;
-use crate::handshake::{Authenticator, Handshake, Logins, Protocol};
+use crate::handshake::{Acting, Action, Authenticator, Handshake, Logins, Outcome, Protocol, WireRequest};
 use crate::protection_space::{Challenger, Origin};
+use crate::scheme::RequestContext;
 use crate::service::environment::Environment;
 use crate::service::expectation::HeldBody;
 use crate::service::head::SavedHead;
@@ -82,6 +83,8 @@ pub(crate) struct Channel<S> {
 pub(crate) struct ChannelState {
     pub(crate) logins: Logins,
     pub(super) saved: SavedHead,
+    /// The target of the request under way, where the logins have looked at it.
+    pub(super) target: Option<Uri>,
     pub(super) environment: Arc<Environment>,
     /// Names the connection in reports.
     pub(crate) id: u64,
@@ -96,11 +99,32 @@ pub(crate) struct ChannelState {
 }
 
 impl ChannelState {
-    /// Whether a response with this status, to a request that went as its caller made it, is for
-    /// only the caller.
-    #[inline]
-    pub(super) fn passes_through(&self, status: StatusCode) -> bool {
-        self.logins.passes_through(status)
+    /// Asks the logins what a request without a body is to carry, on a connection without a proxy.
+    pub(super) fn begin<B>(&mut self, acting: Acting, request: &Request<B>) -> Action {
+        let target = self.target.insert(request.uri().clone());
+        let on_the_wire = RequestContext::new(request.method(), target, false, &*self.environment);
+        self.logins.begin(acting, WireRequest { on_the_wire, beyond_proxy: None })
+    }
+
+    /// A response came. What it says beside its status, before the logins see it: the answer to a challenge in it is to
+    /// be tied to this connection.
+    pub(super) fn note_response<R>(&mut self, response: &Response<R>) {
+        self.note_version(response.version());
+        if response.version() == Version::HTTP_10 {
+            self.logins.origin().memory().note_never_says_continue();
+        }
+        self.logins.learn_channel_bindings(|| response.extensions().get().cloned());
+    }
+
+    /// Tells a response's caller what came of the logins.
+    pub(super) fn tell<R>(&mut self, response: &mut Response<R>, outcome: Option<Box<Outcome>>) {
+        if let Some(outcome) = outcome {
+            response.extensions_mut().insert(*outcome);
+        }
+        // Beside the origin's, not instead of it: both may have had a login with this request.
+        if let Some(outcome) = self.logins.take_proxy_outcome() {
+            response.extensions_mut().insert(outcome);
+        }
     }
 
     /// Whether somebody is to be told of each leg.
@@ -133,6 +157,7 @@ impl ChannelState {
     #[inline]
     pub(super) fn answered(&mut self) {
         self.used = true;
+        self.target = None;
         self.saved.release_extensions();
     }
 }
@@ -166,6 +191,7 @@ impl<S> Channel<S> {
                 None => Logins::new(origin, None),
             },
             saved: SavedHead::default(),
+            target: None,
             id: environment.next_connection(),
             environment,
             used: false,
@@ -183,6 +209,7 @@ impl<S> Channel<S> {
         let state = ChannelState {
             logins: self.state.logins.beside(),
             saved: SavedHead::default(),
+            target: None,
             environment: Arc::clone(&self.state.environment),
             id: self.state.id,
             used: self.state.used,

@@ -1,3 +1,7 @@
+use http::Response;
+use http_body::Body;
+
+use crate::handshake::{Action, ResponseHead, WireRequest};
 use crate::service::channel::Channel;
 use crate::service::payload::Payload;
 
@@ -37,6 +41,42 @@ impl<S, B> ChannelInUse<S, B> {
         if let Some(mut channel) = self.channel.take() {
             channel.state.logins.give_up();
             self.payload.cut_off();
+        }
+    }
+}
+
+impl<S, B: Body> ChannelInUse<S, B> {
+    /// Takes the response to the first leg, of which there was no conversation. Gives what is to be done if that is
+    /// not to deliver it.
+    #[inline]
+    pub(super) fn receive<R>(&mut self, response: &mut Response<R>) -> Option<Action> {
+        let state = &mut *self.channel_mut().state;
+        if state.logins.passes_through(response.status()) {
+            state.note_version(response.version());
+            state.answered();
+            return None;
+        }
+        self.receive_closely(response)
+    }
+
+    #[inline(never)] // What is looked at here, most responses do not need.
+    fn receive_closely<R>(&mut self, response: &mut Response<R>) -> Option<Action> {
+        let (channel, payload) = self.both_mut();
+        let state = &mut *channel.state;
+        state.note_response(response);
+        if state.target.is_none() {
+            state.logins.went_on();
+        }
+        let target = state.target.get_or_insert_with(|| state.saved.restore().uri);
+        let on_the_wire = payload.context(state.saved.method(), target, &*state.environment);
+        let request = WireRequest { on_the_wire, beyond_proxy: None };
+        match state.logins.receive(ResponseHead::of(response), request) {
+            Action::Deliver(outcome) => {
+                state.tell(response, outcome);
+                state.answered();
+                None
+            }
+            action => Some(action),
         }
     }
 }

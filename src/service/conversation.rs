@@ -51,8 +51,10 @@ pin_project! {
         Ready,
         /// A leg is out.
         Responding { #[pin] leg: F },
-        /// The first leg went before there was anything to say, and this came of it.
-        Answered { result: Option<Result<Response<R>, BoxError>> },
+        /// The logins have said what is to be done.
+        Begun { action: Option<Action> },
+        /// The first leg was lost.
+        Lost { error: Option<BoxError> },
         /// A challenge's body is read to its end, so that the connection stays.
         Draining { #[pin] body: R, drained: u64 },
         /// The request's body is read, for a login that covers it.
@@ -135,18 +137,43 @@ where
         Box::pin(Self { stage: Stage::Start { acting: Some(acting) }, request })
     }
 
-    /// A request that went as its caller made it, with the connection's owner as its identity.
+    /// A request of which nothing has been sent, and the logins have said what is to be done first. Nobody looks on.
+    pub(super) fn begun(
+        mut channel: Channel<S>,
+        request: Request<Payload<B>>,
+        action: Action,
+    ) -> Pin<Box<Self>> {
+        let (parts, payload) = request.into_parts();
+        let target = channel.state.target.take();
+        let (method, uri) = (parts.method.clone(), target.unwrap_or_else(|| parts.uri.clone()));
+        let in_use = ChannelInUse::new(channel, payload);
+        let request = RequestInFlight::new(in_use, method, uri, BodyUse::Withheld, Some(parts));
+        Box::pin(Self { stage: Stage::Begun { action: Some(action) }, request })
+    }
+
+    /// A request whose first leg has been answered, with what the logins have said to that; or was lost. Nobody looks
+    /// on.
     pub(super) fn answered(
         mut in_use: ChannelInUse<S, B>,
-        result: Result<Response<R>, BoxError>,
+        result: Result<(Response<R>, Action), BoxError>,
     ) -> Pin<Box<Self>> {
         let state = &mut *in_use.channel_mut().state;
-        // The leg went without asking the handshakes. They have to know of it before they see what it came to, or a
-        // challenge would find them without a request.
-        state.logins.went_on();
-        let Parts { method, uri, .. } = state.saved.restore();
-        let request = RequestInFlight::new(in_use, method, uri, BodyUse::Carried, None);
-        Box::pin(Self { stage: Stage::Answered { result: Some(result) }, request })
+        let Parts { method, mut uri, .. } = state.saved.restore();
+        match state.target.take() {
+            Some(target) => uri = target,
+            // The leg went without asking the handshakes. They have to know of it before they see what it came to, or a
+            // challenge would find them without a request.
+            None => state.logins.went_on(),
+        }
+        let mut request = RequestInFlight::new(in_use, method, uri, BodyUse::Carried, None);
+        let stage = match result {
+            Ok((response, action)) => {
+                (request.legs, request.response) = (1, Some(response));
+                Stage::Begun { action: Some(action) }
+            }
+            Err(error) => Stage::Lost { error: Some(error) },
+        };
+        Box::pin(Self { stage, request })
     }
 
     /// The connection, after the result; `None` if it is lost.
@@ -192,9 +219,13 @@ where
                     }
                     result.map(|result| this.request.answered(result))
                 }
-                StageProj::Answered { result } => Poll::Ready(
-                    this.request.answered(result.take().expect("it goes to the next stage at once")),
-                ),
+                StageProj::Begun { action } => {
+                    Poll::Ready(this.request.act(action.take().expect("it is done once")))
+                }
+                StageProj::Lost { error } => {
+                    let error = error.take().expect("it is lost once");
+                    Poll::Ready(AfterAction::Fail(this.request.lost(error, false)))
+                }
                 StageProj::Draining { body, drained } => this.request.poll_drain(body, drained, cx),
                 StageProj::Gathering => this.request.poll_gather(cx),
                 StageProj::Stepping { step } => {
@@ -329,12 +360,9 @@ where
         let state = &mut self.in_use.channel_mut().state;
         // Before the handshakes decide what comes next: over HTTP/1.0 a leg may have no body of unknown length
         // (`ChannelState::takes`).
-        state.note_version(response.version());
+        state.note_response(&response);
         if !state.holds_body_back() {
             state.held = None;
-        }
-        if response.version() == Version::HTTP_10 {
-            state.logins.origin().memory().note_never_says_continue();
         }
         // A 417 is about a field that the caller knows nothing of, and nobody has looked at the login. The caller's
         // own `Expect` is the caller's affair.
@@ -343,9 +371,6 @@ where
                 return AfterAction::Fail(failure);
             }
         }
-        let logins = &mut self.in_use.channel_mut().state.logins;
-        // Before the handshakes see the response: the answer to a challenge in it is to be tied to this connection.
-        logins.learn_channel_bindings(|| response.extensions().get().cloned());
         // Kept until the next leg is decided: it may be the one to deliver.
         self.response = Some(response);
         let action = self.with_logins(|logins, head, request| {
@@ -627,13 +652,7 @@ where
 
     fn deliver(&mut self, outcome: Option<Box<Outcome>>) -> AfterAction<R, B> {
         let mut response = self.response.take().expect("only a response is delivered");
-        if let Some(outcome) = outcome {
-            response.extensions_mut().insert(*outcome);
-        }
-        // Beside the origin's, not instead of it: both may have had a login with this request.
-        if let Some(outcome) = self.in_use.channel_mut().state.logins.take_proxy_outcome() {
-            response.extensions_mut().insert(outcome);
-        }
+        self.in_use.channel_mut().state.tell(&mut response, outcome);
         AfterAction::Deliver(response)
     }
 

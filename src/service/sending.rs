@@ -1,5 +1,4 @@
-//! One request over one connection: as its caller made it where that will do, else as a
-//! conversation.
+//! One request over one connection: in one leg where that will do, else as a conversation.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +8,8 @@ use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use crate::handshake::{Acting, Identity};
+use crate::handshake::{Acting, Action, Identity};
+use crate::service::body::LegBody;
 use crate::service::channel::Channel;
 use crate::service::channel_in_use::ChannelInUse;
 use crate::service::conversation::Conversation;
@@ -24,7 +24,7 @@ pin_project! {
     /// Sends a request until there is a response to deliver. `F` is a leg that is out.
     #[project = SendingProj]
     pub(crate) enum Sending<S, F, B, R> {
-        /// The connection is authenticated, and the request is out as its caller made it.
+        /// The first leg is out, as its caller made it or with what the logins had to say at once.
         Plain { #[pin] leg: F, in_use: ChannelInUse<S, B> },
         /// There is something to be said.
         Conversing { conversation: Pin<Box<Conversation<S, F, B, R>>> },
@@ -52,11 +52,12 @@ where
         // `go_on` comes last: it changes the handshake's state, which only a request that goes as it is may do.
         let is_plain = ready && !state.is_watched() && state.takes(request.headers(), request.body());
         if !is_plain || !state.logins.go_on(&identity) {
-            let request = request.map(Payload::new);
-            return Self::again(
-                channel,
-                PreparedRequest { request, acting: Acting::new(identity, proxy_identity) },
-            );
+            let acting = Acting::new(identity, proxy_identity);
+            // A body may have to wait for the server's word, and a proxy takes a target of its own.
+            return match is_plain && request.body().is_end_stream() && !state.logins.has_proxy() {
+                true => Self::begin(channel, request, acting),
+                false => Self::again(channel, PreparedRequest { request: request.map(Payload::new), acting }),
+            };
         }
         if state.saved.save(&request) {
             state.logins.serves(request.method(), request.uri().path());
@@ -76,17 +77,36 @@ where
         Self::Plain { leg: channel.service.send(request), in_use: ChannelInUse::new(channel, payload) }
     }
 
-    /// A request that is not to go as it is, or that another connection has failed.
+    /// A request without a body, which goes at once if the logins know what it is to carry.
     #[inline(never)] // Its large frame is none of a plain request's.
+    fn begin(mut channel: Channel<S>, mut request: Request<B>, acting: Acting) -> Self {
+        let state = &mut *channel.state;
+        state.saved.save(&request);
+        let action = state.begin(acting, &request);
+        if !matches!(action, Action::Send { .. }) || state.logins.expects_challenge() {
+            let conversation = Conversation::begun(channel, request.map(Payload::new), action);
+            return Self::Conversing { conversation };
+        }
+        for (challenger, value) in state.logins.authorizations() {
+            request.headers_mut().insert(challenger.authorization_field(), value);
+        }
+        declare_empty(&mut request);
+        state.logins.leg_sent();
+        let leg = channel.service.send(request.map(|_| LegBody::empty()));
+        Self::Plain { leg, in_use: ChannelInUse::new(channel, Payload::Empty) }
+    }
+
+    /// A request that is not to go as it is, or that another connection has failed.
+    #[inline(never)] // As above.
     pub(crate) fn again(channel: Channel<S>, prepared: PreparedRequest<B>) -> Self {
         Self::Conversing { conversation: Conversation::new(channel, prepared) }
     }
 
-    /// What came of a plain request is not only for its caller.
+    /// What came of the first leg is not only for the request's caller.
     #[cold]
     fn converse(
         mut self: Pin<&mut Self>,
-        result: Result<Response<R>, BoxError>,
+        result: Result<(Response<R>, Action), BoxError>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<R>, Box<FailedRequest<B>>>> {
         if let SendingProj::Plain { in_use, .. } = self.as_mut().project() {
@@ -127,15 +147,14 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.as_mut().project() {
             SendingProj::Plain { leg, in_use } => {
-                let channel = in_use.channel_mut();
-                match ready!(channel.service.poll_response(leg, cx)) {
-                    Ok(response) if channel.state.passes_through(response.status()) => {
-                        channel.state.note_version(response.version());
-                        channel.state.answered();
-                        Poll::Ready(Ok(response))
-                    }
-                    result => self.converse(result.map_err(Into::into), cx),
-                }
+                let result = match ready!(in_use.channel_mut().service.poll_response(leg, cx)) {
+                    Ok(mut response) => match in_use.receive(&mut response) {
+                        None => return Poll::Ready(Ok(response)),
+                        Some(action) => Ok((response, action)),
+                    },
+                    Err(error) => Err(error.into()),
+                };
+                self.converse(result, cx)
             }
             SendingProj::Conversing { conversation } => conversation.as_mut().poll(cx),
             SendingProj::Done => panic!("polled after it was ready"),
