@@ -106,10 +106,12 @@ impl Logins {
         self.settle(first, action, None, request)
     }
 
-    /// Tells whether a request can go as its caller made it.
+    /// Tells whether a request for this path can go as its caller made it, and begins it then. It is whole if no body
+    /// follows its head.
     #[inline]
-    pub(crate) fn go_on(&mut self, identity: &Identity) -> bool {
-        self.proxy.is_none() && self.origin.go_on(identity)
+    pub(crate) fn go_on(&mut self, identity: &Identity, path: &str, is_whole: bool) -> bool {
+        self.proxy.is_none()
+            && (self.origin.go_on(identity) || is_whole && self.origin.go_unasked(identity, path))
     }
 
     /// It is for this, and the last one was for something else.
@@ -120,14 +122,13 @@ impl Logins {
     /// Whether a response with this status, to a request that [went on](Self::go_on), is for the
     /// only the caller.
     #[inline]
-    pub(crate) fn passes_through(&self, status: StatusCode) -> bool {
+    pub(crate) fn passes_through(&mut self, status: StatusCode) -> bool {
         self.origin.passes_through(status)
     }
 
     /// It is not: the response is to be [received](Self::receive).
     pub(crate) fn went_on(&mut self) {
-        let owner = self.origin.owner().cloned().unwrap_or(Identity::None);
-        self.act(Acting::new(owner, Identity::None));
+        self.act(Acting::new(self.origin.identity().clone(), Identity::None));
         self.origin_begun = true;
         self.sent_with(BodyUse::Carried);
     }

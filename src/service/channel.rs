@@ -110,9 +110,6 @@ impl ChannelState {
     /// be tied to this connection.
     pub(super) fn note_response<R>(&mut self, response: &Response<R>) {
         self.note_version(response.version());
-        if response.version() == Version::HTTP_10 {
-            self.logins.origin().memory().note_never_says_continue();
-        }
         self.logins.learn_channel_bindings(|| response.extensions().get().cloned());
     }
 
@@ -142,7 +139,10 @@ impl ChannelState {
     /// A response came by this version.
     #[inline]
     pub(super) fn note_version(&mut self, version: Version) {
-        self.is_old |= version == Version::HTTP_10;
+        if version == Version::HTTP_10 {
+            self.is_old = true;
+            self.logins.origin().memory().note_never_says_continue();
+        }
     }
 
     /// Whether a request with this head and content can be sent to whoever is at the other end. Over HTTP/1.0

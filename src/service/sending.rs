@@ -51,10 +51,11 @@ where
         let ready = std::mem::take(&mut state.ready);
         // `go_on` comes last: it changes the handshake's state, which only a request that goes as it is may do.
         let is_plain = ready && !state.is_watched() && state.takes(request.headers(), request.body());
-        if !is_plain || !state.logins.go_on(&identity) {
+        let is_whole = request.body().is_end_stream();
+        if !is_plain || !state.logins.go_on(&identity, request.uri().path(), is_whole) {
             let acting = Acting::new(identity, proxy_identity);
             // A body may have to wait for the server's word, and a proxy takes a target of its own.
-            return match is_plain && request.body().is_end_stream() && !state.logins.has_proxy() {
+            return match is_plain && is_whole && !state.logins.has_proxy() {
                 true => Self::begin(channel, request, acting),
                 false => Self::again(channel, PreparedRequest { request: request.map(Payload::new), acting }),
             };
@@ -62,7 +63,7 @@ where
         if state.saved.save(&request) {
             state.logins.serves(request.method(), request.uri().path());
         }
-        let length = if request.body().is_end_stream() {
+        let length = if is_whole {
             declare_empty(&mut request);
             DeclaredLength::Octets(0)
         } else {

@@ -451,15 +451,36 @@ impl Handshake {
         if !self.is_established() || self.owner() != Some(identity) {
             return false;
         }
+        self.begin_plainly(identity);
+        true
+    }
+
+    /// Goes on with a request without a body where nobody is known to want a login: unless it is challenged, nothing
+    /// comes of it but its answer. Tells whether that is so. Else the request is to [`begin`](Self::begin).
+    pub(crate) fn go_unasked(&mut self, identity: &Identity, path: &str) -> bool {
+        let is_unasked = matches!(self.state, HandshakeState::Idle)
+            && !(self.is_owned || self.awaits_bindings || matches!(identity, Identity::CallersOwn(_)))
+            && self.authenticator.mutual_authentication() != MutualAuthentication::Required
+            && self.memory.wants(path).is_none()
+            && self.authenticator.declared(self.challenger, &self.origin).is_none();
+        if is_unasked {
+            self.begin_plainly(identity);
+            self.leg_begins();
+        }
+        is_unasked
+    }
+
+    /// A request goes as its caller made it.
+    #[inline]
+    fn begin_plainly(&mut self, identity: &Identity) {
         // Only the first request behind a login, or behind a challenge, finds something to clear; all others skip
         // writing this large a structure.
-        if self.request.is_spent {
+        if self.request.is_spent || self.request.identity != *identity {
             self.request = RequestProgress::new(identity.clone());
             self.request.is_spent = false;
         }
         self.request.legs = 0;
-        self.demand = Demand::default();
-        true
+        (self.demand, self.opening) = (Demand::default(), FirstLeg::Speaks);
     }
 
     /// A request that went on is for this, and the last one was for something else.
@@ -471,13 +492,25 @@ impl Handshake {
         }
     }
 
-    /// Whether a response with this status is the answer to a request that [went on](Self::go_on),
-    /// and nothing is to be told about it.
+    /// Takes a response with this status, if it is the answer to a request that went as it is, and nothing is to be told
+    /// about it. Tells whether that is so.
     #[inline]
-    pub(crate) fn passes_through(&self, status: StatusCode) -> bool {
-        self.is_established()
-            && status != self.challenger.status()
-            && !self.authenticator.reports_established()
+    pub(crate) fn passes_through(&mut self, status: StatusCode) -> bool {
+        if status == self.challenger.status() {
+            return false;
+        }
+        match self.state {
+            HandshakeState::Established(_) => !self.authenticator.reports_established(),
+            // Nobody has to prove anything, and no turn is kept for the answer to a challenge.
+            HandshakeState::Idle
+                if self.request.trial.is_none()
+                    && self.authenticator.mutual_authentication() != MutualAuthentication::Required =>
+            {
+                self.take_leg_back();
+                true
+            }
+            _ => false,
+        }
     }
 
     fn resume_state(&mut self, answer: Answer, request: RequestContext<'_>) -> Action {
@@ -532,6 +565,11 @@ impl Handshake {
                     | HandshakeState::Standing(_)
                     | HandshakeState::Unsettled(_)
             )
+    }
+
+    /// Who the request under way, or the last, acts as.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.request.identity
     }
 
     /// Whose messages the connection has carried.
