@@ -66,20 +66,11 @@ impl Authorization {
         scheme: &'static str,
         params: impl IntoIterator<Item = (&'static str, ParamValue<'a>)>,
     ) -> Result<Self, InvalidParam> {
-        let mut text = Vec::with_capacity(512);
-        text.extend_from_slice(scheme.as_bytes());
-        for (index, (name, value)) in params.into_iter().enumerate() {
-            text.extend_from_slice(if index == 0 { b" " } else { b", " });
-            text.extend_from_slice(name.as_bytes());
-            text.push(b'=');
-            if !value.write(&mut text) {
-                return Err(InvalidParam { name });
-            }
+        let mut text = ParamText::new(scheme, 512);
+        for param in params {
+            text.push(param)?;
         }
-        let value = HeaderValue::from_maybe_shared(Bytes::from(text));
-        let mut value = value.map_err(|_| InvalidParam { name: scheme })?;
-        value.set_sensitive(true);
-        Ok(Self { scheme, value })
+        text.into_authorization()
     }
 
     /// Returns the scheme's name as it is sent.
@@ -103,6 +94,85 @@ impl fmt::Debug for Authorization {
     }
 }
 
+/// A scheme name and parameters, in the making.
+#[derive(Clone)]
+pub(crate) struct ParamText {
+    scheme: &'static str,
+    text: Vec<u8>,
+}
+
+impl ParamText {
+    /// Without parameters so far, and with room for so many octets of them.
+    pub(crate) fn new(scheme: &'static str, room: usize) -> Self {
+        let mut text = Vec::with_capacity(scheme.len() + room);
+        text.extend_from_slice(scheme.as_bytes());
+        Self { scheme, text }
+    }
+
+    /// How many octets a parameter takes where others come before it and nothing in it is escaped.
+    pub(crate) fn room_for((name, value): (&str, ParamValue<'_>)) -> usize {
+        let value = match value {
+            ParamValue::Token(token) => token.len(),
+            ParamValue::Quoted(value) => value.len() + 2,
+        };
+        ", =".len() + name.len() + value
+    }
+
+    /// How many octets its parameters take where others come before them.
+    pub(crate) fn room(&self) -> usize {
+        let params = self.text.len() - self.scheme.len();
+        if params == 0 { 0 } else { 1 + params }
+    }
+
+    /// Adds a parameter.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParam`] if the value's form cannot carry it.
+    #[inline]
+    pub(crate) fn push(&mut self, (name, value): (&'static str, ParamValue<'_>)) -> Result<(), InvalidParam> {
+        self.push_name(name);
+        if value.write(&mut self.text) { Ok(()) } else { Err(InvalidParam { name }) }
+    }
+
+    /// Adds a parameter whose value is known to have nothing but digits or letters: it is not looked at.
+    #[inline]
+    pub(crate) fn push_plain(&mut self, (name, value): (&'static str, ParamValue<'_>)) {
+        self.push_name(name);
+        match value {
+            ParamValue::Token(token) => self.text.extend_from_slice(token.as_bytes()),
+            ParamValue::Quoted(value) => {
+                self.text.push(b'"');
+                self.text.extend_from_slice(value);
+                self.text.push(b'"');
+            }
+        }
+    }
+
+    #[inline]
+    fn push_name(&mut self, name: &'static str) {
+        self.text.extend_from_slice(if self.room() == 0 { b" " } else { b", " });
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.push(b'=');
+    }
+
+    /// Adds the parameters of another text.
+    pub(crate) fn append(&mut self, other: &Self) {
+        if self.room() > 0 && other.room() > 0 {
+            self.text.push(b',');
+        }
+        self.text.extend_from_slice(&other.text[other.scheme.len()..]);
+    }
+
+    /// Makes the field value of it.
+    pub(crate) fn into_authorization(self) -> Result<Authorization, InvalidParam> {
+        let value = HeaderValue::from_maybe_shared(Bytes::from(self.text));
+        let mut value = value.map_err(|_| InvalidParam { name: self.scheme })?;
+        value.set_sensitive(true);
+        Ok(Authorization { scheme: self.scheme, value })
+    }
+}
+
 /// A parameter's value and the form in which it is sent. Some recipients read a parameter in only one
 /// form.
 #[derive(Clone, Copy)]
@@ -116,6 +186,7 @@ pub enum ParamValue<'a> {
 
 impl ParamValue<'_> {
     /// Appends the value; `false` if its form cannot carry it.
+    #[inline]
     fn write(self, text: &mut Vec<u8>) -> bool {
         match self {
             Self::Token(token) => {

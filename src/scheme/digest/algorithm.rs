@@ -34,6 +34,16 @@ impl Hex {
         &self.digits[..self.length]
     }
 
+    /// As the published examples have it: other characters than digits, but none to be escaped.
+    #[cfg(test)]
+    pub(super) fn verbatim(text: &str) -> Self {
+        assert!(text.bytes().all(|octet| octet.is_ascii_graphic() && !b"\"\\".contains(&octet)), "{text:?}");
+        let mut hex = Self::new();
+        hex.length = text.len();
+        hex.digits[..hex.length].copy_from_slice(text.as_bytes());
+        hex
+    }
+
     fn set(&mut self, octets: &[u8]) {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         self.length = 2 * octets.len();
@@ -152,13 +162,12 @@ impl DigestHash {
         Key::new((**hex).to_owned())
     }
 
-    fn hasher_of(self, parts: &[&[u8]]) -> Hasher {
+    /// What is hashed first of several parts, without the colon behind them.
+    pub(crate) fn hasher_of(self, parts: &[&[u8]]) -> Hasher {
         let mut hasher = self.hasher();
-        for (index, part) in parts.iter().enumerate() {
-            if index > 0 {
-                hasher.update(b":");
-            }
-            hasher.update(part);
+        if let [first, others @ ..] = parts {
+            hasher.update(first);
+            hasher.go_on(others);
         }
         hasher
     }
@@ -181,6 +190,15 @@ impl Hasher {
         }
     }
 
+    /// Hashes these too, each behind a colon.
+    pub(crate) fn go_on(&mut self, parts: &[&[u8]]) {
+        match self {
+            Self::Md5(hasher) => go_on(hasher, parts),
+            Self::Sha256(hasher) => go_on(hasher, parts),
+            Self::Sha512_256(hasher) => go_on(hasher, parts),
+        }
+    }
+
     pub(crate) fn finish(self) -> Hex {
         let mut hex = Hex::new();
         self.finish_into(&mut hex);
@@ -197,6 +215,13 @@ impl Hasher {
             Self::Sha256(hasher) => set(&mut hasher.finalize()),
             Self::Sha512_256(hasher) => set(&mut hasher.finalize()),
         }
+    }
+}
+
+fn go_on(hasher: &mut impl Digest, parts: &[&[u8]]) {
+    for part in parts {
+        hasher.update(b":");
+        hasher.update(part);
     }
 }
 

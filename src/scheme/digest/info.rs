@@ -100,7 +100,7 @@ impl Info {
             (Some(Qop::AuthInt), None) => return Ok(ServerProof::Unverifiable),
         };
         let request_hash = response::request_hash(hash, "", &sent.target, covered);
-        let expected = response::response(hash, &sent.key, sent.nonce.text(), protection, &request_hash);
+        let expected = response::complete(sent.nonce.begin_response(&sent.key), protection, &request_hash);
         if !response::same(&expected, proof) {
             return error("the server's proof of who it is (rspauth) is wrong");
         }
@@ -110,7 +110,7 @@ impl Info {
     /// What it repeats of the request must be the request's.
     fn belongs_to(&self, sent: &SentDigest) -> bool {
         let Some(protection) = &sent.protection else { return true };
-        let cnonce = protection.cnonce.text().as_bytes();
+        let cnonce = protection.cnonce.as_bytes();
         self.0.param("nc").is_none_or(|digits| hexadecimal(digits) == Some(protection.count))
             && self.0.param("cnonce").is_none_or(|repeated| repeated == cnonce)
     }

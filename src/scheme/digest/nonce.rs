@@ -1,5 +1,6 @@
 //! The server's nonce and the count of the requests that used it (RFC 7616, section 3.4).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -7,29 +8,35 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::algorithm::{Hex, Key};
+use super::algorithm::{Hasher, Hex, Key};
+use super::frame::{FieldFrame, Usage};
 use super::response;
 use super::terms::Terms;
+use crate::authorization::InvalidParam;
 use crate::mechanism::Entropy;
 
 /// A nonce of the client's own, for one request.
-#[derive(Clone)]
-pub struct ClientNonce(Arc<str>);
+#[derive(Clone, Copy)]
+pub struct ClientNonce(Hex);
 
 impl ClientNonce {
     /// Makes 32 hexadecimal digits of the first 16 octets of the entropy.
     pub fn new(entropy: Entropy) -> Self {
-        Self((*Hex::of(&entropy.octets()[..16])).into())
+        Self(Hex::of(&entropy.octets()[..16]))
     }
 
     /// As the published examples have it.
     #[cfg(test)]
     pub(crate) fn verbatim(text: &str) -> Self {
-        Self(text.into())
+        Self(Hex::verbatim(text))
     }
 
-    pub(super) fn text(&self) -> &Arc<str> {
+    pub(super) fn digits(&self) -> &Hex {
         &self.0
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -54,7 +61,10 @@ pub enum NonceRenewal {
 /// A nonce of the server's, with the terms on which it was given, and how often it was used. Clones
 /// are one.
 #[derive(Clone)]
-pub(super) struct Nonce {
+pub(super) struct Nonce(Arc<NonceData>);
+
+#[derive(Clone)]
+struct NonceData {
     text: Arc<[u8]>,
     terms: Arc<Terms>,
     uses: Arc<Uses>,
@@ -65,6 +75,10 @@ pub(super) struct Nonce {
     since: Option<Instant>,
     /// Which of the server's challenges brought it; `None` for one that came otherwise.
     order: Option<u64>,
+    /// What its responses begin with, once there is one.
+    begun: OnceLock<Hasher>,
+    /// What stands around them, and in which way it was used for that.
+    frame: OnceLock<(Usage, FieldFrame)>,
 }
 
 /// How often a nonce was used.
@@ -82,96 +96,124 @@ impl Nonce {
         let text = Arc::clone(terms.challenge.nonce());
         let order = Some(terms.challenge.order());
         let (uses, session) = Default::default();
-        Self { text, terms, uses, session, is_next: false, since: None, order }
+        let (is_next, since, begun, frame) = (false, None, OnceLock::new(), OnceLock::new());
+        Self(Arc::new(NonceData { text, terms, uses, session, is_next, since, order, begun, frame }))
     }
 
-    /// The same, of a challenge that came at this time.
-    pub(super) fn since(self, now: Instant) -> Self {
-        Self { since: Some(now), ..self }
+    /// The same, changed.
+    fn with(&self, change: impl FnOnce(&mut NonceData)) -> Self {
+        // Its responses, and what stands around them, may be others.
+        let mut data = NonceData { begun: OnceLock::new(), frame: OnceLock::new(), ..(*self.0).clone() };
+        change(&mut data);
+        Self(Arc::new(data))
+    }
+
+    /// The same, of a challenge that came at this time, with the count that all users of it share.
+    pub(super) fn heard(&self, now: Instant, counts: &NonceCounts) -> Self {
+        let uses = counts.of(&self.0.text, &self.0.uses);
+        self.with(|data| (data.since, data.uses) = (Some(now), uses))
     }
 
     /// The same on these terms, to which the server came back: the count goes on, and another session
     /// begins.
     fn on(&self, terms: Arc<Terms>) -> Self {
         // Where no session has begun yet, this challenge is as good as the first one.
-        let session = if self.session.get().is_none() { Arc::clone(&self.session) } else { Arc::default() };
-        let order = Some(terms.challenge.order());
-        Self { terms, session, is_next: false, order, ..self.clone() }
+        let has_begun = self.0.session.get().is_some();
+        self.with(|data| {
+            if has_begun {
+                data.session = Arc::default();
+            }
+            (data.order, data.is_next) = (Some(terms.challenge.order()), false);
+            data.terms = terms;
+        })
     }
 
     pub(super) fn text(&self) -> &Arc<[u8]> {
-        &self.text
+        &self.0.text
     }
 
     /// Whether it is the same one.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-
-    /// The same, with the count that all users of it share.
-    pub(super) fn counted_by(self, counts: &NonceCounts) -> Self {
-        let uses = counts.of(&self.text, &self.uses);
-        Self { uses, ..self }
+        Arc::ptr_eq(&self.0, &other.0) || self.0.text == other.0.text
     }
 
     /// How long it has been known; long, if nobody knows.
     pub(super) fn age(&self, now: Instant) -> Duration {
-        self.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since))
+        self.0.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since))
     }
 
     pub(super) fn order(&self) -> Option<u64> {
-        self.order
+        self.0.order
     }
 
     pub(super) fn terms(&self) -> &Arc<Terms> {
-        &self.terms
+        &self.0.terms
     }
 
     /// The last count; 0 before the first.
     pub(super) fn count(&self) -> u32 {
-        self.uses.last.load(Relaxed)
+        self.0.uses.last.load(Relaxed)
     }
 
     /// The server has accepted a request with this count.
     pub(super) fn accepted(&self, count: u32) {
-        self.uses.accepted.fetch_max(count, Relaxed);
+        self.0.uses.accepted.fetch_max(count, Relaxed);
     }
 
     /// Whether the server has accepted the use before this one.
     pub(super) fn follows_accepted(&self, count: u32) -> bool {
-        self.uses.accepted.load(Relaxed) + 1 == count
+        self.0.uses.accepted.load(Relaxed) + 1 == count
     }
 
     /// The next count: 1, 2, 3, …; `None` when eight digits have no more.
     pub(super) fn issue(&self) -> Option<u32> {
         // The count is taken before the request is sent, so that two at once never have the same.
-        let before = self.uses.last.fetch_update(Relaxed, Relaxed, |count| count.checked_add(1)).ok()?;
+        let before = self.0.uses.last.fetch_update(Relaxed, Relaxed, |count| count.checked_add(1)).ok()?;
         Some(before + 1)
     }
 
     /// A request with this count was not sent. Nobody has seen it, unless another one followed.
     pub(super) fn take_back(&self, count: u32) {
         // Only if it is the last still: a gap does no harm, a count used twice does.
-        let _ = self.uses.last.compare_exchange(count, count - 1, Relaxed, Relaxed);
+        let _ = self.0.uses.last.compare_exchange(count, count - 1, Relaxed, Relaxed);
     }
 
     /// Whether its session began with an earlier nonce.
     pub(super) fn continues_session(&self) -> bool {
-        self.session.get().is_some_and(|session| session.nonce != self.text)
+        self.0.session.get().is_some_and(|session| session.nonce != self.0.text)
     }
 
     /// Whether it came as a `nextnonce`, and a session began with it all the same.
     fn restarts_session(&self) -> bool {
-        self.is_next && self.session.get().is_some_and(|session| session.nonce == self.text)
+        self.0.is_next && self.0.session.get().is_some_and(|session| session.nonce == self.0.text)
     }
 
     /// The key of its session, which begins with the first request.
     pub(super) fn session(&self, cnonce: &ClientNonce) -> &SessionKey {
-        self.session.get_or_init(|| {
-            let hash = self.terms.challenge.algorithm().hash();
-            let key = response::session_key(hash, &self.terms.login.key, &self.text, cnonce.text());
-            SessionKey { key: Arc::new(key), nonce: Arc::clone(&self.text), cnonce: cnonce.clone() }
+        self.0.session.get_or_init(|| {
+            let hash = self.terms().challenge.algorithm().hash();
+            let key = response::session_key(hash, &self.terms().login.key, self.text(), cnonce.as_bytes());
+            SessionKey { key: Arc::new(key), nonce: Arc::clone(self.text()), cnonce: *cnonce }
         })
+    }
+
+    /// What its responses begin with. The key is that of its terms, or of its session.
+    pub(super) fn begin_response(&self, key: &Key) -> Hasher {
+        let hash = self.terms().challenge.algorithm().hash();
+        self.0.begun.get_or_init(|| response::begin(hash, key, self.text())).clone()
+    }
+
+    /// What stands around a response. It is kept for those that use the nonce in the same way.
+    pub(super) fn frame(&self, usage: Usage) -> Result<Cow<'_, FieldFrame>, InvalidParam> {
+        let make = || FieldFrame::new(self.terms(), self.text(), usage);
+        if self.0.frame.get().is_none() {
+            // Another request may be faster, and use it otherwise.
+            let _ = self.0.frame.set((usage, make()?));
+        }
+        match self.0.frame.get() {
+            Some((kept, frame)) if *kept == usage => Ok(Cow::Borrowed(frame)),
+            _ => make().map(Cow::Owned),
+        }
     }
 }
 
@@ -281,20 +323,15 @@ impl Nonces {
     pub(super) fn after(&self, nonce: &Nonce, text: Arc<[u8]>) -> Nonce {
         let known = self.known(&text);
         let session = match (self.sessions, known) {
-            (Sessions::GoOn, _) => Arc::clone(&nonce.session),
-            (Sessions::Anew, Some(known)) if !known.continues_session() => Arc::clone(&known.session),
+            (Sessions::GoOn, _) => Arc::clone(&nonce.0.session),
+            (Sessions::Anew, Some(known)) if !known.continues_session() => Arc::clone(&known.0.session),
             (Sessions::Anew, _) => Arc::default(),
         };
-        let uses = known.map(|known| Arc::clone(&known.uses)).unwrap_or_default();
-        Nonce {
-            text,
-            terms: Arc::clone(&nonce.terms),
-            uses,
-            session,
-            is_next: true,
-            since: None,
-            order: None,
-        }
+        let uses = known.map(|known| Arc::clone(&known.0.uses)).unwrap_or_default();
+        nonce.with(|data| {
+            (data.text, data.uses, data.session) = (text, uses, session);
+            (data.is_next, data.since, data.order) = (true, None, None);
+        })
     }
 
     /// An answer with this nonce was refused. Tells whether that may be for its session, of which the
@@ -314,11 +351,11 @@ impl Nonces {
     pub(super) fn share(&mut self, nonce: Nonce) -> NonceRenewal {
         self.is_dead = false;
         // The terms may have changed though the text has not.
-        if self.present.text == nonce.text {
+        if self.present.is(&nonce) {
             self.present = nonce;
             return NonceRenewal::Unchanged;
         }
-        self.known.retain(|known| known.text != nonce.text);
+        self.known.retain(|known| !known.is(&nonce));
         let before = mem::replace(&mut self.present, nonce);
         self.know(before);
         NonceRenewal::Replaced
@@ -326,11 +363,11 @@ impl Nonces {
 
     /// Knows this one if it comes again, as the latest that others have got does: its count goes on.
     pub(super) fn know(&mut self, nonce: Nonce) {
-        if self.present.text == nonce.text {
-            self.present.uses = nonce.uses;
+        if self.present.is(&nonce) {
+            self.present = self.present.with(|data| data.uses = Arc::clone(&nonce.0.uses));
             return;
         }
-        self.known.retain(|known| known.text != nonce.text);
+        self.known.retain(|known| !known.is(&nonce));
         if self.known.len() == Self::MAX_KNOWN {
             self.known.pop_front();
         }
@@ -351,7 +388,7 @@ impl Nonces {
     }
 
     fn known(&self, text: &Arc<[u8]>) -> Option<&Nonce> {
-        [&self.present].into_iter().chain(&self.known).find(|known| known.text == *text)
+        [&self.present].into_iter().chain(&self.known).find(|known| known.text() == text)
     }
 }
 
@@ -391,7 +428,7 @@ mod tests {
             share(&mut nonces, &format!("n{i}"));
         }
         assert_eq!(nonces.known.len(), Nonces::MAX_KNOWN);
-        nonces.present().uses.last.store(u32::MAX, Relaxed);
+        nonces.present().0.uses.last.store(u32::MAX, Relaxed);
         assert_eq!(issue(&nonces), None);
     }
 
@@ -408,7 +445,7 @@ mod tests {
     #[test]
     fn a_clients_nonce_is_hexadecimal() {
         let nonce = ClientNonce::new(Entropy::new([0xa5; 32]));
-        assert_eq!(&**nonce.text(), "a5".repeat(16));
+        assert_eq!(nonce.as_bytes(), "a5".repeat(16).as_bytes());
         assert_eq!(format!("{nonce:?}"), "ClientNonce(..)");
     }
 }

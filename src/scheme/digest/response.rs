@@ -1,6 +1,6 @@
 //! The functions of RFC 7616, section 3.4, which both sides compute.
 
-use super::algorithm::{Algorithm, DigestHash, Hex, Key};
+use super::algorithm::{Algorithm, DigestHash, Hasher, Hex, Key};
 
 /// Quality of protection: what the response covers beside user and nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub(crate) fn key(hash: DigestHash, username: &[u8], realm: &[u8], password: &[u
 }
 
 /// `H(A1)` of a session, made of the nonces with which it began.
-pub(crate) fn session_key(hash: DigestHash, key: &Key, nonce: &[u8], cnonce: &str) -> Key {
-    hash.key_of(&[key.as_bytes(), nonce, cnonce.as_bytes()])
+pub(crate) fn session_key(hash: DigestHash, key: &Key, nonce: &[u8], cnonce: &[u8]) -> Key {
+    hash.key_of(&[key.as_bytes(), nonce, cnonce])
 }
 
 /// `H(A2)` (section 3.4.3); `method` is empty for what the server proves (section 3.5).
@@ -61,13 +61,25 @@ pub(crate) fn response(
     protection: Option<Protection<'_>>,
     request_hash: &Hex,
 ) -> Hex {
-    let (key, request_hash) = (key.as_bytes(), request_hash.as_bytes());
+    complete(begin(hash, key, nonce), protection, request_hash)
+}
+
+/// What all responses with a key and a nonce begin with. As good as the key for as long as the server takes the nonce,
+/// and wiped when it is dropped.
+pub(crate) fn begin(hash: DigestHash, key: &Key, nonce: &[u8]) -> Hasher {
+    hash.hasher_of(&[key.as_bytes(), nonce])
+}
+
+/// The response that has [begun](begin) so.
+pub(crate) fn complete(mut begun: Hasher, protection: Option<Protection<'_>>, request_hash: &Hex) -> Hex {
+    let request_hash = request_hash.as_bytes();
     match protection {
         Some(Protection { qop, count, cnonce }) => {
-            hash.of(&[key, nonce, count, cnonce, qop.name().as_bytes(), request_hash])
+            begun.go_on(&[count, cnonce, qop.name().as_bytes(), request_hash]);
         }
-        None => hash.of(&[key, nonce, request_hash]),
+        None => begun.go_on(&[request_hash]),
     }
+    begun.finish()
 }
 
 /// The name that is sent in place of the user's (section 3.4.4).

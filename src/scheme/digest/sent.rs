@@ -9,9 +9,8 @@ use super::name::NAME;
 use super::nonce::{ClientNonce, Nonce};
 use super::response::{Protection, Qop};
 use super::spelling::Spelling;
-use super::terms::Terms;
 use super::user::SentName;
-use crate::authorization::{Authorization, ParamValue};
+use crate::authorization::{Authorization, InvalidParam};
 use crate::scheme::SchemeError;
 
 /// What was sent with a request, to be held against its response.
@@ -64,34 +63,24 @@ impl SentDigest {
         self.nonce.text() == challenge.nonce()
     }
 
-    /// The field's value. Which parameters are quoted, and which are not, is what RFC 7616, section 3.4 says.
+    /// The field's value.
     pub(super) fn field(&self, response: &Hex) -> Result<Authorization, SchemeError> {
-        let Terms { challenge, login } = &**self.nonce.terms();
-        let quoted = |value| ParamValue::Quoted(value);
-        let token = |value| ParamValue::Token(value);
-        let protection = self.protection.as_ref();
-        let params = [
-            Some(login.name.param(self.spelling)),
-            Some(("realm", quoted(challenge.realm()))),
-            Some(("nonce", quoted(self.nonce.text()))),
-            Some(("uri", quoted(self.target.as_bytes()))),
-            Some(("response", quoted(response.as_bytes()))),
-            challenge.algorithm_as_sent().map(|name| ("algorithm", token(name))),
-            challenge.opaque().map(|opaque| ("opaque", quoted(opaque))),
-            protection.map(|protection| ("qop", token(protection.qop.name()))),
-            protection.map(|protection| ("nc", token(&protection.digits))),
-            protection.map(|protection| ("cnonce", quoted(protection.cnonce.text().as_bytes()))),
-            challenge.wants_user_hash().then_some(("userhash", token("true"))),
-        ];
-        Authorization::params(NAME, params.into_iter().flatten())
+        self.try_field(response)
             .map_err(|_| SchemeError::new(NAME, "the answer has characters that cannot be sent"))
+    }
+
+    fn try_field(&self, response: &Hex) -> Result<Authorization, InvalidParam> {
+        let protection = self.protection.as_ref();
+        let frame = self.nonce.frame((self.spelling, protection.map(|protection| protection.qop)))?;
+        let protection = protection.map(|protection| (&protection.digits, protection.cnonce.digits()));
+        frame.around(&self.target, response, protection)
     }
 
     pub(super) fn protection(&self) -> Option<Protection<'_>> {
         self.protection.as_ref().map(|protection| Protection {
             qop: protection.qop,
             count: protection.digits.as_bytes(),
-            cnonce: protection.cnonce.text().as_bytes(),
+            cnonce: protection.cnonce.as_bytes(),
         })
     }
 }

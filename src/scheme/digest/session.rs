@@ -160,7 +160,7 @@ impl DigestSession {
         counts: &NonceCounts,
     ) -> Result<Nonce, SchemeError> {
         let mut nonces = self.nonces();
-        let nonce = self.nonce_of(challenge, &nonces)?.since(now).counted_by(counts);
+        let nonce = self.nonce_of(challenge, &nonces)?.heard(now, counts);
         nonces.know(nonce.clone());
         Ok(nonce)
     }
@@ -263,7 +263,7 @@ pub(super) fn authorize(
     };
     let hash = sent.algorithm.hash();
     let request_hash = response::request_hash(hash, request.method.as_str(), &sent.target, body.as_deref());
-    let response = response::response(hash, &sent.key, nonce.text(), sent.protection(), &request_hash);
+    let response = response::complete(nonce.begin_response(&sent.key), sent.protection(), &request_hash);
     Ok((sent.field(&response)?, sent))
 }
 
@@ -283,7 +283,7 @@ fn issue(
         Some(qop) => {
             let count = nonce.issue();
             let count = count.ok_or(SchemeError::new(NAME, "the nonce has been used too often"))?;
-            let cnonce = session.as_ref().map_or(cnonce, |session| session.cnonce.clone());
+            let cnonce = session.as_ref().map_or(cnonce, |session| session.cnonce);
             let follows_accepted = nonce.follows_accepted(count);
             Some(SentProtection {
                 qop,

@@ -254,7 +254,9 @@ impl DigestAcceptor {
         let keys = self.keys(&params.name, algorithm);
         let known = keys.into_iter().find_map(|(user, key)| {
             let key = match &session {
-                Some(session) => response::session_key(hash, &key, session.nonce.as_bytes(), &session.cnonce),
+                Some(session) => {
+                    response::session_key(hash, &key, session.nonce.as_bytes(), session.cnonce.as_bytes())
+                }
                 None => key,
             };
             let nonce = params.nonce.as_bytes();

@@ -25,6 +25,11 @@ impl Choices {
         let pieces = ["a", "Z", "0", " ", "\"", "\\", ",", "=", "@", "/", "realm", "Digest"];
         (0..1 + self.one(&[0, 3, 9])).map(|_| self.one(&pieces)).collect()
     }
+
+    /// Digits, as a client's nonce has them.
+    fn digits(&mut self) -> String {
+        (0..1 + self.one(&[0, 15, 31])).map(|_| self.one(&["0", "5", "9", "a", "f"])).collect()
+    }
 }
 
 struct Case {
@@ -71,7 +76,7 @@ impl Case {
             target: choices.one(&["/", "/a?b=\"c\"", "http://a.test/b", "*", "a.test:443"]),
             method: choices.one(&["GET", "POST", "OPTIONS", "X-OWN"]),
             content: choices.one(&[b"", b"some content"]),
-            cnonce: choices.text(),
+            cnonce: choices.digits(),
         }
     }
 
