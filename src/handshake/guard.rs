@@ -127,7 +127,15 @@ impl GuardState {
         if self.waiting.is_empty() { None } else { self.waiting.remove(credentials) }
     }
 
+    #[inline]
     fn end_given_up(&mut self, now: Instant) {
+        // As a rule there are none.
+        if !self.given_up.is_empty() {
+            self.end_all_given_up(now);
+        }
+    }
+
+    fn end_all_given_up(&mut self, now: Instant) {
         for (trial, credentials, space) in self.given_up.drain(..) {
             // Whether it counts depends on the wire: what was never sent has shown nobody anything.
             let evidence = if trial.is_sent() { Evidence::Undecided } else { Evidence::Nothing };

@@ -1,4 +1,5 @@
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use http::Method;
 
@@ -24,6 +25,25 @@ impl Target {
     }
 }
 
+/// For targets, which are hashes already.
+#[derive(Clone, Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a target is a 64-bit number")
+    }
+
+    /// A table looks at the lowest bits and the highest, and in products only the upper ones depend on all of the rest.
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash ^ hash >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// As in FxHash, which the Rust compiler uses.
 fn mixed(hash: u64, word: u64) -> u64 {
     (hash.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
@@ -32,8 +52,8 @@ fn mixed(hash: u64, word: u64) -> u64 {
 /// Requests that something was seen of; the latest few hundred.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Targets {
-    recent: HashSet<Target>,
-    older: HashSet<Target>,
+    recent: HashSet<Target, BuildHasherDefault<Hashed>>,
+    older: HashSet<Target, BuildHasherDefault<Hashed>>,
 }
 
 impl Targets {
