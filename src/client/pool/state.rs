@@ -20,12 +20,15 @@ use crate::protection_space::{InvalidOrigin, Origin};
 /// How many hosts that nobody uses do not matter.
 const FEW_HOSTS: usize = 64;
 
+/// How many hosts are found without a hash: a program asks a few in turn.
+const RECENT_HOSTS: usize = 4;
+
 /// All that is behind the pool's lock.
 pub(super) struct PoolState<L> {
     pub(super) hosts: HashMap<u64, Vec<HostState<L>>, BuildHasherDefault<Hashed>>,
     pub(super) origins: HashMap<Origin, Arc<OriginCounts>>,
-    /// The host of the last request, which the next is likely to be for.
-    pub(super) recent: Option<Arc<Host>>,
+    /// The hosts of the last few requests, which the next ones are likely to be for; the latest to come first.
+    recent: [Option<Arc<Host>>; RECENT_HOSTS],
     pub(super) open: usize,
     pub(super) queue: WaiterQueue<L>,
     /// Counts those that ever waited.
@@ -76,7 +79,7 @@ impl<L: Poolable> PoolState<L> {
         Self {
             hosts: HashMap::default(),
             origins: HashMap::new(),
-            recent: None,
+            recent: Default::default(),
             open: 0,
             queue: WaiterQueue::new(),
             tickets: 0,
@@ -103,7 +106,7 @@ impl<L: Poolable> PoolState<L> {
         wanted: WantedConnection<'_>,
     ) -> Result<Arc<Host>, InvalidOrigin> {
         // As it is written, first: a program writes the same host the same way, and parsing costs more than looking it up.
-        if let Some(recent) = self.recent.as_ref().filter(|recent| recent.is_plainly(wanted)) {
+        if let Some(recent) = self.recent.iter().flatten().find(|recent| recent.is_plainly(wanted)) {
             return Ok(Arc::clone(recent));
         }
         if let Some(authority) = wanted.uri.authority() {
@@ -129,7 +132,7 @@ impl<L: Poolable> PoolState<L> {
             self.origins.entry(origin.clone()).or_insert_with(|| Arc::new(OriginCounts::new(one_by_one)));
         let counts = Arc::clone(counts);
         let host = Arc::new(Host::new(hash, origin, counts, wanted)?);
-        self.recent = Some(Arc::clone(&host));
+        self.note_recent(&host);
         self.hosts.entry(hash).or_default().push(HostState {
             host: Arc::clone(&host),
             idle: Vec::new(),
@@ -138,11 +141,18 @@ impl<L: Poolable> PoolState<L> {
         Ok(host)
     }
 
-    /// A host that is known by this hash, which is the host of the last request from now on.
+    /// A host that is known by this hash, which is one of the recent ones from now on.
     fn known(&mut self, hash: u64, is_it: impl Fn(&Host) -> bool) -> Option<Arc<Host>> {
         let known = self.hosts.get(&hash)?.iter().find(|known| is_it(&known.host))?;
-        self.recent = Some(Arc::clone(&known.host));
-        self.recent.clone()
+        let host = Arc::clone(&known.host);
+        self.note_recent(&host);
+        Some(host)
+    }
+
+    /// It takes the place of the one that has been there for longest.
+    fn note_recent(&mut self, host: &Arc<Host>) {
+        self.recent.rotate_right(1);
+        self.recent[0] = Some(Arc::clone(host));
     }
 
     pub(super) fn of(&mut self, host: &Host) -> Option<&mut HostState<L>> {
@@ -442,8 +452,8 @@ impl<L: Poolable> PoolState<L> {
 
     /// Hosts that nobody uses; a lease, a permit and a waiter each hold on to theirs.
     pub(super) fn forget_empty_hosts(&mut self) {
-        // It would hold on to its host.
-        self.recent = None;
+        // They would hold on to their hosts.
+        self.recent = Default::default();
         self.hosts.retain(|_, bucket| {
             bucket.retain(|known| !known.idle.is_empty() || Arc::strong_count(&known.host) > 1);
             !bucket.is_empty()
