@@ -79,6 +79,10 @@ where
     L: Poolable + Send + 'static,
 {
     /// The future is small enough for the allocator's fast path: nothing in it is there twice.
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps what it is given beside what it makes of it"
+    )]
     pub(super) fn send<B>(
         self: Arc<Self>,
         mut request: Request<B>,
@@ -89,11 +93,11 @@ where
         B: Body + Send,
         B::Error: Into<BoxError>,
     {
-        let named = userinfo::take(&mut request);
-        let mut identity = Identity::of(&mut request, Challenger::Origin, &self.settings.authenticator);
-        let head = self.head_of(&mut request);
-        let uri = std::mem::take(request.uri_mut());
         async move {
+            let named = userinfo::take(&mut request);
+            let mut identity = Identity::of(&mut request, Challenger::Origin, &self.settings.authenticator);
+            let head = self.head_of(&mut request);
+            let uri = std::mem::take(request.uri_mut());
             named.map_err(|error| self.error(&uri, ErrorKind::Request(error.into())))?;
             let via = self.transport.via(&self.settings.authenticator, &uri, &mut request);
             let via = via.map_err(|kind| self.error(&uri, kind))?;
@@ -245,6 +249,7 @@ where
 
 /// Gives a request the target and the `Host` by which it goes to this host. Tells who it acts as at the
 /// proxy; a tunnel has had its login.
+#[inline]
 pub(super) fn address<B>(
     request: &mut Request<B>,
     host: &Host,
@@ -258,6 +263,7 @@ pub(super) fn address<B>(
 }
 
 /// The response with its connection, or why there is none; then the connection's place is free.
+#[inline]
 pub(super) fn settle<L: Poolable + Send + 'static, R: Body, B>(
     lease: Lease<'_, L>,
     channel: Option<Channel<L>>,

@@ -13,6 +13,7 @@ pub(super) struct ChannelInUse<S, B> {
 }
 
 impl<S, B> ChannelInUse<S, B> {
+    #[inline]
     pub(super) fn new(channel: Channel<S>, payload: Payload<B>) -> Self {
         Self { channel: Some(channel), payload }
     }
@@ -21,6 +22,7 @@ impl<S, B> ChannelInUse<S, B> {
         self.channel.as_ref().expect("the connection is lent until the end")
     }
 
+    #[inline]
     pub(super) fn channel_mut(&mut self) -> &mut Channel<S> {
         self.channel.as_mut().expect("the connection is lent until the end")
     }
@@ -82,7 +84,10 @@ impl<S, B: Body> ChannelInUse<S, B> {
 }
 
 impl<S, B> Drop for ChannelInUse<S, B> {
+    #[inline]
     fn drop(&mut self) {
-        self.lose();
+        if self.channel.is_some() {
+            self.lose();
+        }
     }
 }

@@ -66,14 +66,17 @@ where
     type Received = R;
     type Error = S::Error;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Service::poll_ready(self, cx)
     }
 
+    #[inline]
     fn send(&mut self, request: Request<LegBody<B>>) -> S::Future {
         self.call(request)
     }
 
+    #[inline]
     fn poll_response(
         &mut self,
         leg: Pin<&mut S::Future>,

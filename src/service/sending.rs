@@ -41,6 +41,7 @@ where
     R: Body,
 {
     /// A request that has not been sent.
+    #[inline] // So that the request is moved no more often than it has to be.
     pub(crate) fn new(
         mut channel: Channel<S>,
         mut request: Request<B>,
@@ -118,6 +119,7 @@ where
     }
 
     /// The connection, after the result; `None` if it is lost.
+    #[inline]
     pub(crate) fn take_channel(mut self: Pin<&mut Self>) -> Option<Channel<S>> {
         let channel = match self.as_mut().project() {
             SendingProj::Plain { in_use, .. } => {
@@ -145,6 +147,7 @@ where
 {
     type Output = Result<Response<R>, Box<FailedRequest<B>>>;
 
+    #[inline] // The same for the response.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.as_mut().project() {
             SendingProj::Plain { leg, in_use } => {

@@ -80,10 +80,12 @@ impl<B> LegService<B> for HyperConnection<B> {
         Poolable::poll_ready(self, cx)
     }
 
+    #[inline]
     fn send(&mut self, request: Request<LegBody<B>>) {
         self.cell.as_mut().send(request);
     }
 
+    #[inline]
     fn poll_response(
         &mut self,
         _: Pin<&mut ()>,

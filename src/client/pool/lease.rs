@@ -73,6 +73,7 @@ impl<'a, L: Poolable> Lease<'a, L> {
     }
 
     /// Takes the channel out for a request; the rest keeps the place.
+    #[inline]
     pub(in crate::client) fn channel(&mut self) -> Channel<L> {
         let connection = self.connection.as_mut().expect("it is given back by value");
         let channel = connection.channel().take().expect("a connection is whole until a request is on it");
@@ -88,6 +89,7 @@ impl<'a, L: Poolable> Lease<'a, L> {
     }
 
     /// Puts the channel back in.
+    #[inline]
     fn whole(mut self, channel: Channel<L>) -> Box<Pooled<L>> {
         let mut connection = self.connection.take().expect("it is given back by value");
         *connection.channel() = Some(channel);
@@ -108,20 +110,27 @@ impl<L: Poolable + Send + 'static> Lease<'_, L> {
 }
 
 impl<L: Poolable> Drop for Lease<'_, L> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
-        #[cfg(test)]
-        if Fault::PutBackUnfinished.is_planted() {
-            return self.home.put_back(connection);
-        }
-        match connection.kind {
-            LeaseKind::Branch(_) => {
-                // The branch ends; the connection goes on with the others.
-                *connection.channel() = None;
-                self.home.put_back(connection);
+        if let Some(connection) = self.connection.take() {
+            #[cfg(test)]
+            if Fault::PutBackUnfinished.is_planted() {
+                return self.home.put_back(connection);
             }
-            LeaseKind::Exclusive | LeaseKind::Shared(_) => self.home.free(&connection.host),
+            close(self.home, connection);
         }
+    }
+}
+
+/// A lease has ended with its connection.
+fn close<L: Poolable>(home: &dyn Home<L>, mut connection: Box<Pooled<L>>) {
+    match connection.kind {
+        LeaseKind::Branch(_) => {
+            // The branch ends; the connection goes on with the others.
+            *connection.channel() = None;
+            home.put_back(connection);
+        }
+        LeaseKind::Exclusive | LeaseKind::Shared(_) => home.free(&connection.host),
     }
 }
 
