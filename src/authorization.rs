@@ -118,10 +118,10 @@ impl ParamText {
         ", =".len() + name.len() + value
     }
 
-    /// How many octets its parameters take where others come before them.
+    /// How many octets its parameters take, with the space in front.
+    #[inline]
     pub(crate) fn room(&self) -> usize {
-        let params = self.text.len() - self.scheme.len();
-        if params == 0 { 0 } else { 1 + params }
+        self.text.len() - self.scheme.len()
     }
 
     /// Adds a parameter.

@@ -228,13 +228,16 @@ impl Logins {
         }
     }
 
-    /// What the next leg carries for each challenger.
-    pub(crate) fn authorizations(&self) -> impl Iterator<Item = (Challenger, HeaderValue)> {
-        let (for_proxy, for_origin) = (self.for_proxy.as_deref(), self.for_origin.as_ref());
+    /// What the next leg carries for each challenger. With a proxy it stays here: its challenge leaves standing what was
+    /// for the origin.
+    pub(crate) fn authorizations(&mut self) -> impl Iterator<Item = (Challenger, HeaderValue)> {
+        let stays = self.proxy.is_some();
+        let (for_proxy, for_origin) = (self.for_proxy.as_deref_mut(), self.for_origin.as_mut());
         let shares = [(Challenger::Proxy, for_proxy), (Challenger::Origin, for_origin)];
-        shares.into_iter().filter_map(|(challenger, share)| {
-            let authorization = share?.authorization.clone()?;
-            Some((challenger, authorization.into_value()))
+        shares.into_iter().filter_map(move |(challenger, share)| {
+            let authorization = &mut share?.authorization;
+            let carried = if stays { authorization.clone() } else { authorization.take() };
+            Some((challenger, carried?.into_value()))
         })
     }
 

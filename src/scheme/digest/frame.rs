@@ -55,8 +55,9 @@ impl FieldFrame {
             .map(|(count, cnonce)| [("nc", ParamValue::Token(count)), ("cnonce", quoted(cnonce.as_bytes()))]);
         let behind = || protection.into_iter().flatten().chain(self.user_hash);
         // Of just this length, unless something is escaped, the text becomes the field's value as it is.
+        let comma = usize::from(self.middle.room() > 0);
         let own = [target, response].into_iter().chain(behind()).map(ParamText::room_for).sum::<usize>();
-        let mut text = ParamText::new(NAME, self.front.room() + self.middle.room() + own);
+        let mut text = ParamText::new(NAME, self.front.room() + comma + self.middle.room() + own);
         text.append(&self.front);
         text.push(target)?;
         text.push_plain(response);
