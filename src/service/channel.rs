@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, UPGRADE};
-use http::{HeaderMap, Request, Response, Uri, Version};
+use http::{HeaderMap, Request, Response, Version};
 use http_body::Body;
 
 use crate::channel_bindings::ChannelBindings;
@@ -83,8 +83,6 @@ pub(crate) struct Channel<S> {
 pub(crate) struct ChannelState {
     pub(crate) logins: Logins,
     pub(super) saved: SavedHead,
-    /// The target of the request under way, where the logins have looked at it.
-    pub(super) target: Option<Uri>,
     pub(super) environment: Arc<Environment>,
     /// Names the connection in reports.
     pub(crate) id: u64,
@@ -101,8 +99,7 @@ pub(crate) struct ChannelState {
 impl ChannelState {
     /// Asks the logins what a request without a body is to carry, on a connection without a proxy.
     pub(super) fn begin<B>(&mut self, acting: Acting, request: &Request<B>) -> Action {
-        let target = self.target.insert(request.uri().clone());
-        let on_the_wire = RequestContext::new(request.method(), target, false, &*self.environment);
+        let on_the_wire = RequestContext::new(request.method(), request.uri(), false, &*self.environment);
         self.logins.begin(acting, WireRequest { on_the_wire, beyond_proxy: None })
     }
 
@@ -157,7 +154,6 @@ impl ChannelState {
     #[inline]
     pub(super) fn answered(&mut self) {
         self.used = true;
-        self.target = None;
         self.saved.release_extensions();
     }
 }
@@ -191,7 +187,6 @@ impl<S> Channel<S> {
                 None => Logins::new(origin, None),
             },
             saved: SavedHead::default(),
-            target: None,
             id: environment.next_connection(),
             environment,
             used: false,
@@ -209,7 +204,6 @@ impl<S> Channel<S> {
         let state = ChannelState {
             logins: self.state.logins.beside(),
             saved: SavedHead::default(),
-            target: None,
             environment: Arc::clone(&self.state.environment),
             id: self.state.id,
             used: self.state.used,

@@ -1,4 +1,4 @@
-use http::Response;
+use http::{Response, Uri};
 use http_body::Body;
 
 use crate::handshake::{Action, ResponseHead, WireRequest};
@@ -10,12 +10,14 @@ pub(super) struct ChannelInUse<S, B> {
     /// Lent until there is a result; then it goes back, unless it is lost.
     pub(super) channel: Option<Channel<S>>,
     pub(super) payload: Payload<B>,
+    /// The request's target, where the logins have looked at it before its first leg.
+    pub(super) target: Option<Uri>,
 }
 
 impl<S, B> ChannelInUse<S, B> {
     #[inline]
     pub(super) fn new(channel: Channel<S>, payload: Payload<B>) -> Self {
-        Self { channel: Some(channel), payload }
+        Self { channel: Some(channel), payload, target: None }
     }
 
     pub(super) fn channel(&self) -> &Channel<S> {
@@ -35,7 +37,7 @@ impl<S, B> ChannelInUse<S, B> {
     /// The same, to go on elsewhere.
     pub(super) fn take(&mut self) -> Self {
         let payload = std::mem::replace(&mut self.payload, Payload::Empty);
-        Self { channel: self.channel.take(), payload }
+        Self { channel: self.channel.take(), payload, target: self.target.take() }
     }
 
     /// The connection is lost. Without a response there is no use in sending the rest of the body.
@@ -63,14 +65,14 @@ impl<S, B: Body> ChannelInUse<S, B> {
 
     #[inline(never)] // What is looked at here, most responses do not need.
     fn receive_closely<R>(&mut self, response: &mut Response<R>) -> Option<Action> {
-        let (channel, payload) = self.both_mut();
+        let channel = self.channel.as_mut().expect("the connection is lent until the end");
         let state = &mut *channel.state;
         state.note_response(response);
-        if state.target.is_none() {
+        if self.target.is_none() {
             state.logins.went_on();
         }
-        let target = state.target.get_or_insert_with(|| state.saved.restore().uri);
-        let on_the_wire = payload.context(state.saved.method(), target, &*state.environment);
+        let target = self.target.get_or_insert_with(|| state.saved.restore().uri);
+        let on_the_wire = self.payload.context(state.saved.method(), target, &*state.environment);
         let request = WireRequest { on_the_wire, beyond_proxy: None };
         match state.logins.receive(ResponseHead::of(response), request) {
             Action::Deliver(outcome) => {

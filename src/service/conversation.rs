@@ -138,14 +138,9 @@ where
     }
 
     /// A request of which nothing has been sent, and the logins have said what is to be done first. Nobody looks on.
-    pub(super) fn begun(
-        mut channel: Channel<S>,
-        request: Request<Payload<B>>,
-        action: Action,
-    ) -> Pin<Box<Self>> {
+    pub(super) fn begun(channel: Channel<S>, request: Request<Payload<B>>, action: Action) -> Pin<Box<Self>> {
         let (parts, payload) = request.into_parts();
-        let target = channel.state.target.take();
-        let (method, uri) = (parts.method.clone(), target.unwrap_or_else(|| parts.uri.clone()));
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let in_use = ChannelInUse::new(channel, payload);
         let request = RequestInFlight::new(in_use, method, uri, BodyUse::Withheld, Some(parts));
         Box::pin(Self { stage: Stage::Begun { action: Some(action) }, request })
@@ -157,9 +152,10 @@ where
         mut in_use: ChannelInUse<S, B>,
         result: Result<(Response<R>, Action), BoxError>,
     ) -> Pin<Box<Self>> {
+        let target = in_use.target.take();
         let state = &mut *in_use.channel_mut().state;
         let Parts { method, mut uri, .. } = state.saved.restore();
-        match state.target.take() {
+        match target {
             Some(target) => uri = target,
             // The leg went without asking the handshakes. They have to know of it before they see what it came to, or a
             // challenge would find them without a request.

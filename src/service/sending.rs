@@ -94,8 +94,11 @@ where
         }
         declare_empty(&mut request);
         state.logins.leg_sent();
+        let target = Some(request.uri().clone());
         let leg = channel.service.send(request.map(|_| LegBody::empty()));
-        Self::Plain { leg, in_use: ChannelInUse::new(channel, Payload::Empty) }
+        let mut in_use = ChannelInUse::new(channel, Payload::Empty);
+        in_use.target = target;
+        Self::Plain { leg, in_use }
     }
 
     /// A request that is not to go as it is, or that another connection has failed.
