@@ -9,7 +9,8 @@ use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use legwork::channel_bindings::ChannelBindings;
 use legwork::credentials::Anonymous;
-use legwork::handshake::{Authenticator, Outcome, Renewal};
+use legwork::handshake::{Authenticator, HandshakeError, Outcome, Renewal};
+use legwork::mechanism::MutualAuthentication;
 use legwork::service::{
     Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, Environment, Error, ErrorKind, LegBody,
     LegError, Limits, MakeAuthenticate,
@@ -218,6 +219,28 @@ async fn a_request_bound_scheme_leaves_nobody_behind_on_the_connection() {
     let response = send(&mut service, anonymous).await.expect("a response");
     assert_eq!(response.status(), 401);
     assert_eq!(server.report().connections().len(), 1);
+}
+
+#[tokio::test]
+async fn an_open_page_proves_nothing_of_its_server() {
+    let server = server([Offer::Ntlm]).quirk(Quirk::Open).start().await.expect("a server");
+    let required = authenticator(&server).mutual_authentication(MutualAuthentication::Required);
+    let mut service = over(&server, required.build()).await;
+    let error = send(&mut service, origin_form("GET", "/", "")).await.expect_err("there was no proof");
+    assert!(matches!(error.kind(), ErrorKind::Handshake(HandshakeError::Unproven)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_was_open_serves_each_user_by_the_login_of_that_user() {
+    let server = server_of_three([Offer::Ntlm]).quirk_when(When::path("/open"), Quirk::Open);
+    let server = server.start().await.expect("a server");
+    let mut service = nobodys(&server).await;
+    for who in [alice(), bob()] {
+        page(send(&mut service, as_user("/open", who)).await.expect("a response")).await;
+    }
+    let response = send(&mut service, as_user("/", bob())).await.expect("a response");
+    assert!(page(response).await.starts_with("bob"));
+    assert_eq!(statuses(&server.report()), [200, 200, 401, 401, 200]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The plain course of a login, by each scheme.
 
-use legwork::testing::Offer;
+use legwork::testing::{Offer, Quirk, When};
 
 use crate::support::*;
 
@@ -37,4 +37,19 @@ async fn negotiate_takes_three_legs_on_one_connection_and_then_one() {
     let report = server.report();
     assert_eq!(report.connections().len(), 1);
     assert_eq!(statuses(&report), [401, 401, 200, 200]);
+}
+
+#[tokio::test]
+async fn what_asks_for_a_login_behind_open_pages_gets_it_on_their_connection() {
+    let server = server([Offer::Ntlm]).quirk_when(When::path("/open"), Quirk::Open);
+    let server = server.start().await.expect("a server");
+    let client = client(&server);
+    for path in ["/open", "/open", "/open", "/", "/open"] {
+        let response = client.request(get(&server, path)).await.expect("a response");
+        assert_eq!(response.status(), 200, "{path}");
+        text(response).await;
+    }
+    let report = server.report();
+    assert_eq!(report.connections().len(), 1);
+    assert_eq!(statuses(&report), [200, 200, 200, 401, 401, 200, 200]);
 }
