@@ -53,7 +53,8 @@ pub(crate) fn request_hash(hash: DigestHash, method: &str, target: &str, body: O
     }
 }
 
-/// The response (section 3.4.1); without protection as RFC 2069 has it.
+/// The response (section 3.4.1); without protection as RFC 2069 has it. A client keeps its beginning.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn response(
     hash: DigestHash,
     key: &Key,
