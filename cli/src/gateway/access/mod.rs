@@ -36,6 +36,7 @@ pub(crate) enum Users {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotAdmitted {
     /// The connection is another user's.
+    #[cfg(unix)]
     OtherUser,
     /// Whose it is cannot be told.
     UnknownUser,
@@ -138,6 +139,7 @@ impl Access {
 impl fmt::Display for NotAdmitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            #[cfg(unix)]
             Self::OtherUser => f.write_str(
                 "the connection is another user's of this machine (--any-user lets all of them in)",
             ),

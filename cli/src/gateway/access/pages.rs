@@ -25,8 +25,12 @@ impl Own {
         let authority: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
         let authority = authority.filter(|authority| !authority.as_str().contains('@'));
         let authority = authority.ok_or(NotAdmitted::Host)?;
-        // A browser reaches no unix socket.
-        let Peer::Tcp { own, .. } = peer else { return Ok(Self { authority }) };
+        let own = match peer {
+            Peer::Tcp { own, .. } => own,
+            // A browser reaches no unix socket.
+            #[cfg(unix)]
+            Peer::Unix { .. } => return Ok(Self { authority }),
+        };
         let host = authority.host();
         let is_named =
             |name: &String| name.eq_ignore_ascii_case(host) || name.eq_ignore_ascii_case(authority.as_str());
