@@ -9,9 +9,14 @@ use http::Uri;
 pub(super) struct Gone;
 
 impl Gone {
-    /// Whether it is what lies behind an error.
+    /// Whether it is what lies behind an error: nothing was sent.
+    ///
+    /// hyper says the same of a request that was on its way to its connection when that ended. What lies behind hyper's
+    /// own error is somebody else's, as that of the request's body.
     pub(super) fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Self>())
+        let chain = || std::iter::successors(Some(error), |error| error.source());
+        let hypers = chain().find_map(|error| error.downcast_ref::<hyper::Error>());
+        hypers.is_some_and(hyper::Error::is_canceled) || chain().any(|error| error.is::<Self>())
     }
 }
 

@@ -203,6 +203,27 @@ async fn a_connection_that_ends_with_a_leg_is_replaced() {
     }
 }
 
+// keep-alive race
+#[tokio::test]
+async fn a_post_on_a_connection_that_is_found_closed_goes_to_another_one() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    for round in 0..64 {
+        fetch(&client, &server, "/").await;
+        server.close_idle();
+        server.wait_for(|report| report.open() == 0).await;
+        // Its end is noticed before, while, or after the request takes it.
+        for _ in 0..round % 8 {
+            tokio::task::yield_now().await;
+        }
+        let response = client.post(url(&server, "/post")).body("twelve bytes").send().await;
+        assert_eq!(response.expect("a response").status(), 200);
+    }
+    let report = server.report();
+    let posts = report.legs().filter(|leg| leg.target == "/post" && leg.body_octets > 0).count();
+    assert_eq!((posts, report.misplaced()), (64, 0), "{report}");
+}
+
 #[tokio::test]
 async fn a_dropped_request_costs_its_connection_alone() {
     for leg in 1..=3 {

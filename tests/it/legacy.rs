@@ -90,6 +90,26 @@ async fn a_connection_that_is_gone_is_noticed_before_a_request_takes_it() {
     assert_eq!(statuses_on(second), [401, 200], "{report}");
 }
 
+// keep-alive race
+#[tokio::test]
+async fn a_post_on_a_connection_that_is_found_closed_goes_to_another_one() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_legacy(authenticator(&server));
+    for round in 0..64 {
+        page(&client, get(&server, "/")).await;
+        server.close_idle();
+        server.wait_for(|report| report.open() == 0).await;
+        // Its end is noticed before, while, or after the request takes it.
+        for _ in 0..round % 8 {
+            tokio::task::yield_now().await;
+        }
+        page(&client, request("POST", server.uri("/post"), "twelve bytes")).await;
+    }
+    let report = server.report();
+    let posts = report.legs().filter(|leg| leg.target == "/post" && leg.body_octets > 0).count();
+    assert_eq!((posts, report.misplaced()), (64, 0), "{report}");
+}
+
 #[tokio::test]
 async fn a_connection_that_ends_with_a_leg_is_replaced() {
     for close in [Close::Announced, Close::Unannounced] {
