@@ -1,7 +1,10 @@
 //! Holding answers back until the test says so.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::sync::{Semaphore, watch};
 
@@ -51,11 +54,20 @@ impl Gate {
     }
 
     /// Waits to be let through; gives its place up when dropped.
+    ///
+    /// It is in the queue before it counts as held: whoever was held first is let through first.
     pub(super) async fn pass(&self) {
-        self.0.held.send_modify(|held| *held += 1);
-        let _place = HeldPlace(&self.0);
+        let mut passing = pin!(self.0.permits.acquire());
+        let passed = match poll_fn(|cx| Poll::Ready(passing.as_mut().poll(cx))).await {
+            Poll::Ready(passed) => passed,
+            Poll::Pending => {
+                self.0.held.send_modify(|held| *held += 1);
+                let _place = HeldPlace(&self.0);
+                passing.await
+            }
+        };
         // An error means that the gate stays open.
-        if let Ok(permit) = self.0.permits.acquire().await {
+        if let Ok(permit) = passed {
             permit.forget();
         }
     }
