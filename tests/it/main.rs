@@ -10,6 +10,7 @@ mod cookies;
 mod credentials;
 mod digest;
 mod errors;
+mod every_poll;
 mod expect;
 mod fairness;
 mod hostile;
