@@ -5,152 +5,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use legwork::client::ClientBuilder;
+use http::{HeaderValue, header};
+use http_body_util::Full;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::client::redirect::FollowRedirects;
+use legwork::client::redirect::Redirects;
 use legwork::client::reqwest::Client as ReqwestClient;
-use legwork::client::{LogOut, redirect::Redirects};
 use legwork::credentials::{ProxyCredentials, credentials_fn};
 use legwork::handshake::{AuthenticatorBuilder, Identity};
 use legwork::protection_space::Challenger;
-use legwork::service::{BoxError, Error};
 use legwork::testing::{DigestAcceptor, Gate, Offer, Quirk, Report, Server, When};
 use legwork::{Client, Credentials};
 use tokio::task::JoinSet;
 
+use crate::any_client::{Any, OverLegacy, fetch, head, of, over_each_client, page, settled_at};
 use crate::support::*;
-
-/// A client, whatever it is made of.
-trait Any: Clone + Send + Sync + 'static {
-    fn build(builder: ClientBuilder) -> Self;
-    fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Content>, Error>> + Send + 'static;
-    fn close_idle(&self);
-    fn log_out(&self, who: impl Into<LogOut>);
-    fn connections(&self) -> (usize, usize);
-}
-
-type Content = UnsyncBoxBody<Bytes, BoxError>;
-
-/// The same client over other connections.
-#[derive(Clone)]
-struct OverLegacy(HttpClient);
-
-impl Any for HttpClient {
-    fn build(builder: ClientBuilder) -> Self {
-        builder.build_http()
-    }
-
-    fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Content>, Error>> + Send + 'static {
-        let response = self.request(request);
-        async { Ok(response.await?.map(|body| body.map_err(Into::into).boxed_unsync())) }
-    }
-
-    fn close_idle(&self) {
-        self.close_idle();
-    }
-
-    fn log_out(&self, who: impl Into<LogOut>) {
-        self.log_out(who);
-    }
-
-    fn connections(&self) -> (usize, usize) {
-        self.connections()
-    }
-}
-
-impl Any for OverLegacy {
-    fn build(builder: ClientBuilder) -> Self {
-        Self(builder.build_legacy(legacy::Client::builder(TokioExecutor::new()), HttpConnector::new()))
-    }
-
-    fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Content>, Error>> + Send + 'static {
-        Any::send(&self.0, request)
-    }
-
-    fn close_idle(&self) {
-        self.0.close_idle();
-    }
-
-    fn log_out(&self, who: impl Into<LogOut>) {
-        self.0.log_out(who);
-    }
-
-    fn connections(&self) -> (usize, usize) {
-        self.0.connections()
-    }
-}
-
-impl Any for ReqwestClient {
-    fn build(builder: ClientBuilder) -> Self {
-        builder.build_reqwest(settings).expect("settings that fit")
-    }
-
-    fn send(
-        &self,
-        mut request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Content>, Error>> + Send + 'static {
-        let who = request.extensions_mut().remove::<Credentials>();
-        let again = self.request(request.method().clone(), request.uri().to_string());
-        let again = match who {
-            Some(who) => again.credentials(who),
-            None => again,
-        };
-        let response = again.send();
-        async { Ok(Response::from(response.await?).map(|body| body.map_err(Into::into).boxed_unsync())) }
-    }
-
-    fn close_idle(&self) {
-        self.close_idle();
-    }
-
-    fn log_out(&self, who: impl Into<LogOut>) {
-        self.log_out(who);
-    }
-
-    fn connections(&self) -> (usize, usize) {
-        self.connections()
-    }
-}
-
-macro_rules! over_each_client {
-    ($($test:ident),* $(,)?) => {
-        mod over_hyper {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test::<super::HttpClient>().await;
-            })*
-        }
-
-        mod over_reqwest {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test::<super::ReqwestClient>().await;
-            })*
-        }
-
-        mod over_legacy {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $test() {
-                super::$test::<super::OverLegacy>().await;
-            })*
-        }
-    };
-}
 
 over_each_client! {
     closing_idle_connections_ends_the_session_of_a_user_who_changed,
@@ -163,35 +32,6 @@ over_each_client! {
     a_connection_that_was_handed_over_and_not_yet_used_is_not_used,
     the_users_of_64_tasks_change_all_the_time,
     users_of_64_tasks_are_logged_out_all_the_time,
-}
-
-fn of<C: Any>(authenticator: AuthenticatorBuilder) -> C {
-    C::build(Client::builder(authenticator.dangerous_secrets_over_plain_http(true).build()))
-}
-
-/// The head of a response to come, which is a 200.
-async fn head<C: Any>(client: &C, request: Request<Full<Bytes>>) -> Response<Content> {
-    let response = without_hanging(client.send(request)).await.expect("a response");
-    assert_eq!(response.status(), 200);
-    response
-}
-
-async fn page(response: Response<Content>) -> String {
-    let octets = without_hanging(response.into_body().collect()).await.expect("a body").to_bytes();
-    String::from_utf8(octets.to_vec()).expect("UTF-8")
-}
-
-async fn settled_at<C: Any>(client: &C, counts: (usize, usize)) {
-    without_hanging(async {
-        while client.connections() != counts {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-}
-
-async fn fetch<C: Any>(client: &C, request: Request<Full<Bytes>>) -> String {
-    page(head(client, request).await).await
 }
 
 /// Names one user at a time.

@@ -1,6 +1,7 @@
 //! Conversations over sockets: the client against the embedded server, which reports what each
 //! connection carried.
 
+mod any_client;
 mod bodies;
 mod cancel;
 mod challenges;
@@ -9,6 +10,7 @@ mod content;
 mod cookies;
 mod credentials;
 mod digest;
+mod each_client;
 mod errors;
 mod every_poll;
 mod expect;
