@@ -20,6 +20,12 @@ fn every_known_failure_names_tests_that_exist_and_is_named_once() {
 }
 
 #[test]
+fn every_limit_names_tests_that_exist_and_is_named_once() {
+    let rows = holds("src/manual/limits.md", 5);
+    assert!(rows.len() > 50, "{} rows", rows.len());
+}
+
+#[test]
 fn a_name_without_its_test_is_found_out() {
     for wrong in [
         "it identity::no_test_of_this_name",

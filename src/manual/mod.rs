@@ -18,6 +18,7 @@
 //! | [Extending](extending) | Writing a scheme or a mechanism |
 //! | [Recipes](recipes) | Blocking use, reqwest-retry, kube, tonic, an axum reverse proxy, a keyring, tests of one's own code |
 //! | [Errors](errors) | What an error says, and what may be retried |
+//! | [Limits](limits) | What is bounded, by how much, and what happens past it |
 //! | [Tracing](self::tracing) | What happened to a request, and why: spans, metrics, and traces that one can look at |
 //! | [Costs](costs) | Instructions, allocations, crates and build times |
 
@@ -62,6 +63,7 @@ pages! {
     testing
     extending
     errors
+    limits
     tracing
     costs
 }

@@ -190,6 +190,16 @@ mod tests {
     }
 
     #[test]
+    fn a_realm_is_reported_up_to_its_limit_and_in_whole_characters() {
+        let mut headers = HeaderMap::new();
+        let line = format!("Basic realm=\"x{}\"", "ä".repeat(MAX_REALM_OCTETS));
+        headers.append(http::header::WWW_AUTHENTICATE, line.parse().expect("a value"));
+        let reports = challenges(Challenger::Origin, &headers);
+        let realm = reports[0].realm.as_deref().expect("a realm");
+        assert_eq!(realm, format!("x{}", "ä".repeat((MAX_REALM_OCTETS - 1) / 2)));
+    }
+
+    #[test]
     fn a_malformed_challenge_is_reported_with_what_is_wrong() {
         let mut headers = HeaderMap::new();
         let line = HeaderValue::from_static("Basic realm=my realm, =x, NTLM TlRM");

@@ -589,6 +589,16 @@ async fn other_answers_are_errors_too() {
     }
 }
 
+#[tokio::test]
+async fn what_a_proxy_says_is_kept_up_to_a_limit() {
+    let answer = format!("HTTP/1.1 403 {}\r\nContent-Length: 0\r\n\r\n", "no ".repeat(1_000));
+    let (proxy, _heads) = scripted(answer.leak().as_bytes()).await;
+    let tunnel = Tunnel::builder(proxy, builder().build()).build_http();
+    let error = no_tunnel(tunnel, "https://site.example").await;
+    let TunnelErrorKind::Answered { reason, .. } = error.kind() else { panic!("{error:?}") };
+    assert_eq!(reason.len(), 256);
+}
+
 /// A proxy that answers one request with these octets over and over.
 async fn flooding(begin: &'static [u8], more: &'static [u8]) -> Origin {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -224,6 +224,18 @@ async fn more_fields_are_taken_where_more_are_allowed() {
 }
 
 #[tokio::test]
+async fn a_head_without_end_is_an_error() {
+    // Far more than any client beneath buffers of it.
+    let endless = ["X-Field: ", &"x".repeat(4 << 20)].concat();
+    for way in WAYS {
+        let endless = endless.clone();
+        let wire = Wire::start(move |_| format!("HTTP/1.1 401 Unauthorized\r\n{endless}")).await;
+        send(&wire, way, Settings::default(), wire.get()).await.expect_err("it does not end");
+        assert_eq!(wire.seen().len(), 1, "{way:?}");
+    }
+}
+
+#[tokio::test]
 async fn proxies_are_spoken_to_by_the_same_settings() {
     let fields: String = (0..150).map(|field| format!("X-Field-{field}: of many\r\n")).collect();
     let challenge = BASIC.replace("401", "407").replace("WWW", &format!("{fields}Proxy"));

@@ -15,7 +15,7 @@ use crate::mechanism::kerberos::messages::krb_error::KDC_ERR_SVC_UNAVAILABLE;
 use crate::mechanism::kerberos::messages::{KrbError, Message};
 
 /// IANA's (RFC 4120, section 7.2.3).
-const PORT: u16 = 88;
+pub(super) const PORT: u16 = 88;
 /// Replies hold tickets, which grow with a user's groups to some tens of kilobytes.
 const MAX_REPLY: usize = 1024 * 1024;
 

@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
+use crate::client::kdc::attempt::PORT;
 use crate::mechanism::kerberos::messages::krb_error::KDC_ERR_SVC_UNAVAILABLE;
 use crate::mechanism::kerberos::messages::{KerberosTime, KrbError, Message, PrincipalName};
 
@@ -242,5 +243,19 @@ async fn ports_are_read_as_people_write_them() {
             Attempt { address: written.to_owned(), over: Over::Udp, stagger: STAGGER, latest: None };
         let resolved: Vec<_> = attempt.resolve().await.expect("an address").collect();
         assert_eq!(resolved, [read.parse().expect("an address")], "{written}");
+    }
+}
+
+#[test]
+fn so_many_kdcs_are_asked_and_of_so_many_realms_one_is_known() {
+    let sockets = KdcSockets::new();
+    let addresses: Vec<_> = (0..100).map(|kdc| format!("kdc{kdc}.lab.test")).collect();
+    let inquiry = KdcInquiry::new("LAB.TEST", addresses.into(), MESSAGE.to_vec());
+    // Over UDP, over TCP, and over UDP again.
+    assert_eq!(sockets.attempts(&inquiry).len(), 3 * MAX_KDCS);
+    for realm in 0..10 * MAX_REALMS {
+        let latest = Latest { name: "kdc.lab.test".to_owned(), address: (Ipv4Addr::LOCALHOST, PORT).into() };
+        sockets.note_latest(&format!("LAB{realm}.TEST").into(), latest);
+        assert!(sockets.latest.lock().expect("no panic").len() <= MAX_REALMS);
     }
 }

@@ -36,3 +36,19 @@ impl BareServers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_are_remembered_and_the_latest_among_them() {
+        let servers = BareServers::default();
+        for server in 0..3 * MAX {
+            let target_name = format!("HTTP/www{server}.lab.test").into();
+            servers.note(&target_name);
+            assert!(servers.has(&target_name) && servers.lock().len() <= MAX);
+        }
+        assert_eq!(servers.lock().len(), MAX);
+    }
+}

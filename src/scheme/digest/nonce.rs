@@ -411,6 +411,15 @@ mod tests {
     }
 
     #[test]
+    fn so_many_nonces_are_known_by_their_counts() {
+        let counts = NonceCounts::default();
+        for nonce in 0..3 * NonceCounts::MAX {
+            counts.of(&nonce.to_string().into_bytes().into(), &Arc::default());
+        }
+        assert_eq!(counts.0.lock().expect("no panic").len(), NonceCounts::MAX);
+    }
+
+    #[test]
     fn a_count_begins_with_each_nonce_and_goes_on_where_it_comes_back() {
         let mut nonces = Nonces::new(Nonce::new(terms("a")));
         let issue = |nonces: &Nonces| nonces.present().issue();

@@ -425,3 +425,24 @@ impl fmt::Debug for RealmMemory {
         f.write_str("Space(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::Challenges;
+
+    #[test]
+    fn so_many_users_logins_are_kept_of_a_realm_and_what_is_unused_for_longest_goes_first() {
+        let challenges = Challenges::from_value(b"Digest realm=lab, nonce=n, qop=auth");
+        let challenge = DigestChallenge::parse(challenges.iter().next().expect("one")).expect("good");
+        let user = |number: usize| Credentials::password(format!("user{number}"), "pw");
+        let mut logins = RealmLogins::default();
+        for number in 0..3 * RealmLogins::MAX {
+            let session = DigestSession::new(user(number), DigestPolicy::new(), &challenge).expect("good");
+            logins.add(&user(number), session);
+            assert!(logins.of(&user(0)).is_some(), "it is in use all the time");
+        }
+        assert_eq!(logins.0.len(), RealmLogins::MAX);
+        assert!(logins.of(&user(1)).is_none());
+    }
+}

@@ -425,3 +425,27 @@ fn is_fresh(ticket: &GrantedTicket, now: SystemTime) -> bool {
     let left = ticket.ends().duration_since(now).unwrap_or_default();
     left > MARGIN.min(ticket.lifetime() / 10)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mechanism::kerberos::messages::PrincipalName;
+
+    #[test]
+    fn so_many_users_are_known_and_who_was_unused_for_longest_goes_first() {
+        let mut table = Table::default();
+        let mut was_known = |user: usize| {
+            let client = Principal::new(PrincipalName::user(format!("user{user}")), "LAB.TEST");
+            let identity = Identity::new(client, Credentials::password(format!("user{user}"), "pw"));
+            let account = table.account(&Arc::new(identity), SystemTime::UNIX_EPOCH);
+            let was_known = std::mem::replace(&mut account.was_taken, true);
+            assert!(table.accounts.len() <= MAX_ACCOUNTS);
+            was_known
+        };
+        was_known(0);
+        for user in 1..2 * MAX_ACCOUNTS {
+            assert!(!was_known(user) && was_known(0));
+        }
+        assert!(!was_known(1));
+    }
+}

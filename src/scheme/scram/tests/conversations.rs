@@ -281,6 +281,28 @@ fn a_remembered_login_is_nobody_elses() {
     succeeds(client.log_in(&acceptor, Challenged::Not), 2);
 }
 
+#[test]
+fn so_many_logins_are_remembered_and_the_oldest_goes_first() {
+    let name = |user: usize| format!("user{user}");
+    let users =
+        (0..=ScramMemory::MAX_LOGINS).fold(Users::new(), |users, user| users.with(&name(user), "pencil"));
+    let acceptor = ScramAcceptor::new(Arc::new(users), "lab", [7; 32]).iterations(16).reauthentication(None);
+    let mut client = Client::new(quick(), user());
+    let mut requests_of = |user: usize, challenged: Challenged| {
+        client.credentials = Credentials::password(name(user), "pencil");
+        let (result, requests) = client.log_in(&acceptor, challenged);
+        result.expect("a login");
+        requests
+    };
+    for user in 0..=ScramMemory::MAX_LOGINS {
+        assert_eq!(requests_of(user, Challenged::First), 2);
+    }
+    for user in 1..=ScramMemory::MAX_LOGINS {
+        assert_eq!(requests_of(user, Challenged::Not), 1, "{user}");
+    }
+    assert_eq!(requests_of(0, Challenged::Not), 2);
+}
+
 /// Names and passwords of any printable characters, both hash functions, with and without `sr`.
 #[test]
 fn whoever_the_acceptor_knows_logs_in_and_nobody_else() {
