@@ -12,9 +12,8 @@ use legwork::client::reqwest::Client as ReqwestClient;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{HandshakeError, Outcome, Refusal, Renewal, Why};
 use legwork::service::ErrorKind;
-use legwork::testing::{
-    Close, DigestAcceptor, Fault, Gate, Offer, Persistence, Quirk, RefusalBody, Server, When,
-};
+use legwork::testing::{Close, DigestAcceptor, Gate, Offer, Quirk, RefusalBody, Server, When};
+use legwork::unversioned::testing::{Fault, Persistence};
 use tokio::task::JoinSet;
 
 use crate::any_client::{self, Any, Content, OverLegacy, of, over_each_client, page};
