@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use legwork::channel_bindings::ChannelBindings;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{Authenticator, HandshakeError, Outcome, Renewal};
@@ -293,6 +294,33 @@ async fn channel_bindings_satisfy_extended_protection() {
         let response = send(&mut service, origin_form("GET", "/", "")).await.expect("a response");
         assert_eq!(response.status(), status, "{given:?}");
     }
+}
+
+#[tokio::test]
+async fn channel_bindings_that_follow_are_taken_from_an_open_page_too() {
+    let bindings = ChannelBindings::tls_server_end_point(&[7; 32]);
+    let required = bindings.clone();
+    let server = server([Offer::Ntlm])
+        .ntlm(move |acceptor| acceptor.require_channel_bindings(required.clone()))
+        .quirk_when(When::path("/open"), Quirk::Open);
+    let server = server.start().await.expect("a server");
+    // The service tells them once, with its first response.
+    let untold = Arc::new(Mutex::new(Some(bindings)));
+    let leaf = Leaf::connect(&server).await.map_response(move |mut response: Response<Incoming>| {
+        if let Some(bindings) = untold.lock().expect("no panic").take() {
+            response.extensions_mut().insert(bindings);
+        }
+        response
+    });
+    let info = ConnectionInfo::new(server.origin()).channel_bindings_follow();
+    let mut service = AuthenticateLayer::new(authenticator(&server).build(), info).layer(leaf);
+    for path in ["/open", "/"] {
+        let ready = ServiceExt::<Request<Full<Bytes>>>::ready(&mut service).await.expect("ready");
+        let response = ready.call(origin_form("GET", path, "")).await.expect("a response");
+        assert_eq!(response.status(), 200, "{path}");
+        page(response).await;
+    }
+    assert_eq!(statuses(&server.report()), [200, 401, 401, 200]);
 }
 
 // curl 3280, 3503; davmail 352; gss-ntlmssp 25

@@ -501,9 +501,11 @@ impl Handshake {
         }
         match self.state {
             HandshakeState::Established(_) => !self.authenticator.reports_established(),
-            // Nobody has to prove anything, and no turn is kept for the answer to a challenge.
+            // Nobody has to prove anything, no turn is kept for the answer to a challenge, and the response is not the one
+            // that tells the channel bindings.
             HandshakeState::Idle
                 if self.request.trial.is_none()
+                    && !self.awaits_bindings
                     && self.authenticator.mutual_authentication() != MutualAuthentication::Required =>
             {
                 self.take_leg_back();
