@@ -26,6 +26,13 @@ pub(crate) trait LegService<B> {
     /// Ready when the next leg can be sent.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
 
+    /// Whether the next leg has to wait although the connection was ready when the last one had ended: it is to be asked
+    /// again whether it [is](Self::poll_ready).
+    #[inline]
+    fn has_to_wait(&self) -> bool {
+        false
+    }
+
     /// Sends a leg.
     fn send(&mut self, request: Request<LegBody<B>>) -> Self::Leg;
 

@@ -49,7 +49,7 @@ where
         proxy_identity: Identity,
     ) -> Self {
         let state = &mut *channel.state;
-        let ready = std::mem::take(&mut state.ready);
+        let ready = std::mem::take(&mut state.ready) && !channel.service.has_to_wait();
         // `go_on` comes last: it changes the handshake's state, which only a request that goes as it is may do.
         let is_plain = ready && !state.is_watched() && state.takes(request.headers(), request.body());
         let is_whole = request.body().is_end_stream();

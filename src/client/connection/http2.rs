@@ -208,6 +208,10 @@ where
         self.sender.is_closed() || self.common.is_retired()
     }
 
+    fn has_to_wait(&self) -> bool {
+        self.common.pause().is_some()
+    }
+
     fn tells_of_continue(&self) -> bool {
         false
     }

@@ -23,6 +23,11 @@ pub(super) trait Cell<B>: Send {
     fn is_ready(&self) -> bool;
     fn is_closed(&self) -> bool;
 
+    /// Whether the next leg has to wait although the connection is ready.
+    fn has_to_wait(&self) -> bool {
+        false
+    }
+
     /// Whether it is HTTP/1.1: over HTTP/2 hyper tells of no interim response.
     fn tells_of_continue(&self) -> bool;
 
@@ -78,6 +83,11 @@ impl<B> LegService<B> for HyperConnection<B> {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poolable::poll_ready(self, cx)
+    }
+
+    #[inline]
+    fn has_to_wait(&self) -> bool {
+        self.cell.has_to_wait()
     }
 
     #[inline]

@@ -158,6 +158,10 @@ impl LegService<Body> for ReqwestConnection {
         Poolable::poll_ready(self, cx)
     }
 
+    fn has_to_wait(&self) -> bool {
+        matches!(&self.way, ConnectionAffinity::Shared(named) if named.has_to_wait())
+    }
+
     fn send(&mut self, request: Request<LegBody<Body>>) -> Leg {
         let (mut parts, body) = request.into_parts();
         let Original { mut url, deadline } = parts.extensions.remove().expect("what the request was made of");

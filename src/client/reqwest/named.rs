@@ -86,9 +86,14 @@ impl Named {
         self.is_spent
     }
 
+    /// Whether the connection may not be back in the client's pool.
+    pub(super) fn has_to_wait(&self) -> bool {
+        self.is_in_use && self.is_challenged
+    }
+
     /// Ready when the next leg may go.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_in_use || !self.is_challenged {
+        if !self.has_to_wait() {
             return Poll::Ready(());
         }
         let returning = self.returning.get_or_insert_with(|| Box::pin(sleep(RETURN)));

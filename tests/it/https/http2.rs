@@ -1,7 +1,7 @@
 //! The same server by HTTP/2: many requests on one connection, and HTTP/1.1 where a login needs it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, Version};
 use http_body_util::BodyExt;
@@ -299,6 +299,29 @@ async fn a_refused_stream_is_sent_again_and_another_reset_is_not() {
     assert!(matches!(error.kind(), ErrorKind::Connection(_)), "{error:?}");
     assert_eq!(fetch(&client, get(&https, "/")).await, Version::HTTP_2);
     assert_eq!(https.report().connections().len(), 1, "the connection goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_streams_are_refused_the_next_request_waits_too() {
+    let gate = Gate::closed();
+    let builder = basic()
+        .quirk_when(When::path("/held"), Quirk::HeldBy(gate.clone()))
+        .quirk_when(When::path("/busy"), Quirk::Reset(Reset::RefusedStream));
+    let https = serving(builder).await;
+    let client = client(https.authenticator());
+    fetch(&client, get(&https, "/")).await;
+    // They leave branches that are ready.
+    let held = all_at_once(&client, &https, "/held", 32);
+    without_hanging(gate.held(32)).await;
+    gate.open();
+    without_hanging(held.join_all()).await;
+    let busy = all_at_once(&client, &https, "/busy", 1);
+    let are_refused = |report: &Report| report.legs().filter(|leg| leg.target == "/busy").count() >= 8;
+    without_hanging(https.server.wait_for(are_refused)).await;
+    let begun = Instant::now();
+    fetch(&client, get(&https, "/")).await;
+    assert!(begun.elapsed() >= Duration::from_millis(60), "{:?}", begun.elapsed());
+    drop(busy);
 }
 
 #[tokio::test(flavor = "multi_thread")]

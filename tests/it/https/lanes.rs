@@ -1,5 +1,7 @@
 //! The same through reqwest, which tells the certificate with a response.
 
+use std::time::{Duration, Instant};
+
 use legwork::client::reqwest::Client as ReqwestClient;
 use legwork::testing::{Quirk, When};
 
@@ -49,6 +51,29 @@ async fn logins_over_a_client_built_elsewhere_are_bound_to_the_certificate() {
         Client::builder(https.authenticator().build()).build_over_reqwest(built).expect("no proxies");
     // The first leg shows that logins are tied to connections here, and the lane gets one to itself.
     is_bound(&https, &client, RSA, &[401, 401, 401, 200]).await;
+}
+
+/// The connection is back in the client's pool a moment after the challenge has been read, and nobody tells.
+#[tokio::test]
+async fn over_a_client_built_elsewhere_what_follows_a_challenge_leaves_it_that_moment() {
+    const MOMENT: Duration = Duration::from_millis(2);
+    let https = Https::start(server([Offer::Ntlm]), RSA).await;
+    let built = reqwest::Client::builder().tls_backend_preconfigured(trusting(CERTIFICATES)).tls_info(true);
+    let built = built.http1_only().build().expect("settings that fit");
+    let client =
+        Client::builder(https.authenticator().build()).build_over_reqwest(built).expect("no proxies");
+    let get = || client.get(https.uri("/").to_string());
+    let response = without_hanging(get().send()).await.expect("a response");
+    response.text().await.expect("a text");
+    let mut begun = None;
+    for _ in 0..=16 {
+        let response = without_hanging(get().anonymous().send()).await.expect("a response");
+        assert_eq!(response.status(), 401);
+        response.text().await.expect("a text");
+        begun.get_or_insert_with(Instant::now);
+    }
+    let passed = begun.map(|begun| begun.elapsed());
+    assert!(passed >= Some(16 * MOMENT), "{passed:?}");
 }
 
 /// The bindings are not known before the first response: it is a leg without the body.
