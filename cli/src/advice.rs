@@ -43,8 +43,7 @@ impl fmt::Display for Advice {
 pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
     let who = challenger(refusal);
     let advice = |wrong, next: &str| Advice::new(Exit::Refused, wrong, next);
-    // The reason that tells the most.
-    let Some(Tried { scheme, why, .. }) = refusal.tried.iter().max_by_key(|tried| weight(&tried.why)) else {
+    let Some(Tried { scheme, why, .. }) = telling(refusal) else {
         return advice(
             format!("{who} wants a login, and does not say which: it sent no challenge"),
             "That is an application with a login of its own (a form, a cookie), or a broken proxy in between. Its page \
@@ -96,7 +95,7 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
                 String::new()
             };
             let bearer = if offered == "Bearer" {
-                "Give it a token with --bearer-file, --bearer-command or the variable LEGWORK_BEARER."
+                "Give it a token with --bearer-file, --bearer-command or the variable LEGWORK_TOKEN."
                     .to_owned()
             } else {
                 format!("Log in with {} NAME{ticket}.", option.user)
@@ -292,19 +291,35 @@ fn offered(refusal: &Refusal) -> String {
     names.join(", ")
 }
 
-/// How much a reason tells. What the user can do nothing about, or need not, tells the least.
-fn weight(why: &Why) -> u8 {
-    match why {
-        Why::Denied => 9,
-        Why::Refused(_) => 8,
-        Why::Undecided(_) | Why::RefusedBefore | Why::Paused(_) => 7,
-        Why::CannotStart(_) => 6,
+/// The reason that tells the most: what was said of the credentials, then what the user can do something about.
+pub(crate) fn telling(refusal: &Refusal) -> Option<&Tried> {
+    let evidence = refusal.evidence()?;
+    match weight(evidence) {
+        0 => Some(evidence),
+        _ => refusal.tried.iter().max_by_key(|tried| weight(tried)),
+    }
+}
+
+/// How much a rule tells that keeps a scheme from being used. Without a password there is none that Basic could show.
+fn weight(tried: &Tried) -> u8 {
+    match &tried.why {
         Why::NoProxySupport | Why::Http2 | Why::ContentNotKept => 5,
         Why::NtlmShutOut { .. } => 4,
-        Why::RevealsSecret => 3,
-        Why::NoCredentials => 2,
-        _ => 1,
+        Why::RevealsSecret if !tried.scheme.eq_ignore_ascii_case("Basic") => 3,
+        Why::NoCredentials if !tried.scheme.eq_ignore_ascii_case("Bearer") => 3,
+        Why::RevealsSecret => 2,
+        Why::NoCredentials | Why::NoMutualAuthentication => 1,
+        _ => 0,
     }
+}
+
+/// On an answer to a login that is neither a challenge nor an acceptance.
+pub(crate) fn without_verdict(who: &str, status: u16) -> Advice {
+    Advice::new(
+        Exit::Refused,
+        format!("{who} was sent the login; the answer was {status}, which does not tell whether it is right"),
+        "Look at the server's log before anything is tried again: each try may count as a wrong password.",
+    )
 }
 
 /// What helps, by what the library, a KDC or the server says. What names an option of the library's names this

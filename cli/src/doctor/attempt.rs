@@ -14,7 +14,7 @@ use legwork::channel_bindings::ChannelBindingsUse;
 use legwork::client::proxy::Proxies;
 use legwork::handshake::{LockoutBounds, Login, PauseCause, ProxyOutcome, Refusal, Why};
 use legwork::protection_space::Challenger;
-use legwork::service::{Environment, Limits};
+use legwork::service::{Environment, Limits, Recorder, Recording};
 use legwork::{Client, Origin, Outcome};
 use rustls::ClientConfig;
 
@@ -76,9 +76,10 @@ impl Trial<'_> {
             Who::Known(credentials) => builder.credentials(self.origin.clone(), credentials.clone()),
             Who::Netrc(netrc) => builder.provider(netrc.clone()),
         };
+        let recorder = Recorder::new();
         let limits = Limits::default().restarts(self.restarts).leg_timeout(self.timeout);
         let client = Client::builder(authenticator.build())
-            .environment(Environment::tokio().limits(limits))
+            .environment(Environment::tokio().limits(limits).observer(recorder.clone()))
             .connect_timeout(self.timeout);
         let client = match &self.proxies {
             Some(proxies) => client.proxies(proxies.clone()),
@@ -99,7 +100,7 @@ impl Trial<'_> {
                 let outcome = extensions.get::<Outcome>();
                 let outcome =
                     outcome.or(extensions.get::<ProxyOutcome>().map(|ProxyOutcome(outcome)| outcome));
-                let advice = attempt.note(outcome);
+                let advice = attempt.note(outcome, login_in(&recorder.recording()), self.origin);
                 Tried { attempt, advice }
             }
             Err(error) => {
@@ -146,17 +147,26 @@ impl Attempt {
         }
     }
 
-    fn note(&mut self, outcome: Option<&Outcome>) -> Option<Advice> {
+    /// Whom the login was sent to, where the library has no verdict, counts as well.
+    fn note(
+        &mut self,
+        outcome: Option<&Outcome>,
+        sent_to: Option<Challenger>,
+        origin: &Origin,
+    ) -> Option<Advice> {
         match outcome {
             Some(Outcome::LoggedIn(login)) => {
                 self.logged_in(login);
                 None
             }
             Some(Outcome::Refused(refusal)) => Some(self.refused(refusal)),
-            _ => {
-                self.result = AttemptResult::NotAsked;
-                None
-            }
+            _ => match sent_to {
+                None => {
+                    self.result = AttemptResult::NotAsked;
+                    None
+                }
+                Some(challenger) => Some(self.no_verdict(challenger, origin)),
+            },
         }
     }
 
@@ -170,12 +180,23 @@ impl Attempt {
         self.legs = Some(login.legs);
     }
 
+    fn no_verdict(&mut self, challenger: Challenger, origin: &Origin) -> Advice {
+        self.role = Some(role(challenger));
+        let status = self.status.unwrap_or_default();
+        let who = match challenger {
+            Challenger::Origin => origin.to_string(),
+            Challenger::Proxy => "the proxy".to_owned(),
+        };
+        let advice = advice::without_verdict(&who, status);
+        self.says = Some(advice.wrong.clone());
+        advice
+    }
+
     fn refused(&mut self, refusal: &Refusal) -> Advice {
         self.role = Some(role(refusal.challenger));
         self.legs = Some(refusal.legs);
         self.mutual = refusal.mutual;
-        let tells = refusal.tried.iter().max_by_key(|tried| result(&tried.why, self.with) as u8);
-        if let Some(tried) = tells {
+        if let Some(tried) = advice::telling(refusal) {
             self.scheme = Some(tried.scheme.clone());
             self.result = result(&tried.why, self.with);
         } else {
@@ -185,6 +206,12 @@ impl Attempt {
         self.says = Some(advice.wrong.clone());
         advice
     }
+}
+
+/// Whom a login was sent to last. NTLM's first message is none yet: nobody's name and no password is in it.
+fn login_in(recording: &Recording) -> Option<Challenger> {
+    let sent = recording.legs().flat_map(|leg| &leg.authorization);
+    sent.filter(|token| token.kind != "NTLM NEGOTIATE").last().map(|token| token.challenger)
 }
 
 fn role(challenger: Challenger) -> Role {

@@ -37,7 +37,8 @@ pub(crate) fn show(report: &Report) -> String {
         if report.choice.is_none() {
             lines.heading("Login");
         }
-        lines.line("tried", attempted(attempt));
+        let is_tried = attempt.result != AttemptResult::CannotStart;
+        lines.line(if is_tried { "tried" } else { "not tried" }, attempted(attempt));
     }
     lines.heading("");
     let (failing, notes): (Vec<_>, Vec<_>) = report.findings.iter().partition(|finding| finding.fails);
@@ -263,8 +264,12 @@ impl Display for Described<'_> {
 fn attempted(attempt: &Attempt) -> String {
     let with = match (attempt.with, &attempt.user) {
         (With::Ticket, _) => "the ticket".to_owned(),
-        (With::Password, Some(user)) => format!("the password of {user}, once"),
-        (With::Password, None) => "the password, once".to_owned(),
+        (With::Password, Some(user)) => format!("the password of {user}"),
+        (With::Password, None) => "the password".to_owned(),
+    };
+    let with = match (attempt.with, attempt.result) {
+        (With::Ticket, _) | (_, AttemptResult::CannotStart) => with,
+        (With::Password, _) => format!("{with}, once"),
     };
     let what = match attempt.result {
         AttemptResult::LoggedIn => "logged in",
@@ -274,7 +279,7 @@ fn attempted(attempt: &Attempt) -> String {
         AttemptResult::CannotStart => "not sent",
         AttemptResult::Expired => "expired",
         AttemptResult::Locked => "locked",
-        AttemptResult::Undecided => "no answer tells",
+        AttemptResult::Undecided => "sent, and no answer tells whether it is right",
     };
     let mut text = format!("{with}: {what}");
     if let (AttemptResult::LoggedIn, Some(scheme)) = (attempt.result, &attempt.scheme) {

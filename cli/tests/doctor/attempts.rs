@@ -4,7 +4,9 @@ use legwork::protection_space::Challenger;
 use legwork::testing::{Close, DigestAcceptor, Offer, Quirk, Server, When};
 use serde_json::json;
 
-use crate::support::{PASSWORD, USER, doctor, run, run_as_carol};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::support::{PASSWORD, USER, doctor, each, run, run_as_carol};
 
 fn all_schemes() -> legwork::testing::Builder {
     Server::builder()
@@ -138,4 +140,59 @@ async fn a_challenge_that_ends_its_connection_is_answered_once_on_another_one() 
         ended.report(code);
         assert_eq!(server.report().attempts(), 1, "{}", server.report());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_went_out_was_sent_whatever_else_is_on_offer() {
+    // One scheme cannot start with what the server says of it, and another has sent the password.
+    for offer in ["Digest realm=x", "SCRAM-SHA-256 realm=x, s2s=AAAA, data=AAAA"] {
+        let server = Server::builder()
+            .user(USER, "right-geheim")
+            .offer(Offer::Verbatim(offer))
+            .offer(Offer::basic("the lab"))
+            .start()
+            .await
+            .expect("a server");
+        let ended = run_as_carol(&["--insecure-basic", "--json", &server.uri("/").to_string()]);
+        let report = ended.json(67);
+        assert_eq!(report["fails"], "password-refused", "{report}");
+        assert_eq!(
+            (&report["attempt"]["result"], &report["attempt"]["scheme"]),
+            (&json!("refused"), &json!("Basic"))
+        );
+        assert_eq!(server.report().attempts(), 1, "{}", server.report());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_answered_by_a_500_is_not_called_unasked_for() {
+    let url = each(|mut stream| async move {
+        let mut request = Vec::new();
+        while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+            if !request.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            let answer = match String::from_utf8_lossy(&request)
+                .to_lowercase()
+                .contains("authorization: basic")
+            {
+                true => "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+                false => "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+            };
+            request.clear();
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let ended = run_as_carol(&["--insecure-basic", &url]);
+    let [fails, next] = ended.verdict(67);
+    assert!(fails.contains("was sent the login; the answer was 500"), "{fails}");
+    assert!(next.starts_with("Look at the server's log") && !next.contains("--try"), "{next}");
+    let report = run_as_carol(&["--insecure-basic", "--json", &url]).json(67);
+    assert_eq!(
+        (&report["attempt"]["result"], &report["fails"]),
+        (&json!("undecided"), &json!("login-undecided"))
+    );
 }
