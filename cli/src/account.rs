@@ -102,6 +102,11 @@ impl Account {
         }
     }
 
+    /// Whether more is given than a user, a ticket or nobody.
+    pub(crate) fn has_options(&self) -> bool {
+        self.password_file.is_some() || self.password_command.is_some() || self.named() == Named::Somebody
+    }
+
     /// Reads or asks for what is missing.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod get;
 mod output;
 mod policy;
 mod secret;
+mod shell;
 mod trust;
 mod way;
 

@@ -108,6 +108,18 @@ impl Policy {
         }
     }
 
+    /// Whether anything is given.
+    pub(crate) fn has_options(&self) -> bool {
+        let may_act = !matches!(self.delegation, MayAct::None);
+        let is_rule = self.no_ntlm || self.insecure_basic || self.iakerb || may_act;
+        let is_at_proxy = !self.proxy_scheme.is_empty();
+        is_rule
+            || is_at_proxy
+            || !self.schemes().is_empty()
+            || self.names_kdcs()
+            || self.target_name.is_some()
+    }
+
     /// The schemes that were asked for; all of them where none was.
     pub(crate) fn schemes(&self) -> Vec<Scheme> {
         let curls = [

@@ -68,6 +68,12 @@ impl Way {
         Ok(self.with_exceptions(proxies))
     }
 
+    /// Whether more is given than who logs in at the proxy.
+    pub(crate) fn has_options(&self) -> bool {
+        let secret = self.proxy_password_file.is_some() || self.proxy_password_command.is_some();
+        secret || self.insecure || self.ca.is_some() || self.proxy.is_some() || self.noproxy.is_some()
+    }
+
     /// The proxy for a request, without who logs in there: no secret is read or asked for.
     ///
     /// # Errors

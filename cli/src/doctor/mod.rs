@@ -127,6 +127,7 @@ async fn examine(arguments: &Arguments) -> Result<(Report, Exit), Advice> {
         advice,
         subject: &subject,
         policy,
+        has_options: account.has_options() || policy.has_options() || way.has_options(),
     };
     let choice = case(None, None).choice();
     let tried = match login {

@@ -4,10 +4,11 @@ use std::time::Duration;
 use clap::Args;
 use http::Method;
 
-use crate::account::Account;
+use crate::account::{Account, Named};
 use crate::exit;
 use crate::get::conversation::Format;
 use crate::policy::Policy;
+use crate::shell::quoted;
 use crate::way::Way;
 
 const REQUEST: &str = "The request";
@@ -136,6 +137,15 @@ impl Arguments {
             other => return Err(format!("--trace {other}: it is text, mermaid or html, and then a file")),
         };
         Ok(Some((format, file.into())))
+    }
+
+    /// Names the command that tells why a login fails, for this URL without its query.
+    pub(super) fn doctor(&self) -> String {
+        let has_user = self.account.named() != Named::Nobody || self.way.named_at_proxy() != Named::Nobody;
+        let has_options = self.account.has_options() || self.policy.has_options() || self.way.has_options();
+        let more = if has_user || has_options { " (with the same options)" } else { "" };
+        let url = self.url.split(['?', '#']).next().unwrap_or_default();
+        format!(" `legwork doctor {}`{more} tells why.", quoted(url))
     }
 
     /// Whether what goes wrong is to be said.

@@ -24,7 +24,8 @@ pub(crate) async fn run(arguments: Arguments) -> Exit {
         Ok(()) => Exit::Done,
         Err(advice) => {
             if arguments.complains() {
-                complain(format_args!("legwork: {advice}"));
+                let more = if advice.exit == Exit::Refused { arguments.doctor() } else { String::new() };
+                complain(format_args!("legwork: {advice}{more}"));
             }
             advice.exit
         }

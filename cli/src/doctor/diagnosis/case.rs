@@ -17,6 +17,8 @@ pub(crate) struct Case<'a> {
     pub(crate) advice: Option<&'a Advice>,
     pub(crate) subject: &'a Subject,
     pub(crate) policy: &'a Policy,
+    /// Whether there are options beside who logs in, which what is proposed needs too.
+    pub(crate) has_options: bool,
 }
 
 impl Hop {

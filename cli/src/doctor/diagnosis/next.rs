@@ -3,12 +3,14 @@
 use crate::doctor::diagnosis::case::Case;
 use crate::doctor::diagnosis::subject::Subject;
 use crate::doctor::facts::{AttemptResult, Choice, Role, With};
+use crate::shell::quoted;
 
 impl Case<'_> {
     /// What to try where nothing fails.
     pub(crate) fn next(&self, choice: Option<&Choice>) -> String {
         let login = self.attempt.filter(|attempt| attempt.result == AttemptResult::LoggedIn);
-        let url = self.url;
+        let url = quoted(self.url);
+        let more = if self.has_options { " (with the same options)" } else { "" };
         if login.is_some() {
             return "the login works from here; if it fails in another program, compare what that one sends \
                     with `legwork get -v`"
@@ -21,7 +23,7 @@ impl Case<'_> {
                 (None, None) => "nothing: no login is asked for".to_owned(),
                 (Some(hop), _) if hop.offers("Bearer") => {
                     format!(
-                        "`legwork doctor --try --bearer {url}` tries a token: ask whoever runs the server \
+                        "`legwork doctor --try --bearer {url}`{more} tries a token: ask whoever runs the server \
                          for one"
                     )
                 }
@@ -34,7 +36,7 @@ impl Case<'_> {
             (Role::Origin, With::Ticket, _) => "--ticket".to_owned(),
             (Role::Proxy, With::Ticket, _) => "--proxy-user :".to_owned(),
             (Role::Origin, With::Password, Subject::User(user)) => format!("--try -u {}", quoted(user)),
-            (Role::Origin, With::Password, Subject::Somebody) => "--try (and the same options)".to_owned(),
+            (Role::Origin, With::Password, Subject::Somebody) => "--try".to_owned(),
             (Role::Origin, With::Password, _) => "--try -u NAME".to_owned(),
             (Role::Proxy, With::Password, Subject::User(user)) => {
                 format!("--try --proxy-user {}", quoted(user))
@@ -43,16 +45,9 @@ impl Case<'_> {
         };
         let tries = match choice.with {
             With::Ticket => "shows the ticket to it",
+            With::Password if choice.scheme == "Bearer" => "tries the token, once",
             With::Password => "tries the password, once",
         };
-        format!("`legwork doctor {options} {url}` {tries}")
-    }
-}
-
-/// A user's name for a shell.
-fn quoted(user: &str) -> String {
-    match user.contains(['\\', ' ', '$']) {
-        true => format!("'{user}'"),
-        false => user.to_owned(),
+        format!("`legwork doctor {options} {url}`{more} {tries}")
     }
 }
