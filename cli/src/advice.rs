@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
+use http::HeaderMap;
+use legwork::challenge::Challenges;
 use legwork::client::tunnel::{TunnelError, TunnelErrorKind};
 use legwork::handshake::{HandshakeError, Refusal, Renewal, Tried, Why};
 use legwork::protection_space::Challenger;
@@ -11,6 +13,7 @@ use legwork::service::{BoxError, Error, ErrorKind};
 
 use crate::chain::{causes, chain};
 use crate::exit::Exit;
+use crate::output::visible;
 use crate::trust::NO_AUTHORITIES;
 
 /// What is wrong, and the next thing to try. A server or a proxy may have written a part of either.
@@ -53,9 +56,18 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
     let offered = offered(refusal);
     let option = option_for(refusal.challenger);
     match why {
+        Why::Refused(_) if scheme.eq_ignore_ascii_case("Bearer") => advice(
+            format!("{who} refused the token (Bearer)"),
+            "Get a new one: it may have expired, be for another server, or not give these rights.",
+        ),
         Why::Refused(None) => {
             advice(format!("{who} refused the user name or the password ({scheme})"), CHECK_PASSWORD)
         }
+        Why::Refused(Some(words)) if words.contains(FOR_ANOTHER_SERVER) => advice(
+            format!("{who} refuses the ticket, which is for another server ({scheme})"),
+            "Leave out --target-name, or name the host itself: --target-name HTTP/name.example. Where that is right, \
+             the server's keytab is not.",
+        ),
         Why::Refused(Some(words)) => match remedy(words) {
             // A KDC's words, or the server's about a ticket: the password is not in doubt, or certainly wrong.
             Some(next) => advice(format!("not logged in at {who} ({scheme}): {words}"), next),
@@ -139,7 +151,10 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
             "Send it with --data-binary @FILE, which keeps it in memory.",
         ),
         Why::CannotStart(reason) => {
-            let others = || format!("Try another --scheme; on offer are {offered}.");
+            let others = || match offered.contains(", ") {
+                true => format!("Try another --scheme. The server offers {offered}."),
+                false => "`legwork get -v` shows what was said.".to_owned(),
+            };
             let next = remedy(reason).map_or_else(others, str::to_owned);
             advice(format!("{who} was not sent a login, since {scheme} could not start: {reason}"), &next)
         }
@@ -166,6 +181,29 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
         _ => advice(refusal.to_string(), "`legwork get -v` shows what was said."),
     }
 }
+
+/// The same, with what the server says of it in its answer.
+pub(crate) fn on_refused_answer(refusal: &Refusal, headers: &HeaderMap) -> Advice {
+    let mut advice = on_refusal(refusal);
+    let is_bearers =
+        |tried: &Tried| tried.scheme.eq_ignore_ascii_case("Bearer") && matches!(tried.why, Why::Refused(_));
+    if telling(refusal).is_some_and(is_bearers) {
+        let challenges = Challenges::parse(headers, &refusal.challenger.challenge_field());
+        let said = challenges.iter().find(|challenge| challenge.is("Bearer")).and_then(|challenge| {
+            let said = challenge.param_str("error_description").or_else(|| challenge.param_str("error"))?;
+            Some(said.chars().take(MAX_SAID).collect::<String>())
+        });
+        if let Some(said) = said {
+            advice.wrong = format!("{}: {}", advice.wrong, visible(&said).trim_end_matches('.'));
+        }
+    }
+    advice
+}
+
+/// How many of a server's characters are quoted.
+const MAX_SAID: usize = 300;
+/// The library's words for a ticket whose name is not the server's.
+const FOR_ANOTHER_SERVER: &str = "ticket is for another server";
 
 /// The challenge that stands behind a request without an answer: a proxy's, which opens no tunnel.
 pub(crate) fn refusal_behind(error: &Error) -> Option<&Refusal> {
@@ -549,6 +587,7 @@ mod tests {
         for (words, _) in REMEDIES {
             assert!(sources.contains(words), "the library does not say {words:?} any more");
         }
+        assert!(sources.contains(FOR_ANOTHER_SERVER));
         for (name, _) in NAMES {
             assert!(sources.contains(name), "the library does not say {name:?} any more");
         }

@@ -100,7 +100,12 @@ impl Trial<'_> {
                 let outcome = extensions.get::<Outcome>();
                 let outcome =
                     outcome.or(extensions.get::<ProxyOutcome>().map(|ProxyOutcome(outcome)| outcome));
-                let advice = attempt.note(outcome, login_in(&recorder.recording()), self.origin);
+                let mut advice = attempt.note(outcome, login_in(&recorder.recording()), self.origin);
+                if let Some(Outcome::Refused(refusal)) = outcome {
+                    let said = advice::on_refused_answer(refusal, response.headers());
+                    attempt.says = Some(said.wrong.clone());
+                    advice = Some(said);
+                }
                 Tried { attempt, advice }
             }
             Err(error) => {

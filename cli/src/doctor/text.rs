@@ -252,6 +252,7 @@ impl Display for Described<'_> {
         }
         f.write_str(match with {
             With::Ticket => " with the ticket",
+            With::Password if scheme == "Bearer" => " with a token",
             With::Password => " with a password",
         })?;
         match role {
@@ -264,6 +265,7 @@ impl Display for Described<'_> {
 fn attempted(attempt: &Attempt) -> String {
     let with = match (attempt.with, &attempt.user) {
         (With::Ticket, _) => "the ticket".to_owned(),
+        (With::Password, _) if attempt.is_by_token() => "the token".to_owned(),
         (With::Password, Some(user)) => format!("the password of {user}"),
         (With::Password, None) => "the password".to_owned(),
     };

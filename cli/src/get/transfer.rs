@@ -151,7 +151,7 @@ impl<'a> Transfer<'a> {
     fn judge(&self, response: &Response<ResponseBody>) -> Result<(), Advice> {
         let (status, extensions) = (response.status(), response.extensions());
         if let Some(Outcome::Refused(refusal)) = extensions.get() {
-            return Err(advice::on_refusal(refusal));
+            return Err(advice::on_refused_answer(refusal, response.headers()));
         }
         let redirected: Option<&Redirected> = extensions.get();
         let origin = redirected.and_then(|redirected| Origin::from_uri(&redirected.uri).ok());

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{PASSWORD, USER, doctor, each, run, run_as_carol};
+use crate::support::{PASSWORD, USER, answering, doctor, each, run, run_as_carol};
 
 fn all_schemes() -> legwork::testing::Builder {
     Server::builder()
@@ -195,4 +195,30 @@ async fn a_login_that_is_answered_by_a_500_is_not_called_unasked_for() {
         (&report["attempt"]["result"], &report["fails"]),
         (&json!("undecided"), &json!("login-undecided"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_refused_is_called_a_token() {
+    let url = answering(
+        "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=x, error_description=\"it has ended\"\r\nContent-Length: 0\r\n\r\n",
+    )
+    .await;
+    let ended =
+        run(doctor(&["--bearer", "--try", "--insecure-basic", &url]).env("LEGWORK_TOKEN", "abc-geheim"));
+    let [fails, next] = ended.verdict(67);
+    assert!(fails.ends_with("refused the token (Bearer): it has ended."), "{fails}");
+    assert!(next.starts_with("Get a new one") && !ended.stdout.contains("password"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_proposed_can_be_pasted_and_is_said_to_need_the_same_options() {
+    let server = all_schemes().user(USER, PASSWORD).start().await.expect("a server");
+    let url = server.uri("/").to_string();
+    let ended = run(&mut doctor(&["--insecure-basic", "-u", "o'neil`id`", &url]));
+    let [_, next] = ended.verdict(0);
+    let command = format!("`legwork doctor --try -u 'o'\\''neil`id`' {url}` (with the same options) tries");
+    assert!(next.starts_with(&command), "{next}");
+    let ended = run(&mut doctor(&["-u", USER, &url]));
+    let [_, next] = ended.verdict(0);
+    assert!(next.starts_with(&format!("`legwork doctor --try -u carol {url}` tries")), "{next}");
 }

@@ -153,3 +153,19 @@ async fn kerberos_takes_a_password_where_a_kdc_is_named() {
     let ended = run(command.env("LEGWORK_PASSWORD", "alice-pw"));
     assert!(ended.said(67).contains("--target-name"), "{ended:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_for_another_server_says_nothing_of_the_password() {
+    const SERVICE: &str = "HTTP/www.lab.test";
+    const OTHER: &str = "HTTP/other.lab.test";
+    let kdc = Kdc::builder("LAB.TEST").user("alice", "alice-pw").service(SERVICE).service(OTHER);
+    let kdc = kdc.start().await.expect("a KDC");
+    let offer = Offer::kerberos_and_iakerb(&kdc.service(SERVICE));
+    let server = Server::builder().offer(offer).start().await.expect("a server");
+    let (url, named) = (server.uri("/").to_string(), format!("LAB.TEST={}", kdc.address()));
+    let mut command = get(&["--no-ntlm", "--kdc", &named, "--target-name", OTHER, "-u", "alice", &url]);
+    let ended = run(command.env("LEGWORK_PASSWORD", "alice-pw"));
+    let said = ended.said(67);
+    assert!(said.contains("refuses the ticket, which is for another server (Negotiate)"), "{said}");
+    assert!(said.contains("Leave out --target-name") && !said.contains("password"), "{said}");
+}

@@ -3,7 +3,7 @@
 use legwork::testing::{Close, Offer, Quirk, Server, When};
 use tokio::net::TcpListener;
 
-use crate::support::{Folder, Raw, as_carol, by_ntlm, digest, get, run, server};
+use crate::support::{Folder, Raw, answering, as_carol, by_ntlm, digest, get, run, server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_is_missing_says_how_to_log_in() {
@@ -152,4 +152,33 @@ async fn authorities_come_from_the_file_that_is_named() {
         let ended = run(&mut get(&["--ca", &file, &url]));
         assert!(ended.said(60).contains(word) && ended.stderr.contains(&file), "{ended:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_let_in_is_told_who_tells_why() {
+    let server = by_ntlm().await;
+    let url = server.uri("/a").to_string();
+    let ended = run(&mut get(&[&format!("{url}?secret=1")]));
+    assert!(ended.said(67).ends_with(&format!(" `legwork doctor {url}` tells why.\n")), "{ended:?}");
+    let strange = format!("{url};x");
+    let ended = run(get(&["-u", "carol", &strange]).env("LEGWORK_PASSWORD", "geheim"));
+    let last = format!(" `legwork doctor '{strange}'` (with the same options) tells why.\n");
+    assert!(ended.said(67).ends_with(&last), "{ended:?}");
+    assert_eq!(run(&mut get(&["-s", &url])).said(67), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_refused_is_no_password() {
+    let answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=x, error=invalid_token, \
+                  error_description=\"it ended \u{9b}2J yesterday\"\r\nContent-Length: 0\r\n\r\n";
+    let url = answering(answer).await;
+    let ended = run(get(&["--bearer", "--insecure-basic", &url]).env("LEGWORK_TOKEN", "abc"));
+    let said = ended.said(67);
+    assert!(
+        said.contains("refused the token (Bearer): it ended ") && said.contains("Get a new one"),
+        "{said}"
+    );
+    assert!(!said.contains("password") && !said.contains('\u{9b}') && !said.contains("abc"), "{said}");
+    let ended = run(&mut get(&["--insecure-basic", &url]));
+    assert!(ended.said(67).contains("LEGWORK_TOKEN"), "{ended:?}");
 }

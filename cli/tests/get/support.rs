@@ -121,3 +121,26 @@ async fn request(stream: &mut TcpStream) -> Vec<u8> {
         assert!(read > 0, "the request broke off: {}", String::from_utf8_lossy(&request));
     }
 }
+
+/// The URL of a server that answers each request with these octets, as often as it is asked.
+pub(crate) async fn answering(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            tokio::spawn(async move {
+                let mut head = Vec::new();
+                while stream.read_buf(&mut head).await.is_ok_and(|read| read > 0) {
+                    if head.ends_with(b"\r\n\r\n") {
+                        head.clear();
+                        if stream.write_all(answer.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    url
+}

@@ -83,6 +83,9 @@ impl Case<'_> {
             (AttemptResult::Refused, With::Password) if attempt.mechanism_is_kdc() => {
                 Some(and_next(Finding::failure("password-refused", "the KDC", words)))
             }
+            (AttemptResult::Refused, With::Password) if attempt.is_by_token() => {
+                Some(and_next(Finding::failure("token-refused", &place, words)))
+            }
             (AttemptResult::Refused, With::Password) => {
                 let scheme = attempt.scheme.as_deref().unwrap_or("the login");
                 let user = attempt.user.as_deref().unwrap_or("the user");
@@ -120,10 +123,18 @@ impl Case<'_> {
     pub(super) fn ticket_refused(&self, attempt: &Attempt, place: &str) -> Finding {
         let words = attempt.says.clone().unwrap_or_default();
         let hop = self.challenging();
-        if words.contains("keytab")
-            || words.contains("ticket is for another server")
-            || words.contains("cannot decrypt")
-        {
+        if words.contains("which is for another server") {
+            let finding = Finding::failure("ticket-refused", place, words);
+            return match self.policy.target_name() {
+                Some(_) => finding.next(
+                    "leave out --target-name, or name the host itself there. Where that is right, the \
+                     server's keytab is not",
+                ),
+                None => finding
+                    .next("nothing is wrong with the ticket or the user: the server needs a new keytab"),
+            };
+        }
+        if words.contains("keytab") || words.contains("cannot decrypt") {
             return Finding::failure("ticket-refused", place, words)
                 .next("nothing is wrong with the ticket or the user: the server needs a new keytab");
         }
@@ -172,6 +183,11 @@ impl Case<'_> {
 }
 
 impl Attempt {
+    /// Whether what went out is a token, and nobody's password.
+    pub(crate) fn is_by_token(&self) -> bool {
+        self.scheme.as_deref().is_some_and(|scheme| scheme.eq_ignore_ascii_case("Bearer"))
+    }
+
     fn mechanism_is_kdc(&self) -> bool {
         self.says.as_deref().is_some_and(|words| words.contains("KDC"))
     }
