@@ -31,6 +31,12 @@ impl Advice {
     pub(crate) fn new(exit: Exit, wrong: impl Into<String>, next: impl Into<String>) -> Self {
         Self { exit, wrong: plain(wrong.into()), next: next.into() }
     }
+
+    /// Without a word of NTLM that is left out, where nobody has asked for that.
+    pub(crate) fn without_ntlm(mut self) -> Self {
+        self.wrong = self.wrong.replace("; NTLM: shut out (--no-ntlm)", "");
+        self
+    }
 }
 
 impl fmt::Display for Advice {
@@ -87,6 +93,17 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
             format!("{who} accepts the login ({scheme}), but this user has no access to this page"),
             "Try another page or another user, or ask for access.",
         ),
+        Why::Undecided(reason)
+            if scheme.eq_ignore_ascii_case("Digest") && reason.contains(STILL_CHALLENGES) =>
+        {
+            advice(
+                format!(
+                    "{who} calls each answer stale ({scheme}), and never says whether the login is right"
+                ),
+                "Trying again does not help. Several servers behind one name may not know each other's nonces, or \
+                 the server's nonces end at once: show whoever runs it.",
+            )
+        }
         Why::Undecided(reason) => advice(
             format!("{who} was sent the login ({scheme}), and did not say whether it is right: {reason}"),
             "Try once more, and no more than that before somebody has looked at the server: each try may count as a \
@@ -112,18 +129,19 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
             } else {
                 format!("Log in with {} NAME{ticket}.", option.user)
             };
-            advice(format!("{who} wants a login{all}, and was given none that serves for it"), &bearer)
+            advice(
+                format!("{who} wants a login{all}, and nothing that was given can be used for it"),
+                &bearer,
+            )
         }
         Why::RevealsSecret => advice(
             format!(
                 "{who} takes {scheme}, which would show the password to whoever reads this connection without TLS"
             ),
             match refusal.challenger {
-                Challenger::Origin => {
-                    "Try https://, or --insecure-basic on a network whose every reader may have the password."
-                }
+                Challenger::Origin => "Try https://, or --insecure-basic on a network that you trust.",
                 Challenger::Proxy => {
-                    "Try an https:// proxy, or --insecure-basic on a network whose every reader may have the password."
+                    "Try an https:// proxy, or --insecure-basic on a network that you trust."
                 }
             },
         ),
@@ -169,9 +187,8 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
             },
         ),
         Why::Unsupported => advice(
-            format!("{who} offers {offered}, none of which was to be used"),
-            "Leave out --scheme, or name one of those. What is none of negotiate, ntlm, scram, digest, bearer and basic \
-             is not known here.",
+            format!("{who} offers {offered}, and none of that can be used"),
+            "Leave out --scheme, or name one of those. Known here are negotiate, ntlm, scram, digest, bearer and basic.",
         ),
         Why::Unreadable(_) => advice(
             format!("{who} sent a challenge that cannot be read: {why}"),
@@ -202,6 +219,8 @@ pub(crate) fn on_refused_answer(refusal: &Refusal, headers: &HeaderMap) -> Advic
 
 /// How many of a server's characters are quoted.
 const MAX_SAID: usize = 300;
+/// The library's words where a challenge follows each login.
+const STILL_CHALLENGES: &str = "the server still challenges after";
 /// The library's words for a ticket whose name is not the server's.
 const FOR_ANOTHER_SERVER: &str = "ticket is for another server";
 
@@ -289,9 +308,30 @@ pub(crate) fn on_broken_content(error: &(dyn StdError + 'static)) -> Advice {
 }
 
 /// On what is no URL.
-pub(crate) fn on_no_url() -> Advice {
-    Advice::new(Exit::Url, "that is no http or https URL", URL)
+pub(crate) fn on_no_url(url: &str) -> Advice {
+    let wrong = "that is no http or https URL";
+    // Nothing of it is shown: there may be a password in it.
+    let Some((_, rest)) = url.split_once("://") else { return Advice::new(Exit::Url, wrong, URL) };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let port = host.rsplit(']').next().unwrap_or_default().split_once(':').map(|(_, port)| port);
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    let (wrong, next) = match port {
+        _ if !host.is_ascii() => {
+            ("the URL's host is not in ASCII", "Write the host as xn--..., which is its form in DNS.")
+        }
+        _ if url.contains(char::is_whitespace) => ("there is a blank in the URL", "Write %20 for it."),
+        Some(port) if !is_port(port) => {
+            ("the URL's port is none", "Write a port from 1 to 65535, or leave out the colon.")
+        }
+        _ => (wrong, URL),
+    };
+    Advice::new(Exit::Url, wrong, next)
 }
+
+/// What to do about a 407 where no proxy was asked.
+pub(crate) const AS_A_PROXY: &str = "If it is a proxy, give it by -x. Else a proxy in between intercepts the request: ask \
+                                     whoever runs the network.";
 
 const CHECK_PASSWORD: &str = "Check both, and the domain (DOMAIN\\name or name@domain). It was tried once. The answer \
                               does not tell whether the account is locked or its password has expired; many servers \
@@ -523,7 +563,7 @@ fn on_connection(error: &Error, cause: &BoxError, text: String) -> Advice {
             Exit::Answer,
             text,
             "The server, or something on the way, closed the connection or answered with what is no HTTP: is it https \
-             where you wrote http? Else try once more.",
+             where you wrote http? Or it speaks only HTTP/2: try --http2. Else try once more.",
         ),
     }
 }
@@ -543,6 +583,11 @@ fn on_tls(tls: &rustls::Error, text: String) -> Advice {
             Exit::Tls,
             text,
             "Install them (Debian: ca-certificates), or name a file that has the server's authority: --ca FILE.pem.",
+        ),
+        rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol) => Advice::new(
+            Exit::Handshake,
+            text,
+            "The server may speak only HTTP/2: try --http2. A login by NTLM needs HTTP/1.1 there.",
         ),
         rustls::Error::InvalidMessage(_) => Advice::new(
             Exit::Handshake,
@@ -587,10 +632,17 @@ mod tests {
         for (words, _) in REMEDIES {
             assert!(sources.contains(words), "the library does not say {words:?} any more");
         }
-        assert!(sources.contains(FOR_ANOTHER_SERVER));
+        assert!(sources.contains(FOR_ANOTHER_SERVER) && sources.contains(STILL_CHALLENGES));
         for (name, _) in NAMES {
             assert!(sources.contains(name), "the library does not say {name:?} any more");
         }
+    }
+
+    #[test]
+    fn a_server_without_http1_is_told_from_one_without_tls() {
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol);
+        let advice = on_tls(&alert, "no".to_owned());
+        assert!(advice.exit == Exit::Handshake && advice.next.contains("--http2"), "{advice}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::advice::{self, Advice};
 use crate::doctor::attempt::{Trial, Tried};
 use crate::doctor::diagnosis::{Case, Subject};
 use crate::doctor::examination::Examination;
-use crate::doctor::facts::{Choice, Hop, Report, Role};
+use crate::doctor::facts::{Choice, Hop, Legs, Report, Role};
 use crate::doctor::lane::Settings;
 use crate::exit::Exit;
 use crate::output::{complain, print};
@@ -89,8 +89,8 @@ pub(crate) async fn run(arguments: Arguments) -> Exit {
 
 async fn examine(arguments: &Arguments) -> Result<(Report, Exit), Advice> {
     let Arguments { account, policy, way, .. } = arguments;
-    let uri: Uri = arguments.url.parse().map_err(|_| advice::on_no_url())?;
-    let origin = Origin::from_uri(&uri).map_err(|_| advice::on_no_url())?;
+    let uri: Uri = arguments.url.parse().map_err(|_| advice::on_no_url(&arguments.url))?;
+    let origin = Origin::from_uri(&uri).map_err(|_| advice::on_no_url(&arguments.url))?;
     let misuse = |why: String| Advice::new(Exit::Usage, why, "");
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(misuse("leave the user out of the URL, and give it with -u".to_owned()));
@@ -239,6 +239,13 @@ struct Seen<'a> {
 fn can_try(hops: &[Hop], choice: Option<&Choice>) -> bool {
     let needs_http1 = choice.is_some_and(|choice| matches!(choice.scheme.as_str(), "Negotiate" | "NTLM"));
     if needs_http1 && hops.iter().any(Hop::is_only_http2) {
+        return false;
+    }
+    // No password gets in there, so that each would only count as a wrong one.
+    let is_ntlm = choice.is_some_and(|choice| choice.mechanism == Some("NTLM"));
+    let loses =
+        |hop: &Hop| hop.ntlm.as_ref().is_some_and(|ntlm| matches!(ntlm.legs, Legs::Apart | Legs::Closed));
+    if is_ntlm && hops.iter().rev().find(|hop| hop.is_challenge()).is_some_and(loses) {
         return false;
     }
     hops.iter().all(|hop| hop.error.is_none() && hop.tls.as_ref().is_none_or(|tls| tls.trusted))

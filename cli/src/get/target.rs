@@ -23,8 +23,8 @@ impl Target {
             Some(name) if ends_with_a_slash(url) => format!("{url}{}", encoded(name.as_encoded_bytes())),
             _ => url.to_owned(),
         };
-        let uri: Uri = url.parse().map_err(|_| advice::on_no_url())?;
-        let origin = Origin::from_uri(&uri).map_err(|_| advice::on_no_url())?;
+        let uri: Uri = url.parse().map_err(|_| advice::on_no_url(&url))?;
+        let origin = Origin::from_uri(&uri).map_err(|_| advice::on_no_url(&url))?;
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             // Without the URL, which may have a password in it.
             return Err(Advice::new(
@@ -104,6 +104,23 @@ mod tests {
             let advice = Target::parse(url, None).expect_err(url);
             assert_eq!(advice.exit, Exit::Url, "{url}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_told() {
+        for (url, word) in [
+            ("https://b\u{fc}cher.example/", "xn--"),
+            ("https://a:99999/", "port"),
+            ("https://a:8o/", "port"),
+            ("https://[::1]:x/", "port"),
+            ("https://a/b c", "%20"),
+            ("mail.example", "in full"),
+        ] {
+            let advice = Target::parse(url, None).expect_err(url);
+            assert!(advice.next.contains(word), "{url}: {advice}");
+        }
+        let advice = Target::parse("https://carol:carol-pw@b c/", None).expect_err("no URL");
+        assert!(!advice.to_string().contains("carol"), "{advice}");
     }
 
     #[test]

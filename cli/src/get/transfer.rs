@@ -13,7 +13,7 @@ use legwork::service::{Error, ErrorKind};
 use legwork::tower_layer::Layer;
 use legwork::{Client, Origin, Outcome};
 
-use crate::account::Who;
+use crate::account::{Named, Who};
 use crate::advice::{self, Advice};
 use crate::chain::causes;
 use crate::exit::Exit;
@@ -60,6 +60,13 @@ impl<'a> Transfer<'a> {
         ];
         if from_stdin.into_iter().filter(|takes| *takes).count() > 1 {
             return Err(misuse("stdin can be read once, and more than one option wants it".to_owned()));
+        }
+        if arguments.account.named() == Named::Ticket && arguments.policy.names_kdcs() {
+            return Err(misuse(
+                "--kdc is for a user with a password (-u NAME): a ticket is the system's, whose krb5.conf names its \
+                 KDCs"
+                    .to_owned(),
+            ));
         }
         let proxies = arguments.way.proxies().map_err(misuse)?;
         let tls = arguments.way.tls().map_err(|why| Advice::new(Exit::Tls, why, ""))?;
@@ -161,7 +168,20 @@ impl<'a> Transfer<'a> {
             let is_users = [header::AUTHORIZATION, header::PROXY_AUTHORIZATION]
                 .iter()
                 .any(|name| self.fields.contains_key(name));
+            let is_logged_in = matches!(extensions.get(), Some(Outcome::LoggedIn(_)));
+            let uri = redirected.map_or(&self.target.uri, |redirected| &redirected.uri);
+            let has_proxy = !matches!(self.arguments.way.proxy_of(uri), Ok(None));
             return Err(match is_users {
+                _ if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && !has_proxy => Advice::new(
+                    Exit::Refused,
+                    format!("{origin} answers as a proxy does ({status}), and was not asked as one"),
+                    advice::AS_A_PROXY,
+                ),
+                false if !is_logged_in => Advice::new(
+                    Exit::Refused,
+                    format!("{answered}, and no login was made"),
+                    "`legwork get -i` shows the whole answer.",
+                ),
                 true => Advice::new(
                     Exit::Refused,
                     format!("{answered} to the authorization given by -H"),

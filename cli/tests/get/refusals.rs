@@ -182,3 +182,36 @@ async fn a_token_that_is_refused_is_no_password() {
     let ended = run(&mut get(&["--insecure-basic", &url]));
     assert!(ended.said(67).contains("LEGWORK_TOKEN"), "{ended:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_407_that_no_proxy_was_asked_for_is_called_that() {
+    let answer = "HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n";
+    let ended = run(&mut as_carol(&["--insecure-basic", &answering(answer).await]));
+    let said = ended.said(67);
+    assert!(said.contains("answers as a proxy does (407") && said.contains("give it by -x"), "{said}");
+    assert!(!said.contains("logged in"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_stale_for_ever_are_no_reason_to_try_again() {
+    let answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=x, nonce=n, qop=\"auth\", stale=true\r\n\
+                  Content-Length: 0\r\n\r\n";
+    let ended = run(&mut as_carol(&[&answering(answer).await]));
+    let said = ended.said(67);
+    assert!(said.contains("calls each answer stale (Digest)") && said.contains("does not help"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheme_that_stands_alone_is_not_to_be_changed() {
+    let answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n";
+    let ended = run(&mut as_carol(&["--no-ntlm", &answering(answer).await]));
+    assert!(!ended.said(67).contains("--scheme"), "{ended:?}");
+}
+
+#[test]
+fn a_ticket_is_not_of_a_kdc_that_is_named() {
+    for who in [&["--ticket"][..], &["-u", ":"]] {
+        let ended = run(get(who).args(["--kdc", "LAB.TEST=127.0.0.1:1", "http://127.0.0.1:1/"]));
+        assert!(ended.said(2).contains("--kdc is for a user with a password"), "{ended:?}");
+    }
+}
