@@ -88,6 +88,8 @@ impl Trial<'_> {
         let client = if self.http2 { client.http2() } else { client };
         let client: Client<Empty<Bytes>> = client.build_with_tls(self.tls.clone());
         let mut attempt = Attempt::new(with);
+        // Nobody has given that option: it is this program that leaves NTLM out.
+        let is_ours = self.without_ntlm && !self.policy.shuts_ntlm_out();
         // Legs, and a KDC, have timeouts of their own; a server that trickles one answer after the other has this one.
         let Ok(answer) = tokio::time::timeout(self.timeout * 4, client.get(self.uri.clone())).await else {
             attempt.says = Some("the login took too long".to_owned());
@@ -106,6 +108,10 @@ impl Trial<'_> {
                     attempt.says = Some(said.wrong.clone());
                     advice = Some(said);
                 }
+                if is_ours {
+                    advice = advice.map(Advice::without_ntlm);
+                    attempt.says = advice.as_ref().map(|advice| advice.wrong.clone());
+                }
                 Tried { attempt, advice }
             }
             Err(error) => {
@@ -114,6 +120,7 @@ impl Trial<'_> {
                     Some(refusal) => attempt.refused(refusal),
                     None => advice::on_error(&error),
                 };
+                let advice = if is_ours { advice.without_ntlm() } else { advice };
                 attempt.says = Some(advice.wrong.clone());
                 Tried { attempt, advice: Some(advice) }
             }

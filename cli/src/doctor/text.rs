@@ -59,8 +59,8 @@ pub(crate) fn show(report: &Report) -> String {
         }
         None => {
             lines.heading(match &report.attempt {
-                Some(Attempt { result: AttemptResult::LoggedIn, .. }) => "Fails: nothing.",
-                _ => "Fails: nothing that can be seen without a login.",
+                Some(Attempt { result: AttemptResult::LoggedIn, .. }) => "No fault was found.",
+                _ => "No fault can be seen without a login.",
             });
         }
     }

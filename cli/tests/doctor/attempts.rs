@@ -45,7 +45,7 @@ async fn a_right_password_is_sent_once_and_what_came_of_it_is_told() {
         ),
         "{report}"
     );
-    assert!(report.contains("Fails: nothing.\n"), "{report}");
+    assert!(report.contains("No fault was found.\n"), "{report}");
     assert_eq!(server.report().attempts(), 1, "{}", server.report());
 }
 
@@ -221,4 +221,45 @@ async fn what_is_proposed_can_be_pasted_and_is_said_to_need_the_same_options() {
     let ended = run(&mut doctor(&["-u", USER, &url]));
     let [_, next] = ended.verdict(0);
     assert!(next.starts_with(&format!("`legwork doctor --try -u carol {url}` tries")), "{next}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_password_goes_where_none_gets_in() {
+    let server = Server::builder()
+        .user(USER, PASSWORD)
+        .offer(Offer::Ntlm)
+        .quirk(Quirk::Close(Close::Announced))
+        .start()
+        .await
+        .expect("a server");
+    let report = run_as_carol(&["--json", &server.uri("/").to_string()]).json(67);
+    assert_eq!((&report["fails"], &report["attempt"]), (&json!("ntlm-connection-closed"), &json!(null)));
+    assert_eq!(server.report().attempts(), 0, "{}", server.report());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_without_access_is_told_from_one_that_works() {
+    let url = each(|mut stream| async move {
+        let mut request = Vec::new();
+        while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
+            if !request.ends_with(b"\r\n\r\n") {
+                continue;
+            }
+            let answer = match String::from_utf8_lossy(&request)
+                .to_lowercase()
+                .contains("authorization: basic")
+            {
+                true => "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
+                false => "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+            };
+            request.clear();
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let ended = run_as_carol(&["--insecure-basic", &url]);
+    println!("{}", ended.stdout);
+    assert!(ended.report(0).contains("gives this user no access to the page (403)"), "{}", ended.stdout);
 }

@@ -27,7 +27,7 @@ async fn the_report_names_all_that_is_on_offer_and_what_to_try() {
         "  offers      NTLM\n              Basic realm=\"the lab\"\n",
         "  NTLM        domain DOMAIN, server SERVER\n",
         "  would be    by NTLM with a password\n",
-        "Fails: nothing that can be seen without a login.\n",
+        "No fault can be seen without a login.\n",
         &format!("Next:  `legwork doctor --try -u NAME http://{address}/a` tries the password, once.\n"),
     ] {
         assert!(report.contains(line), "{line}\n{report}");
@@ -165,7 +165,7 @@ async fn digest_by_other_algorithms_than_md5_is_told() {
     )
     .await;
     let report = run(&mut doctor(&["--json", &url])).json(67);
-    assert_eq!(report["fails"], "schemes-unknown");
+    assert_eq!(report["fails"], "digest-algorithm-unknown");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,3 +185,23 @@ const CHALLENGE: &str = "HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM \
 const BEHIND_NGINX: &str = "HTTP/1.1 401 No\r\nServer: nginx/1.22.1\r\nWWW-Authenticate: NTLM \
                             TlRMTVNTUAACAAAABgAGADgAAAAFgomi6ufu/0/0vo0AAAAAAAAAADoAOgA+AAAABgIAAAAAAA9MAEEAQgABAAwATABBAEIAUwBSAFYAAgAGAEwAQQBCAAMABAB2AG0ABgAEAAAAAAAHAAgAuLFlZOV/3QEAAAAA\r\nContent-Length: \
                             0\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_an_offer_is_named_by_its_cause() {
+    for (answer, code) in [
+        (
+            "HTTP/1.1 401 No\r\nWWW-Authenticate: Digest realm=x, nonce=n, algorithm=SHA-7\r\nContent-Length: 0\r\n\r\n",
+            "digest-algorithm-unknown",
+        ),
+        (
+            "HTTP/1.1 401 No\r\nWWW-Authenticate: OAuth9 realm=x\r\nContent-Length: 0\r\n\r\n",
+            "schemes-unknown",
+        ),
+        ("HTTP/1.1 401 No\r\nWWW-Authenticate: , ,,\r\nContent-Length: 0\r\n\r\n", "no-challenge"),
+        ("HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n", "answers-as-a-proxy"),
+    ] {
+        let url = answering(answer).await;
+        let report = run(&mut doctor(&["--json", &url])).json(67);
+        assert_eq!(report["fails"], code, "{report}");
+    }
+}

@@ -78,6 +78,7 @@ impl Case<'_> {
         }
         found.extend(self.kerberos());
         found.extend(self.refusal());
+        found.extend(self.no_access());
         if let Some(Attempt { result: AttemptResult::LoggedIn, .. }) = self.attempt {
             // Whatever looked as if it would: it did not.
             found.iter_mut().for_each(|finding| finding.fails = false);

@@ -40,6 +40,15 @@ impl Case<'_> {
         }
     }
 
+    /// The login is right, and the page is not this user's.
+    pub(super) fn no_access(&self) -> Option<Finding> {
+        let attempt = self.attempt.filter(|attempt| attempt.result == AttemptResult::LoggedIn)?;
+        let place = self.hops.last().map(Hop::name).unwrap_or_else(|| self.url.to_owned());
+        let says = format!("{place} takes the login, and gives this user no access to the page (403)");
+        let finding = Finding::note("no-access", &place, says).next("ask for access, or try another page");
+        (attempt.status == Some(403)).then_some(finding)
+    }
+
     /// What an attempt came to, where nothing before it says why.
     pub(super) fn refusal(&self) -> Option<Finding> {
         let attempt = self.attempt?;

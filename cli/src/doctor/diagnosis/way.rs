@@ -1,5 +1,6 @@
 //! What is wrong with the way, and with what is offered.
 
+use crate::advice::AS_A_PROXY;
 use crate::doctor::diagnosis::case::Case;
 use crate::doctor::facts::{Failure, FailureKind, Hop, Role};
 use crate::doctor::finding::Finding;
@@ -17,6 +18,11 @@ impl Case<'_> {
         let mut found = Vec::new();
         let name = hop.name();
         match hop.status {
+            Some(407) if hop.role == Role::Origin && self.hops.iter().all(|hop| hop.role == Role::Origin) => {
+                let says = format!("{name} answers as a proxy does (407), and was not asked as one");
+                found.push(Finding::failure("answers-as-a-proxy", &name, says).next(AS_A_PROXY));
+                return found;
+            }
             Some(401 | 407) => {}
             Some(status) if hop.role == Role::Origin => {
                 let says = format!("{name} asks for no login at this URL: it answers {status}");
@@ -27,7 +33,7 @@ impl Case<'_> {
             }
             _ => return found,
         }
-        if hop.challenge_fields.is_empty() {
+        if hop.challenges.is_empty() && hop.malformed.is_empty() {
             found.push(
                 Finding::failure(
                     "no-challenge",
@@ -48,7 +54,7 @@ impl Case<'_> {
                  line above",
             );
             found.push(Finding { fails: !hop.challenges.iter().any(|challenge| challenge.known), ..finding });
-        } else if !hop.challenges.iter().any(|challenge| challenge.known) {
+        } else if !hop.challenges.iter().any(|challenge| challenge.known || challenge.is("Digest")) {
             let says = format!("{name} offers {}, which is not known here", hop.schemes().join(", "));
             found.push(
                 Finding::failure("schemes-unknown", &name, says)
