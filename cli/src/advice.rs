@@ -61,6 +61,8 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
     };
     let offered = offered(refusal);
     let option = option_for(refusal.challenger);
+    let reveals = |tried: &&Tried| tried.why == Why::RevealsSecret;
+    let revealing: Vec<_> = refusal.tried.iter().filter(reveals).map(|tried| tried.scheme.as_str()).collect();
     match why {
         Why::Refused(_) if scheme.eq_ignore_ascii_case("Bearer") => advice(
             format!("{who} refused the token (Bearer)"),
@@ -136,7 +138,13 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
         }
         Why::RevealsSecret => advice(
             format!(
-                "{who} takes {scheme}, which would show the password to whoever reads this connection without TLS"
+                "{who} takes {}, which would show the {} to whoever reads this connection without TLS",
+                revealing.join(" and "),
+                match revealing.as_slice() {
+                    [one] if one.eq_ignore_ascii_case("Bearer") => "token",
+                    [_] => "password",
+                    _ => "password or the token",
+                }
             ),
             match refusal.challenger {
                 Challenger::Origin => "Try https://, or --insecure-basic on a network that you trust.",
@@ -205,7 +213,7 @@ pub(crate) fn on_refused_answer(refusal: &Refusal, headers: &HeaderMap) -> Advic
     let is_bearers =
         |tried: &Tried| tried.scheme.eq_ignore_ascii_case("Bearer") && matches!(tried.why, Why::Refused(_));
     if telling(refusal).is_some_and(is_bearers) {
-        let challenges = Challenges::parse(headers, &refusal.challenger.challenge_field());
+        let challenges = Challenges::parse(headers, refusal.challenger.challenge_field());
         let said = challenges.iter().find(|challenge| challenge.is("Bearer")).and_then(|challenge| {
             let said = challenge.param_str("error_description").or_else(|| challenge.param_str("error"))?;
             Some(said.chars().take(MAX_SAID).collect::<String>())

@@ -283,7 +283,11 @@ fn attempted(attempt: &Attempt) -> String {
         AttemptResult::Locked => "locked",
         AttemptResult::Undecided => "sent, and no answer tells whether it is right",
     };
-    let mut text = format!("{with}: {what}");
+    // The line's name says it already.
+    let mut text = match attempt.result {
+        AttemptResult::CannotStart => with,
+        _ => format!("{with}: {what}"),
+    };
     if let (AttemptResult::LoggedIn, Some(scheme)) = (attempt.result, &attempt.scheme) {
         let _ = write!(text, " by {scheme}");
         if let Some(mechanism) = attempt.mechanism.filter(|mechanism| mechanism != scheme) {

@@ -122,6 +122,10 @@ async fn a_nonce_that_is_called_stale_at_once_gets_no_second_answer() {
         .expect("a server");
     let report = run_as_carol(&["--json", &server.uri("/").to_string()]).json(67);
     assert_eq!(report["attempt"]["result"], "undecided", "{report}");
+    assert!(
+        report["attempt"]["says"].as_str().expect("a text").contains("calls each answer stale"),
+        "{report}"
+    );
     let seen = server.report();
     assert_eq!(seen.legs().filter(|leg| leg.authorization.is_some()).count(), 1, "{seen}");
 }
@@ -262,4 +266,13 @@ async fn a_login_without_access_is_told_from_one_that_works() {
     let ended = run_as_carol(&["--insecure-basic", &url]);
     println!("{}", ended.stdout);
     assert!(ended.report(0).contains("gives this user no access to the page (403)"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_option_that_nobody_gave_is_not_named() {
+    let url = answering("HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n").await;
+    let mut command = doctor(&["-u", "a@X.TEST", "--try", "--kdc", "X.TEST=127.0.0.1:1", &url]);
+    let ended = run(command.env("LEGWORK_PASSWORD", PASSWORD));
+    assert!(ended.report(67).contains("  not tried   the password of a@X.TEST ("), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("--no-ntlm"), "{}", ended.stdout);
 }

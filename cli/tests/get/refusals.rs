@@ -215,3 +215,24 @@ fn a_ticket_is_not_of_a_kdc_that_is_named() {
         assert!(ended.said(2).contains("--kdc is for a user with a password"), "{ended:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_be_shown_is_a_password_or_a_token() {
+    for (answer, words) in [
+        (
+            "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nWWW-Authenticate: Bearer realm=x\r\nContent-Length: 0\r\n\r\n",
+            "takes Bearer and Basic, which would show the password or the token to",
+        ),
+        (
+            "HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm=x\r\nContent-Length: 0\r\n\r\n",
+            "takes Bearer, which would show the token to",
+        ),
+        (
+            "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nWWW-Authenticate: Digest realm=x, nonce=n, qop=\"auth\"\r\nContent-Length: 0\r\n\r\n",
+            "wants a login by Basic, Digest",
+        ),
+    ] {
+        let ended = run(&mut get(&[&answering(answer).await]));
+        assert!(ended.said(67).contains(words), "{ended:?}");
+    }
+}
