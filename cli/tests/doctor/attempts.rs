@@ -1,7 +1,7 @@
 //! What is sent where a login is to be tried, and what is said of it. Passwords here have `geheim` in them, and no output does.
 
 use legwork::protection_space::Challenger;
-use legwork::testing::{Close, DigestAcceptor, Offer, Quirk, Server, When};
+use legwork::testing::{Close, DigestAcceptor, Kdc, Offer, Quirk, Server, When};
 use serde_json::json;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -275,4 +275,30 @@ async fn an_option_that_nobody_gave_is_not_named() {
     let ended = run(command.env("LEGWORK_PASSWORD", PASSWORD));
     assert!(ended.report(67).contains("  not tried   the password of a@X.TEST ("), "{}", ended.stdout);
     assert!(!ended.stdout.contains("--no-ntlm"), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_for_another_server_puts_no_password_in_doubt() {
+    const SERVICE: &str = "HTTP/www.lab.test";
+    const OTHER: &str = "HTTP/other.lab.test";
+    let kdc = Kdc::builder("LAB.TEST").user(USER, PASSWORD).service(SERVICE).service(OTHER);
+    let kdc = kdc.start().await.expect("a KDC");
+    let offer = Offer::kerberos_and_iakerb(&kdc.service(SERVICE));
+    let server = Server::builder().offer(offer).start().await.expect("a server");
+    let (url, named) = (server.uri("/").to_string(), format!("LAB.TEST={}", kdc.address()));
+    let mut command = doctor(&[
+        "--try",
+        "--no-ntlm",
+        "--kdc",
+        &named,
+        "--target-name",
+        OTHER,
+        "-u",
+        "carol@LAB.TEST",
+        &url,
+    ]);
+    let ended = run(command.env("LEGWORK_PASSWORD", PASSWORD));
+    let [fails, next] = ended.verdict(67);
+    assert!(fails.contains("refuses the ticket, which is for another server"), "{fails}");
+    assert!(next.starts_with("Leave out --target-name"), "{next}");
 }

@@ -89,6 +89,10 @@ impl Case<'_> {
             (AttemptResult::Denied | AttemptResult::Refused, With::Ticket) => {
                 Some(self.ticket_refused(attempt, &place))
             }
+            // The KDC has taken the password, and the server has looked at a ticket.
+            (AttemptResult::Refused, With::Password) if names_a_ticket(&words) => {
+                Some(self.ticket_refused(attempt, &place))
+            }
             (AttemptResult::Refused, With::Password) if attempt.mechanism_is_kdc() => {
                 Some(and_next(Finding::failure("password-refused", "the KDC", words)))
             }
@@ -143,7 +147,7 @@ impl Case<'_> {
                     .next("nothing is wrong with the ticket or the user: the server needs a new keytab"),
             };
         }
-        if words.contains("keytab") || words.contains("cannot decrypt") {
+        if names_a_ticket(&words) {
             return Finding::failure("ticket-refused", place, words)
                 .next("nothing is wrong with the ticket or the user: the server needs a new keytab");
         }
@@ -189,6 +193,13 @@ impl Case<'_> {
             ),
         }
     }
+}
+
+/// Whether a server says of a ticket what is wrong with it.
+fn names_a_ticket(words: &str) -> bool {
+    ["which is for another server", "keytab", "cannot decrypt the ticket"]
+        .iter()
+        .any(|part| words.contains(part))
 }
 
 impl Attempt {
