@@ -177,11 +177,9 @@ impl<'a> Transfer<'a> {
                     format!("{origin} answers as a proxy does ({status}), and was not asked as one"),
                     advice::AS_A_PROXY,
                 ),
-                false if !is_logged_in => Advice::new(
-                    Exit::Refused,
-                    format!("{answered}, and no login was made"),
-                    "`legwork get -i` shows the whole answer.",
-                ),
+                false if !is_logged_in => {
+                    Advice::new(Exit::Refused, answered, "`legwork get -i` shows the whole answer.")
+                }
                 true => Advice::new(
                     Exit::Refused,
                     format!("{answered} to the authorization given by -H"),

@@ -72,7 +72,7 @@ fn without_a_login_it_says_what_to_do() {
             &["--target-name", "HTTP/unknown.lab.test"],
             "not found in the KDC's database: HTTP/unknown.lab.test",
         ),
-        (alice, &["--target-name", "HTTP/nokey.lab.test"], "refused"),
+        (alice, &["--target-name", "HTTP/nokey.lab.test"], "refuses the ticket, which is for another server"),
     ] {
         let mut command = lab.get(&["--ticket"]);
         let ended = run(command.args(arguments).arg(&krb).env("KRB5CCNAME", cache));
