@@ -230,11 +230,19 @@ impl Arguments {
         self.listen.clone()
     }
 
-    /// Who may use the listener at this address.
-    pub(super) fn access(&self, address: &Address) -> Result<Access, String> {
+    /// Which users of this machine may use the listener at this address, as far as the system can tell them now.
+    pub(super) fn users(&self, address: &Address) -> Users {
+        let is_asked_for = !self.any_user && self.token_file.is_none();
+        if is_asked_for && Access::can_tell_users(address) { Users::Own } else { Users::All }
+    }
+
+    /// What else is wanted of those users.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user.
+    pub(super) fn access(&self, users: Users) -> Result<Access, String> {
         let token = self.token_file.as_deref().map(Token::read).transpose()?;
-        let is_told = Access::can_tell_users(address) && !self.any_user && token.is_none();
-        let users = if is_told { Users::Own } else { Users::All };
         Ok(Access::new(users).token(token).hosts(self.allow_host.clone()))
     }
 

@@ -19,6 +19,7 @@ use crate::chain::chain;
 use crate::exit::Exit;
 use crate::output::complain;
 
+use super::access::Users;
 use super::arguments::{Arguments, Served};
 use super::counts::Counts;
 use super::files;
@@ -48,6 +49,12 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
         limits,
         counts: Arc::clone(&counts),
         jars: arguments.serve.iter().map(|_| Arc::default()).collect(),
+        proxies: arguments
+            .proxies()
+            .into_iter()
+            .map(|address| (arguments.users(&address), address))
+            .collect(),
+        served: arguments.serve.iter().map(|served| arguments.users(&served.address)).collect(),
     };
     let (services, upstreams) = plan.services(&arguments)?;
     let mut server = Gateway::new(limits, Arc::clone(&counts));
@@ -101,6 +108,10 @@ struct Plan {
     counts: Arc<Counts>,
     /// Of the origins that are served.
     jars: Vec<Arc<Jar>>,
+    /// Who may use each proxy. It is not asked again: for a moment the system may not tell, and then all would be let in.
+    proxies: Vec<(Users, Address)>,
+    /// And each origin that is served.
+    served: Vec<Users>,
 }
 
 impl Plan {
@@ -119,17 +130,19 @@ impl Plan {
             Some(credentials) => Ok(Arc::new(upstream(Who::Known(credentials)))),
             None => Ok(Arc::clone(&everybodys)),
         };
-        let access = |address: &Address| arguments.access(address).map_err(misuse);
+        let access = |users| arguments.access(users).map_err(misuse);
         let mut services = Vec::new();
-        for address in arguments.proxies() {
-            let role = Role::Proxy(ForwardProxy::new(upstream_at(&address)?, arguments.login_at.clone()));
-            let service = Service { access: access(&address)?, role };
-            services.push((address, None, service));
+        for (users, address) in &self.proxies {
+            let role = Role::Proxy(ForwardProxy::new(upstream_at(address)?, arguments.login_at.clone()));
+            let service = Service { access: access(*users)?, role };
+            services.push((address.clone(), None, service));
         }
-        for (Served { address, origin }, jar) in arguments.serve.iter().zip(&self.jars) {
+        for ((Served { address, origin }, users), jar) in
+            arguments.serve.iter().zip(&self.served).zip(&self.jars)
+        {
             let client = upstream_at(address)?.client.clone();
             let role = Role::Origin(ServedOrigin::new(origin.clone(), client, Arc::clone(jar)));
-            let service = Service { access: access(address)?, role };
+            let service = Service { access: access(*users)?, role };
             services.push((address.clone(), Some(origin.clone()), service));
         }
         Ok((services, upstreams(&proxies)))
@@ -250,5 +263,44 @@ fn tell(counts: &Counts) {
     }
     for why in counts.news() {
         let _ = writeln!(stderr, "refused: {why}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(line: &str) -> Arguments {
+        let words = std::iter::once("gateway").chain(line.split_whitespace());
+        Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).arguments
+    }
+
+    // Whatever the system tells by then.
+    #[test]
+    fn who_may_connect_is_not_decided_again_when_it_is_reloaded() {
+        let arguments =
+            parse("--listen 127.0.0.1:1 --serve 127.0.0.1:2=http://a.example -x http://proxy.example:3128");
+        for users in [Users::All, Users::Own] {
+            let plan = Plan {
+                limits: Limits::default(),
+                counts: Arc::default(),
+                jars: vec![Arc::default()],
+                proxies: arguments.proxies().into_iter().map(|address| (users, address)).collect(),
+                served: vec![users],
+            };
+            let (services, _) = plan.services(&arguments).map_err(|(_, why)| why).expect("services");
+            assert_eq!(services.len(), 2);
+            for (address, _, service) in services {
+                assert_eq!(service.access.unchecked(&address).is_some(), users == Users::All, "{address}");
+            }
+        }
     }
 }
