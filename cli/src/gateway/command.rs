@@ -1,7 +1,7 @@
 //! The command: from its arguments to its end.
 
 use std::io::{self, IsTerminal, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -170,7 +170,9 @@ fn announced(address: &Address, origin: Option<&Origin>) -> String {
             "listening on {address}\nexport http_proxy=http://{address}\nexport https_proxy=http://{address}\n"
         ),
         (Some(origin), Address::Tcp(address)) => {
-            format!("listening on {address} for {origin}\nhttp://{address}/\n")
+            // By an address that is mapped into IPv6 it is not to be called.
+            let called = SocketAddr::new(address.ip().to_canonical(), address.port());
+            format!("listening on {address} for {origin}\nhttp://{called}/\n")
         }
         #[cfg(unix)]
         (None, address) => format!("listening on {address}\n"),
@@ -281,6 +283,13 @@ mod tests {
     fn parse(line: &str) -> Arguments {
         let words = std::iter::once("gateway").chain(line.split_whitespace());
         Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).arguments
+    }
+
+    #[test]
+    fn an_origins_address_is_one_that_the_listener_answers_to() {
+        let origin: Origin = "https://a.example".parse().expect("an origin");
+        let said = announced(&"[::ffff:127.0.0.1]:8081".parse().expect("an address"), Some(&origin));
+        assert!(said.ends_with("\nhttp://127.0.0.1:8081/\n"), "{said}");
     }
 
     // Whatever the system tells by then.

@@ -188,7 +188,7 @@ async fn a_hostile_page_does_nothing_in_the_users_name() {
     let listeners: Vec<_> = gateway.addresses().iter().map(SocketAddr::port).collect();
     assert_eq!(listeners.len(), 2);
     // By address, by name, and by the attacker's names, which lead here as well.
-    let hosts = ["127.0.0.1", "localhost", "rebound.attacker.test"];
+    let hosts = ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "rebound.attacker.test"];
     let addresses = listeners.iter().flat_map(|port| hosts.map(|host| format!("{host}:{port}")));
     let addresses: Vec<_> = addresses.collect();
 

@@ -38,9 +38,11 @@ impl Own {
             return Ok(Self { authority });
         }
         let (ip, is_here) = (own.ip().to_canonical(), own.ip().to_canonical().is_loopback());
+        // By an IPv4 address that is mapped into IPv6, a browser reaches this too, but does not trust it, and then it sends
+        // no Sec-Fetch-Site: such a literal is no name of the listener.
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let is_own_host = match literal {
-            Ok(literal) => literal.to_canonical() == ip,
+            Ok(literal) => literal == ip,
             Err(_) => is_here && host.eq_ignore_ascii_case("localhost"),
         };
         match is_own_host && authority.port_u16().unwrap_or(80) == own.port() {
@@ -134,6 +136,9 @@ mod tests {
             ("127.0.0.1:8081", "localhost"),
             ("127.0.0.1:8081", "127.0.0.2:8081"),
             ("127.0.0.1:8081", "0.0.0.0:8081"),
+            ("127.0.0.1:8081", "[::ffff:127.0.0.1]:8081"),
+            ("127.0.0.1:8081", "[::ffff:7f00:1]:8081"),
+            ("[::ffff:127.0.0.1]:8081", "[::ffff:127.0.0.1]:8081"),
             ("127.0.0.1:8081", "localhost:8081@attacker.example"),
             ("127.0.0.1:8081", "attacker@localhost:8081"),
             ("127.0.0.1:8081", "localhost:8081/"),
