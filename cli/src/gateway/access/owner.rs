@@ -73,6 +73,20 @@ fn question(peer: SocketAddr, own: SocketAddr) -> ([u8; HEADER + 56], [u8; ID]) 
     (question, id)
 }
 
+/// The same ports and IPv4 addresses, these mapped into IPv6.
+fn mapped(id: &[u8; ID]) -> Option<[u8; ID]> {
+    let mut mapped = *id;
+    for place in [4, 20] {
+        let (ip, rest) = id[place..place + 16].split_at(4);
+        if rest.iter().any(|octet| *octet != 0) {
+            return None;
+        }
+        let ip: [u8; 4] = ip.try_into().ok()?;
+        mapped[place..place + 16].copy_from_slice(&Ipv4Addr::from(ip).to_ipv6_mapped().octets());
+    }
+    Some(mapped)
+}
+
 fn read(answer: &[u8], id: &[u8; ID]) -> io::Result<Option<u32>> {
     let malformed = || io::Error::from(io::ErrorKind::InvalidData);
     let number = |place: usize| -> Option<u32> {
@@ -90,9 +104,12 @@ fn read(answer: &[u8], id: &[u8; ID]) -> io::Result<Option<u32>> {
     if kind != SOCK_DIAG_BY_FAMILY || answer.len() < ANSWER {
         return Err(malformed());
     }
+    // A socket of IPv6 that is connected to an IPv4 address has its addresses mapped in the answer.
+    let found = &answer[ID_IN_ANSWER..ID_IN_ANSWER + ID];
+    let is_found = found == id || answer[HEADER] == AF_INET6 && mapped(id).is_some_and(|id| found == id);
     // Where no connection is found, the kernel names a listener at the same port. And a socket that its process has
     // closed says 0 for its user, whoever that was; it has no inode.
-    let is_asked_for = answer[ID_IN_ANSWER..ID_IN_ANSWER + ID] == *id && answer[HEADER + 1] != TCP_LISTEN;
+    let is_asked_for = is_found && answer[HEADER + 1] != TCP_LISTEN;
     let (user, inode) = (number(ANSWER - 8), number(ANSWER - 4));
     Ok(user.filter(|_| is_asked_for && inode != Some(0)))
 }
@@ -125,6 +142,29 @@ mod tests {
             drop(program);
             assert_eq!(of(peer, own).expect("an answer"), None, "{address}");
         }
+    }
+
+    // Java's, and any other's that speaks both by one socket.
+    #[test]
+    fn a_socket_of_ipv6_that_is_connected_to_an_ipv4_address_is_its_users_too() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut to = listener.local_addr().expect("an address");
+        to.set_ip(Ipv4Addr::LOCALHOST.to_ipv6_mapped().into());
+        let program = rustix::net::socket(AddressFamily::INET6, SocketType::STREAM, None).expect("a socket");
+        rustix::net::sockopt::set_ipv6_v6only(&program, false).expect("both");
+        rustix::net::connect(&program, &to).expect("it listens");
+        let (accepted, peer) = listener.accept().expect("a connection");
+        let own = accepted.local_addr().expect("an address");
+        let me = rustix::process::geteuid().as_raw();
+        assert_eq!(of(peer, own).expect("an answer"), Some(me));
+        drop(program);
+        assert_eq!(of(peer, own).expect("an answer"), None);
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_not_mapped() {
+        let (_, id) = question("[::1]:1".parse().expect("it is one"), "[::1]:2".parse().expect("it is one"));
+        assert_eq!(mapped(&id), None);
     }
 
     #[test]
