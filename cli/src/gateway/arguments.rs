@@ -35,13 +35,15 @@ pub(crate) struct Arguments {
     listen: Vec<Address>,
     /// Stand for the origin of this URL at this address, as in 127.0.0.1:8081=https://devops.corp.example, and log in
     /// there. Put right are Host, Location, Origin, Referer and cookies; the contents of pages are not, so that an
-    /// absolute link in one leads past the gateway. Cookies whose names begin with __Host- or __Secure- stay in the
+    /// absolute link in one leads past the gateway. What Origin, Referer or Sec-Fetch-Site tell to come from a page of
+    /// another site is refused. Cookies whose names begin with __Host- or __Secure- stay in the
     /// gateway: all who use the address share them. Other cookies are those of all servers at the same host, whatever
     /// the port: give each origin an address of its own (127.0.0.2)
     #[arg(long, value_name = "ADDRESS=URL", value_parser = served, help_heading = "Where it listens")]
     pub(super) serve: Vec<Served>,
     /// For programs that take it for their proxy, log in at this origin too, which is spoken to without TLS. Of any other,
-    /// they get the 401 themselves
+    /// they get the 401 themselves. So do browsers (User-Agent: Mozilla/...), which can log in themselves, and what Origin,
+    /// Referer or Sec-Fetch-Site tell to come from a page of another site
     #[arg(long, value_name = "ORIGIN", value_parser = without_tls, help_heading = "Where it listens")]
     pub(super) login_at: Vec<Origin>,
     /// Listen at an address that is not this machine's alone: whoever reaches it uses your login
@@ -54,7 +56,7 @@ pub(crate) struct Arguments {
     /// http_proxy=http://x:TOKEN@127.0.0.1:3128
     #[arg(long, value_name = "FILE", help_heading = "Who may use it")]
     token_file: Option<PathBuf>,
-    /// Be called by this name, too, in a request's Host
+    /// Be called by this name, too, in a request's Host. Browsers do not always say there whose page sends a request
     #[arg(long, value_name = "HOST[:PORT]", help_heading = "Who may use it")]
     allow_host: Vec<String>,
     #[command(flatten)]
@@ -172,6 +174,20 @@ impl Arguments {
             }
         }
         said
+    }
+
+    /// Where a browser does not say whose page it is that sends a request: a sentence for each.
+    pub(super) fn unknown_pages(&self) -> Vec<String> {
+        let on_network = self.serve.iter().map(|served| &served.address);
+        let on_network = on_network.filter(|address| !address.is_this_machines()).map(ToString::to_string);
+        let hosts = self.allow_host.iter().filter(|_| !self.serve.is_empty()).cloned();
+        let said = |host| {
+            format!(
+                "{host}: browsers do not always say there whose page sends a request, so that what pages of other sites \
+                 ask for cannot be told from the user's own"
+            )
+        };
+        on_network.chain(hosts).map(said).collect()
     }
 
     /// Each user of a listener has one, and is its only one.
@@ -326,6 +342,18 @@ mod tests {
         ] {
             assert_eq!(said(apart), [""; 0], "{apart}");
         }
+    }
+
+    #[test]
+    fn where_browsers_do_not_say_whose_page_it_is_is_named() {
+        let said = |line: &str| parse(line).expect(line).unknown_pages();
+        let serve = "--serve 127.0.0.1:1=https://a.example";
+        assert_eq!(said(serve), [""; 0]);
+        assert_eq!(said("--listen 127.0.0.1:1 --allow-host box"), [""; 0]);
+        let named = said(&format!("{serve} --allow-host box --allow-host devops:80"));
+        assert!(named[0].starts_with("box: ") && named[1].starts_with("devops:80: "), "{named:?}");
+        let network = said("--dangerous-listen-on-network --serve 192.0.2.7:1=https://a.example");
+        assert!(network[0].starts_with("192.0.2.7:1: ") && network.len() == 1, "{network:?}");
     }
 
     #[test]

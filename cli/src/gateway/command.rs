@@ -82,6 +82,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
     let _ = io::stdout().write_all(said.as_bytes());
     unchecked.iter().for_each(complain);
     arguments.shared_cookies().iter().for_each(complain);
+    arguments.unknown_pages().iter().for_each(complain);
     let reloading = async {
         loop {
             hangups.next().await;

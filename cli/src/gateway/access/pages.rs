@@ -67,7 +67,8 @@ impl Own {
 }
 
 /// Whether no page of another origin has sent a request. A browser says by `Origin` and `Sec-Fetch-Site` whose page it
-/// is; a program says neither.
+/// is; a program says neither. Of a `GET` to a host that it does not trust, a browser says it by `Referer` alone, unless
+/// the page keeps that back.
 pub(crate) fn is_of_origin(own: &str, fields: &HeaderMap) -> Result<(), NotAdmitted> {
     let site = fields.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
     if !matches!(site, None | Some(b"same-origin" | b"none")) {
@@ -81,7 +82,15 @@ pub(crate) fn is_of_origin(own: &str, fields: &HeaderMap) -> Result<(), NotAdmit
             return Err(NotAdmitted::OtherSite(header::ORIGIN));
         }
     }
-    Ok(())
+    match fields.get_all(header::REFERER).iter().all(|page| is_page_of(own, page.as_bytes())) {
+        true => Ok(()),
+        false => Err(NotAdmitted::OtherSite(header::REFERER)),
+    }
+}
+
+fn is_page_of(own: &str, url: &[u8]) -> bool {
+    let Some((origin, path)) = url.split_at_checked(own.len()) else { return false };
+    origin.eq_ignore_ascii_case(own.as_bytes()) && matches!(path, [] | [b'/' | b'?' | b'#', ..])
 }
 
 #[cfg(test)]
@@ -162,6 +171,9 @@ mod tests {
             &[("sec-fetch-site", "none")],
             &[("sec-fetch-site", "same-origin"), ("origin", "http://localhost:8081")],
             &[("sec-fetch-site", "same-origin"), ("origin", "null")],
+            &[("referer", "http://localhost:8081")],
+            &[("referer", "http://localhost:8081/a?b")],
+            &[("referer", "HTTP://LOCALHOST:8081/a?b")],
         ] {
             assert_eq!(own.is_asked_by_itself(&fields(lines)), Ok(()), "{lines:?}");
         }
@@ -178,6 +190,14 @@ mod tests {
             &[("origin", "http://localhost:8081.attacker.example")],
             &[("origin", "http://localhost:8081"), ("origin", "http://attacker.example")],
             &[("sec-fetch-site", "cross-site"), ("origin", "http://localhost:8081")],
+            &[("referer", "http://attacker.example/")],
+            &[("referer", "http://localhost:8082/")],
+            &[("referer", "http://localhost:80810/")],
+            &[("referer", "http://localhost:8081@attacker.example/")],
+            &[("referer", "http://localhost:8081.attacker.example/")],
+            &[("referer", "http://localhost:8081/"), ("referer", "http://attacker.example/")],
+            &[("referer", "")],
+            &[("sec-fetch-site", "same-origin"), ("referer", "http://attacker.example/")],
         ] {
             assert!(own.is_asked_by_itself(&fields(lines)).is_err(), "{lines:?}");
         }

@@ -68,12 +68,19 @@ impl Plain {
     }
 
     /// Whether the gateway's user is logged in at the origin: where that was asked for, the program does not do it
-    /// itself, and no page of another site is behind it.
+    /// itself, and no page of another site is behind it. To an origin without TLS, a browser does not always say whose
+    /// page it is, and it can log in itself.
     fn logs_in_for<B>(&self, request: &Request<B>) -> bool {
         let origin = self.login_at.iter().find(|origin| origin.is_origin_of(request.uri()));
         let fields = request.headers();
         origin.is_some_and(|origin| {
-            !fields.contains_key(header::AUTHORIZATION) && is_of_origin(&origin.to_string(), fields).is_ok()
+            let is_browsers = fields
+                .get_all(header::USER_AGENT)
+                .iter()
+                .any(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
+            !fields.contains_key(header::AUTHORIZATION)
+                && !is_browsers
+                && is_of_origin(&origin.to_string(), fields).is_ok()
         })
     }
 

@@ -73,6 +73,7 @@ async fn its_page_is_for_no_other_site_and_for_no_other_name() {
         "Sec-Fetch-Site: same-site\r\n",
         "Origin: http://attacker.example\r\n",
         "Origin: null\r\n",
+        "Referer: http://attacker.example/\r\n",
     ] {
         for path in ["/", "/metrics", "/anything"] {
             let answer = running.answer(&to_itself(&running, path, fields)).await;
@@ -120,7 +121,13 @@ async fn only_an_origin_that_is_named_sees_the_users_login() {
     assert!(other.report().legs().all(|leg| leg.authorization.is_none()), "{}", other.report());
 
     // A page of another site gets what anybody gets.
-    for fields in ["Origin: http://attacker.example\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
+    for fields in [
+        "Origin: http://attacker.example\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Referer: http://attacker.example/\r\n",
+        // Nor does a browser, which can log in itself.
+        "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n",
+    ] {
         let before = named.report().legs().count();
         let answer = running.answer(&get(&named, fields)).await;
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
