@@ -83,7 +83,7 @@ pub(crate) struct Arguments {
     /// Seconds for opening a tunnel, with the login
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = positive(), help_heading = "Limits")]
     tunnel_timeout: u32,
-    /// Seconds for which a tunnel, or a WebSocket, may carry nothing
+    /// Seconds for which a tunnel, or a WebSocket, may carry nothing, and for an answer to a program that has ended its side
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = positive(), help_heading = "Limits")]
     idle_timeout: u32,
     /// Seconds for what is under way when the gateway is told to stop

@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::answer::{self, Body};
@@ -106,6 +107,7 @@ async fn requests(
         let (door, tunnels) = (Arc::clone(door), tunnels.clone());
         Box::pin(async move { Ok::<_, Infallible>(answer(&door, &peer, request, &tunnels).await) })
     });
+    let local = Watched::new(local);
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(door.limits.head_timeout)
@@ -113,18 +115,101 @@ async fn requests(
         .max_buf_size(MAX_HEAD)
         // Whoever has said all may still want to hear the answer.
         .half_close(true)
-        .serve_connection(TokioIo::new(local), service);
+        .serve_connection(TokioIo::new(local.clone()), service);
     // Its errors have been answered, as far as they can be.
-    let is_draining = tokio::select! {
-        _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => false,
-        _ = draining.wait_for(|draining| *draining) => true,
+    let all_are_answered = async {
+        let is_draining = tokio::select! {
+            _ = poll_fn(|cx| connection.poll_without_shutdown(cx)) => false,
+            _ = draining.wait_for(|draining| *draining) => true,
+        };
+        if is_draining {
+            Pin::new(&mut connection).graceful_shutdown();
+            let _ = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+        }
     };
-    if is_draining {
-        Pin::new(&mut connection).graceful_shutdown();
-        let _ = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
+    let is_given_up = tokio::select! {
+        () = all_are_answered => false,
+        () = local.is_given_up(door.limits.idle_timeout) => true,
+    };
+    let read = connection.into_parts().read_buf;
+    let tunnel = opened.try_recv().ok().filter(|_| !is_given_up);
+    (local.into_inner(), read, tunnel)
+}
+
+/// A program's connection while it carries HTTP. Nobody reads from it while an answer is awaited, so that its end has to be
+/// looked for.
+#[derive(Clone)]
+struct Watched(Arc<Mutex<Option<Local>>>);
+
+struct Local {
+    stream: Connected,
+    has_heard: bool,
+}
+
+impl Watched {
+    fn new(stream: Connected) -> Self {
+        Self(Arc::new(Mutex::new(Some(Local { stream, has_heard: false }))))
     }
-    let parts = connection.into_parts();
-    (parts.io.into_inner(), parts.read_buf, opened.try_recv().ok())
+
+    fn with<T>(&self, what: impl FnOnce(&mut Local) -> T) -> T {
+        let mut local = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        what(local.as_mut().expect("it is there until HTTP has ended"))
+    }
+
+    /// Ends when the program has ended its side, and hears nothing for so long. It may have gone.
+    async fn is_given_up(&self, limit: Duration) {
+        let mut has_given_up = false;
+        while !has_given_up {
+            self.with(|local| local.has_heard = false);
+            tokio::time::sleep(limit).await;
+            has_given_up = self.with(|local| !local.has_heard && local.stream.has_ended());
+        }
+    }
+
+    fn into_inner(self) -> Connected {
+        let local = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        local.expect("it is there until HTTP has ended").stream
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.with(|local| Pin::new(&mut local.stream).poll_read(cx, into))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.with(|local| {
+            let written = Pin::new(&mut local.stream).poll_write(cx, octets);
+            local.has_heard |= written.is_ready();
+            written
+        })
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.with(|local| {
+            let written = Pin::new(&mut local.stream).poll_write_vectored(cx, octets);
+            local.has_heard |= written.is_ready();
+            written
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.with(|local| local.stream.is_write_vectored())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|local| Pin::new(&mut local.stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|local| Pin::new(&mut local.stream).poll_shutdown(cx))
+    }
 }
 
 async fn answer(

@@ -207,6 +207,36 @@ async fn a_body_comes_down_while_the_origin_makes_it() {
     assert!(answer.contains("content-length: 9\r\n") && body(&answer).len() < 9, "{answer}");
 }
 
+// A program that gives up ends its side too, and then there is nobody to whom the answer would be sent.
+#[tokio::test]
+async fn an_answer_is_not_waited_for_without_end_when_the_program_has_ended_its_side() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let upstream = format!("http://{}", listener.local_addr().expect("it listens"));
+    let limits = Limits { idle_timeout: Duration::from_millis(40), ..Limits::default() };
+    let proxy = Running::at(upstream.parse().expect("an origin"), Authenticator::builder(), limits).await;
+    for says in ["", "HTTP/1.1 103 Early Hints\r\n\r\n"] {
+        let mut local = proxy.send(&get("/")).await;
+        let (mut origin, _) = without_hanging(listener.accept()).await.expect("a connection");
+        assert!(head(&mut origin).await.starts_with("GET http://site.example/ HTTP/1.1\r\n"));
+        let (mut read, mut write) = origin.split();
+        let speaks = async {
+            while !says.is_empty() && write.write_all(says.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        local.shutdown().await.expect("it is open");
+        let mut rest = Vec::new();
+        tokio::select! {
+            _ = without_hanging(read.read_to_end(&mut rest)) => {}
+            () = speaks => {}
+        }
+        let mut answer = String::new();
+        without_hanging(local.read_to_string(&mut answer)).await.expect("its end");
+        assert_eq!(answer, "");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_request_for_a_proxy_is_explained() {
     let upstream = upstream(Offer::Ntlm).start().await.expect("a server");
