@@ -43,6 +43,11 @@ pub(super) fn forbidden(why: &NotAdmitted) -> Response<Body> {
     text(StatusCode::FORBIDDEN, format!("legwork gateway: {why}.\n"))
 }
 
+/// A request that would come back again and again.
+pub(super) fn looped() -> Response<Body> {
+    text(StatusCode::LOOP_DETECTED, format!("legwork gateway: {}.\n", NotAdmitted::Loop))
+}
+
 /// Asks for the token.
 pub(super) fn no_token(status: StatusCode, why: &NotAdmitted) -> Response<Body> {
     let mut response = text(status, format!("legwork gateway: {why}.\n"));

@@ -1,7 +1,7 @@
 //! The command: from its arguments to its end.
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -215,7 +215,16 @@ fn is_at(proxy: &Origin, address: &Address) -> bool {
     let Address::Tcp(address) = address else { return false };
     let host = proxy.host().trim_matches(['[', ']']);
     let is_here = match host.parse::<IpAddr>() {
-        Ok(ip) => ip == address.ip() || address.ip().is_unspecified() && ip.is_loopback(),
+        Ok(ip) => {
+            // Who connects to no address in particular reaches this machine.
+            let ip = match ip.to_canonical() {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            let own = address.ip().to_canonical();
+            ip == own || own.is_unspecified() && ip.is_loopback()
+        }
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     };
     is_here && proxy.port() == address.port()
@@ -291,6 +300,36 @@ mod tests {
         let origin: Origin = "https://a.example".parse().expect("an origin");
         let said = announced(&"[::ffff:127.0.0.1]:8081".parse().expect("an address"), Some(&origin));
         assert!(said.ends_with("\nhttp://127.0.0.1:8081/\n"), "{said}");
+    }
+
+    #[test]
+    fn a_proxy_that_is_the_gateway_is_known_by_each_of_its_addresses() {
+        let is_at = |proxy: &str, address: &str| {
+            let proxy = format!("http://{proxy}").parse().expect("an origin");
+            is_at(&proxy, &address.parse().expect("an address"))
+        };
+        for (proxy, own) in [
+            ("127.0.0.1:1", "127.0.0.1:1"),
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1"),
+            ("127.0.0.1:1", "[::ffff:127.0.0.1]:1"),
+            ("0.0.0.0:1", "127.0.0.1:1"),
+            ("[::]:1", "[::1]:1"),
+            ("0.0.0.0:1", "0.0.0.0:1"),
+            ("[::ffff:0.0.0.0]:1", "127.0.0.1:1"),
+            ("127.0.0.9:1", "0.0.0.0:1"),
+            ("127.0.0.1:1", "[::]:1"),
+            ("localhost:1", "127.0.0.1:1"),
+        ] {
+            assert!(is_at(proxy, own), "{proxy} {own}");
+        }
+        for (proxy, own) in [
+            ("127.0.0.1:2", "127.0.0.1:1"),
+            ("127.0.0.2:1", "127.0.0.1:1"),
+            ("192.0.2.7:1", "0.0.0.0:1"),
+            ("proxy.example:1", "127.0.0.1:1"),
+        ] {
+            assert!(!is_at(proxy, own), "{proxy} {own}");
+        }
     }
 
     // Whatever the system tells by then.

@@ -1,5 +1,7 @@
 //! Fields that are for one hop, and those that are for more.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+
 use http::HeaderValue;
 use http::header::{self, HeaderMap, HeaderName};
 
@@ -17,9 +19,26 @@ pub(super) fn end_to_end(fields: &mut HeaderMap) {
     }
 }
 
-/// Notes this hop (RFC 9110, section 7.6.3).
-pub(super) fn via(fields: &mut HeaderMap) {
-    fields.append(header::VIA, HeaderValue::from_static("1.1 legwork"));
+/// What a hop calls itself in `Via` (RFC 9110, section 7.6.3): by a name that no other has, so that it knows what comes back.
+pub(super) struct Hop(HeaderValue);
+
+impl Hop {
+    pub(super) fn new() -> Self {
+        let number = RandomState::new().build_hasher().finish();
+        Self(format!("1.1 legwork-{number:016x}").parse().expect("it is ASCII"))
+    }
+
+    /// Notes this hop.
+    pub(super) fn note(&self, fields: &mut HeaderMap) {
+        fields.append(header::VIA, self.0.clone());
+    }
+
+    /// Whether a request has been here.
+    pub(super) fn is_noted(&self, fields: &HeaderMap) -> bool {
+        let hops = fields.get_all(header::VIA).iter();
+        let mut hops = hops.flat_map(|value| value.as_bytes().split(|octet| *octet == b','));
+        hops.any(|hop| hop.trim_ascii().starts_with(self.0.as_bytes()))
+    }
 }
 
 static HOP_BY_HOP: [HeaderName; 9] = [
@@ -47,3 +66,25 @@ static OF_THE_LOGIN: [HeaderName; 4] = [
     HeaderName::from_static("proxy-support"),
     HeaderName::from_static("persistent-auth"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hop_knows_itself_among_others() {
+        let (own, other) = (Hop::new(), Hop::new());
+        let mut fields = HeaderMap::new();
+        fields.insert(header::VIA, "1.0 fred, 1.1 squid.example (squid)".parse().expect("a value"));
+        other.note(&mut fields);
+        assert!(!own.is_noted(&fields) && other.is_noted(&fields), "{fields:?}");
+        own.note(&mut fields);
+        assert!(own.is_noted(&fields), "{fields:?}");
+        // A hop may put the values together.
+        let all: Vec<_> =
+            fields.get_all(header::VIA).iter().map(|value| value.to_str().expect("text")).collect();
+        let all = format!("{} (a comment) , 1.1 next", all.join(",\t"));
+        fields.insert(header::VIA, all.parse().expect("a value"));
+        assert!(own.is_noted(&fields) && other.is_noted(&fields), "{fields:?}");
+    }
+}

@@ -46,6 +46,8 @@ pub(super) enum NotAdmitted {
     Host,
     /// A page of another site has sent it.
     OtherSite(HeaderName),
+    /// It has been here already.
+    Loop,
 }
 
 impl Access {
@@ -148,6 +150,9 @@ impl fmt::Display for NotAdmitted {
             }
             Self::Token => f.write_str("the token of --token-file is missing, or is another one"),
             Self::Host => f.write_str("Host is not this listener's (--allow-host names others)"),
+            Self::Loop => {
+                f.write_str("the request comes back: what is behind this gateway leads to it again")
+            }
             Self::OtherSite(field) => write!(f, "{field} says that it comes from another site"),
         }
     }

@@ -16,7 +16,7 @@ use super::access::{Access, NotAdmitted, Own};
 use super::answer::{self, Body};
 use super::connection::{Answered, Tunnel};
 use super::counts::{Counts, counted};
-use super::fields::{end_to_end, via, without_login};
+use super::fields::{Hop, end_to_end, without_login};
 use super::listener::Peer;
 
 use self::names::Names;
@@ -31,12 +31,13 @@ pub(crate) struct ServedOrigin {
     origin: Origin,
     client: Client<Body>,
     jar: Arc<Jar>,
+    hop: Hop,
 }
 
 impl ServedOrigin {
     /// Cookies that no listener without TLS can give to a browser are kept in the jar.
     pub(crate) fn new(origin: Origin, client: Client<Body>, jar: Arc<Jar>) -> Self {
-        Self { origin, client, jar }
+        Self { origin, client, jar, hop: Hop::new() }
     }
 
     pub(super) async fn answer(
@@ -57,6 +58,9 @@ impl ServedOrigin {
         };
         if let Err(why) = access.has_token(request.headers_mut(), header::AUTHORIZATION) {
             return refused(answer::no_token(StatusCode::UNAUTHORIZED, &why), &why);
+        }
+        if self.hop.is_noted(request.headers()) {
+            return refused(answer::looped(), &NotAdmitted::Loop);
         }
         let Some(target) = self.target(&request, &own) else {
             let said =
@@ -97,6 +101,7 @@ impl ServedOrigin {
         let is_callers = parts.headers.contains_key(header::AUTHORIZATION);
 
         to_origin(&mut parts.headers, &names, protocol.as_ref());
+        self.hop.note(&mut parts.headers);
         self.jar.add_to(&mut parts.headers, &path);
         parts.uri = target;
         parts.version = Version::HTTP_11;
@@ -138,7 +143,7 @@ impl ServedOrigin {
         let protocol = response.headers().get(header::UPGRADE).cloned();
         let fields = response.headers_mut();
         end_to_end(fields);
-        via(fields);
+        self.hop.note(fields);
         if !is_callers {
             without_login(fields);
         }
@@ -178,7 +183,6 @@ fn protocol_wanted(fields: &HeaderMap) -> Option<HeaderValue> {
 /// The fields as the origin gets them.
 fn to_origin(fields: &mut HeaderMap, names: &Names<'_>, protocol: Option<&HeaderValue>) {
     end_to_end(fields);
-    via(fields);
     // The target says it.
     fields.remove(header::HOST);
     fields.remove(header::EXPECT);

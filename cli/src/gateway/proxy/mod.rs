@@ -57,6 +57,9 @@ impl ForwardProxy {
         if let Err(why) = access.has_token(request.headers_mut(), header::PROXY_AUTHORIZATION) {
             return refused(answer::no_token(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &why), &why);
         }
+        if self.upstream.hop.is_noted(request.headers()) {
+            return refused(answer::looped(), &NotAdmitted::Loop);
+        }
         match request.uri().scheme_str() {
             _ if request.method() == Method::CONNECT => match self.connect(request.uri(), counts).await {
                 Ok(tunnel) => Answered::Tunnel(Response::new(Body::default()), tunnel),

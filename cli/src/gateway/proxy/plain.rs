@@ -15,7 +15,7 @@ use legwork::service::BoxError;
 use crate::gateway::access::is_of_origin;
 use crate::gateway::answer::{self, Body};
 use crate::gateway::counts::{Counts, counted};
-use crate::gateway::fields::{end_to_end, via, without_login};
+use crate::gateway::fields::{Hop, end_to_end, without_login};
 
 use super::upstream::Upstream;
 
@@ -39,7 +39,7 @@ impl Plain {
     pub(super) async fn forward(&self, request: Request<Incoming>, counts: &Arc<Counts>) -> Response<Body> {
         let can_be_sent_again = request.body().size_hint().upper().is_some_and(|octets| octets <= KEPT);
         let logs_in = self.logs_in_for(&request);
-        let mut request = to_upstream(request, counts);
+        let mut request = to_upstream(request, &self.upstream.hop, counts);
         if !logs_in {
             request.extensions_mut().insert(Anonymous);
             if !can_be_sent_again && !self.is_known.load(Ordering::Relaxed) {
@@ -111,7 +111,7 @@ impl Plain {
         }
         self.is_known.store(true, Ordering::Relaxed);
         end_to_end(response.headers_mut());
-        via(response.headers_mut());
+        self.upstream.hop.note(response.headers_mut());
         // It belongs to a connection, and a connection here is none of the upstream's.
         response.headers_mut().remove("proxy-support");
         *response.version_mut() = Version::HTTP_11;
@@ -126,10 +126,10 @@ fn refused((response, why): (Response<Body>, String), counts: &Counts) -> Respon
 }
 
 /// The request as the upstream proxy gets it.
-fn to_upstream(request: Request<Incoming>, counts: &Arc<Counts>) -> Request<Body> {
+fn to_upstream(request: Request<Incoming>, hop: &Hop, counts: &Arc<Counts>) -> Request<Body> {
     let (mut parts, body) = request.into_parts();
     end_to_end(&mut parts.headers);
-    via(&mut parts.headers);
+    hop.note(&mut parts.headers);
     // The target says it (RFC 9112, section 3.2.2), and the local side has answered the other.
     parts.headers.remove(header::HOST);
     parts.headers.remove(header::EXPECT);

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Uri;
+use http::header::HeaderMap;
 use http::uri::Authority;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -21,6 +22,7 @@ use tower_service::Service;
 
 use crate::gateway::answer::Body;
 use crate::gateway::counts::{Counting, Counts};
+use crate::gateway::fields::Hop;
 use crate::gateway::octets::Connected;
 use crate::gateway::server::Limits;
 
@@ -28,6 +30,8 @@ use crate::gateway::server::Limits;
 pub(crate) struct Upstream {
     /// For requests outside of tunnels.
     pub(crate) client: Client<Body>,
+    /// What requests note on their way out, for the case that they come back.
+    pub(super) hop: Arc<Hop>,
     pub(super) tunnels: Tunnels,
     pub(super) proxies: Proxies,
 }
@@ -50,7 +54,9 @@ impl Upstream {
             .max_idle_per_origin(limits.connections)
             .connect_timeout(limits.tunnel_timeout)
             .build_with_tls(tls.clone());
+        let hop = Arc::new(Hop::new());
         let tunnels = Tunnels {
+            hop: Arc::clone(&hop),
             proxies: proxies.clone(),
             authenticator,
             environment: Counting(Arc::clone(counts)),
@@ -58,12 +64,13 @@ impl Upstream {
             timeout: limits.tunnel_timeout,
             through: OnceLock::new(),
         };
-        Self { client, tunnels, proxies }
+        Self { client, hop, tunnels, proxies }
     }
 }
 
 /// Opens tunnels.
 pub(super) struct Tunnels {
+    hop: Arc<Hop>,
     proxies: Proxies,
     authenticator: Authenticator,
     environment: Counting,
@@ -101,7 +108,13 @@ impl Tunnels {
         let uri: Uri = format!("https://{target}/").parse().map_err(|_| NoTunnel::Target)?;
         match self.proxies.of(&uri).map_err(NoTunnel::Proxy)? {
             Some(proxy) => {
-                let through = self.through.get_or_init(|| self.through(proxy));
+                let through = match self.through.get() {
+                    Some(through) => through,
+                    None => {
+                        let made = self.through(proxy).map_err(NoTunnel::Proxy)?;
+                        self.through.get_or_init(|| made)
+                    }
+                };
                 through.open(uri).await.map_err(NoTunnel::Through)
             }
             None => self.straight(target).await,
@@ -121,18 +134,21 @@ impl Tunnels {
         Ok(Box::new(stream))
     }
 
-    fn through(&self, proxy: &Proxy) -> Through {
+    fn through(&self, proxy: &Proxy) -> Result<Through, InvalidProxy> {
+        let mut fields = HeaderMap::new();
+        self.hop.note(&mut fields);
         let builder = Tunnel::through(proxy, self.authenticator.clone())
+            .connect_fields(fields)?
             .environment(Environment::tokio().observer(self.environment.clone()))
             .timeout(self.timeout);
         if !proxy.origin().is_secure() {
-            return Through::Http(builder.build_http());
+            return Ok(Through::Http(builder.build_http()));
         }
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
         http.enforce_http(false);
         let https = HttpsConnector::from((http, Arc::new(self.tls.clone())));
-        Through::Https(builder.build(ChannelBound::new(https)))
+        Ok(Through::Https(builder.build(ChannelBound::new(https))))
     }
 }
 

@@ -84,7 +84,7 @@ async fn what_a_page_says_of_the_listener_the_origin_reads_as_its_own() {
         assert_eq!(leg.headers["origin"], its.as_str());
         assert_eq!(leg.headers["referer"], format!("{its}/before?a"));
         assert_eq!(leg.headers["cookie"], "c=d");
-        assert_eq!(leg.headers["via"], "1.1 legwork");
+        assert!(leg.headers["via"].as_bytes().starts_with(b"1.1 legwork-"), "{:?}", leg.headers);
         for name in ["x-hop", "connection", "proxy-authorization", "expect"] {
             assert!(!leg.headers.contains_key(name), "{name}: {:?}", leg.headers);
         }

@@ -96,7 +96,7 @@ async fn what_is_meant_for_one_hop_ends_there() {
     let report = upstream.report();
     for leg in report.legs() {
         assert_eq!(leg.headers["x-end-to-end"], "kept");
-        assert_eq!(leg.headers["via"], "1.1 legwork");
+        assert!(leg.headers["via"].as_bytes().starts_with(b"1.1 legwork-"), "{:?}", leg.headers);
         for name in [
             "connection",
             "x-hop",
@@ -235,6 +235,28 @@ async fn an_answer_is_not_waited_for_without_end_when_the_program_has_ended_its_
         without_hanging(local.read_to_string(&mut answer)).await.expect("its end");
         assert_eq!(answer, "");
     }
+}
+
+#[tokio::test]
+async fn what_comes_back_is_a_508() {
+    let listen = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let upstream: Origin =
+        format!("http://{}", listen.local_addr().expect("it listens")).parse().expect("an origin");
+    let proxy = Running::at(upstream, Authenticator::builder(), Limits::default()).await;
+    let itself = proxy.address;
+    // Whatever leads back.
+    tokio::spawn(async move {
+        while let Ok((mut there, _)) = listen.accept().await {
+            let mut back = TcpStream::connect(itself).await?;
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut there, &mut back).await });
+        }
+        Ok::<_, std::io::Error>(())
+    });
+    let answer = proxy.answer(&get("/")).await;
+    assert!(answer.starts_with("HTTP/1.1 508 Loop Detected\r\n"), "{answer}");
+    assert!(body(&answer).contains("comes back"), "{answer}");
+    let answer = proxy.answer(&connect(itself)).await;
+    assert!(answer.starts_with("HTTP/1.1 502 ") && body(&answer).contains("508"), "{answer}");
 }
 
 #[tokio::test]
