@@ -41,11 +41,12 @@ pub(crate) async fn run(arguments: Arguments) -> Exit {
 }
 
 async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
+    let arguments = Arc::new(arguments);
     arguments.check().map_err(|why| (Exit::Usage, why))?;
     let mut limits = arguments.limits();
     keep_to_the_files(&mut limits);
     let counts = Arc::<Counts>::default();
-    let plan = Plan {
+    let plan = Arc::new(Plan {
         limits,
         counts: Arc::clone(&counts),
         jars: arguments.serve.iter().map(|_| Arc::default()).collect(),
@@ -55,7 +56,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
             .map(|address| (arguments.users(&address), address))
             .collect(),
         served: arguments.serve.iter().map(|served| arguments.users(&served.address)).collect(),
-    };
+    });
     let (services, upstreams) = plan.services(&arguments)?;
     let mut server = Gateway::new(limits, Arc::clone(&counts));
     let (mut said, mut unchecked, mut senders) = (String::new(), Vec::new(), Vec::new());
@@ -86,7 +87,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
     let reloading = async {
         loop {
             hangups.next().await;
-            reload(&plan, &arguments, &senders);
+            reload(&plan, &arguments, &senders).await;
         }
     };
     tokio::select! {
@@ -151,9 +152,10 @@ impl Plan {
 }
 
 /// What is under way goes on as it has begun.
-fn reload(plan: &Plan, arguments: &Arguments, senders: &[watch::Sender<Arc<Service>>]) {
-    // A password may have to be asked for.
-    match tokio::task::block_in_place(|| plan.services(arguments)) {
+async fn reload(plan: &Arc<Plan>, arguments: &Arc<Arguments>, senders: &[watch::Sender<Arc<Service>>]) {
+    let (plan, arguments) = (Arc::clone(plan), Arc::clone(arguments));
+    // A password may have to be asked for; who tells the gateway to stop does not wait for that.
+    match tokio::task::spawn_blocking(move || plan.services(&arguments)).await.expect("no panic") {
         Ok((services, _)) => {
             for ((_, _, service), sender) in services.into_iter().zip(senders) {
                 sender.send_replace(Arc::new(service));

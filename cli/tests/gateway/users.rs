@@ -87,6 +87,25 @@ async fn a_new_password_is_read_on_sighup_and_a_file_that_is_gone_changes_nothin
     assert_eq!(origin.report().refused(), 1, "{}", origin.report());
 }
 
+#[test]
+#[cfg(unix)]
+fn it_stops_while_a_password_is_awaited() {
+    let folder = Folder::new("awaited");
+    let (first, asked) = (folder.0.join("first"), folder.0.join("asked"));
+    let command = format!(
+        "if [ -e {first} ]; then : > {asked}; exec sleep 600; fi; : > {first}; echo carol-pw",
+        first = first.display(),
+        asked = asked.display()
+    );
+    let arguments = ["--listen", "127.0.0.1:0", "-x", "http://127.0.0.1:1", "--user", "carol"];
+    let gateway = Gateway::with(&[&arguments[..], &["--password-command", &command]].concat());
+    gateway.signal("HUP");
+    while !asked.exists() {
+        std::thread::yield_now();
+    }
+    assert_eq!(gateway.stop().code(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[cfg(target_os = "linux")]
 async fn another_user_of_the_machine_is_refused() {
