@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -221,6 +221,12 @@ async fn answer(
     // Who passes it on would choose one of them, and who answers it another.
     if request.headers().get_all(http::header::HOST).iter().count() > 1 {
         return answer::text(StatusCode::BAD_REQUEST, "legwork gateway: there is more than one Host\n");
+    }
+    // It would go on without its body: nothing tells that there is one where no length says so.
+    let has_bodies = !matches!(*request.method(), Method::GET | Method::HEAD);
+    if !has_bodies && !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+        let said = format!("legwork gateway: a {} with a body has to say how long it is\n", request.method());
+        return answer::text(StatusCode::LENGTH_REQUIRED, said);
     }
     let service = Arc::clone(&door.service.borrow());
     let answered = match &service.role {

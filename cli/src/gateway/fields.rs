@@ -14,7 +14,9 @@ pub(super) fn end_to_end(fields: &mut HeaderMap) {
         .flat_map(|names| names.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in listed.iter().chain(&HOP_BY_HOP) {
+    // How long a body is, is not for who sends it to take out: the rest would be the next request.
+    let listed = listed.iter().filter(|name| **name != header::CONTENT_LENGTH);
+    for name in listed.chain(&HOP_BY_HOP) {
         fields.remove(name);
     }
 }

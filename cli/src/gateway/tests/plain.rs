@@ -238,6 +238,25 @@ async fn an_answer_is_not_waited_for_without_end_when_the_program_has_ended_its_
 }
 
 #[tokio::test]
+async fn the_body_of_a_get_goes_on_or_is_refused() {
+    let upstream = upstream(Offer::Ntlm).start().await.expect("a server");
+    let proxy = Running::in_front_of(&upstream).await;
+    for fields in ["", "Connection: content-length\r\n"] {
+        let fields = format!("{fields}Content-Length: 4\r\nConnection: close\r\n\r\nbody");
+        let answer = proxy.answer(&get("/").replace("Connection: close\r\n\r\n", &fields)).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("x-body-octets: 4\r\n"), "{answer}");
+    }
+    let before = upstream.report().legs().count();
+    let chunked =
+        get("/").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n");
+    for method in ["GET", "HEAD"] {
+        let answer = proxy.answer(&chunked.replace("GET", method)).await;
+        assert!(answer.starts_with("HTTP/1.1 411 Length Required\r\n"), "{answer}");
+    }
+    assert_eq!(upstream.report().legs().count(), before);
+}
+
+#[tokio::test]
 async fn what_comes_back_is_a_508() {
     let listen = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let upstream: Origin =
