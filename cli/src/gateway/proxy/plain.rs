@@ -54,6 +54,11 @@ impl Plain {
             Ok(response) if logs_in && answer::is_refused(&response) => {
                 refused(answer::no_login(&response), counts)
             }
+            // Upgrade goes no further than here.
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => answer::text(
+                StatusCode::BAD_GATEWAY,
+                "legwork gateway: the origin changes the protocol, which nobody asked for\n",
+            ),
             Ok(mut response) => {
                 if logs_in {
                     without_login(response.headers_mut());

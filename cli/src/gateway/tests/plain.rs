@@ -256,6 +256,31 @@ async fn the_body_of_a_get_goes_on_or_is_refused() {
     assert_eq!(upstream.report().legs().count(), before);
 }
 
+/// What comes of a response that says this.
+async fn answered(response: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let upstream = format!("http://{}", listener.local_addr().expect("it listens"));
+    let proxy =
+        Running::at(upstream.parse().expect("an origin"), Authenticator::builder(), Limits::default());
+    let proxy = proxy.await;
+    let answers = async {
+        let (mut origin, _) = listener.accept().await.expect("a connection");
+        head(&mut origin).await;
+        origin.write_all(response.as_bytes()).await.expect("sent");
+        origin
+    };
+    let request = get("/");
+    tokio::join!(proxy.answer(&request), answers).0
+}
+
+#[tokio::test]
+async fn a_protocol_that_nobody_asked_for_is_a_502() {
+    let answer =
+        answered("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\noctets").await;
+    assert!(answer.starts_with("HTTP/1.1 502 ") && body(&answer).contains("nobody asked for"), "{answer}");
+    assert!(!answer.contains("octets"), "{answer}");
+}
+
 #[tokio::test]
 async fn what_comes_back_is_a_508() {
     let listen = TcpListener::bind("127.0.0.1:0").await.expect("a port");
