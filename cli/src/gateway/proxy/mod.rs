@@ -5,6 +5,7 @@ mod upstream;
 
 use std::sync::Arc;
 
+use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use legwork::Origin;
@@ -61,6 +62,11 @@ impl ForwardProxy {
             return refused(answer::looped(), &NotAdmitted::Loop);
         }
         match request.uri().scheme_str() {
+            // Whether it is the tunnel's first octets, others would read otherwise.
+            _ if request.method() == Method::CONNECT && has_content(request.headers()) => {
+                let said = "legwork gateway: CONNECT has no content; what follows it is the tunnel's\n";
+                Answered::Response(answer::text(StatusCode::BAD_REQUEST, said))
+            }
             _ if request.method() == Method::CONNECT => match self.connect(request.uri(), counts).await {
                 Ok(tunnel) => Answered::Tunnel(Response::new(Body::default()), tunnel),
                 Err(response) => Answered::Response(response),
@@ -89,4 +95,10 @@ impl ForwardProxy {
             }
         }
     }
+}
+
+/// Some say of a `CONNECT` that there are no octets in it.
+fn has_content(fields: &HeaderMap) -> bool {
+    fields.contains_key(header::TRANSFER_ENCODING)
+        || fields.get_all(header::CONTENT_LENGTH).iter().any(|length| length != "0")
 }

@@ -14,6 +14,22 @@ use tokio::task::JoinSet;
 use super::*;
 
 #[tokio::test]
+async fn a_connect_has_no_content() {
+    let upstream = upstream(Offer::Ntlm).start().await.expect("a server");
+    let proxy = Running::in_front_of(&upstream).await;
+    let target = echo().await;
+    let with = |fields: &str| connect(target).replace("\r\n\r\n", &format!("\r\n{fields}\r\n\r\n"));
+    for fields in ["Content-Length: 4", "Transfer-Encoding: chunked"] {
+        let answer = proxy.answer(&format!("{}4\r\n", with(fields))).await;
+        assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer}");
+    }
+    assert_eq!(upstream.report().connections().len(), 0);
+    let mut none = proxy.send(&with("Content-Length: 0")).await;
+    assert!(head(&mut none).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    echoes(&mut none, "octets").await;
+}
+
+#[tokio::test]
 async fn a_tunnel_is_opened_by_each_scheme() {
     let digest = DigestAcceptor::new("the proxy").user("alice", "alice-pw");
     let users = Arc::new(Users::new().with("alice", "alice-pw"));
