@@ -48,6 +48,12 @@ pub(super) fn looped() -> Response<Body> {
     text(StatusCode::LOOP_DETECTED, format!("legwork gateway: {}.\n", NotAdmitted::Loop))
 }
 
+/// A response that would be passed on as something else than it is.
+pub(super) fn coded() -> Response<Body> {
+    let said = "legwork gateway: the response has a Transfer-Encoding other than chunked\n";
+    text(StatusCode::BAD_GATEWAY, said)
+}
+
 /// Asks for the token.
 pub(super) fn no_token(status: StatusCode, why: &NotAdmitted) -> Response<Body> {
     let mut response = text(status, format!("legwork gateway: {why}.\n"));

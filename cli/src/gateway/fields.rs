@@ -43,6 +43,17 @@ impl Hop {
     }
 }
 
+/// Leaves one that tells how long the body of a response is. `None` if it is coded in a way that was not undone here.
+pub(super) fn framed(fields: &mut HeaderMap) -> Option<()> {
+    let mut codings = fields.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Some(()) };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return None;
+    }
+    fields.remove(header::CONTENT_LENGTH);
+    Some(())
+}
+
 static HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),

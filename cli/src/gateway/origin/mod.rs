@@ -16,7 +16,7 @@ use super::access::{Access, NotAdmitted, Own};
 use super::answer::{self, Body};
 use super::connection::{Answered, Tunnel};
 use super::counts::{Counts, counted};
-use super::fields::{Hop, end_to_end, without_login};
+use super::fields::{Hop, end_to_end, framed, without_login};
 use super::listener::Peer;
 
 use self::names::Names;
@@ -142,6 +142,9 @@ impl ServedOrigin {
         let has_changed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let protocol = response.headers().get(header::UPGRADE).cloned();
         let fields = response.headers_mut();
+        if framed(fields).is_none() {
+            return Answered::Response(answer::coded());
+        }
         end_to_end(fields);
         self.hop.note(fields);
         if !is_callers {

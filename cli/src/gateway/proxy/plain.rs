@@ -15,7 +15,7 @@ use legwork::service::BoxError;
 use crate::gateway::access::is_of_origin;
 use crate::gateway::answer::{self, Body};
 use crate::gateway::counts::{Counts, counted};
-use crate::gateway::fields::{Hop, end_to_end, without_login};
+use crate::gateway::fields::{Hop, end_to_end, framed, without_login};
 
 use super::upstream::Upstream;
 
@@ -115,6 +115,9 @@ impl Plain {
             return refused(answer::no_login(&response), counts);
         }
         self.is_known.store(true, Ordering::Relaxed);
+        if framed(response.headers_mut()).is_none() {
+            return answer::coded();
+        }
         end_to_end(response.headers_mut());
         self.upstream.hop.note(response.headers_mut());
         // It belongs to a connection, and a connection here is none of the upstream's.

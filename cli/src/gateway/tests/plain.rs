@@ -282,6 +282,22 @@ async fn a_protocol_that_nobody_asked_for_is_a_502() {
 }
 
 #[tokio::test]
+async fn how_long_a_response_is_is_told_in_one_way() {
+    let chunks = "\r\n\r\n6\r\noctets\r\n0\r\n\r\n";
+    for fields in [
+        "Content-Length: 2\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: Chunked\r\nContent-Length: 99",
+    ] {
+        let answer = answered(&format!("HTTP/1.1 200 OK\r\n{fields}{chunks}")).await;
+        assert!(!answer.contains("content-length") && body(&answer).contains("octets\r\n0\r\n"), "{answer}");
+    }
+    for coding in ["gzip, chunked", "gzip", "identity"] {
+        let answer = answered(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}{chunks}")).await;
+        assert!(answer.starts_with("HTTP/1.1 502 ") && !answer.contains("octets"), "{coding}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_comes_back_is_a_508() {
     let listen = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let upstream: Origin =
