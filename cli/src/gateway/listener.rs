@@ -111,7 +111,7 @@ impl Listener {
         Ok(match self {
             Self::Tcp(listener) => Address::Tcp(listener.local_addr()?),
             #[cfg(unix)]
-            Self::Unix(_, socket) => Address::Unix(socket.0.clone()),
+            Self::Unix(_, socket) => Address::Unix(socket.path.clone()),
         })
     }
 
@@ -148,16 +148,20 @@ impl Listener {
     }
 }
 
-/// A socket in the file system, gone with this.
+/// A socket in the file system, gone with this unless another has taken its place.
 #[cfg(unix)]
 #[derive(Debug)]
-pub(crate) struct Socket(PathBuf);
+pub(crate) struct Socket {
+    path: PathBuf,
+    /// Device and number.
+    file: (u64, u64),
+}
 
 #[cfg(unix)]
 impl Socket {
     /// Only this user may connect. What an earlier process has left behind is taken away.
     fn bind(path: &Path) -> io::Result<(UnixListener, Self)> {
-        use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+        use std::os::unix::fs::FileTypeExt;
         use std::os::unix::net::UnixStream;
 
         let is_left_behind = || {
@@ -172,15 +176,25 @@ impl Socket {
         let mask = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
         let bound = UnixListener::bind(path);
         rustix::process::umask(mask);
-        let (listener, socket) = (bound?, Self(path.to_owned()));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok((listener, socket))
+        let listener = bound?;
+        Ok((listener, Self { path: path.to_owned(), file: file_at(path)? }))
     }
 }
 
 #[cfg(unix)]
 impl Drop for Socket {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if file_at(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
+}
+
+/// Which file it is, by its device and number.
+#[cfg(unix)]
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+
+    let file = std::fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
 }

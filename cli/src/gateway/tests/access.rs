@@ -203,6 +203,17 @@ async fn a_socket_in_the_file_system_is_its_users_alone() {
     without_hanging(ended).await.expect("no panic");
     assert!(!path.exists(), "it is gone with the gateway");
 
+    // A socket that has taken its place stays.
+    let listener = Listener::bind(&address).await.expect("a socket");
+    let moved = path.with_extension("moved");
+    std::fs::rename(&path, &moved).expect("it is there");
+    let other = Listener::bind(&address).await.expect("a socket");
+    drop(listener);
+    assert!(path.exists() && moved.exists());
+    drop(other);
+    assert!(!path.exists());
+    let _ = std::fs::remove_file(&moved);
+
     std::fs::write(&path, "a file").expect("written");
     Listener::bind(&address).await.expect_err("that is no socket");
     assert_eq!(std::fs::read_to_string(&path).expect("it is there still"), "a file");
