@@ -1,10 +1,13 @@
 //! The command line.
 
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::{StringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, Args, Command};
 use http::Uri;
 use legwork::credentials::Ambient;
 use legwork::{Credentials, Origin};
@@ -39,12 +42,12 @@ pub(crate) struct Arguments {
     /// another site is refused. Cookies whose names begin with __Host- or __Secure- stay in the
     /// gateway: all who use the address share them. Other cookies are those of all servers at the same host, whatever
     /// the port: give each origin an address of its own (127.0.0.2)
-    #[arg(long, value_name = "ADDRESS=URL", value_parser = served, help_heading = "Where it listens")]
+    #[arg(long, value_name = "ADDRESS=URL", value_parser = Discreet(served), help_heading = "Where it listens")]
     pub(super) serve: Vec<Served>,
     /// For programs that take it for their proxy, log in at this origin too, which is spoken to without TLS. Of any other,
     /// they get the 401 themselves. So do browsers (User-Agent: Mozilla/...), which can log in themselves, and what Origin,
     /// Referer or Sec-Fetch-Site tell to come from a page of another site
-    #[arg(long, value_name = "ORIGIN", value_parser = without_tls, help_heading = "Where it listens")]
+    #[arg(long, value_name = "ORIGIN", value_parser = Discreet(without_tls), help_heading = "Where it listens")]
     pub(super) login_at: Vec<Origin>,
     /// Listen at an address that is not this machine's alone: whoever reaches it uses your login
     #[arg(long, help_heading = "Who may use it")]
@@ -110,6 +113,22 @@ fn at<T: From<String>>(text: &str) -> Result<(Address, T), String> {
     let both = text.split_once('=').filter(|(_, what)| !what.is_empty());
     let (address, what) = both.ok_or("an address comes first, and = behind it, as in 127.0.0.1:3129=…")?;
     Ok((address.parse()?, what.to_owned().into()))
+}
+
+/// Takes what a function does, and repeats nothing of what it does not take: a URL may have a password in it.
+#[derive(Clone)]
+struct Discreet<T>(fn(&str) -> Result<T, String>);
+
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Discreet<T> {
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let text = StringValueParser::new().parse_ref(command, argument, value)?;
+        (self.0)(&text).map_err(|why| {
+            let option = argument.map(ToString::to_string).unwrap_or_default();
+            clap::Error::raw(ErrorKind::ValueValidation, format!("{option}: {why}\n")).with_cmd(command)
+        })
+    }
 }
 
 /// A URL that has nothing but an origin.
@@ -327,6 +346,22 @@ mod tests {
         ] {
             let why = parse(line).expect_err(line);
             assert!(why.contains(named), "{line}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_url_is_not_repeated() {
+        for line in [
+            "--serve 127.0.0.1:8081=https://carol:s3cret@devops.corp.example",
+            "--serve https://carol:s3cret@devops.corp.example",
+            "--serve s3cret=https://devops.corp.example",
+            "--serve 127.0.0.1:8081=https://carol:s3cret@devops.corp.example:port/",
+            "--login-at http://carol:s3cret@devops.corp.example",
+            "--login-at carol:s3cret@devops.corp.example/a",
+            "--login-at ftp://carol:s3cret@devops.corp.example",
+        ] {
+            let why = parse(line).expect_err(line);
+            assert!(why.contains(&line[..7]) && !why.contains("s3cret"), "{line}: {why}");
         }
     }
 
