@@ -28,7 +28,7 @@ use super::server::Limits;
 /// login, --serve makes a server on this machine that wants none.
 ///
 /// On SIGHUP it reads passwords, tokens and certificates again. Ctrl-C or SIGTERM stops it, when what is under way has
-/// ended; a second one stops it at once.
+/// ended; a second one stops it at once, and so does closing the terminal that it writes to.
 #[derive(Args, Debug)]
 #[allow(rustdoc::bare_urls, reason = "it is the text of --help")]
 pub(crate) struct Arguments {

@@ -84,9 +84,14 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
     unchecked.iter().for_each(complain);
     arguments.shared_cookies().iter().for_each(complain);
     arguments.unknown_pages().iter().for_each(complain);
+    let had_terminal = io::stderr().is_terminal();
     let reloading = async {
         loop {
             hangups.next().await;
+            // The same signal says that the terminal has been closed.
+            if had_terminal && !io::stderr().is_terminal() {
+                break;
+            }
             reload(&plan, &arguments, &senders).await;
         }
     };

@@ -8,5 +8,7 @@ mod gateway;
 mod git;
 mod lab;
 mod refusing_to_start;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod uploads;
 mod users;
