@@ -18,15 +18,14 @@ pub(crate) fn trusting(authorities: Option<&Path>, insecure: bool) -> Result<Cli
     let provider = Arc::new(ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let all_alike = |refused| Arc::new(AllAlike { provider, refused });
     let builder = match (authorities, insecure) {
-        (_, true) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+        (_, true) => builder.dangerous().with_custom_certificate_verifier(all_alike(None)),
         (Some(file), false) => builder.with_root_certificates(read(file)?),
         // A system without any, such as a bare container, still speaks plain http.
         (None, false) => match builder.clone().with_platform_verifier() {
             Ok(builder) => builder,
-            Err(error) => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Nobody(provider, error)))
-            }
+            Err(error) => builder.dangerous().with_custom_certificate_verifier(all_alike(Some(error))),
         },
     };
     Ok(builder.with_no_client_auth())
@@ -51,50 +50,14 @@ fn read(file: &Path) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
-/// Takes no certificate, since those of the system's authorities cannot be read.
+/// Takes any certificate or, for a reason, none. The key of one that is taken must still have signed the handshake.
 #[derive(Debug)]
-struct Nobody(Arc<CryptoProvider>, rustls::Error);
-
-impl ServerCertVerifier for Nobody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Err(rustls::Error::General(format!("{NO_AUTHORITIES} ({})", self.1)))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General(NO_AUTHORITIES.to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General(NO_AUTHORITIES.to_owned()))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct AllAlike {
+    provider: Arc<CryptoProvider>,
+    refused: Option<rustls::Error>,
 }
 
-/// Takes any certificate. Its key must still have signed the handshake.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AllAlike {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -103,7 +66,10 @@ impl ServerCertVerifier for Anybody {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.refused {
+            None => Ok(ServerCertVerified::assertion()),
+            Some(error) => Err(rustls::Error::General(format!("{NO_AUTHORITIES} ({error})"))),
+        }
     }
 
     fn verify_tls12_signature(
@@ -116,7 +82,7 @@ impl ServerCertVerifier for Anybody {
             message,
             certificate,
             signature,
-            &self.0.signature_verification_algorithms,
+            &self.provider.signature_verification_algorithms,
         )
     }
 
@@ -130,11 +96,11 @@ impl ServerCertVerifier for Anybody {
             message,
             certificate,
             signature,
-            &self.0.signature_verification_algorithms,
+            &self.provider.signature_verification_algorithms,
         )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

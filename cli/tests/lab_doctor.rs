@@ -3,38 +3,23 @@
 //! `tests/run -p legwork-cli --test lab_doctor` starts the servers (`tests/lab`) and runs these.
 #![cfg(unix)]
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
+use std::process::{Command, Output};
 
 use legwork::testing::Server;
 use serde_json::Value;
 
-/// One of the lab's values, such as `APACHE_HTTP` (`tests/lab/lab info`).
-fn lab(key: &str) -> &'static str {
-    static VALUES: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
-        let path =
-            std::env::var("LEGWORK_LAB").expect("LEGWORK_LAB is set: start these tests with tests/run");
-        let text = std::fs::read_to_string(&path)
-            .unwrap_or_else(|error| panic!("LEGWORK_LAB={path} cannot be read ({error}): is the lab up?"));
-        let pairs = text.lines().filter_map(|line| line.split_once('='));
-        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-    });
-    VALUES.get(key).unwrap_or_else(|| panic!("the lab has no {key} (tests/lab/lab info lists all)"))
-}
+use crate::command::legwork;
+use crate::lab::lab;
+
+#[path = "shared/command.rs"]
+mod command;
+#[path = "shared/lab.rs"]
+mod lab;
 
 /// `legwork doctor` as alice, who has a ticket.
 fn doctor(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
-    command.arg("doctor").args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy().to_lowercase();
-        if text.ends_with("_proxy") || text.starts_with("legwork_") || text.starts_with("krb5") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = legwork("doctor", arguments);
     command.env("KRB5_CONFIG", lab("KRB5_CONFIG")).env("KRB5CCNAME", lab("CCACHE"));
     command
 }

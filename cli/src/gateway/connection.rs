@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
+use super::access::NotAdmitted;
 use super::answer::{self, Body};
 use super::counts::{Counted, Counts};
 use super::listener::Peer;
@@ -248,6 +249,14 @@ pub(super) enum Answered {
     Response(Response<Body>),
     /// Behind this response, the connection is a tunnel.
     Tunnel(Response<Body>, Tunnel),
+}
+
+impl Answered {
+    /// A request that was not let in, with what its program is told.
+    pub(super) fn refused(response: Response<Body>, why: &NotAdmitted, counts: &Counts) -> Self {
+        counts.refused(&why.to_string());
+        Self::Response(response)
+    }
 }
 
 /// Ends a connection so that its last answer arrives: closed with octets unread, TCP would take

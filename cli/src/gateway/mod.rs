@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod arguments;
+mod body;
 mod command;
 mod connection;
 mod counts;

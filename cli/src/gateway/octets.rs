@@ -1,10 +1,11 @@
 //! What carries octets, whichever it is.
 
+use std::io;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, Ready};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -18,26 +19,22 @@ pub(super) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {
 
 impl Octets for TcpStream {
     fn has_ended(&self) -> bool {
-        now(self.ready(Interest::READABLE))
-            .is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+        is_read_closed(self.ready(Interest::READABLE))
     }
 }
 
 #[cfg(unix)]
 impl Octets for UnixStream {
     fn has_ended(&self) -> bool {
-        now(self.ready(Interest::READABLE))
-            .is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
+        is_read_closed(self.ready(Interest::READABLE))
     }
 }
 
 impl<T> Octets for TokioIo<T> where TokioIo<T>: AsyncRead + AsyncWrite + Unpin + Send {}
 
-fn now<F: Future>(future: F) -> Option<F::Output> {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        std::task::Poll::Ready(output) => Some(output),
-        std::task::Poll::Pending => None,
-    }
+fn is_read_closed(ready: impl Future<Output = io::Result<Ready>>) -> bool {
+    let now = pin!(ready).poll(&mut Context::from_waker(Waker::noop()));
+    matches!(now, Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 /// A connection to a program, to an origin, or through a proxy. A type for all of them would have room for TLS in every

@@ -168,20 +168,19 @@ async fn a_password_that_went_out_was_sent_whatever_else_is_on_offer() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_is_answered_by_a_500_is_not_called_unasked_for() {
-    let url = each(|mut stream| async move {
+/// The URL of a server that asks for Basic, and answers the login with this status.
+async fn answering_the_login(status: u16) -> String {
+    each(move |mut stream| async move {
         let mut request = Vec::new();
         while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
             if !request.ends_with(b"\r\n\r\n") {
                 continue;
             }
-            let answer = match String::from_utf8_lossy(&request)
-                .to_lowercase()
-                .contains("authorization: basic")
-            {
-                true => "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
-                false => "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+            let is_login = String::from_utf8_lossy(&request).to_lowercase().contains("authorization: basic");
+            let answer = match is_login {
+                true => format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"),
+                false => "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"
+                    .to_owned(),
             };
             request.clear();
             if stream.write_all(answer.as_bytes()).await.is_err() {
@@ -189,7 +188,12 @@ async fn a_login_that_is_answered_by_a_500_is_not_called_unasked_for() {
             }
         }
     })
-    .await;
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_answered_by_a_500_is_not_called_unasked_for() {
+    let url = answering_the_login(500).await;
     let ended = run_as_carol(&["--insecure-basic", &url]);
     let [fails, next] = ended.verdict(67);
     assert!(fails.contains("was sent the login; the answer was 500"), "{fails}");
@@ -243,28 +247,8 @@ async fn no_password_goes_where_none_gets_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_without_access_is_told_from_one_that_works() {
-    let url = each(|mut stream| async move {
-        let mut request = Vec::new();
-        while stream.read_buf(&mut request).await.is_ok_and(|read| read > 0) {
-            if !request.ends_with(b"\r\n\r\n") {
-                continue;
-            }
-            let answer = match String::from_utf8_lossy(&request)
-                .to_lowercase()
-                .contains("authorization: basic")
-            {
-                true => "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n",
-                false => "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
-            };
-            request.clear();
-            if stream.write_all(answer.as_bytes()).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await;
+    let url = answering_the_login(403).await;
     let ended = run_as_carol(&["--insecure-basic", &url]);
-    println!("{}", ended.stdout);
     assert!(ended.report(0).contains("gives this user no access to the page (403)"), "{}", ended.stdout);
 }
 

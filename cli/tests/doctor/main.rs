@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod attempts;
+#[path = "../shared/command.rs"]
+mod command;
 mod hostile;
 mod report;
 mod support;

@@ -1,25 +1,19 @@
 //! The program, and servers for it.
 
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::command::legwork;
 
 pub(crate) const USER: &str = "carol";
 pub(crate) const PASSWORD: &str = "carol-geheim";
 
 /// `legwork doctor` in an environment that has nothing of ours in it, and no tickets.
 pub(crate) fn doctor(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
-    command.arg("doctor").args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy().to_lowercase();
-        if text.ends_with("_proxy") || text.starts_with("legwork_") || text.starts_with("krb5") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = legwork("doctor", arguments);
     command.env("KRB5_CONFIG", "/dev/null").env("KRB5CCNAME", "FILE:/nowhere/tickets");
     command
 }

@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::folder::Folder;
 use crate::gateway::Gateway;
-use crate::lab::{Log, lab};
+use crate::lab::lab;
+use crate::squid::Log;
 
 /// Where to, and who is logged in there.
 type Upstream = (&'static str, &'static str);

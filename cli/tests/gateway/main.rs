@@ -6,9 +6,9 @@ mod browser;
 mod folder;
 mod gateway;
 mod git;
+#[path = "../shared/lab.rs"]
 mod lab;
 mod refusing_to_start;
-#[cfg(target_os = "linux")]
-mod terminal;
+mod squid;
 mod uploads;
 mod users;

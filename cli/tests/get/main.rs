@@ -2,6 +2,8 @@
 #![cfg(unix)]
 
 mod answers;
+#[path = "../shared/command.rs"]
+mod command;
 mod content;
 mod endings;
 mod passwords;

@@ -1,19 +1,23 @@
 //! `legwork get` at real servers. `tests/run` starts them and runs these tests with the rest.
 #![cfg(unix)]
 
+#[path = "../shared/command.rs"]
+mod command;
+#[path = "../shared/lab.rs"]
 mod lab;
 #[path = "../shared/program.rs"]
 mod program;
+mod users;
 
 use std::fs;
 
-use crate::lab::Lab;
 use crate::program::{Folder, run};
+use crate::users::Lab;
 
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn each_scheme_logs_in_by_a_password() {
-    let lab = Lab::running();
+    let lab = Lab;
     for (server, path, user, arguments, by) in [
         ("APACHE_HTTPS", "/basic/", "BASIC", &[][..], "user by Basic"),
         ("APACHE_HTTP", "/basic/", "BASIC", &["--insecure-basic"], "user by Basic"),
@@ -40,7 +44,7 @@ fn each_scheme_logs_in_by_a_password() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn a_ticket_logs_in_without_a_password() {
-    let lab = Lab::running();
+    let lab = Lab;
     for (server, path) in
         [("APACHE_HTTP", "/krb/"), ("APACHE_HTTPS", "/krb-bound/"), ("APACHE_HTTPS", "/mixed/")]
     {
@@ -60,7 +64,7 @@ fn a_ticket_logs_in_without_a_password() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn without_a_login_it_says_what_to_do() {
-    let lab = Lab::running();
+    let lab = Lab;
     let krb = lab.url("APACHE_HTTP", "/krb/");
     let (no_ticket, expired) = ("FILE:/nonexistent/ccache", lab.value("CCACHE_EXPIRED"));
     let alice = lab.value("CCACHE");
@@ -97,7 +101,7 @@ fn without_a_login_it_says_what_to_do() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn kerberos_of_our_own_asks_the_kdc_that_is_named() {
-    let lab = Lab::running();
+    let lab = Lab;
     let kdc = format!("LAB.TEST={}", lab.value("KRB5_KDC"));
     let mut command = lab.get_as("KRB5", &["-v", "--kdc", &kdc, &lab.url("APACHE_HTTP", "/krb/")]);
     // Nobody else names it.
@@ -108,7 +112,7 @@ fn kerberos_of_our_own_asks_the_kdc_that_is_named() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn a_proxy_lets_through_by_each_scheme() {
-    let lab = Lab::running();
+    let lab = Lab;
     for (proxy, user, arguments) in [
         ("SQUID_BASIC", "BASIC", &["--insecure-basic"][..]),
         ("SQUID_DIGEST", "BASIC", &[]),
@@ -136,7 +140,7 @@ fn a_proxy_lets_through_by_each_scheme() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn an_upload_arrives_whole_at_each_scheme() {
-    let lab = Lab::running();
+    let lab = Lab;
     let folder = Folder::new();
     let octets: Vec<u8> = (0..3_000_000_u32).map(|i| (i % 251) as u8).collect();
     let file = folder.with("file", &octets);
@@ -155,7 +159,7 @@ fn an_upload_arrives_whole_at_each_scheme() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn whom_to_trust_is_the_users_word() {
-    let lab = Lab::running();
+    let lab = Lab;
     let url = lab.url("APACHE_HTTPS", "/files/hello.txt");
     let ended = run(&mut lab.get(&[&url]));
     assert!(ended.said(60).contains("--ca FILE.pem"), "{ended:?}");
@@ -176,7 +180,7 @@ fn whom_to_trust_is_the_users_word() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn http2_is_spoken_where_the_login_allows_it() {
-    let lab = Lab::running();
+    let lab = Lab;
     for (path, user, version) in [("/digest/", "BASIC", "HTTP/2.0 200"), ("/ntlm/", "NTLM", "HTTP/1.1 200")] {
         let mut command = lab.get_as(user, &["-i", "--http2", "--ca", lab.value("CA")]);
         let ended = run(command.arg(lab.url("APACHE_H2", path)));
@@ -188,7 +192,7 @@ fn http2_is_spoken_where_the_login_allows_it() {
 #[test]
 #[ignore = "needs the lab: tests/run"]
 fn a_trace_of_a_login_has_its_legs_and_no_secret() {
-    let lab = Lab::running();
+    let lab = Lab;
     let folder = Folder::new();
     for (path, user, mark) in [
         ("/ntlm/", "NTLM", "NTLM AUTHENTICATE"),

@@ -2,24 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::command::legwork;
 
 /// `legwork get` with an empty stdin, in an environment that has nothing of ours in it.
 pub(crate) fn get(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
-    command.arg("get").args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy().to_lowercase();
-        if text.ends_with("_proxy")
-            || text.starts_with("legwork_")
-            || text.starts_with("krb5")
-            || text == "netrc"
-        {
-            command.env_remove(name);
-        }
-    }
+    let mut command = legwork("get", arguments);
     // No KDC of the machine's is asked about the users here.
     command.env("KRB5_CONFIG", "/dev/null");
     command

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use legwork::client::{AuthenticateFirst, ResponseBody};
 use legwork::{Client, Origin};
 
 use super::access::{Access, NotAdmitted, Own};
 use super::answer::{self, Body};
+use super::body::can_be_sent_again;
 use super::connection::{Answered, Tunnel};
 use super::counts::{Counts, counted};
 use super::fields::{Hop, end_to_end, framed, without_login};
@@ -22,9 +23,6 @@ use super::listener::Peer;
 use self::names::Names;
 
 pub(crate) use self::cookies::Jar;
-
-/// How many octets of a body the client keeps, in case that it has to be sent again.
-pub(super) const KEPT: u64 = 64 * 1024;
 
 /// An origin that a listener stands for.
 pub(crate) struct ServedOrigin {
@@ -47,20 +45,16 @@ impl ServedOrigin {
         peer: &Peer,
         counts: &Arc<Counts>,
     ) -> Answered {
-        let refused = |response, why: &NotAdmitted| {
-            counts.refused(&why.to_string());
-            Answered::Response(response)
-        };
         // A page that is not this listener's is to learn nothing, not even that there is a token.
         let own = match access.is_for(peer, request.headers()) {
             Ok(own) => own,
-            Err(why) => return refused(answer::forbidden(&why), &why),
+            Err(why) => return Answered::refused(answer::forbidden(&why), &why, counts),
         };
         if let Err(why) = access.has_token(request.headers_mut(), header::AUTHORIZATION) {
-            return refused(answer::no_token(StatusCode::UNAUTHORIZED, &why), &why);
+            return Answered::refused(answer::no_token(StatusCode::UNAUTHORIZED, &why), &why, counts);
         }
         if self.hop.is_noted(request.headers()) {
-            return refused(answer::looped(), &NotAdmitted::Loop);
+            return Answered::refused(answer::looped(), &NotAdmitted::Loop, counts);
         }
         let Some(target) = self.target(&request, &own) else {
             let said =
@@ -96,7 +90,7 @@ impl ServedOrigin {
         let path = target.path().to_owned();
         let (mut parts, body) = request.into_parts();
         let protocol = protocol_wanted(&parts.headers);
-        let can_be_sent_again = body.size_hint().upper().is_some_and(|octets| octets <= KEPT);
+        let can_be_sent_again = can_be_sent_again(&body);
         // Then it is the program's own login.
         let is_callers = parts.headers.contains_key(header::AUTHORIZATION);
 

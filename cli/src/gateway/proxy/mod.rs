@@ -41,25 +41,25 @@ impl ForwardProxy {
         peer: &Peer,
         counts: &Arc<Counts>,
     ) -> Answered {
-        let refused = |response, why: &NotAdmitted| {
-            counts.refused(&why.to_string());
-            Answered::Response(response)
-        };
         // A page can send that, and nothing else, to a proxy that its browser does not know.
         if request.uri().scheme().is_none() && request.method() != Method::CONNECT {
             if let Err(why) = access.is_for(peer, request.headers()) {
-                return refused(answer::forbidden(&why), &why);
+                return Answered::refused(answer::forbidden(&why), &why, counts);
             }
             if let Err(why) = access.has_token(request.headers_mut(), header::AUTHORIZATION) {
-                return refused(answer::no_token(StatusCode::UNAUTHORIZED, &why), &why);
+                return Answered::refused(answer::no_token(StatusCode::UNAUTHORIZED, &why), &why, counts);
             }
             return Answered::Response(status::answer(&request, counts));
         }
         if let Err(why) = access.has_token(request.headers_mut(), header::PROXY_AUTHORIZATION) {
-            return refused(answer::no_token(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &why), &why);
+            return Answered::refused(
+                answer::no_token(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &why),
+                &why,
+                counts,
+            );
         }
         if self.upstream.hop.is_noted(request.headers()) {
-            return refused(answer::looped(), &NotAdmitted::Loop);
+            return Answered::refused(answer::looped(), &NotAdmitted::Loop, counts);
         }
         match request.uri().scheme_str() {
             // Whether it is the tunnel's first octets, others would read otherwise.

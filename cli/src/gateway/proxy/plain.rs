@@ -14,13 +14,11 @@ use legwork::service::BoxError;
 
 use crate::gateway::access::is_of_origin;
 use crate::gateway::answer::{self, Body};
+use crate::gateway::body::can_be_sent_again;
 use crate::gateway::counts::{Counts, counted};
 use crate::gateway::fields::{Hop, end_to_end, framed, without_login};
 
 use super::upstream::Upstream;
-
-/// How many octets of a body the client keeps, in case that it has to be sent again.
-const KEPT: u64 = 64 * 1024;
 
 /// Forwards requests to the upstream proxy, whose login is the client's business.
 pub(super) struct Plain {
@@ -37,7 +35,7 @@ impl Plain {
 
     /// The origin's answer as it is, its `401` too unless the login there is ours; or why there is none.
     pub(super) async fn forward(&self, request: Request<Incoming>, counts: &Arc<Counts>) -> Response<Body> {
-        let can_be_sent_again = request.body().size_hint().upper().is_some_and(|octets| octets <= KEPT);
+        let can_be_sent_again = can_be_sent_again(request.body());
         let logs_in = self.logs_in_for(&request);
         let mut request = to_upstream(request, &self.upstream.hop, counts);
         if !logs_in {
