@@ -79,12 +79,13 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
     let (mut first, mut again) = (Signals::new().map_err(no_signals)?, Signals::new().map_err(no_signals)?);
     let mut hangups = Hangups::new().map_err(no_signals)?;
 
+    // Before anybody is told: who has read it may close the terminal at once.
+    let had_terminal = io::stderr().is_terminal();
     // Nobody may want to read it.
     let _ = io::stdout().write_all(said.as_bytes());
     unchecked.iter().for_each(complain);
     arguments.shared_cookies().iter().for_each(complain);
     arguments.unknown_pages().iter().for_each(complain);
-    let had_terminal = io::stderr().is_terminal();
     let reloading = async {
         loop {
             hangups.next().await;

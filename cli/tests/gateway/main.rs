@@ -10,5 +10,7 @@ mod git;
 mod lab;
 mod refusing_to_start;
 mod squid;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod uploads;
 mod users;
