@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::iter;
 
 use http::HeaderMap;
 use legwork::challenge::Challenges;
@@ -52,13 +53,14 @@ impl fmt::Display for Advice {
 pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
     let who = challenger(refusal);
     let advice = |wrong, next: &str| Advice::new(Exit::Refused, wrong, next);
-    let Some(Tried { scheme, why, .. }) = telling(refusal) else {
+    let Some(Tried { scheme, why, passed_over, .. }) = telling(refusal) else {
         return advice(
             format!("{who} wants a login, and does not say which: it sent no challenge"),
             "That is an application with a login of its own (a form, a cookie), or a broken proxy in between. Its page \
              may say more: look at it with `legwork get -i`.",
         );
     };
+    let passed_over = passed_over.as_deref();
     let offered = offered(refusal);
     let option = option_for(refusal.challenger);
     let reveals = |tried: &&Tried| tried.why == Why::RevealsSecret;
@@ -68,9 +70,6 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
             format!("{who} refused the token (Bearer)"),
             "Get a new one: it may have expired, be for another server, or not give these rights.",
         ),
-        Why::Refused(None) => {
-            advice(format!("{who} refused the user name or the password ({scheme})"), CHECK_PASSWORD)
-        }
         Why::Refused(Some(words)) if words.contains(FOR_ANOTHER_SERVER) => advice(
             format!("{who} refuses the ticket, which is for another server ({scheme})"),
             "Leave out --target-name, or name the host itself: --target-name HTTP/name.example. Where that is right, \
@@ -79,11 +78,9 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
         Why::Refused(Some(words)) => match remedy(words) {
             // A KDC's words, or the server's about a ticket: the password is not in doubt, or certainly wrong.
             Some(next) => advice(format!("not logged in at {who} ({scheme}): {words}"), next),
-            None => advice(
-                format!("{who} refused the user name or the password ({scheme}: {words})"),
-                CHECK_PASSWORD,
-            ),
+            None => refused(&who, scheme, Some(words), passed_over),
         },
+        Why::Refused(None) => refused(&who, scheme, None, passed_over),
         Why::RefusedBefore => advice(
             format!(
                 "{who} has refused this user name or password before ({scheme}), so it was not sent again"
@@ -205,6 +202,15 @@ pub(crate) fn on_refusal(refusal: &Refusal) -> Advice {
         ),
         _ => advice(refusal.to_string(), "`legwork get -v` shows what was said."),
     }
+}
+
+/// The password may be right, and no good without a mechanism that was wanted more.
+fn refused(who: &str, scheme: &str, words: Option<&str>, passed_over: Option<&str>) -> Advice {
+    let said = words.map(|words| format!(": {words}")).unwrap_or_default();
+    let without = passed_over.map(|passed_over| format!(", without {passed_over}")).unwrap_or_default();
+    let next: Vec<_> = iter::once(CHECK_PASSWORD).chain(passed_over.and_then(remedy)).collect();
+    let wrong = format!("{who} refused the user name or the password ({scheme}{said}{without})");
+    Advice::new(Exit::Refused, wrong, next.join(" "))
 }
 
 /// The same, with what the server says of it in its answer.
@@ -508,7 +514,8 @@ const NAMES: [(&str, &str); 6] = [
     (" (Authenticator::forget_refusals tries them again)", ""),
 ];
 
-fn plain(text: String) -> String {
+/// A text of the library's, in this program's names.
+pub(crate) fn plain(text: String) -> String {
     NAMES.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours))
 }
 

@@ -1,6 +1,7 @@
 //! What came of a handshake; found in the response's extensions.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::challenge::ChallengeError;
 use crate::handshake::verdicts::Pause;
@@ -39,6 +40,8 @@ pub struct Login {
     pub mutual: bool,
     /// How many requests and responses it took on this connection, this one included.
     pub legs: u32,
+    /// The mechanisms that were wanted more than this one, each with why it was not used: `Kerberos: no KDC answers`.
+    pub passed_over: Option<Arc<str>>,
 }
 
 /// Why a challenge was not met. Of several schemes, the [`evidence`](Self::evidence) is the one that counts.
@@ -68,6 +71,15 @@ pub struct Tried {
     pub scheme: String,
     /// Why it did not log in.
     pub why: Why,
+    /// The mechanisms that were wanted more than the one that was used, each with why it was not: `Kerberos: no KDC answers`.
+    pub passed_over: Option<Arc<str>>,
+}
+
+impl Tried {
+    /// A scheme that has had no choice among mechanisms.
+    pub(crate) fn new(scheme: impl Into<String>, why: Why) -> Self {
+        Self { scheme: scheme.into(), why, passed_over: None }
+    }
 }
 
 /// Why a scheme did not log in.
@@ -194,11 +206,14 @@ impl fmt::Display for Refusal {
         if self.tried.is_empty() {
             f.write_str(": it sent no challenge")?;
         }
-        for (i, Tried { scheme, why }) in self.tried.iter().enumerate() {
+        for (i, Tried { scheme, why, passed_over }) in self.tried.iter().enumerate() {
             f.write_str(if i == 0 { ": " } else { "; " })?;
             match scheme.as_str() {
                 "" => write!(f, "{why}")?,
                 scheme => write!(f, "{scheme}: {why}")?,
+            }
+            if let Some(passed_over) = passed_over {
+                write!(f, " (without {passed_over})")?;
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What is known of the request under way, and what is told of it in the end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::credentials::Credentials;
@@ -102,12 +103,16 @@ impl RequestProgress {
     /// Notes that a scheme cannot serve this request, whatever the server says.
     pub(super) fn give_up(&mut self, scheme: &dyn Scheme, why: Why) {
         self.dismiss(scheme, why.clone());
-        self.given_up.push(Tried { scheme: scheme.name().to_owned(), why });
+        self.given_up.push(Tried::new(scheme.name(), why));
     }
 
     /// Notes what became of a scheme.
     pub(super) fn dismiss(&mut self, scheme: &dyn Scheme, why: Why) {
-        let tried = Tried { scheme: scheme.name().to_owned(), why };
+        self.note(Tried::new(scheme.name(), why));
+    }
+
+    /// Notes it once.
+    pub(super) fn note(&mut self, tried: Tried) {
         if !self.tried.contains(&tried) {
             self.tried.push(tried);
         }
@@ -134,7 +139,13 @@ impl RequestProgress {
     }
 
     /// The challenger accepted the login.
-    pub(super) fn login(&self, challenger: Challenger, scheme: &'static str, proof: &Proof) -> Box<Outcome> {
+    pub(super) fn login(
+        &self,
+        challenger: Challenger,
+        scheme: &'static str,
+        proof: &Proof,
+        passed_over: Option<&Arc<str>>,
+    ) -> Box<Outcome> {
         Box::new(Outcome::LoggedIn(Login {
             challenger,
             scheme,
@@ -142,6 +153,7 @@ impl RequestProgress {
             principal: proof.principal.clone(),
             mutual: proof.mutual,
             legs: self.legs,
+            passed_over: passed_over.cloned(),
         }))
     }
 }

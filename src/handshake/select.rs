@@ -49,7 +49,7 @@ pub(super) fn candidates(
         well_formed.sort_by_key(|challenge| Reverse(scheme.strength(challenge)));
         for challenge in well_formed.into_iter().chain(malformed(challenges, &**scheme)) {
             if let Some(why) = authenticator.bars(&**scheme, challenger, origin) {
-                dismissed.push(Tried { scheme: scheme.name().to_owned(), why });
+                dismissed.push(Tried::new(scheme.name(), why));
                 continue;
             }
             candidates.push(Candidate {
@@ -66,7 +66,7 @@ pub(super) fn candidates(
     for challenge in challenges.iter() {
         if !authenticator.schemes(challenger).iter().any(|scheme| challenge.is(scheme.name())) {
             let why = authenticator.why_unknown(challenger, challenge.scheme());
-            dismissed.push(Tried { scheme: challenge.scheme().to_owned(), why });
+            dismissed.push(Tried::new(challenge.scheme(), why));
         }
     }
     candidates.reverse();
@@ -108,7 +108,7 @@ pub(super) fn unreadable(
             Some(scheme) => scheme.name(),
             None => name,
         };
-        Some(Tried { scheme: scheme.to_owned(), why: Why::Unreadable(error.clone()) })
+        Some(Tried::new(scheme, Why::Unreadable(error.clone())))
     });
     unreadable.collect()
 }

@@ -96,6 +96,13 @@ pub trait SecurityContext: Send {
         None
     }
 
+    /// The mechanisms that were wanted more than the one that this context is of, each with why it is not used:
+    /// `Kerberos: no KDC answers`. Where one mechanism is chosen among several (RFC 4178) that is known once the first
+    /// token is there, and the server's pick may add to it.
+    fn passed_over(&self) -> Option<&Arc<str>> {
+        None
+    }
+
     /// The peer accepted without sending the token that this context still expects.
     ///
     /// # Errors

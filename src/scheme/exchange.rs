@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use http::HeaderMap;
 
 use crate::authorization::Authorization;
@@ -77,6 +79,12 @@ pub trait Exchange: Send {
     /// [`SchemeError`] if it cannot do without.
     fn gathered(&mut self, _request: RequestContext<'_>) -> Result<Reply, SchemeError> {
         Err(SchemeError::new("a scheme that covers no content", "it was told of some"))
+    }
+
+    /// The mechanisms that were wanted more than the one that is used, each with why it is not
+    /// ([`SecurityContext::passed_over`](crate::mechanism::SecurityContext::passed_over)).
+    fn passed_over(&self) -> Option<&Arc<str>> {
+        None
     }
 
     /// The server accepted.

@@ -214,6 +214,8 @@ struct TokenExchange {
     state: TokenExchangeState,
     /// What to begin if the step that is out shows that the server rejects the first token.
     instead: Option<Arc<dyn Mechanism>>,
+    /// As far as the mechanism's contexts have told.
+    passed_over: Option<Arc<str>>,
 }
 
 enum TokenExchangeState {
@@ -227,7 +229,14 @@ enum TokenExchangeState {
 
 impl TokenExchange {
     fn new(scheme: &'static str, mechanism: Arc<dyn Mechanism>, arguments: Initiate) -> Self {
-        Self { scheme, mechanism, arguments, state: TokenExchangeState::New, instead: None }
+        Self {
+            scheme,
+            mechanism,
+            arguments,
+            state: TokenExchangeState::New,
+            instead: None,
+            passed_over: None,
+        }
     }
 
     fn initiate(&self) -> Reply {
@@ -313,6 +322,9 @@ impl Exchange for TokenExchange {
         };
         match step {
             Step::Continue { token, context, expects, proves } => {
+                if let Some(passed_over) = context.passed_over() {
+                    self.passed_over = Some(Arc::clone(passed_over));
+                }
                 self.state = TokenExchangeState::Continuing(context);
                 Ok(Reply::Send {
                     authorization: Authorization::token68(self.scheme, &token),
@@ -349,6 +361,10 @@ impl Exchange for TokenExchange {
                 Err(self.error("it was given an answer that it has not asked for"))
             }
         }
+    }
+
+    fn passed_over(&self) -> Option<&Arc<str>> {
+        self.passed_over.as_ref()
     }
 
     fn conclude(&mut self, acceptance: Acceptance<'_>) -> Result<Reply, SchemeError> {

@@ -193,12 +193,13 @@ impl Event {
 /// A mechanism, or a server, may name the user in what it says.
 fn leave_names_out(outcome: &mut Outcome) {
     match outcome {
-        Outcome::LoggedIn(login) => login.principal = None,
+        Outcome::LoggedIn(login) => (login.principal, login.passed_over) = (None, None),
         Outcome::Refused(refusal) => refusal.tried.iter_mut().for_each(leave_words_out),
     }
 }
 
 fn leave_words_out(tried: &mut Tried) {
+    tried.passed_over = None;
     match &mut tried.why {
         Why::Refused(words) => *words = None,
         Why::Undecided(words) | Why::CannotStart(words) => "(left out)".clone_into(words),

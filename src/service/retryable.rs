@@ -226,7 +226,7 @@ mod tests {
             challenger: Challenger::Origin,
             origin: "https://site.example".parse().expect("an origin"),
             mutual: false,
-            tried: vec![Tried { scheme: "NTLM".to_owned(), why }],
+            tried: vec![Tried::new("NTLM", why)],
             legs: 3,
         }
     }

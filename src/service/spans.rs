@@ -41,7 +41,7 @@
 //! | name | level | when | fields |
 //! |---|---|---|---|
 //! | `legwork.leg` | DEBUG | a leg was answered | `request`, `connection`, `leg`, `origin`, `proxy`, `identity`, `line` (method and path), `sent`, `received` (what kinds of token, and their sizes), `body_withheld`, `status`, `elapsed` |
-//! | `legwork.logged_in` | DEBUG | a login was accepted | `request`, `origin`, `proxy`, `challenger` (`origin` or `proxy`), `scheme`, `mechanism`, `identity`, `legs`, `mutual` |
+//! | `legwork.logged_in` | DEBUG | a login was accepted | `request`, `origin`, `proxy`, `challenger` (`origin` or `proxy`), `scheme`, `mechanism`, `passed_over` (those that were wanted more, and why they were not used), `identity`, `legs`, `mutual` |
 //! | `legwork.refused` | WARN | a challenge stands | `request`, `origin`, `proxy`, `challenger`, `scheme`, `evidence`, `pause`, `legs`, `reason` |
 //! | `legwork.failed` | WARN | there is no response | `request`, `origin`, `proxy`, `error`, `elapsed` |
 //! | `legwork.given_up` | DEBUG | the future was dropped | `request`, `origin`, `proxy`, `elapsed` |
@@ -218,6 +218,7 @@ fn told(event: &Event, outcome: &Outcome) {
             scheme = login.scheme,
             mechanism = login.mechanism,
             identity = login.principal.as_deref(),
+            passed_over = login.passed_over.as_deref(),
             legs = login.legs,
             mutual = login.mutual,
             "logged in"
@@ -370,7 +371,7 @@ impl<'a> Evidence<'a> {
         refusal.evidence().map_or(nothing, Self::of_scheme)
     }
 
-    fn of_scheme(Tried { scheme, why }: &'a Tried) -> Self {
+    fn of_scheme(Tried { scheme, why, .. }: &'a Tried) -> Self {
         let (evidence, pause) = match why {
             Why::Refused(_) => ("refused", None),
             Why::Denied => ("denied", None),

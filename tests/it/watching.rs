@@ -5,6 +5,11 @@ use std::sync::Arc;
 use http::header::COOKIE;
 use legwork::handshake::{Actor, AuthenticatorBuilder};
 use legwork::mechanism::kerberos::Kerberos;
+use legwork::mechanism::ntlm::Ntlm;
+use legwork::mechanism::spnego::Spnego;
+use legwork::mechanism::{
+    ErrorKind as MechanismErrorKind, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step,
+};
 use legwork::protection_space::Challenger;
 use legwork::scheme::Negotiate;
 use legwork::service::{
@@ -254,12 +259,38 @@ async fn a_leg_to_a_proxy_names_it_and_who_logs_in_there() {
     assert_eq!(login.challenger, Challenger::Proxy);
 }
 
+/// A mechanism that cannot start, and says for whom.
+#[derive(Debug)]
+struct NoTicket;
+
+impl Mechanism for NoTicket {
+    fn name(&self) -> &'static str {
+        "Kerberos"
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        &[1]
+    }
+
+    fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
+        Box::new(Self)
+    }
+}
+
+impl SecurityContext for NoTicket {
+    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+        Err(MechanismError::new(MechanismErrorKind::Credentials, "there is no ticket of carol"))
+    }
+}
+
 #[tokio::test]
 async fn names_of_users_can_be_left_out() {
-    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let server = server([Offer::Negotiate]).start().await.expect("a server");
     let recorder = Recorder::new();
     let environment = Environment::tokio().observer(recorder.clone()).without_user_names();
-    let client = build(Client::builder(authenticator(&server).build()).environment(environment));
+    let negotiate = Negotiate::new(Spnego::new(vec![Arc::new(NoTicket), Arc::new(Ntlm::default())]));
+    let authenticator = authenticator(&server).negotiate(negotiate).build();
+    let client = build(Client::builder(authenticator).environment(environment));
     fetch(&client, get(&server, "/")).await;
     let wrong = Credentials::password("LAB\\carol", "wrong-pw");
     client.request(acting_as(get(&server, "/"), wrong)).await.expect("a response");

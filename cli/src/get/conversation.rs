@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use legwork::handshake::{Login, Outcome};
 use legwork::service::{Environment, Recorder};
 
-use crate::advice::Advice;
+use crate::advice::{Advice, plain};
 use crate::exit::Exit;
 use crate::output::complain;
 
@@ -77,8 +77,14 @@ impl Conversation {
 
 fn sentence(login: &Login) -> String {
     let principal = login.principal.as_deref().unwrap_or("somebody");
-    match login.scheme == login.mechanism {
-        true => format!("Logged in as {principal} by {}.", login.scheme),
-        false => format!("Logged in as {principal} by {} ({}).", login.scheme, login.mechanism),
+    let by = match login.scheme == login.mechanism {
+        true => login.scheme.to_owned(),
+        false => format!("{} ({})", login.scheme, login.mechanism),
+    };
+    match &login.passed_over {
+        Some(passed_over) => {
+            format!("Logged in as {principal} by {by}, and not by {}.", plain(passed_over.to_string()))
+        }
+        None => format!("Logged in as {principal} by {by}."),
     }
 }

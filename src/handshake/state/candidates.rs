@@ -44,7 +44,7 @@ impl Handshake {
             select::candidates(&self.authenticator, self.challenger, &self.origin, challenges);
         candidates.retain(|candidate| {
             let Some(why) = self.hindrance(&*candidate.scheme) else { return true };
-            dismissed.push(Tried { scheme: candidate.scheme.name().to_owned(), why });
+            dismissed.push(Tried::new(candidate.scheme.name(), why));
             false
         });
         self.request.offer(candidates, dismissed);

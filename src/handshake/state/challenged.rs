@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::challenge::Challenges;
 use crate::handshake::action::{Action, BodyUse, Renewal, ResponseHead};
 use crate::handshake::identity::Identity;
-use crate::handshake::outcome::Why;
+use crate::handshake::outcome::{Tried, Why};
 use crate::handshake::run::Run;
 use crate::handshake::select;
 use crate::handshake::state::{Handshake, HandshakeState};
@@ -504,9 +504,9 @@ impl Handshake {
             Binding::Connection if !run.is_by_ticket() || run.has_relayed() => HandshakeState::Spoiled,
             Binding::Connection | Binding::Request => HandshakeState::Idle,
         };
-        let scheme = Arc::clone(&run.scheme);
+        let (scheme, passed_over) = (Arc::clone(&run.scheme), run.exchange.passed_over().cloned());
         let why = run.refuse(evidence, detail, now);
-        self.request.dismiss(&*scheme, why);
+        self.request.note(Tried { passed_over, ..Tried::new(scheme.name(), why) });
         Action::Deliver(Some(self.request.take_refusal(self.challenger, &self.origin)))
     }
 

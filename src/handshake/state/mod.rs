@@ -99,6 +99,7 @@ enum HandshakeState {
 struct EstablishedLogin {
     scheme: &'static str,
     proof: Proof,
+    passed_over: Option<Arc<str>>,
     /// With a guard, what was served since.
     served: Option<Served>,
 }

@@ -66,8 +66,9 @@ impl Handshake {
             }
             HandshakeState::Established(established) => {
                 let told = self.authenticator.reports_established();
-                let EstablishedLogin { scheme, proof, .. } = &*established;
-                let login = told.then(|| self.request.login(self.challenger, scheme, proof));
+                let EstablishedLogin { scheme, proof, passed_over, .. } = &*established;
+                let login =
+                    told.then(|| self.request.login(self.challenger, scheme, proof, passed_over.as_ref()));
                 self.state = HandshakeState::Established(established);
                 Action::Deliver(login)
             }
@@ -287,7 +288,7 @@ impl Handshake {
         let scheme = run.scheme.name();
         self.memory.bind(scheme, run.space.realm.as_ref(), proof.binding);
         let login = (!run.reported || self.authenticator.reports_established())
-            .then(|| self.request.login(self.challenger, scheme, &proof));
+            .then(|| self.request.login(self.challenger, scheme, &proof, run.exchange.passed_over()));
         run.reported = true;
         // The connection keeps nothing of what else was offered.
         // An idle connection lives long, and there may be thousands.
@@ -302,7 +303,8 @@ impl Handshake {
             Binding::Connection if run.is_stable() => {
                 let guard = self.authenticator.guard_for(run.credentials());
                 let served = guard.map(|guard| guard.serves(run.credentials(), &run.space));
-                HandshakeState::Established(Box::new(EstablishedLogin { scheme, proof, served }))
+                let passed_over = run.exchange.passed_over().cloned();
+                HandshakeState::Established(Box::new(EstablishedLogin { scheme, proof, passed_over, served }))
             }
             Binding::Connection | Binding::Request => HandshakeState::Standing(run),
         };

@@ -1,6 +1,9 @@
 //! Which scheme, and what happens if it cannot be had.
 
+use super::tickets::Tickets;
 use super::*;
+use crate::mechanism::ErrorKind;
+use crate::mechanism::spnego::Spnego;
 use BodyUse::{Carried, Withheld};
 
 fn scheme(name: &str) -> String {
@@ -116,6 +119,29 @@ fn a_scheme_that_cannot_start_makes_room_for_the_next() {
     let mut server = Server::ntlm().listing(&["Fake"]);
     let login = connection.converse(&mut server).login();
     assert_eq!((login.scheme, login.legs), ("NTLM", 3));
+}
+
+#[test]
+fn a_login_and_a_refusal_say_which_mechanism_was_wanted_more_and_why_it_was_not_used() {
+    let tickets = Tickets::default();
+    tickets.refuse(ErrorKind::Credentials, "the clock is 10 minutes off");
+    let both = Spnego::new(vec![Arc::new(tickets), Arc::new(Ntlm::new())]);
+    let authenticator = using([Arc::new(Negotiate::new(both))]).build();
+    let passed_over = Some("Tickets: the clock is 10 minutes off");
+
+    let mut connection = Connection::new(&authenticator);
+    let login = connection.converse(&mut Server::negotiate(ServerMic::default())).login();
+    assert_eq!((login.mechanism, login.passed_over.as_deref()), ("NTLM", passed_over));
+
+    let wrong = Identity::Credentials(Credentials::password("carol", "wrong"));
+    let mut connection = Connection::new(&authenticator).acting_as(wrong);
+    let refusal = connection.converse(&mut Server::negotiate(ServerMic::default())).refusal();
+    assert_eq!(refusal.tried[0].passed_over.as_deref(), passed_over);
+    assert_eq!(
+        refusal.to_string(),
+        "https://mail.example refused the login: Negotiate: refused (the server rejected the negotiation) (without Tickets: \
+         the clock is 10 minutes off)",
+    );
 }
 
 #[test]

@@ -113,6 +113,7 @@ impl SpnegoStart {
                 arguments: self.arguments,
                 moment: self.moment,
                 optimistic,
+                passed_over: joined(&self.failures),
             }),
             expects,
             proves,
@@ -127,7 +128,7 @@ impl SpnegoStart {
         if self.lost_ntlm {
             self.failures.push("NTLM: shut out (AuthenticatorBuilder::without_ntlm)".to_owned());
         }
-        MechanismError::new(kind, format!("no mechanism can start: {}", self.failures.join("; ")))
+        MechanismError::new(kind, format!("no mechanism can start: {}", self.failures.join(SEPARATOR)))
     }
 }
 
@@ -181,6 +182,8 @@ struct Offered {
     arguments: Initiate,
     moment: Moment,
     optimistic: InnerProgress,
+    /// Those before the first of the list, each with why it could not start.
+    passed_over: Option<Arc<str>>,
 }
 
 impl SecurityContext for Offered {
@@ -209,7 +212,8 @@ impl SecurityContext for Offered {
         if chosen != 0 {
             return self.begin(chosen, &answer);
         }
-        let negotiated = Negotiated::new(Choice::First, self.mechanisms[0].name(), self.mech_types);
+        let name = self.mechanisms[0].name();
+        let negotiated = Negotiated::new(Choice::First, name, self.mech_types, self.passed_over);
         negotiated.receive(self.optimistic, &answer)
     }
 
@@ -222,6 +226,10 @@ impl SecurityContext for Offered {
             InnerProgress::Stepping(inner) => inner.instead(),
             InnerProgress::Done(_) => None,
         }
+    }
+
+    fn passed_over(&self) -> Option<&Arc<str>> {
+        self.passed_over.as_ref()
     }
 
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
@@ -258,11 +266,16 @@ impl Offered {
         if answer.response_token.is_some() {
             return Err(defective("the server sent a token of a mechanism that has not begun"));
         }
-        let mechanism = &self.mechanisms[chosen];
+        let (before, mechanism) = (&self.mechanisms[..chosen], &self.mechanisms[chosen]);
+        let reasons =
+            before.iter().map(|before| format!("{}: the server picked {}", before.name(), mechanism.name()));
+        let passed_over =
+            self.passed_over.iter().map(|failed| failed.to_string()).chain(reasons).collect::<Vec<_>>();
         let of = self.before + self.mechanisms.len();
         let moment = moment_for(&self.moment, self.before + chosen, of);
         let step = mechanism.initiate(self.arguments, moment).step(None)?;
-        Negotiated::new(Choice::Other, mechanism.name(), self.mech_types).advance(step, answer)
+        Negotiated::new(Choice::Other, mechanism.name(), self.mech_types, joined(&passed_over))
+            .advance(step, answer)
     }
 
     /// Goes on without SPNEGO where the server answers with the first mechanism's own token, in
@@ -294,6 +307,14 @@ impl Offered {
             InnerProgress::Done(_) => Err(unexpected_token()),
         }
     }
+}
+
+/// Between what is said of one mechanism and of the next.
+const SEPARATOR: &str = "; ";
+
+/// What is said of several mechanisms. `None` if nothing is.
+fn joined(reasons: &[String]) -> Option<Arc<str>> {
+    (!reasons.is_empty()).then(|| reasons.join(SEPARATOR).into())
 }
 
 /// The moment for the mechanism at this place of the whole list of so many: the caller's, with entropy of its

@@ -1,6 +1,8 @@
 //! The rest of a negotiation, once the server has picked: the mechanism's legs, and the exchange of
 //! mechListMIC (RFC 4178, section 5).
 
+use std::sync::Arc;
+
 use crate::mechanism::spnego::token::{NegState, NegTokenResp, defective};
 use crate::mechanism::{
     ErrorKind, Established, Expects, MechanismError, Moment, Proves, SecurityContext, Step,
@@ -44,6 +46,10 @@ impl SecurityContext for Selected {
 
     fn takes_time(&self) -> bool {
         self.progress.takes_time()
+    }
+
+    fn passed_over(&self) -> Option<&Arc<str>> {
+        self.negotiated.passed_over.as_ref()
     }
 
     fn finish_without_token(self: Box<Self>) -> Result<Established, MechanismError> {
@@ -95,11 +101,18 @@ pub(super) struct Negotiated {
     mech_types: Vec<u8>,
     mic_sent: bool,
     mic_verified: bool,
+    /// The mechanisms that were wanted more.
+    passed_over: Option<Arc<str>>,
 }
 
 impl Negotiated {
-    pub(super) fn new(choice: Choice, mechanism: &'static str, mech_types: Vec<u8>) -> Self {
-        Self { choice, mechanism, mech_types, mic_sent: false, mic_verified: false }
+    pub(super) fn new(
+        choice: Choice,
+        mechanism: &'static str,
+        mech_types: Vec<u8>,
+        passed_over: Option<Arc<str>>,
+    ) -> Self {
+        Self { choice, mechanism, mech_types, mic_sent: false, mic_verified: false, passed_over }
     }
 
     /// Takes an answer of the server.

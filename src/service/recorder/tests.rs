@@ -51,7 +51,7 @@ fn hostile() -> Recording {
     let (recorder, begun) = (Recorder::new(), Instant::now());
     let hostile = || HOSTILE.to_owned();
     let why = Why::Refused(Some(hostile()));
-    let tried = vec![Tried { scheme: hostile(), why }];
+    let tried = vec![Tried::new(hostile(), why)];
     let refusal = Refusal { challenger: Challenger::Origin, origin: origin(), mutual: false, tried, legs: 1 };
     let refused = Ending::Answered {
         status: StatusCode::UNAUTHORIZED,

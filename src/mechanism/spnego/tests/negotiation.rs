@@ -112,12 +112,14 @@ fn the_last_token_proves_and_carries_the_code_over_the_list_as_sent() {
 #[test]
 fn mechanisms_that_cannot_start_are_not_offered() {
     let none = || Keyed::kerberos(Legs::CannotStart);
-    let (token, _) = first(&spnego([none(), Keyed::ntlm()]));
+    let (token, context) = first(&spnego([none(), Keyed::ntlm()]));
     assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::NTLM]);
+    assert_eq!(context.passed_over().map(|text| &**text), Some("Kerberos: no ticket"));
 
     // Those after the first are offered untried.
-    let (token, _) = first(&spnego([Keyed::ntlm(), none()]));
+    let (token, context) = first(&spnego([Keyed::ntlm(), none()]));
     assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::NTLM, oid::KERBEROS]);
+    assert_eq!(context.passed_over(), None);
 
     let other = Keyed { name: "NTLM", ..none() };
     let error =
@@ -157,6 +159,16 @@ fn the_systems_user_is_offered_by_the_systems_mechanisms_alone() {
     assert_eq!(NegTokenInit::decode(&token).expect("ours").oids, [oid::KERBEROS]);
     let step = spnego([Keyed::ntlm()]).initiate(ambient(), moment()).step(None);
     assert_eq!(kind(step), ErrorKind::Unsupported);
+}
+
+#[test]
+fn what_the_server_picked_another_mechanism_for_is_told_with_what_could_not_start() {
+    let other = Keyed { name: "IAKERB", oid: oid::IAKERB, ..Keyed::kerberos(Legs::Two) };
+    let (_, context) = first(&spnego([Keyed::kerberos(Legs::CannotStart), other, Keyed::ntlm()]));
+    let picked = answer(NegState::RequestMic, Some(oid::NTLM), None, None);
+    let (_, context) = went_on(context.step(Some(&picked)));
+    let told = context.passed_over().map(|text| &**text);
+    assert_eq!(told, Some("Kerberos: no ticket; IAKERB: the server picked NTLM"));
 }
 
 #[test]
