@@ -66,10 +66,10 @@ pub(crate) struct Arguments {
     pub(super) account: Account,
     /// Log in as another user for those who connect at this address, one of --listen or --serve; as in
     /// 127.0.0.1:3129=DOMAIN\name. A : in place of the user is --ticket. Who is named with a proxy, there, stays
-    #[arg(long, value_name = "ADDRESS=USER", value_parser = at::<String>, help_heading = "Who logs in")]
+    #[arg(long, value_name = "ADDRESS=USER", value_parser = Discreet(at::<String>), help_heading = "Who logs in")]
     user_at: Vec<(Address, String)>,
     /// Take the password of that user from the first line of this file
-    #[arg(long, value_name = "ADDRESS=FILE", value_parser = at::<PathBuf>, help_heading = "Who logs in")]
+    #[arg(long, value_name = "ADDRESS=FILE", value_parser = Discreet(at::<PathBuf>), help_heading = "Who logs in")]
     password_file_at: Vec<(Address, PathBuf)>,
     /// Send Basic's password to a proxy or an origin that is spoken to without TLS, where whoever listens on the network
     /// can read it
@@ -115,7 +115,7 @@ fn at<T: From<String>>(text: &str) -> Result<(Address, T), String> {
     Ok((address.parse()?, what.to_owned().into()))
 }
 
-/// Takes what a function does, and repeats nothing of what it does not take: a URL may have a password in it.
+/// Takes what a function does, and repeats nothing of what it does not take: there may be a password in it.
 #[derive(Clone)]
 struct Discreet<T>(fn(&str) -> Result<T, String>);
 
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_in_a_url_is_not_repeated() {
+    fn a_password_in_the_wrong_place_is_not_repeated() {
         for line in [
             "--serve 127.0.0.1:8081=https://carol:s3cret@devops.corp.example",
             "--serve https://carol:s3cret@devops.corp.example",
@@ -359,6 +359,10 @@ mod tests {
             "--login-at http://carol:s3cret@devops.corp.example",
             "--login-at carol:s3cret@devops.corp.example/a",
             "--login-at ftp://carol:s3cret@devops.corp.example",
+            "--user-at carol:s3cret",
+            "--user-at s3cret=carol",
+            "--password-file-at s3cret",
+            "--password-file-at carol:s3cret=/run/password",
         ] {
             let why = parse(line).expect_err(line);
             assert!(why.contains(&line[..7]) && !why.contains("s3cret"), "{line}: {why}");
