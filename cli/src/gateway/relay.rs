@@ -29,36 +29,39 @@ pub(crate) enum End {
 ///
 /// A tunnel has a buffer only while there is something in it: one that waits costs no memory for
 /// octets.
-pub(crate) async fn relay<L, U>(
+pub(crate) fn relay<L, U>(
     mut local: L,
     mut upstream: U,
     early: Bytes,
     idle_timeout: Duration,
     counts: &Counts,
-) -> io::Result<End>
+) -> impl Future<Output = io::Result<End>>
 where
     L: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
+    // Not in an `async fn`, which would have room for each of its arguments twice.
     let mut up = Direction::beginning_with(&early);
     drop(early);
     let mut down = Direction::new();
-    let mut quiet = pin!(tokio::time::sleep(idle_timeout / TICKS));
     let mut idle = Idle::default();
-    poll_fn(|cx| {
-        let up_ended = up.poll_carry(cx, &mut local, &mut upstream, &counts.to_upstream)?;
-        let down_ended = down.poll_carry(cx, &mut upstream, &mut local, &counts.to_local)?;
-        if up_ended.is_ready() && down_ended.is_ready() {
-            return Poll::Ready(Ok(End::Said));
-        }
-        while poll_tick(quiet.as_mut(), cx, idle_timeout / TICKS).is_ready() {
-            if idle.tick(up.octets + down.octets) {
-                return Poll::Ready(Ok(End::Idle));
+    async move {
+        let mut quiet = pin!(tokio::time::sleep(idle_timeout / TICKS));
+        poll_fn(|cx| {
+            let up_ended = up.poll_carry(cx, &mut local, &mut upstream, &counts.to_upstream)?;
+            let down_ended = down.poll_carry(cx, &mut upstream, &mut local, &counts.to_local)?;
+            if up_ended.is_ready() && down_ended.is_ready() {
+                return Poll::Ready(Ok(End::Said));
             }
-        }
-        Poll::Pending
-    })
-    .await
+            while poll_tick(quiet.as_mut(), cx, idle_timeout / TICKS).is_ready() {
+                if idle.tick(up.octets + down.octets) {
+                    return Poll::Ready(Ok(End::Idle));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
 }
 
 /// The time that a tunnel may be idle is looked at in so many parts: a timer that is set anew by

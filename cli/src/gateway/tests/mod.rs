@@ -27,6 +27,7 @@ use super::server::{Gateway, Limits, Role, Service};
 
 mod access;
 mod by_tls;
+mod memory;
 mod origins;
 mod plain;
 mod tunnels;
@@ -165,6 +166,16 @@ async fn echoes(tunnel: &mut TcpStream, text: &str) {
     let mut heard = vec![0; text.len()];
     without_hanging(tunnel.read_exact(&mut heard)).await.expect("an echo");
     assert_eq!(String::from_utf8_lossy(&heard), text);
+}
+
+/// Six descriptors a tunnel, since all its ends are in this process.
+fn as_many_as_the_descriptors_allow(tunnels: usize) -> usize {
+    let Some(files) = crate::gateway::files::limit() else { return tunnels };
+    let allowed = tunnels.min((files - 200) / 6);
+    if allowed < tunnels {
+        println!("{allowed} tunnels instead of {tunnels}: the process may open {files} files");
+    }
+    allowed
 }
 
 /// A safety net, never a measure: what takes longer hangs.

@@ -284,16 +284,6 @@ async fn after_the_time_of_grace_it_stops_whatever_is_under_way() {
     assert!(proxy.counts.to_string().starts_with("0 tunnels open of 1"), "{}", proxy.counts);
 }
 
-/// Six descriptors a tunnel, since all its ends are in this process.
-fn as_many_as_the_descriptors_allow(tunnels: usize) -> usize {
-    let Some(files) = crate::gateway::files::limit() else { return tunnels };
-    let allowed = tunnels.min((files - 200) / 6);
-    if allowed < tunnels {
-        println!("{allowed} tunnels instead of {tunnels}: the process may open {files} files");
-    }
-    allowed
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(windows, ignore = "wine takes minutes for a thousand logins by the system")]
 async fn a_thousand_tunnels_are_open_at_the_same_time() {
