@@ -8,6 +8,7 @@ mod gateway;
 mod git;
 #[path = "../shared/lab.rs"]
 mod lab;
+mod mcp;
 mod refusing_to_start;
 mod squid;
 #[cfg(target_os = "linux")]
