@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::mechanism::MechanismError;
 use crate::mechanism::ntlm::av_pairs::{self, AvPairs};
+use crate::mechanism::ntlm::flags::{NEGOTIATE_UNICODE, has};
 use crate::mechanism::ntlm::wire::{FieldBuffer, Message};
 use crate::testing::ntlm::bindings::SentBindings;
 
@@ -63,15 +64,17 @@ impl AuthenticateMessage {
             return Err(message
                 .defective(format!("an NT response of {} octets is not NTLMv2", nt_response.octets.len())));
         };
+        let flags = message.u32(60, "flags")?;
+        let text = |buffer, what| text(&message, flags, buffer, what);
         let offset = nt_response.offset + NT_PROOF + FIXED_CLIENT_CHALLENGE;
         AvPairs::parse(&message, FieldBuffer { octets: pairs, offset })?;
         Ok(Self {
             octets: octets.to_vec(),
             payload,
-            flags: message.u32(60, "flags")?,
-            domain: text(&message, domain, "domain")?,
-            user: text(&message, user, "user")?,
-            workstation: text(&message, workstation, "workstation")?,
+            flags,
+            domain: text(domain, "domain")?,
+            user: text(user, "user")?,
+            workstation: text(workstation, "workstation")?,
             lm_response: lm_response.octets.to_vec(),
             nt_response: nt_response.octets.to_vec(),
             encrypted_session_key: encrypted_session_key.octets.to_vec(),
@@ -168,9 +171,21 @@ impl fmt::Debug for AuthenticateMessage {
     }
 }
 
-fn text(message: &Message<'_>, buffer: FieldBuffer<'_>, what: &str) -> Result<String, MechanismError> {
-    decode_utf16(buffer.octets)
-        .ok_or_else(|| message.defective(format!("its {what} at offset {} is not UTF-16", buffer.offset)))
+/// Without the flag it is in some code page, of which ASCII is what all have: curl sends its names so.
+fn text(
+    message: &Message<'_>,
+    flags: u32,
+    buffer: FieldBuffer<'_>,
+    what: &str,
+) -> Result<String, MechanismError> {
+    let (text, coding) = match has(flags, NEGOTIATE_UNICODE) {
+        true => (decode_utf16(buffer.octets), "UTF-16"),
+        false => {
+            let text = std::str::from_utf8(buffer.octets).ok().filter(|text| text.is_ascii());
+            (text.map(str::to_owned), "ASCII")
+        }
+    };
+    text.ok_or_else(|| message.defective(format!("its {what} at offset {} is not {coding}", buffer.offset)))
 }
 
 fn decode_utf16(octets: &[u8]) -> Option<String> {

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::channel_bindings::{AbsentChannelBindings, ChannelBindings};
 use crate::credentials::Credentials;
 use crate::mechanism::ntlm::Ntlm;
 use crate::mechanism::ntlm::flags::{NEGOTIATE_KEY_EXCH, NEGOTIATE_SIGN, NEGOTIATE_VERSION};
 use crate::mechanism::{Initiate, Mechanism, MessageIntegrity, Moment, Step};
-use crate::testing::ntlm::{ChallengeForm, NtlmAcceptor};
+use crate::testing::ntlm::{AuthenticateMessage, ChallengeForm, NtlmAcceptor};
 use crate::testing::{Accept, Acceptor, Users};
 
 const FORMS: [ChallengeForm; 4] = [
@@ -69,6 +72,27 @@ impl Client {
             (other, _) => panic!("{other:?}"),
         }
     }
+}
+
+/// What curl 7.88.1 has answered, with --proxy-ntlm and carol's password: its names are no UTF-16.
+#[test]
+fn names_may_come_without_unicode() {
+    let negotiate = "TlRMTVNTUAABAAAABoIIAAAAAAAAAAAAAAAAAAAAAAA=";
+    let authenticate = "TlRMTVNTUAADAAAAGAAYAEAAAABgAGAAWAAAAAMAAwC4AAAABQAFALsAAAALAAsAwAAAAAAAAAAAAAAABIKKAKrPZxLhmSMEU4uX\
+                        e6ZSDPl5Cj+dbL+DHv9pjrZGeGZ9AGF52kq0h7kBAQAAAAAAAABPXuEMgN0BeQo/nWy/gx4AAAAAAgAMAEQATwBNAEEASQBO\
+                        AAEADABTAEUAUgBWAEUAUgAHAAgA+whn4QyA3QEAAAAAAAAAAExBQmNhcm9sV09SS1NUQVRJT04=";
+    let octets = |token: &str| STANDARD.decode(token).expect("base64");
+    let users = Arc::new(Users::new().with("LAB\\carol", "carol-pw"));
+    let mut server = NtlmAcceptor::new(users, [0; 8], SystemTime::UNIX_EPOCH);
+    assert!(matches!(server.step(&octets(negotiate)), Accept::Continue(_)));
+    let accepted = server.step(&octets(authenticate));
+    let Accept::Accepted { user, .. } = accepted else { panic!("{accepted:?}") };
+    assert_eq!(user, "LAB\\carol");
+
+    let mut beyond_ascii = octets(authenticate);
+    beyond_ascii[0xbb] = 0xe4;
+    let error = AuthenticateMessage::parse(&beyond_ascii).expect_err("in which code page?");
+    assert!(error.to_string().contains("user at offset 187 is not ASCII"), "{error}");
 }
 
 #[test]
