@@ -8,16 +8,30 @@
 //! The path is client, relay, upstream proxy, origin; each is a process of its own but for the last
 //! two, which share one. Ratios are medians over rounds in which the relays take turns. Memory is
 //! told by Linux alone.
+//!
+//! ```text
+//! cli/benches/gateway/install-peers FOLDER
+//! cargo bench -p legwork-cli --bench gateway -- --peers FOLDER [PROXY:PORT]
+//! ```
+//!
+//! is another measurement: requests and tunnels a second, the memory and the processor's time that they take, beside px and
+//! cntlm before a proxy that wants NTLM. It is the embedded server, or the one that is named, where the user of `relays.rs`
+//! has to be known. What else the machine does weighs on the rates, and not on the processor's time.
 
+#[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
+mod peers;
+mod process;
 mod relays;
 mod usage;
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 use std::{env, thread};
 
+use crate::process::Process;
 use crate::relays::Relay;
 
 /// The origin's body.
@@ -29,6 +43,10 @@ fn main() -> io::Result<()> {
     match arguments[..] {
         ["origin"] => origin(),
         ["upstream"] => relays::upstream(),
+        #[cfg(target_os = "linux")]
+        ["--peers", folder, ref proxy @ .., "--bench"] => {
+            peers::measure(folder.as_ref(), proxy.first().copied())
+        }
         [relay, upstream] if Relay::named(relay).is_some() => {
             let upstream = upstream.parse().map_err(io::Error::other)?;
             Relay::named(relay).map_or(Ok(()), |relay| relay.run(upstream))
@@ -45,7 +63,7 @@ fn measure(rounds: usize, octets: u64, tunnels: usize) -> io::Result<()> {
     let origin = origin.addresses[0];
 
     println!("{:<16}{:>12}{:>16}{:>14}", "1 GiB through", "MiB/s", "of copying", "CPU s/GiB");
-    let relays = Relay::ALL.map(|relay| (relay, Process::relay(relay, &upstream)));
+    let relays = Relay::ALL.map(|relay| (relay, started(relay, &upstream)));
     let mut rates = Vec::new();
     for round in 0..=rounds {
         let mut of_round = [0.0; Relay::ALL.len()];
@@ -75,7 +93,7 @@ fn measure(rounds: usize, octets: u64, tunnels: usize) -> io::Result<()> {
 
     println!("{:<16}{:>12}{:>16}{:>14}", "idle tunnels", "KiB before", "KiB after", "KiB each");
     for relay in Relay::ALL {
-        let process = Process::relay(relay, &upstream)?;
+        let process = started(relay, &upstream)?;
         let rss = || usage::resident_kibibytes(process.child.id()).unwrap_or(f64::NAN);
         let before = rss();
         let open: Vec<_> =
@@ -84,6 +102,13 @@ fn measure(rounds: usize, octets: u64, tunnels: usize) -> io::Result<()> {
         println!("{:<16}{before:>12}{after:>16}{:>14.1}", relay.name(), (after - before) / open.len() as f64);
     }
     Ok(())
+}
+
+fn started(relay: Relay, upstream: &Process) -> io::Result<Process> {
+    match relay {
+        Relay::Gateway => Process::gateway(upstream.addresses[1]),
+        _ => Process::start(&[relay.name(), &upstream.addresses[0].to_string()]),
+    }
 }
 
 /// MiB/s of the origin's body through a relay, from its first octet.
@@ -148,50 +173,6 @@ fn send(mut stream: TcpStream) -> io::Result<()> {
 fn until_the_parent_ends() -> io::Result<()> {
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
-}
-
-/// This program once more, with other arguments. Dropped, it ends.
-struct Process {
-    child: Child,
-    addresses: Vec<SocketAddr>,
-    /// It may write more than is read.
-    _stdout: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(arguments: &[&str]) -> io::Result<Self> {
-        Self::spawn(Command::new(env::current_exe()?).args(arguments))
-    }
-
-    /// The first line that it prints has its addresses.
-    fn spawn(command: &mut Command) -> io::Result<Self> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line)?;
-        let words = line.trim_start_matches("listening on ").split_whitespace();
-        let addresses = words.map(|address| address.parse().map_err(io::Error::other));
-        Ok(Self { addresses: addresses.collect::<Result<_, _>>()?, child, _stdout: stdout })
-    }
-
-    fn relay(relay: Relay, upstream: &Self) -> io::Result<Self> {
-        let upstream = upstream.addresses[usize::from(relay == Relay::Gateway)].to_string();
-        if relay != Relay::Gateway {
-            return Self::start(&[relay.name(), &upstream]);
-        }
-        let mut gateway = Command::new(env!("CARGO_BIN_EXE_legwork"));
-        gateway.args(["gateway", "--listen", "127.0.0.1:0", "--user", relays::USER]);
-        gateway.args(["--proxy", &format!("http://{upstream}")]).env("LEGWORK_PASSWORD", relays::PASSWORD);
-        Self::spawn(gateway.stderr(Stdio::null()))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
