@@ -26,6 +26,7 @@ use super::files;
 use super::listener::{Address, Listener};
 use super::origin::{Jar, ServedOrigin};
 use super::proxy::{ForwardProxy, Upstream};
+use super::readiness;
 use super::server::{Gateway, Limits, Role, Service};
 use super::signals::{Hangups, Signals};
 
@@ -83,6 +84,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
     let had_terminal = io::stderr().is_terminal();
     // Nobody may want to read it.
     let _ = io::stdout().write_all(said.as_bytes());
+    readiness::tell();
     unchecked.iter().for_each(complain);
     arguments.shared_cookies().iter().for_each(complain);
     arguments.unknown_pages().iter().for_each(complain);

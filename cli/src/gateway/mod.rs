@@ -13,6 +13,7 @@ mod listener;
 mod octets;
 mod origin;
 mod proxy;
+mod readiness;
 mod relay;
 mod server;
 mod signals;

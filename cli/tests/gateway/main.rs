@@ -10,6 +10,7 @@ mod git;
 mod lab;
 mod mcp;
 mod refusing_to_start;
+mod service;
 mod squid;
 #[cfg(target_os = "linux")]
 mod terminal;
