@@ -169,7 +169,7 @@ impl Policy {
         let own = match self.kdc.first() {
             Some((realm, _)) => Kerberos::new().default_realm(realm),
             None if self.iakerb => Kerberos::new(),
-            None => return of_the_system(),
+            None => return negotiate_of_the_system(),
         };
         let own = realms.into_iter().fold(own, |own, (realm, hosts)| own.kdc(realm, hosts));
         Negotiate::kerberos_or_iakerb_or_ntlm(own)
@@ -187,8 +187,9 @@ fn these(schemes: &[Scheme], negotiate: &Negotiate) -> Schemes {
     })
 }
 
+/// With the system's Kerberos, or our own where it has none, and NTLM behind it.
 #[cfg(unix)]
-fn of_the_system() -> Negotiate {
+pub(crate) fn negotiate_of_the_system() -> Negotiate {
     let gssapi = legwork::mechanism::gssapi::Gssapi::kerberos();
     match gssapi.open() {
         Ok(_) => Negotiate::kerberos_or_ntlm(gssapi),
@@ -197,7 +198,7 @@ fn of_the_system() -> Negotiate {
 }
 
 #[cfg(not(unix))]
-fn of_the_system() -> Negotiate {
+pub(crate) fn negotiate_of_the_system() -> Negotiate {
     Negotiate::default()
 }
 

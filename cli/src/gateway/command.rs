@@ -18,6 +18,8 @@ use crate::account::Who;
 use crate::chain::chain;
 use crate::exit::Exit;
 use crate::output::complain;
+#[cfg(unix)]
+use crate::policy::negotiate_of_the_system;
 
 use super::access::Users;
 use super::arguments::{Arguments, Served};
@@ -253,6 +255,8 @@ fn authenticator(arguments: &Arguments, proxies: &Proxies, who: Who) -> Authenti
     // Elsewhere the system's own tickets are for Negotiate as it is.
     #[cfg(unix)]
     let builder = match credentials.username() {
+        // A name of a realm: its KDC takes the password.
+        Some(name) if name.contains('@') => builder.negotiate(negotiate_of_the_system()),
         Some(_) => builder,
         None => builder.negotiate(Negotiate::kerberos(Gssapi::kerberos())),
     };

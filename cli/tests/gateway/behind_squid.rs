@@ -243,3 +243,15 @@ async fn npm_installs() {
     })
     .await;
 }
+
+#[test]
+#[ignore = "needs the lab: tests/run"]
+fn a_name_of_a_realm_and_its_password_log_in_by_kerberos() {
+    let arguments = ["--listen", "127.0.0.1:0", "--proxy", lab("SQUID_KERBEROS")];
+    let gateway = Gateway::of(lab("KRB5_USER"), lab("KRB5_PASSWORD"), &arguments);
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail", "--noproxy", "", "--proxy"]);
+    curl.arg(format!("http://{}", gateway.address)).arg(format!("{}/files/hello.txt", lab("APACHE_HTTP")));
+    let output = curl.output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello from a file\n", "{output:?}");
+}
