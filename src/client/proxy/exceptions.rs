@@ -20,6 +20,8 @@ struct Exception {
 #[derive(Clone, Debug)]
 enum Hosts {
     All,
+    /// Names of one label, as Windows lists them.
+    Local,
     /// This one and all below it.
     Name(Box<str>),
     Network(Network),
@@ -69,6 +71,9 @@ impl Hosts {
         if host == "*" {
             return Some(Self::All);
         }
+        if host.eq_ignore_ascii_case("<local>") {
+            return Some(Self::Local);
+        }
         if let Some(address) = address(host) {
             return Some(Self::Network(Network::of_one(address)));
         }
@@ -82,9 +87,10 @@ impl Hosts {
     fn contain(&self, host: &str, address: Option<IpAddr>) -> bool {
         match (self, address) {
             (Self::All, _) => true,
+            (Self::Local, None) => !host.contains('.'),
             (Self::Name(name), None) => is_at_or_below(host, name),
             (Self::Network(network), Some(address)) => network.contains(address),
-            (Self::Name(_), Some(_)) | (Self::Network(_), None) => false,
+            (Self::Local | Self::Name(_), Some(_)) | (Self::Network(_), None) => false,
         }
     }
 }

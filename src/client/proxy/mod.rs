@@ -182,6 +182,11 @@ pub struct Proxies {
 type Usable = Result<Proxy, InvalidProxy>;
 
 impl Proxies {
+    /// Uses no proxy, until [`at`](Self::at), [`with_http`](Self::with_http) or [`with_https`](Self::with_https) names one.
+    pub fn none() -> Self {
+        Self::given(None, None)
+    }
+
     /// Uses this proxy for every origin.
     pub fn all(proxy: Proxy) -> Self {
         Self::given(Some(proxy.clone()), Some(proxy))
@@ -215,7 +220,7 @@ impl Proxies {
 
     fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, InvalidProxy> {
         if variable("REQUEST_METHOD").is_some() {
-            return Ok(Self::given(None, None));
+            return Ok(Self::none());
         }
         let value = |name: &'static str| variable(name).filter(|value| !value.is_empty());
         let proxy = |names: [&'static str; 4]| {

@@ -216,9 +216,11 @@ fn one_origin_goes_before_the_exceptions_and_those_before_the_scheme() {
 fn a_proxy_may_be_for_one_scheme_alone() {
     let http = Proxies::http(proxy("http://a.example"));
     let https = Proxies::https(proxy("http://a.example"));
-    let sees = |proxies| ["http://h", "https://h"].map(|uri| way(proxies, uri).is_some());
+    let sees = |proxies: &Proxies| ["http://h", "https://h"].map(|uri| way(proxies, uri).is_some());
     assert_eq!((sees(&http), sees(&https)), ([true, false], [false, true]));
     assert_eq!(sees(&Proxies::http(proxy("http://a.example")).except("*")), [false, false]);
+    assert_eq!(sees(&Proxies::none()), [false, false]);
+    assert_eq!(sees(&Proxies::none().with_https(proxy("http://a.example"))), [false, true]);
 }
 
 #[test]
@@ -261,6 +263,9 @@ fn hosts_that_need_no_proxy_are_found_in_every_spelling() {
         ("::ffff:192.0.2.0/120", "192.0.2.1", "192.0.3.1"),
         (" a ,\tb,,c\u{a0}d\n", "a b c d x.a", "ab e"),
         ("2 .2 0.2.1", "a.2x.2.a.2", "192.0.2.1 192.0.2.2"),
+        ("<local>, c.d", "wiki WIKI.:81 c.d", "wiki.corp.example 192.0.2.1 [::1]"),
+        ("<LOCAL>:81", "wiki:81", "wiki"),
+        ("<local", "", "wiki"),
         ("", "", "a 192.0.2.1"),
         (", . *.. ** a* *a a*b :80 : [] [::1 ::1] a: a:x a:+80 a:65536 a:80:80", "", "a b.a ba [::1]"),
         (
