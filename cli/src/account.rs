@@ -87,6 +87,16 @@ pub(crate) enum Who {
     Netrc(Netrc),
 }
 
+impl Who {
+    /// What is known before anybody asks.
+    pub(crate) fn credentials(&self) -> Option<&Credentials> {
+        match self {
+            Self::Known(credentials) => Some(credentials),
+            Self::Nobody | Self::Netrc(_) => None,
+        }
+    }
+}
+
 impl Account {
     /// Whom the arguments name. No secret is read or asked for.
     pub(crate) fn named(&self) -> Named<'_> {

@@ -20,6 +20,7 @@ mod output;
 mod policy;
 mod secret;
 mod shell;
+mod system;
 mod trust;
 mod way;
 

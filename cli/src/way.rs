@@ -60,7 +60,15 @@ impl Way {
     ///
     /// A sentence for the user.
     pub(crate) fn proxies(&self) -> Result<Proxies, String> {
-        let proxies = self.proxies_as_named()?;
+        self.completed(self.proxies_as_named()?)
+    }
+
+    /// Proxies that come from elsewhere, with who logs in there and the hosts that need none.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user.
+    pub(crate) fn completed(&self, proxies: Proxies) -> Result<Proxies, String> {
         let proxies = match &self.proxy_user {
             Some(user) => self.logged_in(proxies, user)?,
             None => proxies,
@@ -105,6 +113,12 @@ impl Way {
         }
     }
 
+    /// A proxy for all hosts but those that need none.
+    pub(crate) fn exceptions(&self) -> Proxies {
+        let any = "http://proxy.invalid".parse::<Proxy>().map_or_else(|_| Proxies::none(), Proxies::all);
+        self.with_exceptions(any)
+    }
+
     fn with_exceptions(&self, proxies: Proxies) -> Proxies {
         match &self.noproxy {
             Some(hosts) => proxies.except(hosts),
@@ -121,19 +135,31 @@ impl Way {
                  https_proxy"
             ));
         }
-        let credentials = if user == TICKET {
-            Credentials::ambient(Ambient::new())
-        } else {
-            let password = Source {
-                what: format!("password for {user} at the proxy"),
-                file: ("--proxy-password-file", self.proxy_password_file.as_deref()),
-                command: ("--proxy-password-command", self.proxy_password_command.as_deref()),
-                variable: VARIABLE,
-            };
-            Credentials::password(user, password.read()?.as_str())
-        };
+        let credentials = self.credentials_of(user)?;
         let with = |proxy: Option<Proxy>| proxy.map(|proxy| proxy.credentials(credentials.clone()));
         Ok(proxies.with_http(with(http)).with_https(with(https)))
+    }
+
+    /// Whom the arguments name at proxies. The password is read, or asked for.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the user.
+    pub(crate) fn proxy_credentials(&self) -> Result<Option<Credentials>, String> {
+        self.proxy_user.as_deref().map(|user| self.credentials_of(user)).transpose()
+    }
+
+    fn credentials_of(&self, user: &str) -> Result<Credentials, String> {
+        if user == TICKET {
+            return Ok(Credentials::ambient(Ambient::new()));
+        }
+        let password = Source {
+            what: format!("password for {user} at the proxy"),
+            file: ("--proxy-password-file", self.proxy_password_file.as_deref()),
+            command: ("--proxy-password-command", self.proxy_password_command.as_deref()),
+            variable: VARIABLE,
+        };
+        Ok(Credentials::password(user, password.read()?.as_str()))
     }
 
     /// Whether the proxy's password comes from stdin.

@@ -13,7 +13,7 @@ use legwork::service::{BoxError, Error, ErrorKind};
 use crate::chain::chain;
 
 use super::access::NotAdmitted;
-use super::proxy::NoTunnel;
+use super::proxy::{NoResponse, NoTunnel};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -70,6 +70,7 @@ pub(super) fn no_token(status: StatusCode, why: &NotAdmitted) -> Response<Body> 
 pub(super) fn no_tunnel(error: &NoTunnel) -> (Response<Body>, String) {
     let (status, why, refusal) = match error {
         NoTunnel::Target => (StatusCode::BAD_REQUEST, error.to_string(), None),
+        NoTunnel::Way(why) => (StatusCode::BAD_GATEWAY, why.to_string(), None),
         NoTunnel::Proxy(invalid) => (StatusCode::BAD_GATEWAY, chain(invalid), None),
         NoTunnel::Unreachable { error, .. } => (StatusCode::BAD_GATEWAY, chain(error), None),
         NoTunnel::Timeout { after, .. } => {
@@ -127,9 +128,12 @@ pub(super) fn no_login<B>(challenge: &Response<B>) -> (Response<Body>, String) {
 }
 
 /// Why there is no response.
-pub(super) fn no_response(error: &Error) -> (Response<Body>, String) {
-    let why = chain(error);
-    (text(status_of(error), format!("legwork gateway: no response: {why}.\n")), why)
+pub(super) fn no_response(error: &NoResponse) -> (Response<Body>, String) {
+    let (status, why) = match error {
+        NoResponse::Way(why) => (StatusCode::BAD_GATEWAY, why.to_string()),
+        NoResponse::Failed(error) => (status_of(error), chain(error)),
+    };
+    (text(status, format!("legwork gateway: no response: {why}.\n")), why)
 }
 
 fn status_of(error: &Error) -> StatusCode {
@@ -150,7 +154,7 @@ fn advice(refusal: Option<&Refusal>) -> &'static str {
         "The login was tried once and is not tried again, since that could lock the account: start the gateway \
          again with the right user and password.\n"
     } else if is_why(|why| *why == Why::NoCredentials) {
-        "Start the gateway with --user, or with --ticket.\n"
+        "Start the gateway with --user, or with --ticket; for a proxy that a PAC file names, with --pac-login-at, too.\n"
     } else if is_why(|why| *why == Why::RevealsSecret) {
         "Start the gateway with --insecure-basic where the network in between is trusted.\n"
     } else {

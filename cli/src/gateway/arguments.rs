@@ -9,7 +9,7 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, Args, Command};
 use http::Uri;
-use legwork::credentials::Ambient;
+use legwork::credentials::{Ambient, OriginPatterns};
 use legwork::{Credentials, Origin};
 use zeroize::Zeroizing;
 
@@ -27,13 +27,13 @@ use super::server::Limits;
 /// in at the proxy that does: set http_proxy and https_proxy to the address that it prints. For an origin that wants a
 /// login, --serve makes a server on this machine that wants none.
 ///
-/// On SIGHUP it reads passwords, tokens and certificates again. Ctrl-C or SIGTERM stops it, when what is under way has
+/// On SIGHUP it reads passwords, tokens, certificates and PAC files again; Windows has no such signal. Ctrl-C or SIGTERM stops it, when what is under way has
 /// ended; a second one stops it at once, and so does closing the terminal that it writes to.
 #[derive(Args, Debug)]
 #[allow(rustdoc::bare_urls, reason = "it is the text of --help")]
 pub(crate) struct Arguments {
     /// Be a proxy at this address: 127.0.0.1:3128 unless something else is said. Port 0 is any free one, and unix: with
-    /// a path is a socket that only you can use. It says what it does at / and, for Prometheus, at /metrics
+    /// a path is a socket that only you can use, but for Windows. It says what it does at / and, for Prometheus, at /metrics
     #[arg(long, value_name = "ADDRESS", help_heading = "Where it listens")]
     listen: Vec<Address>,
     /// Stand for the origin of this URL at this address, as in 127.0.0.1:8081=https://devops.corp.example, and log in
@@ -77,6 +77,25 @@ pub(crate) struct Arguments {
     pub(super) insecure_basic: bool,
     #[command(flatten)]
     pub(super) way: Way,
+    /// Go through the proxies that this PAC file names for each request: a path, or a URL of http, https or file. It is asked
+    /// for the program's URLs, of https without path and query, and may take 1 second and 16 MiB for each. Where it fails, so
+    /// does the request. One of the network is fetched straight and without a login, when the gateway starts and each hour; both
+    /// are read again on SIGHUP, and one that cannot be read leaves the last one in use. Only in programs built with the
+    /// feature pac
+    #[arg(long, value_name = "FILE|URL", conflicts_with = "proxy", help_heading = "The way")]
+    pub(super) pac: Option<String>,
+    /// Go through the proxies of the system's settings: GNOME's, KDE's, Windows' or macOS'. They may name a PAC file. Without
+    /// this, and without --proxy, the variables hold
+    #[arg(long, conflicts_with_all = ["proxy", "pac"], help_heading = "The way")]
+    pub(super) system_proxies: bool,
+    /// Log in at these of the proxies that a PAC file names, as in proxy.corp.example or *.corp.example or
+    /// https://proxy.corp.example:8443. At any other nobody is logged in, whatever it asks for: whoever changes the file would
+    /// choose who gets your login
+    #[arg(long, value_name = "PROXIES", value_parser = named_proxies, help_heading = "Who logs in")]
+    pac_login_at: Vec<OriginPatterns>,
+    /// Log in at whichever proxy a PAC file names
+    #[arg(long, conflicts_with = "pac_login_at", help_heading = "Who logs in")]
+    dangerous_pac_login_anywhere: bool,
     /// How many connections of programs there may be; more of them wait
     #[arg(long, value_name = "NUMBER", default_value_t = Limits::default().connections as u32, value_parser = positive(), help_heading = "Limits")]
     max_connections: u32,
@@ -156,6 +175,16 @@ fn without_tls(url: &str) -> Result<Origin, String> {
     }
 }
 
+/// Proxies that are named, and not just any.
+fn named_proxies(text: &str) -> Result<OriginPatterns, String> {
+    let patterns: OriginPatterns = text.parse().map_err(|error| chain(&error))?;
+    let any = "http://any.invalid".parse::<Origin>().map_err(|error| chain(&error))?;
+    match patterns.matches(&any) {
+        true => Err("it names every proxy: --dangerous-pac-login-anywhere says that".to_owned()),
+        false => Ok(patterns),
+    }
+}
+
 fn positive() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..)
 }
@@ -167,6 +196,13 @@ impl Arguments {
         let served = self.serve.iter().map(|served| &served.address);
         let on_network = proxies.iter().chain(served).find(|address| !address.is_this_machines());
         self.check_users(&proxies)?;
+        let has_pac = self.pac.is_some() || self.system_proxies;
+        if !has_pac && (self.dangerous_pac_login_anywhere || !self.pac_login_at.is_empty()) {
+            return Err(
+                "--pac-login-at and --dangerous-pac-login-anywhere are for --pac and --system-proxies"
+                    .to_owned(),
+            );
+        }
         match on_network {
             Some(address) if !self.dangerous_listen_on_network => Err(format!(
                 "{address} can be reached from the network, and whoever reaches it would use your login: listen on \
@@ -257,6 +293,14 @@ impl Arguments {
         }
     }
 
+    /// At which of the proxies that a PAC file names the user is logged in.
+    pub(super) fn pac_login_at(&self) -> Vec<OriginPatterns> {
+        match self.dangerous_pac_login_anywhere {
+            true => "*".parse().into_iter().collect(),
+            false => self.pac_login_at.clone(),
+        }
+    }
+
     /// Where it is a proxy.
     pub(super) fn proxies(&self) -> Vec<Address> {
         if self.listen.is_empty() && self.serve.is_empty() {
@@ -343,6 +387,12 @@ mod tests {
             ("--idle-timeout 0", "--idle-timeout"),
             ("--max-connections -1", "-1"),
             ("--password secret", "--password"),
+            ("--pac p.pac --proxy http://p", "--pac"),
+            ("--pac p.pac --system-proxies", "--pac"),
+            ("--pac p.pac --pac-login-at *", "--dangerous-pac-login-anywhere"),
+            ("--pac p.pac --pac-login-at p.example,*", "--dangerous-pac-login-anywhere"),
+            ("--pac p.pac --pac-login-at p.example --dangerous-pac-login-anywhere", "--pac-login-at"),
+            ("--pac-login-at p.example", "--pac"),
         ] {
             let why = parse(line).expect_err(line);
             assert!(why.contains(named), "{line}: {why}");

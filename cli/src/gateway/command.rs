@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use http::Uri;
 use legwork::client::proxy::Proxies;
@@ -20,6 +20,7 @@ use crate::exit::Exit;
 use crate::output::complain;
 #[cfg(unix)]
 use crate::policy::negotiate_of_the_system;
+use crate::system::{self, Choice, Settings};
 
 use super::access::Users;
 use super::arguments::{Arguments, Served};
@@ -27,7 +28,8 @@ use super::counts::Counts;
 use super::files;
 use super::listener::{Address, Listener};
 use super::origin::{Jar, ServedOrigin};
-use super::proxy::{ForwardProxy, Upstream};
+use super::pac::Pac;
+use super::proxy::{Chosen, ForwardProxy, Upstream};
 use super::readiness;
 use super::server::{Gateway, Limits, Role, Service};
 use super::signals::{Hangups, Signals};
@@ -59,8 +61,10 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
             .map(|address| (arguments.users(&address), address))
             .collect(),
         served: arguments.serve.iter().map(|served| arguments.users(&served.address)).collect(),
+        pac: Mutex::default(),
     });
-    let (services, upstreams) = plan.services(&arguments)?;
+    let (routing, notes) = plan.routing(&arguments).await?;
+    let (services, upstreams) = plan.services(&arguments, &routing)?;
     let mut server = Gateway::new(limits, Arc::clone(&counts));
     let (mut said, mut unchecked, mut senders) = (String::new(), Vec::new(), Vec::new());
     for (asked, origin, service) in services {
@@ -87,7 +91,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
     // Nobody may want to read it.
     let _ = io::stdout().write_all(said.as_bytes());
     readiness::tell();
-    unchecked.iter().for_each(complain);
+    unchecked.iter().chain(&notes).for_each(complain);
     arguments.shared_cookies().iter().for_each(complain);
     arguments.unknown_pages().iter().for_each(complain);
     let reloading = async {
@@ -105,6 +109,7 @@ async fn serve(arguments: Arguments) -> Result<(), (Exit, String)> {
         () = async { again.stop().await; again.stop().await } => {}
         () = show(&counts) => {}
         () = reloading => {}
+        () = refresh(&plan) => {}
     }
     tell(&counts);
     complain(&*counts);
@@ -124,18 +129,111 @@ struct Plan {
     proxies: Vec<(Users, Address)>,
     /// And each origin that is served.
     served: Vec<Users>,
+    /// The PAC file that is in use, and where it came from.
+    pac: Mutex<Option<(String, Arc<Pac>)>>,
 }
 
+/// Where requests go out.
+enum Routing {
+    Settled(Proxies),
+    Chosen(Chosen),
+}
+
+/// How often a PAC file of the network is read again.
+const REFRESH: Duration = Duration::from_secs(60 * 60);
+
 impl Plan {
+    /// Which proxies there are, or which PAC file says it, by what the arguments and the system say at this moment; and what
+    /// there is to tell of them.
+    async fn routing(&self, arguments: &Arguments) -> Result<(Routing, Vec<String>), (Exit, String)> {
+        let unusable = |why| (Exit::Url, why);
+        let system = match &arguments.pac {
+            Some(source) => Settings { choice: Choice::Pac(source.clone()), left_out: Vec::new() },
+            None if arguments.system_proxies => {
+                let reading = tokio::task::spawn_blocking(system::settings);
+                reading.await.expect("no panic").map_err(unusable)?
+            }
+            None => {
+                return Ok((Routing::Settled(arguments.way.proxies().map_err(unusable)?), Vec::new()));
+            }
+        };
+        let mut notes = system.left_out;
+        let routing = match system.choice {
+            Choice::Proxies(proxies) => {
+                Routing::Settled(arguments.way.completed(*proxies).map_err(unusable)?)
+            }
+            Choice::Pac(source) => {
+                let pac = self.pac(source, arguments, &mut notes).await?;
+                let (exceptions, login_at) = (arguments.way.exceptions(), arguments.pac_login_at());
+                Routing::Chosen(Chosen { pac, exceptions, login_at })
+            }
+        };
+        Ok((routing, notes))
+    }
+
+    /// The PAC file from there, read again; as it was if that fails.
+    async fn pac(
+        &self,
+        source: String,
+        arguments: &Arguments,
+        notes: &mut Vec<String>,
+    ) -> Result<Arc<Pac>, (Exit, String)> {
+        let known = self.known_pac().filter(|(known, _)| *known == source).map(|(_, pac)| pac);
+        let pac = match known {
+            Some(pac) => {
+                match pac.reload().await {
+                    Ok(()) => self.counts.has_pac(announced_pac(&pac)),
+                    Err(why) => notes.push(format!("the PAC file stays as it was: {why}")),
+                }
+                pac
+            }
+            None => {
+                let tls = arguments.way.tls().map_err(|why| (Exit::Tls, why))?;
+                let pac = Pac::load(&source, &tls).await.map_err(|why| (Exit::Read, why))?;
+                self.counts.has_pac(announced_pac(&pac));
+                notes.extend(pac.unchecked());
+                Arc::new(pac)
+            }
+        };
+        *self.pac.lock().unwrap_or_else(PoisonError::into_inner) = Some((source, Arc::clone(&pac)));
+        Ok(pac)
+    }
+
+    fn known_pac(&self) -> Option<(String, Arc<Pac>)> {
+        self.pac.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What each listener does, and the proxies behind them: passwords, tokens and certificates are read, or asked for, at
     /// this moment.
-    fn services(&self, arguments: &Arguments) -> Result<(Vec<Planned>, Vec<Origin>), (Exit, String)> {
+    fn services(
+        &self,
+        arguments: &Arguments,
+        routing: &Routing,
+    ) -> Result<(Vec<Planned>, Vec<Origin>), (Exit, String)> {
         let misuse = |why| (Exit::Usage, why);
-        let proxies = arguments.way.proxies().map_err(|why| (Exit::Url, why))?;
         let tls = arguments.way.tls().map_err(|why| (Exit::Tls, why))?;
-        let upstream = |who| {
+        let (proxies, at_proxies) = match routing {
+            Routing::Settled(proxies) => (proxies.clone(), None),
+            Routing::Chosen(_) => {
+                (Proxies::none(), arguments.way.proxy_credentials().map_err(|why| (Exit::Url, why))?)
+            }
+        };
+        let upstream = |who: Who| {
+            let known = who.credentials().cloned();
             let authenticator = authenticator(arguments, &proxies, who);
-            Upstream::new(proxies.clone(), authenticator, tls.clone(), &self.limits, &self.counts)
+            match routing {
+                Routing::Settled(proxies) => {
+                    Upstream::new(proxies.clone(), authenticator, tls.clone(), &self.limits, &self.counts)
+                }
+                Routing::Chosen(chosen) => Upstream::chosen(
+                    chosen.clone(),
+                    at_proxies.clone().or(known),
+                    authenticator,
+                    tls.clone(),
+                    &self.limits,
+                    &self.counts,
+                ),
+            }
         };
         let everybodys = Arc::new(upstream(arguments.account.who().map_err(misuse)?));
         let upstream_at = |address: &Address| match arguments.who_at(address).map_err(misuse)? {
@@ -152,8 +250,8 @@ impl Plan {
         for ((Served { address, origin }, users), jar) in
             arguments.serve.iter().zip(&self.served).zip(&self.jars)
         {
-            let client = upstream_at(address)?.client.clone();
-            let role = Role::Origin(ServedOrigin::new(origin.clone(), client, Arc::clone(jar)));
+            let upstream = upstream_at(address)?;
+            let role = Role::Origin(ServedOrigin::new(origin.clone(), upstream, Arc::clone(jar)));
             let service = Service { access: access(*users)?, role };
             services.push((address.clone(), Some(origin.clone()), service));
         }
@@ -163,9 +261,17 @@ impl Plan {
 
 /// What is under way goes on as it has begun.
 async fn reload(plan: &Arc<Plan>, arguments: &Arc<Arguments>, senders: &[watch::Sender<Arc<Service>>]) {
+    let routing = match plan.routing(arguments).await {
+        Ok((routing, notes)) => {
+            notes.iter().for_each(complain);
+            routing
+        }
+        Err((_, why)) => return complain(format_args!("not reloaded, all stays as it is: {why}")),
+    };
     let (plan, arguments) = (Arc::clone(plan), Arc::clone(arguments));
     // A password may have to be asked for; who tells the gateway to stop does not wait for that.
-    match tokio::task::spawn_blocking(move || plan.services(&arguments)).await.expect("no panic") {
+    let reading = tokio::task::spawn_blocking(move || plan.services(&arguments, &routing));
+    match reading.await.expect("no panic") {
         Ok((services, _)) => {
             for ((_, _, service), sender) in services.into_iter().zip(senders) {
                 sender.send_replace(Arc::new(service));
@@ -174,6 +280,23 @@ async fn reload(plan: &Arc<Plan>, arguments: &Arc<Arguments>, senders: &[watch::
         }
         Err((_, why)) => complain(format_args!("not reloaded, all stays as it is: {why}")),
     }
+}
+
+/// Reads a PAC file of the network again, now and then.
+async fn refresh(plan: &Plan) {
+    loop {
+        tokio::time::sleep(REFRESH).await;
+        let Some((_, pac)) = plan.known_pac().filter(|(_, pac)| pac.is_remote()) else { continue };
+        match pac.reload().await {
+            Ok(()) => plan.counts.has_pac(announced_pac(&pac)),
+            Err(why) => complain(format_args!("the PAC file stays as it was: {why}")),
+        }
+    }
+}
+
+fn announced_pac(pac: &Pac) -> String {
+    let now = httpdate::fmt_http_date(SystemTime::now());
+    format!("The PAC file {} says which proxies requests go through; it was read at {now}", pac.name())
 }
 
 /// What a user does with a listener.
@@ -280,15 +403,15 @@ async fn show(counts: &Counts) {
     }
 }
 
-/// Clears a terminal's line, and says why something was refused: each reason once, since programs
+/// Clears a terminal's line, and says what is new, such as why something was refused: each reason once, since programs
 /// seldom show what a proxy says. There may be nobody to hear it.
 fn tell(counts: &Counts) {
     let mut stderr = io::stderr();
     if stderr.is_terminal() {
         let _ = write!(stderr, "\r\x1b[K");
     }
-    for why in counts.news() {
-        let _ = writeln!(stderr, "refused: {why}");
+    for line in counts.news() {
+        let _ = writeln!(stderr, "{line}");
     }
 }
 
@@ -358,8 +481,11 @@ mod tests {
                 jars: vec![Arc::default()],
                 proxies: arguments.proxies().into_iter().map(|address| (users, address)).collect(),
                 served: vec![users],
+                pac: Mutex::default(),
             };
-            let (services, _) = plan.services(&arguments).map_err(|(_, why)| why).expect("services");
+            let routing = Routing::Settled(arguments.way.proxies().expect("a proxy"));
+            let (services, _) =
+                plan.services(&arguments, &routing).map_err(|(_, why)| why).expect("services");
             assert_eq!(services.len(), 2);
             for (address, _, service) in services {
                 assert_eq!(service.access.unchecked(&address).is_some(), users == Users::All, "{address}");

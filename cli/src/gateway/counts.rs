@@ -26,7 +26,21 @@ pub(crate) struct Counts {
     pauses: AtomicU64,
     pub(super) to_upstream: AtomicU64,
     pub(super) to_local: AtomicU64,
+    pac: Mutex<Option<PacCounts>>,
     news: Mutex<News>,
+}
+
+/// What there is to say of a PAC file.
+#[derive(Clone, Debug)]
+pub(super) struct PacCounts {
+    /// Where it came from, and when, as a sentence.
+    pub(super) source: String,
+    /// How often it was asked.
+    asked: u64,
+    /// How often it gave no way.
+    failed: u64,
+    /// Why, the last time.
+    pub(super) failure: Option<String>,
 }
 
 /// One of the numbers.
@@ -39,7 +53,7 @@ pub(super) struct Number {
     pub(super) can_fall: bool,
 }
 
-/// What refusals have said, each reason once.
+/// What there is to tell, each line once.
 #[derive(Debug, Default)]
 struct News {
     unread: Vec<String>,
@@ -64,14 +78,43 @@ impl Counts {
 
     pub(super) fn refused(&self, why: &str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+        self.note(&format!("refused: {why}"));
+    }
+
+    /// Has a line told to whoever has started the gateway.
+    pub(super) fn note(&self, line: &str) {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = news.unread.iter().chain(&news.read).any(|known| known == why);
+        let is_known = news.unread.iter().chain(&news.read).any(|known| known == line);
         if !is_known && news.unread.len() < REASONS {
-            news.unread.push(why.to_owned());
+            news.unread.push(line.to_owned());
         }
     }
 
-    /// Why requests were refused, as far as nobody has been told that yet.
+    /// A PAC file is in use from now on.
+    pub(crate) fn has_pac(&self, source: String) {
+        let mut pac = self.pac.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *pac {
+            Some(pac) => pac.source = source,
+            none => *none = Some(PacCounts { source, asked: 0, failed: 0, failure: None }),
+        }
+    }
+
+    /// The PAC file was asked, and may have failed.
+    pub(super) fn asked_pac(&self, failure: Option<String>) {
+        if let Some(pac) = &mut *self.pac.lock().unwrap_or_else(PoisonError::into_inner) {
+            pac.asked += 1;
+            if failure.is_some() {
+                pac.failed += 1;
+                pac.failure = failure;
+            }
+        }
+    }
+
+    pub(super) fn pac(&self) -> Option<PacCounts> {
+        self.pac.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What there is to tell, as far as nobody has been told that yet.
     pub(crate) fn news(&self) -> Vec<String> {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
         let unread = std::mem::take(&mut news.unread);
@@ -83,14 +126,24 @@ impl Counts {
     }
 
     /// What there is to show.
-    pub(super) fn numbers(&self) -> [Number; 10] {
+    pub(super) fn numbers(&self) -> Vec<Number> {
         let number = |name, says, value| Number { name, says, value, can_fall: false };
         let gauge = |name, says, value| Number { name, says, value, can_fall: true };
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // In this order, so that none seems to have closed before it opened.
         let (closed, tunnels_closed) = (of(&self.connections_closed), of(&self.tunnels_closed));
         let (connections, tunnels) = (of(&self.connections), of(&self.tunnels));
-        [
+        let pac = self.pac().into_iter().flat_map(|pac| {
+            [
+                number("legwork_gateway_pac_calls_total", "Questions to the PAC file", pac.asked),
+                number(
+                    "legwork_gateway_pac_failures_total",
+                    "Questions that the PAC file gave no way for",
+                    pac.failed,
+                ),
+            ]
+        });
+        let numbers = [
             gauge(
                 "legwork_gateway_connections",
                 "Connections of programs that are open",
@@ -125,7 +178,8 @@ impl Counts {
                 "Octets of contents and tunnels, both ways",
                 of(&self.to_upstream) + of(&self.to_local),
             ),
-        ]
+        ];
+        numbers.into_iter().chain(pac).collect()
     }
 }
 

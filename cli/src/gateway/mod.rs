@@ -12,6 +12,11 @@ mod files;
 mod listener;
 mod octets;
 mod origin;
+#[cfg(not(feature = "pac"))]
+#[path = "no_pac.rs"]
+mod pac;
+#[cfg(feature = "pac")]
+mod pac;
 mod proxy;
 mod readiness;
 mod relay;

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
+use crate::output::visible;
+
 use super::answer::{self, Body};
 use super::counts::Counts;
 
@@ -39,11 +41,15 @@ fn no_server() -> Response<Body> {
     )
 }
 
-/// Without scripts, and without anything that somebody else has written.
+/// Without scripts. What a PAC file has written is text in it.
 fn page(counts: &Counts) -> String {
     let rows = counts.numbers().into_iter().fold(String::new(), |mut rows, number| {
         let _ = writeln!(rows, "<tr><th scope=row>{}<td>{}", number.says, number.value);
         rows
+    });
+    let pac = counts.pac().map_or_else(String::new, |pac| {
+        let failure = pac.failure.map(|why| format!("<br>The last failure: {}.", text(&why)));
+        format!("<p>{}.{}</p>\n", text(&pac.source), failure.unwrap_or_default())
     });
     format!(
         "<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n<meta name=viewport content=\"width=device-width\">\n\
@@ -52,9 +58,14 @@ fn page(counts: &Counts) -> String {
          left;font-weight:400;padding:.25rem 0;border-bottom:1px solid #ddd}}td{{text-align:right;font-variant-numeric:\
          tabular-nums}}@media(prefers-color-scheme:dark){{body{{color:#ddd;background:#222}}th,td{{border-color:#444}}}}\
          </style>\n<h1>legwork gateway</h1>\n<p>Version {}. It logs in for programs that cannot.</p>\n<table>\n{rows}\
-         </table>\n<p><a href=/metrics>The same for Prometheus</a></p>\n",
+         </table>\n{pac}<p><a href=/metrics>The same for Prometheus</a></p>\n",
         env!("CARGO_PKG_VERSION")
     )
+}
+
+/// A text that is nothing else in a page.
+fn text(text: &str) -> String {
+    visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// Prometheus' text format.

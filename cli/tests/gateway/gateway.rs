@@ -29,6 +29,11 @@ impl Gateway {
         Self::start(&mut Self::command(arguments))
     }
 
+    /// The same with these variables.
+    pub(crate) fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::start(Self::command(arguments).envs(variables.iter().copied()))
+    }
+
     /// Has it read passwords again, and gives what it says of that.
     pub(crate) fn reload(&mut self) -> String {
         self.signal("HUP");

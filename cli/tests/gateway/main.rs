@@ -9,9 +9,12 @@ mod git;
 #[path = "../shared/lab.rs"]
 mod lab;
 mod mcp;
+#[cfg(feature = "pac")]
+mod pac;
 mod refusing_to_start;
 mod service;
 mod squid;
+mod system;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod uploads;

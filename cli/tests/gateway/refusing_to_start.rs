@@ -60,3 +60,14 @@ fn what_lets_the_network_in_has_to_be_asked_for() {
     assert_eq!(code, Some(2), "{stderr}");
     assert!(stderr.contains("--dangerous-listen-on-network"), "{stderr}");
 }
+
+#[test]
+fn a_pac_file_that_cannot_be_had_is_named() {
+    let why = match cfg!(feature = "pac") {
+        true => "cannot read the PAC file /nowhere/proxy.pac: No such file",
+        false => "/nowhere/proxy.pac is a PAC file, and this program was built without them",
+    };
+    let (code, stderr) = said(&["--listen", "127.0.0.1:0", "--pac", "/nowhere/proxy.pac"]);
+    assert_eq!(code, Some(26), "{stderr}");
+    assert!(stderr.contains(why), "{stderr}");
+}

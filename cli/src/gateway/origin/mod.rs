@@ -9,8 +9,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use legwork::Origin;
 use legwork::client::{AuthenticateFirst, ResponseBody};
-use legwork::{Client, Origin};
 
 use super::access::{Access, NotAdmitted, Own};
 use super::answer::{self, Body};
@@ -19,6 +19,7 @@ use super::connection::{Answered, Tunnel};
 use super::counts::{Counts, counted};
 use super::fields::{Hop, end_to_end, framed, without_login};
 use super::listener::Peer;
+use super::proxy::Upstream;
 
 use self::names::Names;
 
@@ -27,15 +28,15 @@ pub(crate) use self::cookies::Jar;
 /// An origin that a listener stands for.
 pub(crate) struct ServedOrigin {
     origin: Origin,
-    client: Client<Body>,
+    upstream: Arc<Upstream>,
     jar: Arc<Jar>,
     hop: Hop,
 }
 
 impl ServedOrigin {
     /// Cookies that no listener without TLS can give to a browser are kept in the jar.
-    pub(crate) fn new(origin: Origin, client: Client<Body>, jar: Arc<Jar>) -> Self {
-        Self { origin, client, jar, hop: Hop::new() }
+    pub(crate) fn new(origin: Origin, upstream: Arc<Upstream>, jar: Arc<Jar>) -> Self {
+        Self { origin, upstream, jar, hop: Hop::new() }
     }
 
     pub(super) async fn answer(
@@ -104,7 +105,7 @@ impl ServedOrigin {
             parts.extensions.insert(AuthenticateFirst);
         }
         let body = counted(body, Arc::clone(counts), |counts| &counts.to_upstream);
-        let response = match self.client.request(Request::from_parts(parts, body)).await {
+        let response = match self.upstream.request(Request::from_parts(parts, body), false).await {
             Ok(response) => response,
             Err(error) => {
                 let (response, why) = answer::no_response(&error);

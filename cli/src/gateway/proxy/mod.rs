@@ -1,7 +1,11 @@
 //! The listener of those who take it for their proxy: no login on this side, whatever the upstream proxy wants on the other.
 
+mod kept;
 mod plain;
+mod resting;
+mod route;
 mod upstream;
+mod way;
 
 use std::sync::Arc;
 
@@ -19,8 +23,8 @@ use super::status;
 
 use self::plain::Plain;
 
-pub(super) use self::upstream::NoTunnel;
-pub(crate) use self::upstream::Upstream;
+pub(crate) use self::upstream::{Chosen, NoResponse, Upstream};
+pub(super) use self::way::NoTunnel;
 
 /// A proxy in front of others.
 pub(crate) struct ForwardProxy {
@@ -83,7 +87,7 @@ impl ForwardProxy {
     async fn connect(&self, target: &Uri, counts: &Arc<Counts>) -> Result<Tunnel, Response<Body>> {
         let target = target.authority().filter(|authority| authority.port_u16().is_some());
         let opened = match target {
-            Some(target) => self.upstream.tunnels.open(target).await,
+            Some(target) => self.upstream.open(target).await,
             None => Err(NoTunnel::Target),
         };
         match opened {

@@ -1,11 +1,10 @@
 //! Requests to `http` origins, in absolute form on both sides.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::header;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::{Body as HttpBody, Incoming};
 use legwork::Origin;
 use legwork::client::AuthenticateFirst;
@@ -24,13 +23,11 @@ use super::upstream::Upstream;
 pub(super) struct Plain {
     upstream: Arc<Upstream>,
     login_at: Vec<Origin>,
-    /// Whether the client knows what the upstream proxy wants.
-    is_known: AtomicBool,
 }
 
 impl Plain {
     pub(super) fn new(upstream: Arc<Upstream>, login_at: Vec<Origin>) -> Self {
-        Self { upstream, login_at, is_known: AtomicBool::new(false) }
+        Self { upstream, login_at }
     }
 
     /// The origin's answer as it is, its `401` too unless the login there is ours; or why there is none.
@@ -40,15 +37,10 @@ impl Plain {
         let mut request = to_upstream(request, &self.upstream.hop, counts);
         if !logs_in {
             request.extensions_mut().insert(Anonymous);
-            if !can_be_sent_again && !self.is_known.load(Ordering::Relaxed) {
-                if let Err(response) = self.log_in_ahead(request.uri().clone(), counts).await {
-                    return response;
-                }
-            }
         } else if !can_be_sent_again {
             request.extensions_mut().insert(AuthenticateFirst);
         }
-        match self.upstream.client.request(request).await {
+        match self.upstream.request(request, !logs_in && !can_be_sent_again).await {
             Ok(response) if logs_in && answer::is_refused(&response) => {
                 refused(answer::no_login(&response), counts)
             }
@@ -63,10 +55,7 @@ impl Plain {
                 }
                 self.answered(response, counts)
             }
-            Err(error) => {
-                self.is_known.store(false, Ordering::Relaxed);
-                refused(answer::no_response(&error), counts)
-            }
+            Err(error) => refused(answer::no_response(&error), counts),
         }
     }
 
@@ -87,24 +76,6 @@ impl Plain {
         })
     }
 
-    /// A challenge must not meet a body that is too large to be sent again.
-    async fn log_in_ahead(&self, uri: Uri, counts: &Arc<Counts>) -> Result<(), Response<Body>> {
-        if matches!(self.upstream.proxies.of(&uri), Ok(None)) {
-            return Ok(());
-        }
-        let mut head = Request::new(Body::default());
-        *head.method_mut() = Method::HEAD;
-        *head.uri_mut() = uri;
-        head.extensions_mut().insert(Anonymous);
-        match self.upstream.client.request(head).await {
-            Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                Err(self.answered(response, counts))
-            }
-            // Whatever else there is to say, the request itself will hear.
-            _ => Ok(()),
-        }
-    }
-
     fn answered<B>(&self, mut response: Response<B>, counts: &Arc<Counts>) -> Response<Body>
     where
         B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -112,7 +83,6 @@ impl Plain {
         if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return refused(answer::no_login(&response), counts);
         }
-        self.is_known.store(true, Ordering::Relaxed);
         if framed(response.headers_mut()).is_none() {
             return answer::coded();
         }

@@ -1,20 +1,23 @@
-//! The ways out: through the proxies that want a login, or straight where there is none.
+//! A way out: through proxies that want a login, or straight where there is none.
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::Uri;
 use http::header::HeaderMap;
 use http::uri::Authority;
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
+use legwork::client::ResponseBody;
 use legwork::client::connect::ChannelBound;
 use legwork::client::proxy::{InvalidProxy, Proxies, Proxy};
 use legwork::client::tunnel::{Tunnel, TunnelError};
-use legwork::service::Environment;
+use legwork::credentials::Anonymous;
+use legwork::service::{Environment, Error};
 use legwork::{Authenticator, Client};
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
@@ -26,25 +29,33 @@ use crate::gateway::fields::Hop;
 use crate::gateway::octets::Connected;
 use crate::gateway::server::Limits;
 
-/// The ways out, for one user.
-pub(crate) struct Upstream {
-    /// For requests outside of tunnels.
-    pub(crate) client: Client<Body>,
-    /// What requests note on their way out, for the case that they come back.
+use super::upstream::NoWay;
+
+/// What the ways of one user share.
+pub(super) struct Maker {
     pub(super) hop: Arc<Hop>,
-    pub(super) tunnels: Tunnels,
-    pub(super) proxies: Proxies,
+    /// One for all ways: what it knows of refused passwords holds for each.
+    pub(super) authenticator: Authenticator,
+    pub(super) tls: ClientConfig,
+    pub(super) limits: Limits,
+    pub(super) counts: Arc<Counts>,
 }
 
-impl Upstream {
-    /// Through these proxies, or straight where there is none, as whom the authenticator says.
-    pub(crate) fn new(
-        proxies: Proxies,
-        authenticator: Authenticator,
-        tls: ClientConfig,
-        limits: &Limits,
-        counts: &Arc<Counts>,
-    ) -> Self {
+/// A way out.
+pub(super) struct Way {
+    /// For requests outside of tunnels.
+    client: Client<Body>,
+    tunnels: Tunnels,
+    proxies: Proxies,
+    /// Whether the client knows what the proxy wants.
+    is_known: AtomicBool,
+}
+
+impl Maker {
+    /// Through these proxies, or straight where there is none. A way that is one of several gives up a proxy that does not
+    /// answer so early that there is time for the next one.
+    pub(super) fn way(&self, proxies: Proxies, connect_timeout: Option<Duration>) -> Way {
+        let Self { hop, authenticator, tls, limits, counts } = self;
         let client = Client::builder(authenticator.clone())
             .environment(Environment::tokio().observer(Counting(Arc::clone(counts))))
             .proxies(proxies.clone())
@@ -52,30 +63,78 @@ impl Upstream {
             .max_total(limits.connections)
             // A connection that is closed is a login that has to be made again.
             .max_idle_per_origin(limits.connections)
-            .connect_timeout(limits.tunnel_timeout)
+            .connect_timeout(connect_timeout.unwrap_or(limits.tunnel_timeout))
             .build_with_tls(tls.clone());
-        let hop = Arc::new(Hop::new());
         let tunnels = Tunnels {
-            hop: Arc::clone(&hop),
+            hop: Arc::clone(hop),
             proxies: proxies.clone(),
-            authenticator,
+            authenticator: authenticator.clone(),
             environment: Counting(Arc::clone(counts)),
-            tls,
+            tls: tls.clone(),
             timeout: limits.tunnel_timeout,
+            connect_timeout,
             through: OnceLock::new(),
         };
-        Self { client, hop, tunnels, proxies }
+        Way { client, tunnels, proxies, is_known: AtomicBool::new(false) }
+    }
+}
+
+impl Way {
+    /// Sends a request outside of tunnels. `ahead` is for one as [`Anonymous`] whose body cannot be sent again: it must not
+    /// meet a proxy's challenge.
+    pub(super) async fn request(
+        &self,
+        request: Request<Body>,
+        ahead: bool,
+    ) -> Result<Response<ResponseBody>, Error> {
+        if ahead && !self.is_known.load(Ordering::Relaxed) {
+            if let Some(refused) = self.log_in_ahead(request.uri().clone()).await? {
+                return Ok(refused);
+            }
+        }
+        let answer = self.client.request(request).await;
+        let is_known = answer
+            .as_ref()
+            .is_ok_and(|response| response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        self.is_known.store(is_known, Ordering::Relaxed);
+        answer
+    }
+
+    /// The proxy's refusal, if it lets nobody through.
+    async fn log_in_ahead(&self, uri: Uri) -> Result<Option<Response<ResponseBody>>, Error> {
+        if matches!(self.proxies.of(&uri), Ok(None)) {
+            return Ok(None);
+        }
+        let mut head = Request::new(Body::default());
+        *head.method_mut() = Method::HEAD;
+        *head.uri_mut() = uri;
+        head.extensions_mut().insert(Anonymous);
+        match self.client.request(head).await {
+            Ok(response) if response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                Ok(Some(response))
+            }
+            Err(error) if error.is_connect() => Err(error),
+            // Whatever else there is to say, the request itself will hear.
+            _ => Ok(None),
+        }
+    }
+
+    /// A tunnel to a host and a port.
+    pub(super) async fn open(&self, target: &Authority) -> Result<Connected, NoTunnel> {
+        self.tunnels.open(target).await
     }
 }
 
 /// Opens tunnels.
-pub(super) struct Tunnels {
+struct Tunnels {
     hop: Arc<Hop>,
     proxies: Proxies,
     authenticator: Authenticator,
     environment: Counting,
     tls: ClientConfig,
     timeout: Duration,
+    /// For reaching the proxy, if it is less.
+    connect_timeout: Option<Duration>,
     /// Of all targets that go through a proxy, it is the same one: that of https.
     through: OnceLock<Through>,
 }
@@ -94,6 +153,8 @@ pub(crate) enum NoTunnel {
     Target,
     /// The proxy that it would go through cannot be used.
     Proxy(InvalidProxy),
+    /// Nobody can say which proxy it goes through.
+    Way(NoWay),
     /// The proxy opens none.
     Through(TunnelError),
     /// Without a proxy, the target cannot be reached.
@@ -103,9 +164,8 @@ pub(crate) enum NoTunnel {
 }
 
 impl Tunnels {
-    /// A tunnel to a host and a port.
-    pub(super) async fn open(&self, target: &Authority) -> Result<Connected, NoTunnel> {
-        let uri: Uri = format!("https://{target}/").parse().map_err(|_| NoTunnel::Target)?;
+    async fn open(&self, target: &Authority) -> Result<Connected, NoTunnel> {
+        let uri = uri_of(target).ok_or(NoTunnel::Target)?;
         match self.proxies.of(&uri).map_err(NoTunnel::Proxy)? {
             Some(proxy) => {
                 let through = match self.through.get() {
@@ -124,10 +184,11 @@ impl Tunnels {
     async fn straight(&self, target: &Authority) -> Result<Connected, NoTunnel> {
         let port = target.port_u16().ok_or(NoTunnel::Target)?;
         let host = target.host().trim_matches(['[', ']']);
-        let connecting = tokio::time::timeout(self.timeout, TcpStream::connect((host, port)));
+        let after = self.connect_timeout.unwrap_or(self.timeout);
+        let connecting = tokio::time::timeout(after, TcpStream::connect((host, port)));
         let unreachable = |error| NoTunnel::Unreachable { target: target.clone(), error };
         let Ok(connected) = connecting.await else {
-            return Err(NoTunnel::Timeout { target: target.clone(), after: self.timeout });
+            return Err(NoTunnel::Timeout { target: target.clone(), after });
         };
         let stream = connected.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
@@ -141,15 +202,21 @@ impl Tunnels {
             .connect_fields(fields)?
             .environment(Environment::tokio().observer(self.environment.clone()))
             .timeout(self.timeout);
-        if !proxy.origin().is_secure() {
-            return Ok(Through::Http(builder.build_http()));
-        }
         let mut http = HttpConnector::new();
         http.set_nodelay(true);
+        http.set_connect_timeout(self.connect_timeout);
+        if !proxy.origin().is_secure() {
+            return Ok(Through::Http(builder.build(http)));
+        }
         http.enforce_http(false);
         let https = HttpsConnector::from((http, Arc::new(self.tls.clone())));
         Ok(Through::Https(builder.build(ChannelBound::new(https))))
     }
+}
+
+/// The URI by which a tunnel's target is looked for among proxies.
+pub(super) fn uri_of(target: &Authority) -> Option<Uri> {
+    format!("https://{target}/").parse().ok()
 }
 
 impl Through {
@@ -167,6 +234,7 @@ impl fmt::Display for NoTunnel {
         match self {
             Self::Target => f.write_str("CONNECT wants host and port, such as site.example:443"),
             Self::Proxy(_) => f.write_str("there is no proxy for it"),
+            Self::Way(error) => error.fmt(f),
             Self::Through(error) => error.fmt(f),
             Self::Unreachable { target, .. } => write!(f, "{target} cannot be reached"),
             Self::Timeout { target, after } => write!(f, "{target} cannot be reached within {after:?}"),
@@ -179,6 +247,7 @@ impl std::error::Error for NoTunnel {
         match self {
             Self::Target | Self::Timeout { .. } => None,
             Self::Proxy(error) => Some(error),
+            Self::Way(error) => error.source(),
             Self::Through(error) => error.source(),
             Self::Unreachable { error, .. } => Some(error),
         }

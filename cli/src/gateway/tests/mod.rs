@@ -29,6 +29,8 @@ mod access;
 mod by_tls;
 mod memory;
 mod origins;
+#[cfg(feature = "pac")]
+mod pac;
 mod plain;
 mod tunnels;
 

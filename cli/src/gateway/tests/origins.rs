@@ -24,7 +24,7 @@ async fn served_to(origin: &Server, authenticator: AuthenticatorBuilder, access:
     let (limits, counts) = (Limits::default(), Arc::default());
     let none = Proxies::all(Proxy::new(origin.origin())).except("*");
     let upstream = Upstream::new(none, authenticator.build(), tls(RootCertStore::empty()), &limits, &counts);
-    let role = Role::Origin(ServedOrigin::new(origin.origin(), upstream.client.clone(), Arc::default()));
+    let role = Role::Origin(ServedOrigin::new(origin.origin(), Arc::new(upstream), Arc::default()));
     Running::serving(Service { access, role }, limits, counts).await
 }
 
@@ -100,7 +100,7 @@ async fn scripted() -> (TcpListener, Running) {
     let none = all(its.clone()).except("*");
     let nobody = Authenticator::builder().build();
     let upstream = Upstream::new(none, nobody, tls(RootCertStore::empty()), &limits, &counts);
-    let role = Role::Origin(ServedOrigin::new(its, upstream.client.clone(), Arc::default()));
+    let role = Role::Origin(ServedOrigin::new(its, Arc::new(upstream), Arc::default()));
     (listener, Running::serving(Service { access: Access::new(Users::Own), role }, limits, counts).await)
 }
 
