@@ -56,13 +56,15 @@ impl Maker {
     /// answer so early that there is time for the next one.
     pub(super) fn way(&self, proxies: Proxies, connect_timeout: Option<Duration>) -> Way {
         let Self { hop, authenticator, tls, limits, counts } = self;
+        // What several ways keep is bounded together.
+        let max_idle = if connect_timeout.is_some() { limits.connections / 8 } else { limits.connections };
         let client = Client::builder(authenticator.clone())
             .environment(Environment::tokio().observer(Counting(Arc::clone(counts))))
             .proxies(proxies.clone())
             .max_per_origin(limits.connections)
             .max_total(limits.connections)
             // A connection that is closed is a login that has to be made again.
-            .max_idle_per_origin(limits.connections)
+            .max_idle_per_origin(max_idle.max(1))
             .connect_timeout(connect_timeout.unwrap_or(limits.tunnel_timeout))
             .build_with_tls(tls.clone());
         let tunnels = Tunnels {

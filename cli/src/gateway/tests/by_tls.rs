@@ -7,11 +7,11 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-const CERTIFICATE: &[u8] = include_bytes!("../../../tests/certificates/ecdsa-sha256.der");
+pub(super) const CERTIFICATE: &[u8] = include_bytes!("../../../tests/certificates/ecdsa-sha256.der");
 const KEY: &[u8] = include_bytes!("../../../tests/certificates/ecdsa.key.der");
 
 /// TLS in front of a server.
-async fn behind_tls(server: Arc<Server>) -> Origin {
+pub(super) async fn behind_tls(server: Arc<Server>) -> Origin {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the usual versions")

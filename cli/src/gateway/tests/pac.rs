@@ -1,6 +1,7 @@
 //! Requests that go where a PAC file says.
 
 use legwork::testing::Quirk;
+use rustls::pki_types::CertificateDer;
 
 use super::super::pac::Pac;
 use super::super::proxy::Chosen;
@@ -26,7 +27,9 @@ async fn serving(
         login_at: login_at.iter().map(|patterns| patterns.parse().expect("patterns")).collect(),
     };
     let (nobody, carol) = (Authenticator::builder().build(), Credentials::password(USER, PASSWORD));
-    let tls = tls(RootCertStore::empty());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(by_tls::CERTIFICATE)).expect("a certificate");
+    let tls = tls(roots);
     let upstream = Upstream::chosen(chosen, Some(carol), nobody, tls, &limits, &counts);
     let service = Service { access: Access::new(Users::Own), role: role(Arc::new(upstream)) };
     Running::serving(service, limits, counts).await
@@ -175,4 +178,47 @@ async fn an_origin_is_served_through_them_too() {
     let answer = running.answer(&get).await;
     assert!(answer.ends_with("a page"), "{answer}");
     assert_eq!(upstream.report().refused(), 0);
+}
+
+#[tokio::test]
+#[cfg_attr(windows, ignore = "wine refuses channel bindings in the first call of the system's NTLM")]
+async fn a_proxy_by_https_is_spoken_to_over_tls() {
+    let server = Arc::new(upstream(Offer::Ntlm).page("a page").start().await.expect("a server"));
+    let origin = by_tls::behind_tls(Arc::clone(&server)).await;
+    let script = always(&format!("HTTPS 127.0.0.1:{}", origin.port()));
+    // A name stands for each scheme and port; a URL for one.
+    for login_at in ["127.0.0.1", &origin.to_string()] {
+        let running = by(&script, &[login_at], "").await;
+        assert!(running.answer(&plain::get("/")).await.ends_with("a page"), "{login_at}");
+        echoes(&mut running.tunnel(echo().await).await, "hello").await;
+    }
+    assert_eq!(server.report().refused(), 0, "{}", server.report());
+    // Without TLS nobody logs in there.
+    let plain_http = always(&format!("PROXY 127.0.0.1:{}", server.address().port()));
+    let answer = by(&plain_http, &[&origin.to_string()], "").await.answer(&plain::get("/")).await;
+    assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("--pac-login-at"), "{answer}");
+}
+
+// What lies behind a proxy is not its fault: it does not rest, and nobody goes around it.
+#[tokio::test]
+async fn a_proxy_that_answers_is_not_gone_around() {
+    let origin = Server::builder().user(USER, PASSWORD).quirk(Quirk::Open).page("a page").start().await;
+    let origin = origin.expect("a server");
+    let refusing = upstream(Offer::Ntlm).start().await.expect("a server");
+    let running = by(&always(&format!("PROXY {}; DIRECT", refusing.address())), &[], "").await;
+    let get = format!("GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", origin.uri("/"));
+    for _ in 0..2 {
+        for request in [get.clone(), connect(origin.address())] {
+            let answer = running.answer(&request).await;
+            assert!(answer.starts_with("HTTP/1.1 502 ") && answer.contains("407"), "{answer}");
+        }
+    }
+    assert_eq!(origin.report().connections().len(), 0);
+    let open = upstream(Offer::Ntlm).start().await.expect("a server");
+    let running = by(&always(&format!("PROXY {}; DIRECT", open.address())), &["127.0.0.1"], "").await;
+    // The proxy cannot reach it.
+    for _ in 0..2 {
+        let answer = running.answer("CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n").await;
+        assert!(answer.contains("answered 502"), "{answer}");
+    }
 }
