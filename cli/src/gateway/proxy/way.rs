@@ -94,11 +94,15 @@ impl Way {
                 return Ok(refused);
             }
         }
+        let is_proxys = request.uri().scheme_str() == Some("http")
+            && matches!(self.proxies.of(request.uri()), Ok(Some(_)));
         let answer = self.client.request(request).await;
-        let is_known = answer
-            .as_ref()
-            .is_ok_and(|response| response.status() != StatusCode::PROXY_AUTHENTICATION_REQUIRED);
-        self.is_known.store(is_known, Ordering::Relaxed);
+        // What comes without a proxy says nothing of it.
+        if is_proxys {
+            let refused = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+            let is_known = answer.as_ref().is_ok_and(|response| response.status() != refused);
+            self.is_known.store(is_known, Ordering::Relaxed);
+        }
         answer
     }
 

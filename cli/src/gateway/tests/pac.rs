@@ -70,16 +70,19 @@ async fn the_next_proxy_is_taken_where_one_cannot_be_reached() {
 async fn a_body_whose_proxy_cannot_be_reached_goes_to_the_next_one() {
     let upstream = upstream(Offer::Ntlm).page("a page").start().await.expect("a server");
     let list = format!("PROXY {}; PROXY {}", nobody().await, upstream.address());
-    let running = by(&always(&list), &["127.0.0.1"], "").await;
-    let chunk = "x".repeat(4096);
-    let body = format!("1000\r\n{chunk}\r\n").repeat(64) + "0\r\n\r\n";
-    let head =
-        plain::get("/").replace("GET", "PUT").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let answer = running.answer(&(head + &body)).await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    let report = upstream.report();
-    let last = report.legs().last().expect("a leg");
-    assert_eq!(last.body_octets, 64 * 4096, "{report}");
+    let chunks = format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(64) + "0\r\n\r\n";
+    for (field, body, octets) in
+        [("Content-Length: 5", "hello", 5), ("Transfer-Encoding: chunked", &chunks, 64 * 4096)]
+    {
+        let end = format!("\r\n{field}\r\n\r\n{body}");
+        let put = plain::get("/").replace("GET", "PUT").replace("\r\n\r\n", &end);
+        // The proxy that cannot be reached is tried first.
+        let running = by(&always(&list), &["127.0.0.1"], "").await;
+        let answer = running.answer(&put).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{field}: {answer}");
+        let report = upstream.report();
+        assert_eq!(report.legs().last().expect("a leg").body_octets, octets, "{report}");
+    }
 }
 
 #[tokio::test]

@@ -371,3 +371,18 @@ async fn there_are_as_many_logins_as_connections_at_the_most() {
     let served = report.legs().filter(|leg| leg.status == Some(StatusCode::OK)).count();
     assert_eq!(served, 2_000);
 }
+
+#[tokio::test]
+async fn a_large_body_meets_no_challenge_after_a_page_that_needs_no_proxy() {
+    let direct = Server::builder().user(USER, PASSWORD).quirk(Quirk::Open).page("a page").start().await;
+    let direct = direct.expect("a server");
+    let upstream = upstream(Offer::Ntlm).page("a page").start().await.expect("a server");
+    let (proxies, limits) = (all(upstream.origin()).except("127.0.0.1"), Limits::default());
+    let proxy = Running::through(proxies, carol_at(&upstream), tls(RootCertStore::empty()), limits).await;
+    let page = format!("GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", direct.uri("/"));
+    assert!(proxy.answer(&page).await.ends_with("a page"));
+    let chunks = format!("1000\r\n{}\r\n", "x".repeat(4096)).repeat(64) + "0\r\n\r\n";
+    let head = get("/").replace("GET", "PUT").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let answer = proxy.answer(&(head + &chunks)).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
