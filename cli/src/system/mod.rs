@@ -153,6 +153,7 @@ const NO_WPAD: &str = "the system's settings have the network tell where its PAC
                        in it could answer: name the file by --pac";
 
 /// A proxy, where there is a host.
+#[cfg(any(unix, test))]
 fn at(host: &str, port: &str) -> Option<String> {
     let host =
         if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };

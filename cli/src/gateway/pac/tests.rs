@@ -564,7 +564,10 @@ async fn the_last_good_file_stays() {
     write("function FindProxyForURL() { return 'PROXY new:1' }");
     pac.reload().await.expect("a file");
     assert_eq!(found().await.as_deref(), Ok("PROXY new:1"));
-    let url = format!("file://{source}");
+    let url = match cfg!(windows) {
+        true => format!("file:///{}", source.replace('\\', "/")),
+        false => format!("file://{source}"),
+    };
     Pac::with(&url, &tls(), Names::of_the_system()).await.expect("the same file");
     std::fs::remove_dir_all(&folder).expect("it is there");
 }
