@@ -58,17 +58,17 @@ async fn the_schemes_that_are_named_are_the_ones_that_are_used() {
         .await
         .expect("a server");
     let url = server.uri("/").to_string();
-    for (arguments, scheme) in [
-        (&[][..], "Negotiate (NTLM)"),
-        (&["--scheme", "ntlm"], "NTLM"),
-        (&["--ntlm"], "NTLM"),
-        (&["--no-ntlm"], "Digest"),
-        (&["--scheme", "digest,ntlm"], "Digest"),
-        (&["--scheme", "scram", "--scheme", "ntlm"], "NTLM"),
-        (&["--scheme", "basic", "--insecure-basic"], "Basic"),
+    for (arguments, by) in [
+        (&[][..], "Negotiate (NTLM), and not by Kerberos: "),
+        (&["--scheme", "ntlm"], "NTLM.\n"),
+        (&["--ntlm"], "NTLM.\n"),
+        (&["--no-ntlm"], "Digest.\n"),
+        (&["--scheme", "digest,ntlm"], "Digest.\n"),
+        (&["--scheme", "scram", "--scheme", "ntlm"], "NTLM.\n"),
+        (&["--scheme", "basic", "--insecure-basic"], "Basic.\n"),
     ] {
         let ended = run(as_carol(arguments).args(["-v", &url]));
-        assert!(ended.said(0).contains(&format!(" by {scheme}.\n")), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.said(0).contains(&format!(" by {by}")), "{arguments:?}: {}", ended.stderr);
     }
     let ended = run(&mut as_carol(&["--scheme", "scram", &url]));
     let said = ended.said(67);
