@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -17,8 +18,8 @@ use crate::mechanism::kerberos::crypto::{rfc3961, rfc8009};
 #[derive(Clone)]
 pub(crate) struct Key {
     etype: EncryptionType,
-    /// As many as the type has; zeros behind them.
-    octets: Zeroizing<[u8; 32]>,
+    /// As many as the type has; zeros behind them. In a place of their own, so that they are left nowhere when the key is moved.
+    octets: Arc<Zeroizing<[u8; 32]>>,
 }
 
 impl Key {
@@ -27,16 +28,13 @@ impl Key {
         if octets.len() != etype.key_length() {
             return None;
         }
-        let mut key = Self { etype, octets: Zeroizing::new([0; 32]) };
-        key.octets[..octets.len()].copy_from_slice(octets);
-        Some(key)
+        Some(Self::filled(etype, |place| place[..octets.len()].copy_from_slice(octets)))
     }
 
     /// A fresh key, from randomness that nobody else gets.
     pub(crate) fn random(etype: EncryptionType, octets: Zeroizing<[u8; 32]>) -> Self {
-        let mut key = Self { etype, octets };
-        key.octets[etype.key_length()..].fill(0);
-        key
+        let length = etype.key_length();
+        Self::filled(etype, |place| place[..length].copy_from_slice(&octets[..length]))
     }
 
     /// The key of a password, with the salt and the iterations that the KDC names. Slow on purpose.
@@ -55,6 +53,12 @@ impl Key {
                 rfc8009::string_to_key(etype, password, salt, iterations)
             }
         };
+        Self::filled(etype, |place| *place = *octets)
+    }
+
+    fn filled(etype: EncryptionType, fill: impl FnOnce(&mut [u8; 32])) -> Self {
+        let mut octets = Arc::new(Zeroizing::new([0; 32]));
+        fill(Arc::get_mut(&mut octets).expect("nobody else has it yet"));
         Self { etype, octets }
     }
 
