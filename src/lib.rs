@@ -100,6 +100,7 @@ pub mod mechanism;
 pub mod protection_space;
 pub mod scheme;
 pub mod service;
+mod stack;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod token68;

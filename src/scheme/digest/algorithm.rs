@@ -7,6 +7,8 @@ use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::stack;
+
 /// A hash in lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hex {
@@ -157,9 +159,11 @@ impl DigestHash {
 
     /// The same where nobody may learn of it.
     pub(crate) fn key_of(self, parts: &[&[u8]]) -> Key {
-        let mut hex = Zeroizing::new(Hex::new());
-        self.hasher_of(parts).finish_into(&mut hex);
-        Key::new((**hex).to_owned())
+        stack::wiped(|| {
+            let mut hex = Zeroizing::new(Hex::new());
+            self.hasher_of(parts).finish_into(&mut hex);
+            Key::new((**hex).to_owned())
+        })
     }
 
     /// What is hashed first of several parts, without the colon behind them.

@@ -13,6 +13,7 @@ use crate::scheme::scram::memory::ScramMemory;
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };
+use crate::stack;
 
 impl Scheme for Scram {
     fn name(&self) -> &'static str {
@@ -53,7 +54,8 @@ impl ScramRequest {
         }
         let memory = Arc::clone(&self.memory);
         let exchange = ScramExchange::new(&self.scram, self.credentials.clone(), moment, memory);
-        let step = self.exchange.insert(exchange).respond(challenge);
+        let exchange = self.exchange.insert(exchange);
+        let step = stack::wiped(|| exchange.respond(challenge));
         self.reply(step)
     }
 
@@ -89,7 +91,7 @@ impl Exchange for ScramRequest {
     ) -> Result<Reply, SchemeError> {
         match (&mut self.exchange, challenge) {
             (Some(exchange), Some(challenge)) => {
-                let step = exchange.respond(Some(challenge));
+                let step = stack::wiped(|| exchange.respond(Some(challenge)));
                 self.reply(step)
             }
             // The next request, if there was one before.
