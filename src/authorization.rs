@@ -28,18 +28,12 @@ pub struct Authorization {
 impl Authorization {
     /// `scheme` followed by `token` as token68, base64 with padding (RFC 9110, section 11.2).
     pub fn token68(scheme: &'static str, token: &[u8]) -> Self {
-        let mut text = Vec::with_capacity(scheme.len() + 1 + token.len().div_ceil(3) * 4);
-        text.extend_from_slice(scheme.as_bytes());
-        text.push(b' ');
-        for piece in token.chunks(PIECE) {
-            let start = text.len();
-            text.resize(start + piece.len().div_ceil(3) * 4, 0);
-            BASE64.encode_slice(piece, &mut text[start..]).expect("three octets make four");
-        }
-        let value = HeaderValue::from_maybe_shared(Bytes::from(text));
-        let mut value = value.expect("a scheme name and base64 are visible ASCII");
-        value.set_sensitive(true);
-        Self { scheme, value }
+        Self::visible(scheme, Bytes::from(encoded(scheme, token)))
+    }
+
+    /// The same for a token that has the password in it: the value is wiped with its last copy.
+    pub(crate) fn secret_token68(scheme: &'static str, token: &[u8]) -> Self {
+        Self::visible(scheme, Bytes::from_owner(Zeroizing::new(encoded(scheme, token))))
     }
 
     /// `scheme` followed by a token as it is: the `b64token` of RFC 6750, section 2.1, and whatever
@@ -50,10 +44,8 @@ impl Authorization {
     /// [`InvalidToken`] if it has a character that cannot be sent.
     pub fn token(scheme: &'static str, token: &Secret) -> Result<Self, InvalidToken> {
         InvalidToken::check(token)?;
-        let text = Zeroizing::new(format!("{scheme} {}", token.expose()));
-        let mut value = HeaderValue::from_str(&text).expect("a scheme name and a token are visible ASCII");
-        value.set_sensitive(true);
-        Ok(Self { scheme, value })
+        let text = Zeroizing::new([scheme, " ", token.expose()].concat().into_bytes());
+        Ok(Self::visible(scheme, Bytes::from_owner(text)))
     }
 
     /// `scheme` followed by parameters in this order (RFC 9110, section 11.4).
@@ -73,6 +65,14 @@ impl Authorization {
         text.into_authorization()
     }
 
+    /// A value that is known to be visible ASCII.
+    fn visible(scheme: &'static str, value: Bytes) -> Self {
+        let mut value =
+            HeaderValue::from_maybe_shared(value).expect("a scheme name and a token are visible ASCII");
+        value.set_sensitive(true);
+        Self { scheme, value }
+    }
+
     /// Returns the scheme's name as it is sent.
     pub fn scheme(&self) -> &'static str {
         self.scheme
@@ -86,6 +86,19 @@ impl Authorization {
     pub fn into_value(self) -> HeaderValue {
         self.value
     }
+}
+
+/// A scheme's name and a token in base64, in a text that did not move as it grew.
+fn encoded(scheme: &'static str, token: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(scheme.len() + 1 + token.len().div_ceil(3) * 4);
+    text.extend_from_slice(scheme.as_bytes());
+    text.push(b' ');
+    for piece in token.chunks(PIECE) {
+        let start = text.len();
+        text.resize(start + piece.len().div_ceil(3) * 4, 0);
+        BASE64.encode_slice(piece, &mut text[start..]).expect("three octets make four");
+    }
+    text
 }
 
 impl fmt::Debug for Authorization {

@@ -12,6 +12,7 @@ use crate::scheme::charset::Charset;
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };
+use crate::stack;
 
 const NAME: &str = "Basic";
 
@@ -91,16 +92,15 @@ impl Exchange for BasicExchange {
         let Some((username, password)) = self.arguments.credentials.as_password() else {
             return Err(SchemeError::new(NAME, "it needs a password"));
         };
-        let user_pass = user_pass(username, password.expose())?;
-        let encoded = match self.charset {
-            Charset::Latin1 if !self.asks_utf8.load(Relaxed) => latin1(&user_pass),
-            Charset::Latin1 | Charset::Utf8 => user_pass,
-        };
-        Ok(Reply::Send {
-            authorization: Authorization::token68(NAME, &encoded),
-            expects: Expects::Success,
-            proves: Proves::Secret,
-        })
+        let authorization = stack::wiped(|| {
+            let user_pass = user_pass(username, password.expose())?;
+            let encoded = match self.charset {
+                Charset::Latin1 if !self.asks_utf8.load(Relaxed) => latin1(&user_pass),
+                Charset::Latin1 | Charset::Utf8 => user_pass,
+            };
+            Ok(Authorization::secret_token68(NAME, &encoded))
+        });
+        Ok(Reply::Send { authorization: authorization?, expects: Expects::Success, proves: Proves::Secret })
     }
 
     fn conclude(&mut self, _: Acceptance<'_>) -> Result<Reply, SchemeError> {
