@@ -69,6 +69,12 @@ impl Kdc {
         report.expect("the KDC itself keeps the sender").clone()
     }
 
+    /// Returns the keys that its last answers had in them or were encrypted by, up to 64 of them: for tests that search a
+    /// client's memory for what it should have wiped.
+    pub fn session_keys(&self) -> Vec<Vec<u8>> {
+        self.core.with_kdc(|kdc| kdc.session_keys().map(|key| key.octets().to_vec()).collect())
+    }
+
     /// Changes what it does in place of an answer, from the next request on.
     pub fn set_fault(&self, fault: Option<KdcFault>) {
         self.core.set_fault(fault);

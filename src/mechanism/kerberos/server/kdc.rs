@@ -1,5 +1,6 @@
 //! A KDC: it grants tickets (RFC 4120, sections 3.1 and 3.3).
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -42,8 +43,13 @@ pub(crate) struct Kdc {
     pub(crate) knows_subkeys: bool,
     pub(crate) change: Change,
     pub(crate) counts: Counts,
+    /// The last keys that clients were given, and those that they chose.
+    session_keys: VecDeque<Key>,
     random: Random,
 }
+
+/// How many session keys are kept.
+const KEPT: usize = 64;
 
 /// What a KDC was asked for and has granted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,6 +108,7 @@ impl Kdc {
             knows_subkeys: true,
             change: |_, _| (),
             counts: Counts::default(),
+            session_keys: VecDeque::new(),
             random,
         }
     }
@@ -144,6 +151,18 @@ impl Kdc {
     /// Every user, and how many wrong passwords were tried.
     pub(crate) fn failures(&self) -> impl Iterator<Item = (String, usize)> {
         self.users.iter().map(|user| (user.name.clone(), user.failures))
+    }
+
+    /// The keys of the last tickets, and of the last requests for one by another.
+    pub(crate) fn session_keys(&self) -> impl Iterator<Item = &Key> {
+        self.session_keys.iter()
+    }
+
+    fn keep(&mut self, key: &Key) {
+        if self.session_keys.len() == KEPT {
+            self.session_keys.pop_front();
+        }
+        self.session_keys.push_back(key.clone());
     }
 
     /// The key of this service.
@@ -306,6 +325,8 @@ impl Kdc {
         let session_type = { asked }.find(|etype| service.session_types.contains(etype));
         let none = || Refusal::new(KDC_ERR_ETYPE_NOSUPP, "no session key of these types");
         let session_key = Key::random(session_type.ok_or_else(none)?, self.random.octets());
+        self.keep(&session_key);
+        self.keep(&reply_key);
         let (starttime, _) = KerberosTime::of(now);
         // A `till` of 1970 asks for all that there is (RFC 4120, section 5.4.1).
         let till = Some(body.till.unix()).filter(|till| *till != 0).unwrap_or(u64::MAX);
