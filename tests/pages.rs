@@ -88,7 +88,7 @@ fn rows(text: &str) -> Vec<Row> {
 /// What stands between backquotes and begins with a target.
 fn names(cell: &str) -> Vec<&str> {
     let quoted = cell.split('`').skip(1).step_by(2);
-    let targets = ["lib ", "it ", "lab ", "mechanism ", "memory "];
+    let targets = ["lib ", "it ", "lab ", "mechanism ", "memory ", "secrets "];
     quoted.filter(|quoted| targets.iter().any(|target| quoted.starts_with(target))).collect()
 }
 

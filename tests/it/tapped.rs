@@ -34,10 +34,14 @@ impl Tapped {
         Self { origin, octets }
     }
 
+    /// All octets, of both sides.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.octets.lock().expect("no panic")).into_owned()
+    }
+
     /// What is in the fields of logins and cookies and is long enough to be a secret.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let octets = self.octets.lock().expect("no panic");
-        let text = String::from_utf8_lossy(&octets).into_owned();
+        let text = self.text();
         let fields = ["authorization: ", "www-authenticate: ", "authentication-info: ", "cookie: "];
         let lines = text.lines().filter(|line| {
             let line = line.to_ascii_lowercase();

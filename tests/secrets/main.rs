@@ -1,0 +1,9 @@
+//! What is left of a secret: in what the library says, and in the memory of a process that has logged in.
+
+mod clients;
+#[cfg(target_os = "linux")]
+mod memory;
+mod schemes;
+#[path = "../it/tapped.rs"]
+mod tapped;
+mod texts;
