@@ -2,8 +2,14 @@
 
 use std::hint::black_box;
 
-/// How far down is wiped, in octets. With 4 KiB the test in `tests/secrets` finds what Kerberos has left.
-const DEPTH: usize = 32 * 1024;
+/// How far down work with secrets goes, in octets.
+#[derive(Clone, Copy)]
+pub(crate) enum Depth {
+    /// A hash over a key.
+    Hash = 4 * 1024,
+    /// A mechanism's step. With 4 KiB the test in `tests/secrets` finds what Kerberos has left.
+    Step = 32 * 1024,
+}
 
 /// Octets that are wiped at once: so few that it takes no longer than it must. From 2 KiB on, glibc begins a string instruction.
 const FRAME: usize = 1920;
@@ -12,8 +18,8 @@ const FRAME: usize = 1920;
 ///
 /// Types that wipe themselves when they are dropped do not wipe where they were moved from, and hash functions and ciphers leave
 /// their intermediate values. All of that is further down than here.
-pub(crate) fn wiped<T>(work: impl FnOnce() -> T) -> T {
-    let _wiped = Wiped;
+pub(crate) fn wiped<T>(depth: Depth, work: impl FnOnce() -> T) -> T {
+    let _wiped = Wiped(depth);
     apart(work)
 }
 
@@ -24,11 +30,11 @@ fn apart<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Wipes when it is dropped: after a panic too.
-struct Wiped;
+struct Wiped(Depth);
 
 impl Drop for Wiped {
     fn drop(&mut self) {
-        wipe(DEPTH.div_ceil(FRAME));
+        wipe((self.0 as usize).div_ceil(FRAME));
     }
 }
 

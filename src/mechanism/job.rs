@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::credentials::Credentials;
 use crate::mechanism::{ErrorKind, Initiate, Mechanism, MechanismError, Moment, SecurityContext, Step};
-use crate::stack;
+use crate::stack::{self, Depth};
 
 /// A mechanism's next step: it owns the context and the peer's token.
 pub struct StepJob {
@@ -76,7 +76,7 @@ impl StepJob {
 
     /// The same with a moment that is asked for only by a step that needs one.
     pub(crate) fn run_at(self, moment: impl FnOnce() -> Result<Moment, MechanismError>) -> Stepped {
-        Stepped(stack::wiped(|| match self.work {
+        Stepped(stack::wiped(Depth::Step, || match self.work {
             Work::Initiate { mechanism, arguments } => moment()
                 .and_then(|moment| mechanism.initiate(arguments, moment).step(None))
                 .map(StepOutput::Step),

@@ -12,7 +12,7 @@ use crate::scheme::charset::Charset;
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };
-use crate::stack;
+use crate::stack::{self, Depth};
 
 const NAME: &str = "Basic";
 
@@ -92,7 +92,7 @@ impl Exchange for BasicExchange {
         let Some((username, password)) = self.arguments.credentials.as_password() else {
             return Err(SchemeError::new(NAME, "it needs a password"));
         };
-        let authorization = stack::wiped(|| {
+        let authorization = stack::wiped(Depth::Hash, || {
             let user_pass = user_pass(username, password.expose())?;
             let encoded = match self.charset {
                 Charset::Latin1 if !self.asks_utf8.load(Relaxed) => latin1(&user_pass),

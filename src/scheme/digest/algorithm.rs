@@ -7,7 +7,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::stack;
+use crate::stack::{self, Depth};
 
 /// A hash in lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl DigestHash {
 
     /// The same where nobody may learn of it.
     pub(crate) fn key_of(self, parts: &[&[u8]]) -> Key {
-        stack::wiped(|| {
+        stack::wiped(Depth::Hash, || {
             let mut hex = Zeroizing::new(Hex::new());
             self.hasher_of(parts).finish_into(&mut hex);
             Key::new((**hex).to_owned())

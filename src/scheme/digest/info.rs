@@ -14,6 +14,7 @@ use crate::challenge::{AuthenticationInfo, ChallengeError};
 use crate::mechanism::MutualAuthentication;
 use crate::protection_space::Challenger;
 use crate::scheme::SchemeError;
+use crate::stack::{self, Depth};
 
 /// What the server has shown of itself. A proof that does not hold is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +101,9 @@ impl Info {
             (Some(Qop::AuthInt), None) => return Ok(ServerProof::Unverifiable),
         };
         let request_hash = response::request_hash(hash, "", &sent.target, covered);
-        let expected = response::complete(sent.nonce.begin_response(&sent.key), protection, &request_hash);
+        let expected = stack::wiped(Depth::Hash, || {
+            response::complete(sent.nonce.begin_response(&sent.key), protection, &request_hash)
+        });
         if !response::same(&expected, proof) {
             return error("the server's proof of who it is (rspauth) is wrong");
         }

@@ -24,7 +24,7 @@ use crate::credentials::Credentials;
 use crate::mechanism::MutualAuthentication;
 use crate::protection_space::Challenger;
 use crate::scheme::SchemeError;
-use crate::stack;
+use crate::stack::{self, Depth};
 
 /// One user's login in one realm: the present nonce, its count, and the key that the password is
 /// reduced to.
@@ -139,7 +139,7 @@ impl DigestSession {
             // What is not legible proves nothing, as if it were not there.
             (Err(_), MutualAuthentication::Preferred | MutualAuthentication::Off) => Info::default(),
         };
-        let proof = stack::wiped(|| info.verify(sent, body, rule))?;
+        let proof = info.verify(sent, body, rule)?;
         self.accepted.store(true, Relaxed);
         let mut nonces = self.nonces();
         let next = info.next_nonce().map(|text| nonces.after(&sent.nonce, text));
@@ -264,7 +264,7 @@ pub(super) fn authorize(
     };
     let hash = sent.algorithm.hash();
     let request_hash = response::request_hash(hash, request.method.as_str(), &sent.target, body.as_deref());
-    let response = stack::wiped(|| {
+    let response = stack::wiped(Depth::Hash, || {
         response::complete(nonce.begin_response(&sent.key), sent.protection(), &request_hash)
     });
     Ok((sent.field(&response)?, sent))

@@ -13,7 +13,7 @@ use crate::scheme::scram::memory::ScramMemory;
 use crate::scheme::{
     Acceptance, Continuation, Exchange, Knowledge, Proof, Reply, RequestContext, Scheme, SchemeError,
 };
-use crate::stack;
+use crate::stack::{self, Depth};
 
 impl Scheme for Scram {
     fn name(&self) -> &'static str {
@@ -55,7 +55,7 @@ impl ScramRequest {
         let memory = Arc::clone(&self.memory);
         let exchange = ScramExchange::new(&self.scram, self.credentials.clone(), moment, memory);
         let exchange = self.exchange.insert(exchange);
-        let step = stack::wiped(|| exchange.respond(challenge));
+        let step = stack::wiped(Depth::Step, || exchange.respond(challenge));
         self.reply(step)
     }
 
@@ -91,7 +91,7 @@ impl Exchange for ScramRequest {
     ) -> Result<Reply, SchemeError> {
         match (&mut self.exchange, challenge) {
             (Some(exchange), Some(challenge)) => {
-                let step = stack::wiped(|| exchange.respond(Some(challenge)));
+                let step = stack::wiped(Depth::Step, || exchange.respond(Some(challenge)));
                 self.reply(step)
             }
             // The next request, if there was one before.
