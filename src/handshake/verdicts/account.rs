@@ -227,7 +227,8 @@ impl Account {
             }
             Evidence::Locked => {
                 self.kdc.has_answered = true;
-                space.record.shut();
+                // In the space as well, which keeps the account from being forgotten as one of little worth.
+                space.record.lock(now, bounds);
                 self.record.lock(now, bounds);
             }
             Evidence::SaidToBeLocked => {

@@ -63,7 +63,8 @@ fn a_hostile_origin_makes_nobody_forget_what_stands() {
 
 #[test]
 fn refusals_pauses_and_whether_they_were_accepted_go_last() {
-    let users = ["refused", "paused", "accepted", "tried"].map(|name| Credentials::password(name, "pw"));
+    let users = ["refused", "paused", "accepted", "tried", "unanswered", "locked", "locked by a KDC"];
+    let users = users.map(|name| Credentials::password(name, "pw"));
     let mut requests = Requests::new();
     let mut trials = Vec::new();
     for user in &users {
@@ -75,6 +76,9 @@ fn refusals_pauses_and_whether_they_were_accepted_go_last() {
                 requests.end(ORIGIN, "/", Evidence::Undecided);
             }
             "accepted" => drop(requests.end(ORIGIN, "/", Evidence::Proven)),
+            "unanswered" => drop(requests.end(ORIGIN, "/", Evidence::Undecided)),
+            "locked" => drop(requests.end(ORIGIN, "/", Evidence::SaidToBeLocked)),
+            "locked by a KDC" => drop(requests.end(ORIGIN, "/", Evidence::Locked)),
             _ => trials.push(requests.send(ORIGIN, "/")),
         }
     }
@@ -83,11 +87,16 @@ fn refusals_pauses_and_whether_they_were_accepted_go_last() {
         touch(&mut requests.verdicts, &other, &space(&format!("http://o{}.example", number % 50)), "/");
         touch(&mut requests.verdicts, &other, &space(ORIGIN), "/");
     }
+    // Of what was left without an answer once, a second time begins a pause.
+    requests.credentials = users[4].clone();
+    requests.end(ORIGIN, "/", Evidence::Undecided);
     let told = users.map(|user| {
         requests.credentials = user;
         requests.told(ORIGIN, "/")
     });
-    assert_eq!(told, [Told::Refused, Paused(PauseCause::Unanswered, 30), Go, Wait(5)]);
+    assert_eq!(told[..4], [Told::Refused, Paused(PauseCause::Unanswered, 30), Go, Wait(5)]);
+    assert_eq!(told[4], Paused(PauseCause::Unanswered, 30));
+    assert_eq!(told[5..], [const { Paused(PauseCause::Locked, 15 * 60) }; 2]);
     assert!(requests.verdicts.table.queued().0 > 100, "there was room for some");
 }
 
