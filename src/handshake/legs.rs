@@ -189,7 +189,6 @@ impl Drop for LegInFlight {
     fn drop(&mut self) {
         let mut state = self.legs.lock();
         if !self.is_answered {
-            state.now += 1;
             state.last_lost = state.now;
         }
         if state.round == self.round {
@@ -239,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_challenge_is_the_latest_where_no_other_leg_was_out() {
-        let legs = Arc::new(Legs::default());
+        let (legs, now) = (Arc::new(Legs::default()), Instant::now());
         let is_latest = |arrival| legs.is_latest(arrival);
         let (first, second) = (legs.send(), legs.send());
         let (first, second) = (first.challenged(), second.challenged());
@@ -254,6 +253,40 @@ mod tests {
         let alone = legs.send().challenged();
         legs.challenged();
         assert!(!is_latest(alone));
+        let slow = legs.send();
+        assert!(
+            legs.wait(now).is_some() && legs.wait(now + MAX_WAIT).is_none(),
+            "it is waited for no longer"
+        );
+        let alone = legs.send().challenged();
+        assert!(is_latest(alone));
+        drop(slow);
+        assert!(!is_latest(alone), "what is lost so late may have been challenged, too");
+    }
+
+    #[test]
+    fn of_those_challenged_the_last_sent_counts_in_whatever_order_they_are_answered() {
+        let legs = Arc::new(Legs::default());
+        let (first, second) = (legs.send(), legs.send());
+        assert_eq!(legs.last_challenged(), 0);
+        second.challenged();
+        let last = legs.last_challenged();
+        first.challenged();
+        assert_eq!(legs.last_challenged(), last);
+        legs.send().challenged();
+        assert!(0 < last && last < legs.last_challenged());
+    }
+
+    #[test]
+    fn it_is_quiet_once_the_last_of_several_has_ended() {
+        let (legs, now) = (Arc::new(Legs::default()), Instant::now());
+        let (first, second) = (legs.send(), legs.send());
+        let mut turn = legs.wait(now).expect("two are out");
+        assert!(!is_ready(&mut turn));
+        first.end();
+        assert!(!is_ready(&mut turn), "one is out yet");
+        second.end();
+        assert!(is_ready(&mut turn));
     }
 
     #[test]
@@ -288,14 +321,16 @@ mod tests {
         assert!(legs.wait(now + MAX_WAIT).is_none() && legs.wait(now + MAX_WAIT).is_none());
         let _other = legs.send();
         slow.end();
-        assert!(legs.wait(now).is_some(), "that of another round ends for itself");
+        let turn = legs.wait(now + MAX_WAIT).expect("that of another round ends for itself");
+        assert_eq!(turn.until(), Some(now + 2 * MAX_WAIT), "and is waited for as long");
     }
 
     #[test]
     fn one_that_is_due_is_waited_for_until_it_is_out_or_late() {
         let (legs, now) = (Arc::new(Legs::default()), Instant::now());
-        legs.expect_one(now);
         let later = now + MAX_WAIT;
+        legs.expect_one(now);
+        assert!(legs.wait(later).is_none(), "it is late");
         assert!(legs.wait(now).is_some() && legs.wait(later).is_none());
         legs.expect_one(now);
         assert!(legs.wait_for_due(now).is_some() && legs.wait_for_due(later).is_none());

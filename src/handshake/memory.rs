@@ -384,6 +384,39 @@ mod tests {
     }
 
     #[test]
+    fn a_challenge_of_a_quarter_of_what_is_kept_is_the_largest_that_is() {
+        let memory = OriginMemory::default();
+        for (octets, is_kept) in
+            [(OriginMemory::MAX_OCTETS / 4 + 1, false), (OriginMemory::MAX_OCTETS / 4, true)]
+        {
+            memory.remember("Digest", None, Binding::Request, Some((Paths::All, octets)));
+            assert_eq!(memory.wants("/").is_some(), is_kept, "{octets}");
+        }
+    }
+
+    #[test]
+    fn a_space_is_forgotten_and_bound_without_the_others() {
+        let memory = OriginMemory::default();
+        let realm = Realm::from("a realm");
+        memory.remember("NTLM", None, Binding::Connection, None);
+        memory.remember("Negotiate", None, Binding::Connection, None);
+        memory.remember("Digest", Some(realm.clone()), Binding::Request, Some((Paths::beside("/a/"), 0)));
+        memory.bind("Negotiate", None, Binding::Request);
+        let binding = |path: &str| {
+            let wants = memory.wants(path).expect("a space");
+            (wants.scheme, memory.binding())
+        };
+        assert_eq!(binding("/a/b"), ("Digest", Some(Binding::Request)));
+        assert_eq!(binding("/"), ("Negotiate", Some(Binding::Request)));
+        memory.forget("Negotiate", Some(&realm));
+        assert_eq!(binding("/").0, "Negotiate", "it is no space of that realm");
+        memory.forget("Negotiate", None);
+        assert_eq!(binding("/"), ("NTLM", Some(Binding::Connection)));
+        memory.forget("Digest", Some(&realm));
+        assert_eq!(binding("/a/b").0, "NTLM");
+    }
+
+    #[test]
     fn a_proxy_and_an_origin_of_one_name_are_remembered_apart() {
         let memories = Memories::new(8);
         let host: Origin = "http://host.example".parse().expect("an origin");

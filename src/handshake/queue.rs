@@ -42,3 +42,43 @@ impl TurnQueue {
         self.0.into_values().flatten().for_each(Waker::wake);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn those_that_wait_are_woken_and_those_that_left_are_not() {
+        let woken = [(); 3].map(|()| Arc::<Woken>::default());
+        let mut queue = TurnQueue::default();
+        for number in 0..3 {
+            queue.join(number);
+        }
+        let mut poll = |number: u64, by: usize| {
+            let waker = Waker::from(Arc::clone(&woken[by]));
+            queue.poll(number, &Context::from_waker(&waker))
+        };
+        assert_eq!(poll(3, 0), Poll::Ready(()), "it has not joined");
+        // The second is polled by one task, and then by another.
+        for (number, by) in [(0, 0), (1, 0), (1, 1), (2, 2)] {
+            assert_eq!(poll(number, by), Poll::Pending);
+        }
+        drop(queue.leave(2));
+        assert!(!queue.is_empty());
+        queue.wake();
+        assert_eq!(woken.map(|woken| woken.0.load(Relaxed)), [1, 1, 0]);
+    }
+}

@@ -40,6 +40,32 @@ fn one_origin_takes_no_more_than_its_share_and_all_no_more_than_there_is() {
 }
 
 #[test]
+fn what_is_kept_is_counted_with_its_names_and_secrets() {
+    let octets = |credentials: &Credentials, space: &ProtectionSpace| {
+        let mut verdicts = Requests::new().verdicts;
+        touch(&mut verdicts, credentials, space, "/");
+        verdicts.table.octets()
+    };
+    let (user, host, long) = (Credentials::password("u", "p"), space("http://a"), "x".repeat(101));
+    let least = octets(&user, &host);
+    assert!((500..2000).contains(&least), "{least}: thirty of them at least have room in an origin's share");
+    assert_eq!(octets(&Credentials::password(&*long, "p"), &host), least + 100);
+    assert_eq!(octets(&Credentials::password("u", &*long), &host), least + 100);
+    assert_eq!(octets(&Credentials::bearer_token(&*long), &host), least - 2 + 101);
+    assert_eq!(octets(&user, &space(&format!("http://{long}"))), least + 100);
+    let realm = Some(Realm::from(&*long));
+    assert_eq!(octets(&user, &ProtectionSpace { realm, ..host.clone() }), least + 101);
+    // And with its targets: what was accepted, and what has challenged.
+    let mut requests = Requests::new();
+    let mut octets = (0..=100).map(|path| {
+        requests.end(ORIGIN, &format!("/{path}"), Evidence::Proven);
+        requests.verdicts.table.octets()
+    });
+    let (first, last) = (octets.next().expect("one"), octets.last().expect("a hundred"));
+    assert!(last - first >= 2 * 90 * size_of::<Target>(), "{first} and {last}");
+}
+
+#[test]
 fn a_hostile_origin_makes_nobody_forget_what_stands() {
     let mut requests = Requests::accepted();
     for number in 0..100 {

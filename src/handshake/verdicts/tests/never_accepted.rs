@@ -24,6 +24,23 @@ fn a_weak_refusal_is_the_last_login_too() {
 }
 
 #[test]
+fn what_another_space_has_said_bars_a_password_only_while_it_was_accepted_nowhere() {
+    let mut requests = Requests::new();
+    requests.verdicts.refuse_beside(&requests.credentials, &space(OTHER));
+    assert_eq!((requests.told(OTHER, "/"), requests.told(ORIGIN, "/")), (Told::Refused, Go));
+    for accepted_at in [OTHER, ORIGIN] {
+        let mut requests = Requests::new();
+        requests.end(accepted_at, "/", Evidence::Proven);
+        requests.verdicts.refuse_beside(&requests.credentials, &space(OTHER));
+        assert_eq!(requests.told_first(OTHER, "/"), Go, "accepted at {accepted_at}");
+    }
+    let mut requests = Requests::new();
+    requests.end(OTHER, "/", Evidence::LetThrough);
+    requests.verdicts.refuse_beside(&requests.credentials, &space(OTHER));
+    assert_eq!(requests.told_first(OTHER, "/"), Go, "accepted there, and proven nowhere");
+}
+
+#[test]
 fn other_credentials_are_another_matter() {
     let mut requests = Requests::new();
     requests.end(ORIGIN, "/", Evidence::Refused);
