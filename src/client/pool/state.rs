@@ -18,7 +18,7 @@ use crate::client::pool::waiter::{Due, Grant, Waiter};
 use crate::protection_space::{InvalidOrigin, Origin};
 
 /// How many hosts that nobody uses do not matter.
-const FEW_HOSTS: usize = 64;
+pub(super) const FEW_HOSTS: usize = 64;
 
 /// How many hosts are found without a hash: a program asks a few in turn.
 const RECENT_HOSTS: usize = 4;

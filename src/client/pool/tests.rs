@@ -11,6 +11,7 @@ use http::Uri;
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, advance};
 
+use crate::client::pool::state::FEW_HOSTS;
 use crate::client::pool::{
     Checkout, FIRST_LOOK, LONGEST_PAUSE, Lease, Permit, Pool, PoolLimits, Poolable, WantedConnection,
 };
@@ -175,4 +176,34 @@ async fn no_place_is_lost_among_many_that_wait_for_different_times() {
     assert_eq!((waiting(&pool), pool.counts()), (0, (4, 4)));
     let last = Vec::from_iter((0..8).map(|_| visit(&pool, SECOND)));
     assert_eq!(self::served(last).await, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_that_nobody_uses_are_forgotten_and_those_in_use_are_not() {
+    async fn checkout_at<'a>(pool: &'a Arc<Pool<Ready>>, uri: &str) -> Checkout<'a, Ready> {
+        let uri = uri.parse::<Uri>().expect("a URI");
+        let wanted = WantedConnection { uri: &uri, identity: &Identity::None, via: None };
+        pool.checkout(wanted, false).await.expect("there is room")
+    }
+    let pool = pool(1);
+    give_back(lease(&pool).await.expect("there is room"));
+    let held = checkout_at(&pool, "http://held.example/").await;
+    let mut most = 0;
+    for number in 0..1000 {
+        drop(checkout_at(&pool, &format!("http://host{number}.example/")).await);
+        let state = pool.lock();
+        assert_eq!(state.hosts.len(), state.origins.len());
+        most = most.max(state.hosts.len());
+    }
+    assert!((FEW_HOSTS..FEW_HOSTS + 8).contains(&most), "{most}");
+    let Checkout::Lease(leased) = checkout(&pool).await.expect("it is idle") else {
+        panic!("its host was forgotten")
+    };
+    let mut waits = Box::pin(checkout_at(&pool, "http://held.example/"));
+    assert!(
+        std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx).is_pending())).await,
+        "its place is taken"
+    );
+    drop((leased, held));
+    assert!(matches!(waits.await, Checkout::Connect(_)));
 }

@@ -71,5 +71,6 @@ mod tests {
         assert_eq!((slots.insert("d"), slots.insert("e")), (1, 3));
         assert_eq!((slots[1], slots.get(3), slots.get(4)), ("d", Some(&"e"), None));
         assert_eq!(slots.len(), 4);
+        assert_eq!((slots.remove(0), slots.len()), (Some("a"), 3));
     }
 }

@@ -301,3 +301,28 @@ fn a_pause_for_all_holds_though_one_with_exemptions_is_longer() {
         assert_eq!(requests.told(ORIGIN, "/"), told);
     }
 }
+
+#[test]
+fn a_row_of_logins_without_an_answer_is_ended_by_what_asks_for_logins_and_by_nothing_else() {
+    for (was_challenged, told) in [(true, Go), (false, Paused(PauseCause::Unanswered, 30))] {
+        let mut requests = Requests::accepted();
+        requests.end(OTHER, "/", Evidence::Undecided);
+        requests.end(OTHER, "/", Evidence::Undecided);
+        let permission = requests.ask(ORIGIN, "/answered", |asking| asking.speaks_first = !was_challenged);
+        let trial = requests.sent(ORIGIN, permission);
+        requests.conclude(ORIGIN, trial, Evidence::LetThrough);
+        requests.end("http://third.example", "/", Evidence::Undecided);
+        assert_eq!(requests.told(ORIGIN, "/"), told);
+    }
+}
+
+#[test]
+fn a_refusal_from_before_the_first_proof_is_a_weak_one() {
+    let mut requests = Requests::new();
+    requests.end(ORIGIN, "/", Evidence::Refused);
+    requests.end(OTHER, "/", Evidence::Proven);
+    requests.end(ORIGIN, "/", Evidence::RefusedByKdc);
+    assert_eq!(requests.told(ORIGIN, "/"), Go, "a second strong one would begin a pause");
+    requests.end(ORIGIN, "/", Evidence::Refused);
+    assert_eq!(requests.told(ORIGIN, "/"), Paused(PauseCause::RefusedElsewhere, 60), "it is one of three");
+}

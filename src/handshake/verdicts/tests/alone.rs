@@ -140,3 +140,40 @@ fn who_has_waited_is_not_refused_however_long_a_login_may_take() {
     let told = requests.told_if(ORIGIN, "/", |asking| asking.waits_since = Some(since));
     assert_eq!(told, Paused(PauseCause::Busy, 30));
 }
+
+#[test]
+fn refused_where_they_were_accepted_they_go_one_at_a_time_everywhere() {
+    for (path, told) in [("/", Wait(5)), ("/elsewhere", Go)] {
+        let mut requests = Requests::accepted();
+        requests.end(OTHER, "/", Evidence::Proven);
+        requests.end(ORIGIN, path, Evidence::Refused);
+        let _alone = requests.send(ORIGIN, "/");
+        assert_eq!(requests.told(OTHER, "/"), told, "{path}");
+    }
+}
+
+#[test]
+fn the_first_in_a_space_holds_up_those_elsewhere_only_where_none_has_succeeded_of_late() {
+    for (quiet, told) in [(0, Go), (11, Wait(5))] {
+        let mut requests = Requests::accepted();
+        requests.pass(quiet);
+        let _first = requests.send(OTHER, "/");
+        assert_eq!(requests.told("http://third.example", "/"), told);
+    }
+}
+
+#[test]
+fn who_would_void_the_nonce_of_one_that_is_out_waits_for_it_instead_of_listening() {
+    let mut requests = Requests::accepted();
+    requests.end(ORIGIN, "/", Evidence::Refused);
+    let told = |requests: &mut Requests, disturbs_others: bool| {
+        requests.told_if(ORIGIN, "/", |asking| {
+            (asking.speaks_first, asking.disturbs_others) = (true, disturbs_others);
+        })
+    };
+    assert_eq!(told(&mut requests, true), Listen);
+    let alone = requests.send(ORIGIN, "/");
+    assert_eq!([told(&mut requests, false), told(&mut requests, true)], [Listen, Wait(30)]);
+    requests.conclude(ORIGIN, alone, Evidence::Nothing);
+    assert_eq!(told(&mut requests, true), Listen);
+}

@@ -127,3 +127,11 @@ fn its_refusal_is_strong_whatever_was_asked_for() {
     requests.end(ORIGIN, "/b", Evidence::RefusedByKdc);
     assert_eq!(requests.told(ORIGIN, "/"), Paused(PauseCause::Refused, 5 * 60));
 }
+
+#[test]
+fn it_is_asked_where_two_servers_have_refused() {
+    let mut requests = refused();
+    requests.end(OTHER, "/", Evidence::Refused);
+    assert_eq!(requests.told("http://third.example", "/"), Told::Refused);
+    assert_eq!(told(&mut requests), Go);
+}

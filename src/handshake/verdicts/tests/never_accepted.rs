@@ -171,3 +171,34 @@ fn the_first_proof_leaves_nothing_over_all_whenever_it_was_sent() {
     }
     assert_eq!(requests.told("http://fifth.example", "/"), Go);
 }
+
+#[test]
+fn a_nonce_that_is_replaced_for_the_third_time_is_a_refusal() {
+    let mut requests = Requests::new();
+    for _ in 0..2 {
+        requests.end(ORIGIN, "/", Evidence::Superseded);
+        assert_eq!(requests.told(ORIGIN, "/"), Go);
+    }
+    requests.end(ORIGIN, "/", Evidence::Superseded);
+    assert_eq!(requests.told(ORIGIN, "/"), Told::Refused);
+
+    let mut accepted = Requests::new();
+    accepted.end(ORIGIN, "/", Evidence::LetThrough);
+    let mut proven = Requests::new();
+    proven.end(OTHER, "/", Evidence::Proven);
+    for mut requests in [accepted, proven] {
+        for _ in 0..10 {
+            requests.end(ORIGIN, "/", Evidence::Superseded);
+        }
+        assert_eq!(requests.told(ORIGIN, "/"), Go);
+    }
+}
+
+#[test]
+fn what_is_let_through_ends_no_row_of_logins_without_an_answer() {
+    let mut requests = Requests::new();
+    requests.end(ORIGIN, "/", Evidence::Undecided);
+    requests.end(ORIGIN, "/", Evidence::LetThrough);
+    requests.end(OTHER, "/", Evidence::Undecided);
+    assert_eq!(requests.told("http://third.example", "/"), Paused(PauseCause::Unanswered, 30));
+}
