@@ -1,6 +1,7 @@
-//! The pages that name tests: each of them exists, and no row is there twice.
+//! The pages that name tests: each of them exists, and no row is there twice. The page that lists unsafe code: it lists
+//! all of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,97 @@ fn a_name_without_its_test_is_found_out() {
     ] {
         assert!(find(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn all_unsafe_code_is_listed() {
+    let text = fs::read_to_string(root().join("UNSAFE.md")).expect("the page");
+    let mut listed = BTreeMap::new();
+    for section in text.split("\n## `").skip(1) {
+        let (file, table) = section.split_once('`').expect("a file");
+        for Row { cells, .. } in rows(table) {
+            let item = cells[0].trim_matches('`').to_owned();
+            let blocks: usize = cells[1].parse().expect("a number");
+            assert!(!cells[2].is_empty(), "{file}: {item}: no reason");
+            assert_eq!(listed.insert((file.to_owned(), item), blocks), None, "{file}: listed twice");
+        }
+    }
+    let mut found = BTreeMap::new();
+    for folder in ["src", "cli/src"] {
+        count_unsafe(&root().join(folder), &mut found);
+    }
+    assert!(found.values().sum::<usize>() > 50, "{found:?}");
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn unsafe_code_is_found_where_it_stands() {
+    let text = "impl fmt::Debug for Thing {\n    fn fmt() {}\n}\nimpl Thing {\n    fn make() {\n        // unsafe {\n        \
+                let a = unsafe { b() };\n        unsafe { c() }\n    }\n}\nunsafe fn text() {}\n\
+                unsafe impl<T> Send for Thing {}\ntype F = unsafe extern \"C\" fn();\n";
+    let found = unsafe_items(text);
+    let expected = [("Send for Thing", 1), ("Thing::make", 2), ("text", 1)];
+    assert_eq!(found, expected.map(|(item, blocks)| (item.to_owned(), blocks)).into());
+}
+
+/// How many unsafe blocks, functions and implementations there are, by file and item.
+fn count_unsafe(folder: &Path, found: &mut BTreeMap<(String, String), usize>) {
+    // The published package comes without the program.
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.expect("an entry").path()) {
+        if path.is_dir() {
+            count_unsafe(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a text");
+            let file = path.strip_prefix(root()).expect("it is below").display().to_string();
+            let items = unsafe_items(&text).into_iter();
+            found.extend(items.map(|(item, blocks)| ((file.clone(), item), blocks)));
+        }
+    }
+}
+
+/// The items of a file with unsafe code: how much of it each has.
+fn unsafe_items(text: &str) -> BTreeMap<String, usize> {
+    let mut items = BTreeMap::new();
+    let (mut implementation, mut function) = (None, String::new());
+    for line in text.lines() {
+        let code = line.trim_start();
+        if code.starts_with("//") {
+            continue;
+        }
+        // Below a macro's rules, whose own braces are not at the margin either.
+        if line == "}" {
+            implementation = None;
+        }
+        let header = code.strip_prefix("unsafe ").unwrap_or(code);
+        if let Some(rest) = header.strip_prefix("impl") {
+            let rest = rest.split_once("> ").filter(|_| rest.starts_with('<')).map_or(rest, |(_, rest)| rest);
+            let rest = rest.trim().trim_end_matches(['{', '}', ' ']);
+            let of = rest.rsplit(" for ").next().unwrap_or(rest);
+            implementation = Some(of.to_owned());
+            if code.starts_with("unsafe ") {
+                *items.entry(rest.to_owned()).or_default() += 1;
+                continue;
+            }
+        }
+        if let Some((before, rest)) = code.split_once("fn ")
+            && before
+                .split(' ')
+                .all(|word| ["", "const", "unsafe"].contains(&word) || word.starts_with("pub"))
+        {
+            let name = rest.split(['(', '<']).next().unwrap_or(rest);
+            let of = implementation.as_deref().filter(|_| line.starts_with(' '));
+            function = of.map_or_else(|| name.to_owned(), |of| format!("{of}::{name}"));
+            if before.contains("unsafe ") {
+                *items.entry(function.clone()).or_default() += 1;
+            }
+        }
+        let blocks = code.matches("unsafe {").count();
+        if blocks > 0 {
+            *items.entry(function.clone()).or_default() += blocks;
+        }
+    }
+    items
 }
 
 /// Each row has so many cells; the first is in no other row, and the last names tests, or says why there is none.
