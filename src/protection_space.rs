@@ -141,7 +141,12 @@ pub(crate) fn parts(uri: &Uri) -> Result<(bool, &str, u16), InvalidOrigin> {
         None => return Err(InvalidOrigin::Relative),
     };
     let authority = uri.authority().ok_or(InvalidOrigin::Relative)?;
-    let host = Some(authority.host()).filter(|host| !host.is_empty()).ok_or(InvalidOrigin::Host)?;
+    let host = authority.host();
+    // A URI may have brackets anywhere, and its host ends at the first colon: `mail.[` of `http://mail.[::1]`.
+    let is_cut = !host.starts_with('[') && host.bytes().any(|octet| matches!(octet, b'[' | b']'));
+    if host.is_empty() || is_cut {
+        return Err(InvalidOrigin::Host);
+    }
     let default = if secure { 443 } else { 80 };
     let port = match authority.port_u16() {
         Some(port) => port,
@@ -181,7 +186,7 @@ pub enum InvalidOrigin {
     Relative,
     /// The scheme is neither `http` nor `https`.
     Scheme,
-    /// There is no host.
+    /// There is no host, or it is neither a name nor an address.
     Host,
     /// The port is no number below 65,536.
     Port,
@@ -196,7 +201,7 @@ impl fmt::Display for InvalidOrigin {
             Self::Uri => "the text is not a URI",
             Self::Relative => "the URI is relative; an absolute one names the origin",
             Self::Scheme => "the URI's scheme is neither http nor https",
-            Self::Host => "the URI has no host",
+            Self::Host => "the URI has no host, or none that is a name or an address",
             Self::Port => "the URI's port is not a number below 65536",
             Self::Pattern => {
                 "the host is a pattern, but an origin has a single host: patterns go into OriginPatterns"
@@ -340,6 +345,13 @@ mod tests {
         for uri in ["https://*.example", "http://*.example:8080/", "http://u:p@*.example", "https://*"] {
             assert_eq!(origin(uri), Err(InvalidOrigin::Pattern), "{uri}");
         }
+        for uri in ["http://mail.[::1]/", "https://mail.[::1]:443", "http://u:p@a]b", "http://a[b/"] {
+            assert!(
+                matches!(origin(uri), Err(InvalidOrigin::Host | InvalidOrigin::Port | InvalidOrigin::Uri)),
+                "{uri}"
+            );
+        }
+        assert_eq!(origin("https://mail.[::1]:443"), Err(InvalidOrigin::Host));
         assert!(InvalidOrigin::Pattern.to_string().contains("OriginPatterns"));
         for uri in ["http://h:", "http://u:1@h/", "http://[::1]/"] {
             assert_eq!(origin(uri).map(|origin| origin.port()), Ok(80), "{uri}");
