@@ -410,8 +410,8 @@ impl AuthenticatorBuilder {
 
     /// Sets how many origins are remembered; past it the least recently used one is forgotten.
     /// Default: 1024, of about 700 octets each, and about 1 KiB for each user of Digest or SCRAM
-    /// there. Of one origin 16 realms are kept, and of a realm 64 users' logins by Digest and 16 by
-    /// SCRAM.
+    /// there; for the last eight users of Digest in a realm up to 40 KiB, if each challenge brings another nonce. Of
+    /// one origin 16 realms are kept, and of a realm 64 users' logins by Digest and 16 by SCRAM.
     #[must_use]
     pub fn remembered_origins(mut self, origins: usize) -> Self {
         self.origins = origins;

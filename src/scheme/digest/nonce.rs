@@ -381,6 +381,16 @@ impl Nonces {
         }
     }
 
+    /// Keeps only the present one.
+    pub(super) fn forget_others(&mut self) {
+        (self.known, self.unused) = (VecDeque::new(), Vec::new());
+    }
+
+    #[cfg(test)]
+    pub(super) fn others(&self) -> usize {
+        self.known.len() + self.unused.len()
+    }
+
     /// The one that was kept last.
     pub(super) fn take_unused(&mut self) -> Option<Nonce> {
         // The youngest: it has the longest to live.

@@ -140,6 +140,9 @@ struct RealmLogins(Vec<(Credentials, Arc<DigestSession>)>);
 impl RealmLogins {
     /// How many users' logins are kept in a realm.
     const MAX: usize = 64;
+    /// Of how many of them all nonces are kept. A server that makes a new one for each challenge makes 40 KiB of them for a
+    /// user; of the others only the nonce in use is kept.
+    const RECENT: usize = 8;
 
     fn of(&mut self, credentials: &Credentials) -> Option<Arc<DigestSession>> {
         let at = self.0.iter().position(|(known, _)| known == credentials)?;
@@ -157,6 +160,8 @@ impl RealmLogins {
         if self.0.len() > Self::MAX {
             self.0.remove(0);
         }
+        let others = self.0.len().saturating_sub(Self::RECENT);
+        self.0[..others].iter().for_each(|(_, session)| session.forget_other_nonces());
         session
     }
 }
@@ -444,5 +449,26 @@ mod tests {
         }
         assert_eq!(logins.0.len(), RealmLogins::MAX);
         assert!(logins.of(&user(1)).is_none());
+    }
+
+    #[test]
+    fn only_the_last_users_in_a_realm_keep_more_than_their_nonce() {
+        let challenge = |nonce: usize| {
+            let value = format!("Digest realm=lab, nonce=n{nonce}, qop=auth");
+            let challenges = Challenges::from_value(value.as_bytes());
+            DigestChallenge::parse(challenges.iter().next().expect("one")).expect("good")
+        };
+        let mut logins = RealmLogins::default();
+        for number in 0..3 * RealmLogins::RECENT {
+            let user = Credentials::password(format!("user{number}"), "pw");
+            let session = DigestSession::new(user.clone(), DigestPolicy::new(), &challenge(0)).expect("good");
+            let session = logins.add(&user, session);
+            for nonce in 1..10 {
+                session.hear(&challenge(nonce), Instant::now(), &NonceCounts::default()).expect("good");
+            }
+        }
+        let known: Vec<_> = logins.0.iter().map(|(_, session)| session.other_nonces()).collect();
+        let expected = [vec![0; 2 * RealmLogins::RECENT], vec![9; RealmLogins::RECENT]].concat();
+        assert_eq!(known, expected);
     }
 }

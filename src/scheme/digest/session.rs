@@ -238,6 +238,16 @@ impl DigestSession {
         self.accepted.load(Relaxed)
     }
 
+    /// Keeps only the nonce in use.
+    pub(super) fn forget_other_nonces(&self) {
+        self.nonces().forget_others();
+    }
+
+    #[cfg(test)]
+    pub(super) fn other_nonces(&self) -> usize {
+        self.nonces().others()
+    }
+
     fn nonces(&self) -> MutexGuard<'_, Nonces> {
         self.nonces.lock().unwrap_or_else(PoisonError::into_inner)
     }
