@@ -1,10 +1,24 @@
 //! Connections that end where a handshake would go on, and those that were found dead.
 
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Uri};
+use http_body::{Body, Frame};
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
 use legwork::handshake::Renewal;
 use legwork::service::ErrorKind;
 use legwork::testing::{Close, Offer, Quirk, When};
 use legwork::unversioned::testing::Persistence;
 use legwork::{Client, Credentials};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::sync::oneshot;
+use tower::Service;
 
 use crate::support::*;
 
@@ -307,4 +321,99 @@ async fn a_callers_own_connection_close_goes_with_the_last_leg_alone() {
     let closing: Vec<bool> = report.legs().map(|leg| leg.headers.contains_key("connection")).collect();
     assert_eq!(closing, [true, false, true], "the bare request, then a handshake on a new connection");
     assert_eq!(report.connections().len(), 2);
+}
+
+// Found in virtual time (`fuzz/src/client`): hyper waits for as long as such a server keeps the connection.
+#[tokio::test]
+async fn one_whose_server_reads_no_more_ends_with_its_request() {
+    let (client_end, mut server_end) = duplex(1_024);
+    let (dropped, is_dropped) = oneshot::channel();
+    let connector = One(Arc::new(Mutex::new(Some(Told { stream: client_end, _dropped: dropped }))));
+    let authenticator = builder().build();
+    let client: Client<Octets> = Client::with_connector(authenticator, connector);
+    let upload = Request::post("http://site.example/").body(Octets).expect("a request");
+    let asking = tokio::spawn(client.request(upload));
+
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        read.push(server_end.read_u8().await.expect("a head"));
+    }
+    // More of the body than is kept, and nothing after that.
+    server_end.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.expect("it is read");
+    server_end.read_exact(&mut vec![0; 80_000]).await.expect("a body");
+    let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 9000\r\n\r\n";
+    server_end.write_all(refusal.as_bytes()).await.expect("it is read");
+    let answer = without_hanging(asking).await.expect("no panic");
+    drop(answer);
+
+    let _ = without_hanging(is_dropped).await;
+    assert_eq!(client.connections(), (0, 0));
+    drop(server_end);
+}
+
+/// Content without end.
+struct Octets;
+
+impl Body for Octets {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1_000])))))
+    }
+}
+
+/// A connector of one connection.
+#[derive(Clone)]
+struct One(Arc<Mutex<Option<Told>>>);
+
+impl Service<Uri> for One {
+    type Response = TokioIo<Told>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<TokioIo<Told>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let stream = self.0.lock().expect("no panic").take();
+        ready(stream.map(TokioIo::new).ok_or_else(|| io::ErrorKind::ConnectionRefused.into()))
+    }
+}
+
+/// A client's end of a connection, which tells when it is dropped.
+struct Told {
+    stream: DuplexStream,
+    _dropped: oneshot::Sender<()>,
+}
+
+impl Connection for Told {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl AsyncRead for Told {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Told {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
 }

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use pin_project_lite::pin_project;
+use tokio::task::JoinHandle;
 
 use crate::client::connection::hyper_connection::{Cell, HyperConnection};
 use crate::client::connection::to_proxy::Requests;
@@ -21,10 +22,26 @@ pin_project! {
         send: M,
         // The transport that is told of each, if it is one to a proxy.
         requests: Option<Requests>,
+        // What moves the connection, unless its caller does, or the connection is somebody else's by now.
+        task: Option<ConnectionTask>,
         #[pin]
         response: Option<F>,
     }
+
+    /// In the middle of a request the connection ends at once. hyper would go on writing for as long as the server takes,
+    /// and wait for one that reads no more.
+    impl<M, F, B> PinnedDrop for Sender<M, F, B> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if let (Some(task), false) = (this.task, this.sender.is_ready()) {
+                task.abort();
+            }
+        }
+    }
 }
+
+/// What moves a connection.
+pub(in crate::client) type ConnectionTask = JoinHandle<Result<(), hyper::Error>>;
 
 impl<M, F, B> Cell<B> for Sender<M, F, B>
 where
@@ -50,12 +67,19 @@ where
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, BoxError>> {
-        let Some(response) = self.project().response.as_pin_mut() else {
+        let this = self.project();
+        let Some(response) = this.response.as_pin_mut() else {
             return Poll::Ready(Err("no leg is under way on the connection".into()));
         };
         // Answered, it stays until the next one takes its place: by then it holds nothing.
         match ready!(response.poll(cx)) {
-            Ok(response) => Poll::Ready(Ok(response)),
+            Ok(response) => {
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    // It goes on without HTTP.
+                    *this.task = None;
+                }
+                Poll::Ready(Ok(response))
+            }
             Err(mut error) => Poll::Ready(Err(match error.take_message() {
                 Some(_) => LegError::Unsent(error.into_error().into()).into(),
                 None => error.into_error().into(),
@@ -88,17 +112,25 @@ where
     B: Body + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    pub(in crate::client) fn new(sender: SendRequest<LegBody<B>>) -> Self {
-        Self::telling(sender, None)
+    pub(in crate::client) fn new(sender: SendRequest<LegBody<B>>, task: ConnectionTask) -> Self {
+        Self::telling(sender, None, Some(task))
     }
 
-    /// To a proxy, by a transport that is told of each request.
-    pub(in crate::client) fn to_proxy(sender: SendRequest<LegBody<B>>, requests: Requests) -> Self {
-        Self::telling(sender, Some(requests))
+    /// To a proxy, by a transport that is told of each request. Without a task, its caller moves it.
+    pub(in crate::client) fn to_proxy(
+        sender: SendRequest<LegBody<B>>,
+        requests: Requests,
+        task: Option<ConnectionTask>,
+    ) -> Self {
+        Self::telling(sender, Some(requests), task)
     }
 
-    fn telling(sender: SendRequest<LegBody<B>>, requests: Option<Requests>) -> Self {
+    fn telling(
+        sender: SendRequest<LegBody<B>>,
+        requests: Option<Requests>,
+        task: Option<ConnectionTask>,
+    ) -> Self {
         let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-        Self::of(Box::pin(Sender { sender, send, requests, response: None }))
+        Self::of(Box::pin(Sender { sender, send, requests, task, response: None }))
     }
 }

@@ -10,6 +10,7 @@ use hyper::rt::{Read, Write};
 use crate::client::connect::connector::{Connect, channel_bindings};
 use crate::client::connect::secure::{Secure, Transport};
 use crate::client::connection::HyperConnection;
+use crate::client::connection::http1::ConnectionTask;
 #[cfg(feature = "http2")]
 use crate::client::connection::http2::{self, Common};
 use crate::client::connection::to_proxy::ToProxy;
@@ -118,8 +119,8 @@ impl<C: Connect> MakeHyperConnection<C> {
                 let mut info = info.proxy(proxy.clone());
                 info.channel_bindings = channel_bindings(&io);
                 let (io, requests) = ToProxy::new(io);
-                let sender = spawn(&self.http1, io).await?;
-                Ok((HyperConnection::to_proxy(sender, requests), info))
+                let (sender, task) = spawn(&self.http1, io).await?;
+                Ok((HyperConnection::to_proxy(sender, requests, Some(task)), info))
             }
             Some((proxy, identity)) => {
                 let target = authority(&host.origin);
@@ -180,11 +181,15 @@ where
     B::Error: Into<BoxError>,
 {
     info.channel_bindings = channel_bindings(&io);
-    Ok((HyperConnection::new(spawn(http1, io).await?), info))
+    let (sender, task) = spawn(http1, io).await?;
+    Ok((HyperConnection::new(sender, task), info))
 }
 
-/// What sends requests on a transport, which is moved by a task of its own.
-async fn spawn<T, B>(http1: &http1::Builder, io: T) -> Result<http1::SendRequest<LegBody<B>>, hyper::Error>
+/// What sends requests on a transport, and the task that moves it.
+async fn spawn<T, B>(
+    http1: &http1::Builder,
+    io: T,
+) -> Result<(http1::SendRequest<LegBody<B>>, ConnectionTask), hyper::Error>
 where
     T: Read + Write + Unpin + Send + 'static,
     B: Body + Send + 'static,
@@ -193,6 +198,6 @@ where
 {
     let (sender, connection) = http1.handshake(io).await?;
     // As it is: around it, a block would hold it twice. Its errors reach the requests on it.
-    tokio::spawn(connection.with_upgrades());
-    Ok(sender)
+    let task = tokio::spawn(connection.with_upgrades());
+    Ok((sender, task))
 }

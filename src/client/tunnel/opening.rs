@@ -87,8 +87,8 @@ impl<C: Connect> TunnelOpening<'_, C> {
             Err(error) => return Ok(Err(lost(error))),
         };
         let environment = Arc::clone(self.environment);
-        let channel =
-            Channel::new(HyperConnection::to_proxy(sender, requests), self.authenticator, environment, &info);
+        let connection_to_proxy = HyperConnection::to_proxy(sender, requests, None);
+        let channel = Channel::new(connection_to_proxy, self.authenticator, environment, &info);
         let mut connection = DrivenConnection::new(connection);
         let response = connection.carry(pin!(Sending::again(channel, prepared))).await?;
         if !response.status().is_success() {
