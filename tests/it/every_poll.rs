@@ -33,6 +33,7 @@ use legwork::{Client, Credentials, Origin};
 use tokio::sync::Mutex;
 use tower::Layer;
 
+use crate::https::{ECDSA, Https, trusting};
 use crate::leaf::{self, Leaf};
 use crate::support::*;
 
@@ -60,6 +61,10 @@ enum Way {
     Proxy,
     /// Through a proxy that wants one, and to an origin that wants one by NTLM.
     Tunnel,
+    /// By HTTP/2, and by HTTP/1.1 where the scheme logs connections in.
+    Http2,
+    /// Through a proxy that wants a login by the scheme, and to an origin that wants one by Digest over HTTP/2.
+    Http2Tunnel,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +129,16 @@ async fn costs_its_connection_and_nothing_else_through_a_tunnel() {
 }
 
 #[tokio::test]
+async fn costs_its_stream_and_nothing_else_over_http2() {
+    holds(Way::Http2).await;
+}
+
+#[tokio::test]
+async fn costs_its_stream_and_nothing_else_over_http2_through_a_tunnel() {
+    holds(Way::Http2Tunnel).await;
+}
+
+#[tokio::test]
 async fn holds_nobody_up_over_hyper() {
     holds_nobody_up(Way::Hyper).await;
 }
@@ -136,6 +151,11 @@ async fn holds_nobody_up_over_reqwest() {
 #[tokio::test]
 async fn holds_nobody_up_over_the_legacy_client() {
     holds_nobody_up(Way::Legacy).await;
+}
+
+#[tokio::test]
+async fn holds_nobody_up_over_http2() {
+    holds_nobody_up(Way::Http2).await;
 }
 
 #[tokio::test]
@@ -166,6 +186,16 @@ async fn a_wrong_password_is_tried_twice_at_most_by_a_proxy() {
 #[tokio::test]
 async fn a_wrong_password_is_tried_twice_at_most_through_a_tunnel() {
     stays_bounded(Way::Tunnel).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_twice_at_most_over_http2() {
+    stays_bounded(Way::Http2).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_twice_at_most_over_http2_through_a_tunnel() {
+    stays_bounded(Way::Http2Tunnel).await;
 }
 
 /// Counts polls until one is the last.
@@ -199,13 +229,18 @@ async fn holds(way: Way) {
             let at = format!("{way:?}, {scheme:?}, {polls} polls, {drop:?}: {report}");
             assert_eq!((report.misplaced(), report.refused()), (0, 0), "{at}");
             assert!(report.connections().iter().all(|connection| users(connection).len() <= 1), "{at}");
-            let [bobs, others @ ..] = report.connections() else { panic!("{at}") };
+            // One that a scheme could not be used on ended with the first challenge.
+            let [unfit @ .., bobs] = &report.connections()[..peer.first_connections()] else {
+                panic!("{at}")
+            };
+            let others = &report.connections()[peer.first_connections()..];
             assert!(others.len() <= 2, "{at}");
             let of = |connection, path: &str| {
                 targets_on(connection).into_iter().filter(|target| target.ends_with(path)).count()
             };
             assert!(of(bobs, "/bob") >= 2 && of(bobs, "/alice") == 0, "{at}");
-            assert!(others.iter().all(|connection| of(connection, "/bob") == 0), "{at}");
+            let mut others = others.iter().chain(unfit);
+            assert!(others.all(|connection| of(connection, "/bob") == 0), "{at}");
             if let Some(proxy) = &peer.tunnels {
                 let report = proxy.report();
                 assert_eq!((report.misplaced(), report.refused()), (0, 0), "{at}{report}");
@@ -256,7 +291,7 @@ async fn stays_bounded(way: Way) {
             for _ in 0..2 {
                 assert_ne!(asks.result(Who::Mistaken, "/mistaken").await, Some(200));
             }
-            if way != Way::Tunnel {
+            if !matches!(way, Way::Tunnel | Way::Http2Tunnel) {
                 assert_eq!(asks.status(Who::Bob, "/bob").await, 200);
             }
             peer.is_left_by(&asks).await;
@@ -274,6 +309,8 @@ struct Peer {
     way: Way,
     scheme: Scheme,
     server: Arc<Server>,
+    /// What it is behind, if that is TLS.
+    https: Option<Https>,
     /// The proxy, if it is one for tunnels.
     tunnels: Option<Server>,
     kdc: Option<Kdc>,
@@ -292,19 +329,41 @@ impl Peer {
         let (server, tunnels) = match way {
             Way::Hyper | Way::Reqwest | Way::Legacy | Way::Layer => (server_of_three([offer]), None),
             Way::Proxy => (server_of_three([]).offer_as(Challenger::Proxy, offer), None),
+            Way::Http2 => (server_of_three([offer]), None),
             Way::Tunnel => (server_of_three([Offer::Ntlm]), Some(tunnelling(offer))),
+            Way::Http2Tunnel => (server_of_three([Scheme::Digest.offer(None)]), Some(tunnelling(offer))),
         };
         let tunnels = match tunnels {
             Some(proxy) => Some(proxy.start().await.expect("a proxy")),
             None => None,
         };
-        let server = Arc::new(server.start().await.expect("a server"));
-        Self { way, scheme, server, tunnels, kdc }
+        let (server, https) = match way {
+            Way::Http2 | Way::Http2Tunnel => {
+                let https = Https::offering(server, ECDSA, &["h2", "http/1.1"]).await;
+                (Arc::clone(&https.server), Some(https))
+            }
+            _ => (Arc::new(server.start().await.expect("a server")), None),
+        };
+        Self { way, scheme, server, https, tunnels, kdc }
+    }
+
+    fn origin(&self) -> Origin {
+        match &self.https {
+            Some(https) => Origin::from_uri(&https.uri("/")).expect("an origin"),
+            None => self.server.origin(),
+        }
+    }
+
+    /// How many connections the first request takes.
+    fn first_connections(&self) -> usize {
+        let is_bound =
+            !matches!(self.scheme, Scheme::Basic | Scheme::Bearer | Scheme::Digest | Scheme::Scram);
+        if self.way == Way::Http2 && is_bound { 2 } else { 1 }
     }
 
     /// The one that wants logins by the scheme.
     fn challenger(&self) -> Origin {
-        self.tunnels.as_ref().unwrap_or(&self.server).origin()
+        self.tunnels.as_ref().map_or_else(|| self.origin(), Server::origin)
     }
 
     fn authenticator(&self) -> AuthenticatorBuilder {
@@ -332,7 +391,7 @@ impl Peer {
         let environment = Environment::tokio().kdc_transport(sockets);
         let authenticator = self.authenticator();
         let authenticator = match self.way {
-            Way::Tunnel => {
+            Way::Tunnel | Way::Http2Tunnel => {
                 authenticator.proxy_credentials(self.challenger(), self.scheme.credentials(at_the_proxy))
             }
             _ => authenticator,
@@ -342,7 +401,7 @@ impl Peer {
             || Client::builder(authenticator.clone()).environment(environment.clone()).max_per_origin(places);
         let origin = match self.way {
             Way::Proxy => "http://site.example".to_owned(),
-            _ => self.server.origin().to_string(),
+            _ => self.origin().to_string(),
         };
         let (way, scheme) = (self.way, self.scheme);
         let request = move |who: Who, path: &str| {
@@ -352,7 +411,7 @@ impl Peer {
                 _ => request("POST", uri, "twelve bytes"),
             };
             match way {
-                Way::Tunnel => acting_as(request, Scheme::Ntlm.credentials(who)),
+                Way::Tunnel | Way::Http2Tunnel => acting_as(request, Scheme::Ntlm.credentials(who)),
                 Way::Proxy => {
                     let mut request = request;
                     request.extensions_mut().insert(ProxyCredentials(scheme.credentials(who)));
@@ -370,6 +429,12 @@ impl Peer {
             Way::Tunnel => {
                 let tunnel = Tunnel::builder(self.challenger(), authenticator.clone());
                 over(builder().build(tunnel.environment(environment.clone()).build_http()), request)
+            }
+            Way::Http2 => over(builder().http2().build_with_tls(trusting([ECDSA])), request),
+            Way::Http2Tunnel => {
+                let proxy: Proxy = self.challenger().to_string().parse().expect("a proxy");
+                let through = builder().http2().proxies(Proxies::all(proxy));
+                over(through.build_with_tls(trusting([ECDSA])), request)
             }
             Way::Legacy => {
                 let settings = legacy::Client::builder(TokioExecutor::new());

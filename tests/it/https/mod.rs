@@ -34,7 +34,7 @@ use crate::support::*;
 
 /// A certificate of `tests/vectors/certificates` and its key.
 #[derive(Clone, Copy, Debug)]
-struct Certificate {
+pub(crate) struct Certificate {
     name: &'static str,
     der: &'static [u8],
     key: &'static [u8],
@@ -51,7 +51,7 @@ macro_rules! certificate {
 }
 
 const RSA: Certificate = certificate!("rsa-sha256", "rsa");
-const ECDSA: Certificate = certificate!("ecdsa-sha256", "ecdsa");
+pub(crate) const ECDSA: Certificate = certificate!("ecdsa-sha256", "ecdsa");
 
 #[cfg(feature = "native-tls")]
 const RSA_SHA1: Certificate = certificate!("rsa-sha1", "rsa");
@@ -86,8 +86,8 @@ impl Certificate {
 }
 
 /// The embedded server behind TLS.
-struct Https {
-    server: Arc<Server>,
+pub(crate) struct Https {
+    pub(crate) server: Arc<Server>,
     address: SocketAddr,
     resumed: Arc<AtomicUsize>,
 }
@@ -98,7 +98,7 @@ impl Https {
     }
 
     /// One that agrees to one of these protocols (ALPN).
-    async fn offering(builder: Builder, certificate: Certificate, protocols: &[&str]) -> Self {
+    pub(crate) async fn offering(builder: Builder, certificate: Certificate, protocols: &[&str]) -> Self {
         let server = Arc::new(builder.start().await.expect("a server"));
         let acceptor = certificate.acceptor(protocols);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -124,7 +124,7 @@ impl Https {
         Self { server, address, resumed }
     }
 
-    fn uri(&self, path: &str) -> Uri {
+    pub(crate) fn uri(&self, path: &str) -> Uri {
         format!("https://{}{path}", self.address).parse().expect("a URI")
     }
 
@@ -149,7 +149,7 @@ impl Https {
 }
 
 /// TLS settings that trust these certificates and no others.
-fn trusting(certificates: impl IntoIterator<Item = Certificate>) -> ClientConfig {
+pub(crate) fn trusting(certificates: impl IntoIterator<Item = Certificate>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         roots.add(CertificateDer::from(certificate.der)).expect(certificate.name);
