@@ -36,6 +36,9 @@ pub(crate) struct Logins {
     is_due: bool,
     /// Whose action it is that waits for an answer.
     asking: Challenger,
+    /// How many of the request's legs were answered. Each handshake counts those since it began, and while the other goes
+    /// on it may begin again.
+    legs: u32,
 }
 
 /// Who a request acts as, and what it has found out that is demanded of it: what it takes along when
@@ -89,6 +92,7 @@ impl Logins {
             proxy_outcome: None,
             is_due: false,
             asking: Challenger::Origin,
+            legs: 0,
         }
     }
 
@@ -135,6 +139,7 @@ impl Logins {
 
     /// A response came.
     pub(crate) fn receive(&mut self, head: ResponseHead<'_>, request: WireRequest<'_>) -> Action {
+        self.legs += 1;
         // Before the origin sees a 401 that may be the proxy's.
         if let Some(refusal) = self.refused_by_proxy(head, request) {
             return refusal;
@@ -328,6 +333,7 @@ impl Logins {
 
     fn act(&mut self, acting: Acting) {
         self.acting = acting;
+        self.legs = 0;
         (self.for_origin, self.for_proxy) = (None, None);
         (self.origin_begun, self.proxy_outcome) = (false, None);
     }
@@ -392,6 +398,10 @@ impl Logins {
                         Some(undecided) => {
                             challenger = undecided;
                             self.begin_at(undecided, request)
+                        }
+                        None if self.origin.is_past_the_last_leg(self.legs) => {
+                            self.not_sent();
+                            return self.origin.end_after_all_legs();
                         }
                         None => {
                             let body = self.body_use();

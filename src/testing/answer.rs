@@ -17,7 +17,7 @@ const X_USER: HeaderName = HeaderName::from_static("x-user");
 
 /// What a request is answered with, before it is a response.
 pub(super) enum PlannedAnswer {
-    Refusal { challenger: Challenger, challenges: Vec<String> },
+    Refusal { challenger: Challenger, challenges: Vec<String>, fields: Vec<(HeaderName, String)> },
     Page { page: Page, user: Option<String>, fields: Vec<(HeaderName, String)> },
 }
 
@@ -69,6 +69,7 @@ pub(super) fn challenges(offers: &[Offer], told: Option<(usize, Vec<String>)>) -
 pub(super) fn refusal(
     challenger: Challenger,
     challenges: &[String],
+    fields: Vec<(HeaderName, String)>,
     layout: ChallengeLayout,
     body: AnswerBody,
 ) -> Response<AnswerBody> {
@@ -79,6 +80,7 @@ pub(super) fn refusal(
         ChallengeLayout::Joined => &[challenges.join(", ")],
     };
     append(response.headers_mut(), lines.iter().map(|line| (challenger.challenge_field(), line.as_str())));
+    append(response.headers_mut(), fields.iter().map(|(name, value)| (name.clone(), value.as_str())));
     response
 }
 

@@ -138,10 +138,10 @@ impl Session {
             answering.ends_the_connection();
         }
         let mut response = match answer {
-            PlannedAnswer::Refusal { challenger, challenges } => {
+            PlannedAnswer::Refusal { challenger, challenges, fields } => {
                 let text = "The request lacks credentials that would do.\n";
                 let body = AnswerBody::refusal(effects.refusal_body.clone(), text, answering);
-                refusal(challenger, &challenges, effects.challenges, body)
+                refusal(challenger, &challenges, fields, effects.challenges, body)
             }
             PlannedAnswer::Page { page: page @ (Page::Tunnel | Page::Upgrade), user, fields } => {
                 served(page.status(), user, fields, AnswerBody::whole("", answering))
@@ -251,13 +251,16 @@ impl Session {
                 }
                 Decision::Tell { offer, challenges: told } => challenges(offers, Some((offer, told))),
             };
-            return PlannedAnswer::Refusal { challenger, challenges };
+            // What a proxy that is content says of its login; a token among the challenges would be taken for its refusal.
+            fields.retain(|(name, _)| *name == Challenger::Proxy.info_field());
+            return PlannedAnswer::Refusal { challenger, challenges, fields };
         }
         let denied = page == Page::Denied || effects.admission == Admission::NobodyAnyMore;
         if let (true, Some((challenger, token))) = (denied, last) {
             return PlannedAnswer::Refusal {
                 challenger,
                 challenges: challenges(self.shared.offers(challenger), token),
+                fields: Vec::new(),
             };
         }
         self.shared.recorder.on_leg(self.connection, leg, |leg| leg.user.clone_from(&user));

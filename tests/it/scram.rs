@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use legwork::client::proxy::{Proxies, Proxy};
 use legwork::handshake::{AuthenticatorBuilder, HandshakeError, Why};
 use legwork::mechanism::MutualAuthentication;
+use legwork::protection_space::Challenger;
 use legwork::scheme::Scram;
 use legwork::scheme::scram::ScramHash;
 use legwork::service::ErrorKind;
@@ -15,7 +17,11 @@ use tokio::task::JoinSet;
 use crate::support::*;
 
 fn acceptor() -> ScramAcceptor {
-    ScramAcceptor::new(Arc::new(Users::new().with("user", "pencil")), "lab", [7; 32])
+    acceptor_of("lab")
+}
+
+fn acceptor_of(realm: &str) -> ScramAcceptor {
+    ScramAcceptor::new(Arc::new(Users::new().with("user", "pencil")), realm, [7; 32])
 }
 
 async fn serving(acceptor: &ScramAcceptor) -> Server {
@@ -66,6 +72,23 @@ async fn without_that_each_request_logs_in_for_itself() {
         fetch(&client, get(&server, "/")).await;
     }
     assert_eq!(statuses(&server.report()), [401, 401, 200, 401, 401, 200]);
+}
+
+/// Each leg of the origin's login would take a whole one at the proxy first.
+#[tokio::test]
+async fn at_a_proxy_and_an_origin_both_it_ends_after_the_legs_that_a_request_may_take() {
+    let offer = |realm| Offer::judged("SCRAM-SHA-256", acceptor_of(realm));
+    let both = server([offer("site")]).offer_as(Challenger::Proxy, offer("proxy"));
+    let server = both.start().await.expect("a server");
+    let pencil = || Credentials::password("user", "pencil");
+    let site = "http://site.example".parse().expect("an origin");
+    let authenticator = builder().credentials(site, pencil()).proxy_credentials(server.origin(), pencil());
+    let proxy: Proxy = server.origin().to_string().parse().expect("a proxy");
+    let client: HttpClient = Client::builder(authenticator.build()).proxies(Proxies::all(proxy)).build_http();
+    let asked = request("GET", "http://site.example/".parse().expect("a URI"), "");
+    let error = without_hanging(client.request(asked)).await.expect_err("no login");
+    assert!(matches!(error.kind(), ErrorKind::Handshake(HandshakeError::TooManyLegs(24))), "{error:?}");
+    assert_eq!(server.report().legs().count(), 24, "{}", server.report());
 }
 
 #[tokio::test]

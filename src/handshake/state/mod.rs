@@ -612,12 +612,21 @@ impl Handshake {
         authorization: Option<Authorization>,
         body: BodyUse,
     ) -> Action {
-        let max = self.authenticator.max_legs();
-        if self.request.legs >= max {
-            self.state = HandshakeState::Spoiled;
-            return Action::Fail(HandshakeError::TooManyLegs(max));
+        if self.is_past_the_last_leg(self.request.legs) {
+            return self.end_after_all_legs();
         }
         Action::Send { authorization, body }
+    }
+
+    /// Whether a request that has taken so many legs may take no more.
+    pub(crate) fn is_past_the_last_leg(&self, legs: u32) -> bool {
+        legs >= self.authenticator.max_legs()
+    }
+
+    /// The request has come to an end, and with it the connection.
+    pub(crate) fn end_after_all_legs(&mut self) -> Action {
+        self.state = HandshakeState::Spoiled;
+        Action::Fail(HandshakeError::TooManyLegs(self.authenticator.max_legs()))
     }
 
     /// Whether the request can be sent again, with its body.
