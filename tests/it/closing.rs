@@ -9,8 +9,10 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body::{Body, Frame};
+use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{Connected, Connection};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use legwork::client::ClientBuilder;
 use legwork::handshake::Renewal;
 use legwork::service::ErrorKind;
 use legwork::testing::{Close, Offer, Quirk, When};
@@ -326,29 +328,34 @@ async fn a_callers_own_connection_close_goes_with_the_last_leg_alone() {
 // Found in virtual time (`fuzz/src/client`): hyper waits for as long as such a server keeps the connection.
 #[tokio::test]
 async fn one_whose_server_reads_no_more_ends_with_its_request() {
-    let (client_end, mut server_end) = duplex(1_024);
-    let (dropped, is_dropped) = oneshot::channel();
-    let connector = One(Arc::new(Mutex::new(Some(Told { stream: client_end, _dropped: dropped }))));
-    let authenticator = builder().build();
-    let client: Client<Octets> = Client::with_connector(authenticator, connector);
-    let upload = Request::post("http://site.example/").body(Octets).expect("a request");
-    let asking = tokio::spawn(client.request(upload));
+    for build in [
+        |builder: ClientBuilder, one: One| builder.build(one),
+        |builder: ClientBuilder, one: One| {
+            builder.build_legacy(legacy::Client::builder(TokioExecutor::new()), one)
+        },
+    ] {
+        let (client_end, mut server_end) = duplex(1_024);
+        let (dropped, is_dropped) = oneshot::channel();
+        let connector = One(Arc::new(Mutex::new(Some(Told { stream: client_end, _dropped: dropped }))));
+        let client: Client<Octets> = build(Client::builder(builder().build()), connector);
+        let upload = Request::post("http://site.example/").body(Octets).expect("a request");
+        let asking = tokio::spawn(client.request(upload));
 
-    let mut read = Vec::new();
-    while !read.ends_with(b"\r\n\r\n") {
-        read.push(server_end.read_u8().await.expect("a head"));
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            read.push(server_end.read_u8().await.expect("a head"));
+        }
+        // More of the body than is kept, and nothing after that.
+        server_end.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.expect("it is read");
+        server_end.read_exact(&mut vec![0; 80_000]).await.expect("a body");
+        let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 9000\r\n\r\n";
+        server_end.write_all(refusal.as_bytes()).await.expect("it is read");
+        drop(without_hanging(asking).await.expect("no panic"));
+
+        let _ = without_hanging(is_dropped).await;
+        assert_eq!(client.connections(), (0, 0));
+        drop(server_end);
     }
-    // More of the body than is kept, and nothing after that.
-    server_end.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.expect("it is read");
-    server_end.read_exact(&mut vec![0; 80_000]).await.expect("a body");
-    let refusal = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 9000\r\n\r\n";
-    server_end.write_all(refusal.as_bytes()).await.expect("it is read");
-    let answer = without_hanging(asking).await.expect("no panic");
-    drop(answer);
-
-    let _ = without_hanging(is_dropped).await;
-    assert_eq!(client.connections(), (0, 0));
-    drop(server_end);
 }
 
 /// Content without end.

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use http::{Extensions, Request, Response, Uri};
+use http::{Extensions, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::Connection;
 use crate::client::connect::connector::{Connect, extra};
 use crate::client::connection::interim;
 use crate::client::dispatch::{MakeConnection, Settings};
-use crate::client::legacy::connector::{End, OneConnection};
+use crate::client::legacy::connector::{Cut, End, OneConnection};
 use crate::client::one_connection::{Gone, absolute};
 use crate::client::pool::{Host, Poolable};
 use crate::service::{BoxError, ConnectionInfo, ErrorKind, Expectation, LegBody, LegError, LegService};
@@ -43,7 +43,7 @@ where
         }
         let mut info = ConnectionInfo::new(host.origin.clone());
         info.channel_bindings = extra(&transport);
-        let (connector, end) = OneConnection::new(transport);
+        let (connector, cut, end) = OneConnection::new(transport);
         // The connection's life is the leases' business, as is sending a request again. Challenges may
         // be folded.
         let client = self
@@ -54,7 +54,7 @@ where
             .retry_canceled_requests(false)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .build(connector);
-        Ok((LegacyConnection { client, target: host.target.clone(), end }, info))
+        Ok((LegacyConnection { client, target: host.target.clone(), cut, is_under_way: false, end }, info))
     }
 }
 
@@ -63,7 +63,18 @@ pub(super) struct LegacyConnection<T, B> {
     client: legacy::Client<OneConnection<T>, LegBody<B>>,
     /// The root of its origin.
     target: Uri,
+    cut: Cut,
+    /// A request on it has not come to its end.
+    is_under_way: bool,
     end: End,
+}
+
+impl<T, B> Drop for LegacyConnection<T, B> {
+    fn drop(&mut self) {
+        if self.is_under_way {
+            self.cut.now();
+        }
+    }
 }
 
 impl<T, B> Poolable for LegacyConnection<T, B> {
@@ -73,6 +84,10 @@ impl<T, B> Poolable for LegacyConnection<T, B> {
 
     fn is_closed(&self) -> bool {
         self.end.has_come()
+    }
+
+    fn rest(&mut self) {
+        self.is_under_way = false;
     }
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -97,6 +112,7 @@ where
 
     fn send(&mut self, mut request: Request<LegBody<B>>) -> legacy::ResponseFuture {
         *request.uri_mut() = absolute(&self.target, request.uri());
+        self.is_under_way = true;
         self.client.request(request)
     }
 
@@ -105,7 +121,12 @@ where
         leg: Pin<&mut legacy::ResponseFuture>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<Incoming>, BoxError>> {
-        leg.poll(cx).map_err(|error| match Gone::is_behind(&error) {
+        let poll = leg.poll(cx);
+        if let Poll::Ready(Ok(response)) = &poll {
+            // What changes its protocol goes on without HTTP.
+            self.is_under_way &= response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        }
+        poll.map_err(|error| match Gone::is_behind(&error) {
             true => LegError::Unsent(error.into()).into(),
             false => error.into(),
         })

@@ -1,18 +1,17 @@
 //! A connector that has one connection to give, and never another one.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use http::Uri;
-use hyper::rt::{Read, ReadBufCursor};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use pin_project_lite::pin_project;
 use tokio::sync::watch;
 use tower_service::Service;
 
-use crate::client::connect::write::write_to;
 use crate::client::one_connection::Gone;
 use crate::service::BoxFuture;
 
@@ -42,21 +41,72 @@ impl Drop for End {
 }
 
 pin_project! {
-    /// A connection whose end is told.
+    /// A connection whose end is told, and can be brought about.
     #[derive(Debug)]
     pub(super) struct Lent<T> {
         #[pin]
         transport: T,
+        cut: Cut,
         _end: End,
+    }
+}
+
+/// Ends a connection from outside of the client that has it. Left alone, that one would go on writing for a request that
+/// nobody waits for any more, as long as the server takes, and wait for a server that reads no more.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cut(Arc<Mutex<CutState>>);
+
+#[derive(Debug, Default)]
+struct CutState {
+    is_cut: bool,
+    /// What the client's reading and its writing wait for.
+    waiting: [Option<Waker>; 2],
+}
+
+/// What waits for a transport.
+#[derive(Clone, Copy)]
+enum Half {
+    Read,
+    Write,
+}
+
+impl Cut {
+    pub(super) fn now(&self) {
+        let waiting = {
+            let mut state = self.lock();
+            state.is_cut = true;
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// What came of a transport's half, unless it is cut.
+    fn check<V>(&self, half: Half, poll: Poll<io::Result<V>>, cx: &mut Context<'_>) -> Poll<io::Result<V>> {
+        let mut state = self.lock();
+        if state.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        if poll.is_pending() {
+            match &mut state.waiting[half as usize] {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+        }
+        poll
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CutState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> OneConnection<T> {
     /// The connection's life also ends with its client's.
-    pub(super) fn new(transport: T) -> (Self, End) {
+    pub(super) fn new(transport: T) -> (Self, Cut, End) {
         let (sender, receiver) = watch::channel(false);
-        let lent = Lent { transport, _end: End(sender.clone()) };
-        (Self { transport: Arc::new(Mutex::new(Some(lent))), is_over: receiver }, End(sender))
+        let cut = Cut::default();
+        let lent = Lent { transport, cut: cut.clone(), _end: End(sender.clone()) };
+        (Self { transport: Arc::new(Mutex::new(Some(lent))), is_over: receiver }, cut, End(sender))
     }
 }
 
@@ -102,8 +152,42 @@ impl<T: Read> Read for Lent<T> {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        self.project().transport.poll_read(cx, buffer)
+        let this = self.project();
+        let poll = this.transport.poll_read(cx, buffer);
+        this.cut.check(Half::Read, poll, cx)
     }
 }
 
-write_to!(Lent.transport);
+impl<T: Write> Write for Lent<T> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        let poll = this.transport.poll_write(cx, octets);
+        this.cut.check(Half::Write, poll, cx)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let poll = this.transport.poll_flush(cx);
+        this.cut.check(Half::Write, poll, cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.project();
+        let poll = this.transport.poll_shutdown(cx);
+        this.cut.check(Half::Write, poll, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.project();
+        let poll = this.transport.poll_write_vectored(cx, buffers);
+        this.cut.check(Half::Write, poll, cx)
+    }
+}
