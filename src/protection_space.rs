@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{self, HeaderName};
+use http::uri::Authority;
 use http::{StatusCode, Uri};
 
 /// Who sent a challenge. It owns the status code and the names of the header fields, so that
@@ -132,6 +133,16 @@ impl std::str::FromStr for Origin {
     }
 }
 
+/// Whether the host is all that stands before the port. A URI may have brackets anywhere: the host of `http://mail.[::1]`
+/// ends at the first colon, that of `http://[::1]mail` behind the bracket.
+fn is_whole(authority: &Authority, host: &str) -> bool {
+    if !host.starts_with('[') {
+        return !host.bytes().any(|octet| matches!(octet, b'[' | b']'));
+    }
+    let from_host = authority.as_str().rsplit('@').next().unwrap_or_default();
+    from_host.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
 /// Scheme, host and port of an absolute URI, without a copy.
 pub(crate) fn parts(uri: &Uri) -> Result<(bool, &str, u16), InvalidOrigin> {
     let secure = match uri.scheme() {
@@ -142,9 +153,7 @@ pub(crate) fn parts(uri: &Uri) -> Result<(bool, &str, u16), InvalidOrigin> {
     };
     let authority = uri.authority().ok_or(InvalidOrigin::Relative)?;
     let host = authority.host();
-    // A URI may have brackets anywhere, and its host ends at the first colon: `mail.[` of `http://mail.[::1]`.
-    let is_cut = !host.starts_with('[') && host.bytes().any(|octet| matches!(octet, b'[' | b']'));
-    if host.is_empty() || is_cut {
+    if host.is_empty() || !is_whole(authority, host) {
         return Err(InvalidOrigin::Host);
     }
     let default = if secure { 443 } else { 80 };
@@ -351,7 +360,9 @@ mod tests {
                 "{uri}"
             );
         }
-        assert_eq!(origin("https://mail.[::1]:443"), Err(InvalidOrigin::Host));
+        for uri in ["https://mail.[::1]:443", "http://[::1]mail:80", "http://u:p@[::1]mail"] {
+            assert_eq!(origin(uri), Err(InvalidOrigin::Host), "{uri}");
+        }
         assert!(InvalidOrigin::Pattern.to_string().contains("OriginPatterns"));
         for uri in ["http://h:", "http://u:1@h/", "http://[::1]/"] {
             assert_eq!(origin(uri).map(|origin| origin.port()), Ok(80), "{uri}");
