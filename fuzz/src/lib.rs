@@ -11,6 +11,8 @@ pub mod location;
 pub mod netrc;
 pub mod no_proxy;
 pub mod ntlm_challenge;
+pub mod origins;
+pub mod program;
 pub mod proxy;
 pub mod scram;
 #[cfg(test)]

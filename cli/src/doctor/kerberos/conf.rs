@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that include files, and so on.
-const MAX_DEPTH: u8 = 8;
+pub(super) const MAX_DEPTH: u8 = 8;
 const MAX_OCTETS: u64 = 1024 * 1024;
 
 /// The relations of all files, each with the names that lead to it.
@@ -33,7 +33,8 @@ impl Configuration {
         self.text(&String::from_utf8_lossy(&text), depth);
     }
 
-    fn text(&mut self, text: &str, depth: u8) {
+    /// Reads a file's text, which so many files have included.
+    pub(super) fn text(&mut self, text: &str, depth: u8) {
         let mut path: Vec<String> = Vec::new();
         for line in text.lines().map(str::trim) {
             if line.is_empty() || line.starts_with(['#', ';']) {

@@ -1,6 +1,7 @@
 //! What a login by Kerberos would come to: tickets, names, realms, KDCs, clocks.
 
 mod cache;
+mod ccache;
 mod conf;
 mod ticket;
 
