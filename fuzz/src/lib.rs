@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod challenges;
+pub mod client;
 pub mod digest;
 pub mod handshake;
 pub mod kerberos;
