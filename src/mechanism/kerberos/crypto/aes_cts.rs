@@ -5,6 +5,8 @@ use aes::{Aes128, Aes256};
 use cts::cipher::InnerIvInit;
 use cts::{CbcCs3, Decrypt, Encrypt};
 
+use crate::stack::{self, Depth};
+
 /// Octets in a block.
 pub(super) const BLOCK: usize = 16;
 
@@ -16,11 +18,14 @@ pub(super) enum AesCts {
 
 impl AesCts {
     /// By a key of 16 octets, or of 32.
+    ///
+    /// The round keys are wiped from the stack at once: what is moved to the heap after them takes along, where it has
+    /// no value, what is on the stack, and no wiping at the end of the step gets there.
     pub(super) fn new(key: &[u8]) -> Self {
-        match key.len() {
+        stack::wiped(Depth::Hash, || match key.len() {
             16 => Self::Aes128(Box::new(Aes128::new_from_slice(key).expect("16 octets"))),
             _ => Self::Aes256(Box::new(Aes256::new_from_slice(key).expect("16 octets or 32"))),
-        }
+        })
     }
 
     /// Encrypts at least one block in place. The initial vector is zero: what it is for, the confounder does.
