@@ -54,7 +54,11 @@ fn pool(places: usize) -> Arc<Pool<Ready>> {
 }
 
 async fn checkout(pool: &Arc<Pool<Ready>>) -> Result<Checkout<'_, Ready>, ErrorKind> {
-    let uri = Uri::from_static(SITE);
+    checkout_at(pool, SITE).await
+}
+
+async fn checkout_at<'a>(pool: &'a Arc<Pool<Ready>>, uri: &str) -> Result<Checkout<'a, Ready>, ErrorKind> {
+    let uri = uri.parse::<Uri>().expect("a URI");
     let wanted = WantedConnection { uri: &uri, identity: &Identity::None, via: None };
     pool.checkout(wanted, false).await
 }
@@ -180,17 +184,12 @@ async fn no_place_is_lost_among_many_that_wait_for_different_times() {
 
 #[tokio::test(start_paused = true)]
 async fn hosts_that_nobody_uses_are_forgotten_and_those_in_use_are_not() {
-    async fn checkout_at<'a>(pool: &'a Arc<Pool<Ready>>, uri: &str) -> Checkout<'a, Ready> {
-        let uri = uri.parse::<Uri>().expect("a URI");
-        let wanted = WantedConnection { uri: &uri, identity: &Identity::None, via: None };
-        pool.checkout(wanted, false).await.expect("there is room")
-    }
     let pool = pool(1);
     give_back(lease(&pool).await.expect("there is room"));
-    let held = checkout_at(&pool, "http://held.example/").await;
+    let held = checkout_at(&pool, "http://held.example/").await.expect("there is room");
     let mut most = 0;
     for number in 0..1000 {
-        drop(checkout_at(&pool, &format!("http://host{number}.example/")).await);
+        drop(checkout_at(&pool, &format!("http://host{number}.example/")).await.expect("there is room"));
         let state = pool.lock();
         assert_eq!(state.hosts.len(), state.origins.len());
         most = most.max(state.hosts.len());
@@ -205,5 +204,46 @@ async fn hosts_that_nobody_uses_are_forgotten_and_those_in_use_are_not() {
         "its place is taken"
     );
     drop((leased, held));
-    assert!(matches!(waits.await, Checkout::Connect(_)));
+    assert!(matches!(waits.await, Ok(Checkout::Connect(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_is_the_same_however_it_is_spelt() {
+    let pool = pool(1);
+    give_back(lease(&pool).await.expect("there is room"));
+    for uri in ["HTTP://SITE.EXAMPLE/", "http://site.example:80/a", "http://Site.example?b"] {
+        match checkout_at(&pool, uri).await {
+            Ok(Checkout::Lease(leased)) => give_back(leased),
+            _ => panic!("{uri} is not known"),
+        }
+    }
+    assert_eq!(pool.lock().hosts.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_for_one_to_share_connect_all_at_once_where_its_server_cannot_be_reached() {
+    for (is_reached, at_once) in [(true, 1), (false, 2)] {
+        let pool = Pool::new(PoolLimits { wait_timeout: TIMEOUT, ..PoolLimits::default() }, true);
+        let secure = "https://site.example/";
+        let Ok(Checkout::Connect(first)) = checkout_at(&pool, secure).await else { panic!("there is room") };
+        let mut waiting = [(); 2].map(|()| Box::pin(checkout_at(&pool, secure)));
+        let mut permits = Vec::new();
+        let mut poll = async || {
+            std::future::poll_fn(|cx| {
+                for waits in &mut waiting {
+                    if let Poll::Ready(permit) = waits.as_mut().poll(cx) {
+                        permits.push(permit.expect("there is room"));
+                    }
+                }
+                Poll::Ready(permits.len())
+            })
+            .await
+        };
+        assert_eq!(poll().await, 0, "one connection may carry all");
+        match is_reached {
+            true => drop(first),
+            false => first.failed(),
+        }
+        assert_eq!(poll().await, at_once);
+    }
 }
