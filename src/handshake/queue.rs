@@ -1,11 +1,11 @@
 //! Who waits for a change.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::task::{Context, Poll, Waker};
 
-/// Those that wait for the same change. Each has a number of its own, and is told once.
+/// Those that wait for the same change. Each has a number of its own, by which they are told, once.
 #[derive(Debug, Default)]
-pub(super) struct TurnQueue(HashMap<u64, Option<Waker>>);
+pub(super) struct TurnQueue(BTreeMap<u64, Option<Waker>>);
 
 impl TurnQueue {
     pub(super) fn join(&mut self, number: u64) {
@@ -37,7 +37,7 @@ impl TurnQueue {
         self.0.is_empty()
     }
 
-    /// Tells all of them, without a lock.
+    /// Tells all of them in turn, without a lock.
     pub(super) fn wake(self) {
         self.0.into_values().flatten().for_each(Waker::wake);
     }
