@@ -70,6 +70,9 @@ pub(super) const HOPS: u32 = 11;
 const CONNECTION: u64 = 30 + 120 + 2 * 30 + 5 + 2 * 45;
 pub(super) const LONGEST: Duration = Duration::from_secs(11 * (120 + 5 * CONNECTION));
 
+/// Where nothing goes wrong: bodies in pieces take half a second each, and the others wait for them.
+pub(super) const CALM: Duration = Duration::from_secs(4);
+
 /// How often a wrong password may be shown that was never accepted: twice; and after each pause again, once, and once more
 /// where that is not answered. By Digest, each of these three times, where others' challenges make nonces void.
 pub(super) fn attempts(seen: &[Duration], by_digest: bool) -> usize {

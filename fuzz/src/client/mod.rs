@@ -343,7 +343,11 @@ async fn ask_once(asks: &Asks, stage: &Stage, ask: &Ask, reads: bool) -> End {
         stage.wrong(format!("{ask:?} has no end after {LONGEST:?}"));
         End::GivenUp
     });
-    stage.note(|| format!("{} took {:?}", ask.number, stage.now() - begun));
+    let took = stage.now() - begun;
+    stage.note(|| format!("{} took {took:?}", ask.number));
+    if stage.setting().is_calm() && took > ends::CALM {
+        stage.wrong(format!("{ask:?} took {took:?}, although nothing goes wrong"));
+    }
     end
 }
 
