@@ -24,6 +24,8 @@ pin_project! {
         requests: Option<Requests>,
         // What moves the connection, unless its caller does, or the connection is somebody else's by now.
         task: Option<ConnectionTask>,
+        // A request has been sent whose response has not been read to its end.
+        is_under_way: bool,
         #[pin]
         response: Option<F>,
     }
@@ -33,7 +35,9 @@ pin_project! {
     impl<M, F, B> PinnedDrop for Sender<M, F, B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let (Some(task), false) = (this.task, this.sender.is_ready()) {
+            // Ready it may be before a request is written, where the server has answered early.
+            let rests = !*this.is_under_way && this.sender.is_ready();
+            if let (Some(task), false) = (this.task, rests) {
                 task.abort();
             }
         }
@@ -61,6 +65,11 @@ where
         }
         let response = (this.send)(this.sender, request);
         this.response.set(Some(response));
+        *this.is_under_way = true;
+    }
+
+    fn rest(self: Pin<&mut Self>) {
+        *self.project().is_under_way = false;
     }
 
     fn poll_response(
@@ -131,6 +140,6 @@ where
         task: Option<ConnectionTask>,
     ) -> Self {
         let send = |sender: &mut SendRequest<_>, request| sender.try_send_request(request);
-        Self::of(Box::pin(Sender { sender, send, requests, task, response: None }))
+        Self::of(Box::pin(Sender { sender, send, requests, task, is_under_way: false, response: None }))
     }
 }

@@ -23,6 +23,9 @@ pub(super) trait Cell<B>: Send {
     fn is_ready(&self) -> bool;
     fn is_closed(&self) -> bool;
 
+    /// The last response has been read to its end.
+    fn rest(self: Pin<&mut Self>) {}
+
     /// Whether the next leg has to wait although the connection is ready.
     fn has_to_wait(&self) -> bool {
         false
@@ -68,6 +71,10 @@ impl<B> Poolable for HyperConnection<B> {
 
     fn is_closed(&self) -> bool {
         self.cell.is_closed()
+    }
+
+    fn rest(&mut self) {
+        self.cell.as_mut().rest();
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
