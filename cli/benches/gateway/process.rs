@@ -1,7 +1,9 @@
 //! The processes between which it is measured.
 
 use std::env;
-use std::io::{self, BufRead, BufReader, Write};
+#[cfg(target_os = "linux")]
+use std::io::Write;
+use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
