@@ -5,7 +5,16 @@ use crate::tree::Tree;
 
 /// From the bottom up. A module imports from lower layers only, but the lowest layer's modules from each other.
 const LAYERS: [&[&str]; 7] = [
-    &["authorization", "challenge", "channel_bindings", "credentials", "der", "protection_space", "stack", "token68"],
+    &[
+        "authorization",
+        "challenge",
+        "channel_bindings",
+        "credentials",
+        "der",
+        "protection_space",
+        "stack",
+        "token68",
+    ],
     &["mechanism"],
     &["scheme"],
     &["handshake"],
