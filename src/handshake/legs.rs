@@ -24,6 +24,8 @@ struct LegCounts {
     now: u64,
     /// How many legs are out.
     out: usize,
+    /// How many requests are about to begin, of which nobody knows yet whether they send one unasked.
+    undecided: usize,
     /// Those of earlier rounds are waited for no longer.
     round: u64,
     /// When one was sent last, and when the answer to any was lost last.
@@ -71,6 +73,13 @@ impl Legs {
         LegInFlight { legs: Arc::clone(self), sent, is_first, round, is_answered: false }
     }
 
+    /// Counts a request that is about to look at what is known of the challenger, and may then be sent without a login. Others
+    /// wait until it has been sent, or has not: between its look and its leg, nothing would tell of it.
+    pub(super) fn decide(self: &Arc<Self>) -> Undecided {
+        self.lock().undecided += 1;
+        Undecided(Arc::clone(self))
+    }
+
     /// Numbers a challenge that came in answer to a leg that is not counted here.
     pub(super) fn challenged(&self) -> Arrival {
         let (number, previous) = self.lock().challenge();
@@ -86,7 +95,7 @@ impl Legs {
     /// enough, by whichever requests, are not waited for again.
     pub(super) fn wait(self: &Arc<Self>, now: Instant) -> Option<Turn> {
         let mut state = self.lock();
-        if state.out == 0 && !state.is_due(now) {
+        if state.is_quiet() && !state.is_due(now) {
             return None;
         }
         let until = state.waited_for_since.get_or_insert(now).checked_add(MAX_WAIT)?;
@@ -144,6 +153,21 @@ impl LegCounts {
         self.is_due_until.is_some_and(|until| now < until)
     }
 
+    /// Whether no leg is out, nor about to be.
+    fn is_quiet(&self) -> bool {
+        self.out == 0 && self.undecided == 0
+    }
+
+    /// Whoever waits, if there is nothing left to wait for.
+    fn take_waiting(&mut self) -> Option<TurnQueue> {
+        if !self.is_quiet() {
+            return None;
+        }
+        self.waited_for_since = None;
+        // As a rule there is nobody, and to tell them is not free.
+        (!self.waiting.is_empty()).then(|| std::mem::take(&mut self.waiting))
+    }
+
     /// Stops waiting for the legs that are out, since they take too long.
     fn overlook(&mut self) {
         self.round += 1;
@@ -194,12 +218,21 @@ impl Drop for LegInFlight {
         if state.round == self.round {
             state.out -= 1;
         }
-        if state.out == 0 {
-            state.waited_for_since = None;
-        }
-        // As a rule there is nobody, and to tell them is not free.
-        let is_told = state.out == 0 && !state.waiting.is_empty();
-        let waiting = is_told.then(|| std::mem::take(&mut state.waiting));
+        let waiting = state.take_waiting();
+        drop(state);
+        waiting.into_iter().for_each(TurnQueue::wake);
+    }
+}
+
+/// A request that has not decided yet. Dropped, it has.
+#[derive(Debug)]
+pub(super) struct Undecided(Arc<Legs>);
+
+impl Drop for Undecided {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.undecided -= 1;
+        let waiting = state.take_waiting();
         drop(state);
         waiting.into_iter().for_each(TurnQueue::wake);
     }
@@ -323,6 +356,24 @@ mod tests {
         slow.end();
         let turn = legs.wait(now + MAX_WAIT).expect("that of another round ends for itself");
         assert_eq!(turn.until(), Some(now + 2 * MAX_WAIT), "and is waited for as long");
+    }
+
+    #[test]
+    fn a_request_that_decides_is_waited_for_and_does_not_make_challenges_doubtful() {
+        let (legs, now) = (Arc::new(Legs::default()), Instant::now());
+        let leg = legs.send();
+        let undecided = legs.decide();
+        let alone = leg.challenged();
+        assert!(legs.is_latest(alone));
+        let mut turn = legs.wait(now).expect("one is about to be sent");
+        assert!(!is_ready(&mut turn));
+        let sent = legs.send();
+        drop(undecided);
+        assert!(!is_ready(&mut turn) && legs.wait(now).is_some(), "it is out");
+        drop(sent);
+        assert!(is_ready(&mut turn) && legs.wait(now).is_none());
+        drop(legs.decide());
+        assert!(legs.wait(now).is_none());
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::handshake::error::HandshakeError;
 use crate::handshake::guard::Served;
 use crate::handshake::identity::Identity;
 use crate::handshake::legs::LegInFlight;
-use crate::handshake::memory::OriginMemory;
+use crate::handshake::memory::{OriginMemory, Wants};
 use crate::handshake::outcome::Outcome;
 use crate::handshake::progress::RequestProgress;
 use crate::handshake::run::Run;
@@ -157,10 +157,20 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         self.opening = opening;
+        // Another request may be challenged, and log in, between the look and the leg of this one, whose challenge could then
+        // void what it answers.
+        let undecided = self.memory.legs().decide();
+        let wants = self.memory.wants(request.target.path());
+        let is_unasked =
+            wants.is_none() && self.authenticator.declared(self.challenger, &self.origin).is_none();
+        // A login waits for those that have not decided, and must not wait for itself.
+        let undecided = is_unasked.then_some(undecided);
         // Every way out of the state machine goes through `noted`, which keeps two rules that no single arm could:
         // what a leg does with the body is written down, and nothing is delivered without a proof that is required.
-        let action = self.begin_request(identity, demand, request);
-        self.noted(action, request)
+        let action = self.begin_request(identity, demand, wants, request);
+        let action = self.noted(action, request);
+        drop(undecided);
+        action
     }
 
     /// Takes a response.
@@ -363,7 +373,13 @@ impl Handshake {
         matches!(&self.state, HandshakeState::Sent(run) if run.is_on_trial())
     }
 
-    fn begin_request(&mut self, identity: &Identity, demand: Demand, request: RequestContext<'_>) -> Action {
+    fn begin_request(
+        &mut self,
+        identity: &Identity,
+        demand: Demand,
+        wants: Option<Wants>,
+        request: RequestContext<'_>,
+    ) -> Action {
         // Before anything else is asked: on a connection that is logged in, requests go as they are.
         if self.go_on(identity) {
             self.demand = demand;
@@ -378,7 +394,6 @@ impl Handshake {
         self.demand = demand;
         // What was learnt outweighs what is remembered: each of these says that a first message would go by unread.
         let listens = self.unasked || self.opening == FirstLeg::Listens || demand.is_for_nothing();
-        let wants = self.memory.wants(request.target.path());
         match std::mem::replace(&mut self.state, HandshakeState::Idle) {
             HandshakeState::Standing(run)
                 if same_identity && !listens && wants.as_ref().is_some_and(|it| run.is_wanted(it)) =>
@@ -459,11 +474,16 @@ impl Handshake {
     /// Goes on with a request without a body where nobody is known to want a login: unless it is challenged, nothing
     /// comes of it but its answer. Tells whether that is so. Else the request is to [`begin`](Self::begin).
     pub(crate) fn go_unasked(&mut self, identity: &Identity, path: &str) -> bool {
-        let is_unasked = matches!(self.state, HandshakeState::Idle)
+        let is_plain = matches!(self.state, HandshakeState::Idle)
             && !(self.is_owned || self.awaits_bindings || matches!(identity, Identity::CallersOwn(_)))
             && self.authenticator.mutual_authentication() != MutualAuthentication::Required
-            && self.memory.wants(path).is_none()
             && self.authenticator.declared(self.challenger, &self.origin).is_none();
+        if !is_plain {
+            return false;
+        }
+        // Until the leg is counted, as in `begin_as`.
+        let _undecided = self.memory.legs().decide();
+        let is_unasked = self.memory.wants(path).is_none();
         if is_unasked {
             self.begin_plainly(identity);
             self.leg_begins();

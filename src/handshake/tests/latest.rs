@@ -1,5 +1,7 @@
 //! Logins among other requests, each of which may be challenged.
 
+use std::sync::Barrier;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -49,6 +51,27 @@ fn a_post_to_a_public_path_is_not_executed_without_its_body() {
         !matches!(said, Said::Send(None, BodyUse::Withheld)),
         "an empty POST is executed first: {said:?}"
     );
+}
+
+/// Its challenge would void the one that the login answers.
+#[test]
+fn no_request_is_sent_unasked_beside_a_login_that_does_not_wait_for_it() {
+    for _ in 0..10_000 {
+        let authenticator = digest().build();
+        let [mut first, mut second] = [(); 2].map(|()| Connection::new(&authenticator).by_get());
+        first.begin().bare();
+        let both = Barrier::new(2);
+        let (first, second) = thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                both.wait();
+                second.begin()
+            });
+            both.wait();
+            (first.receive(&challenge("first")), second.join().expect("no panic"))
+        });
+        let logs_in = matches!(first, Said::Send(Some(_), _));
+        assert!(!(logs_in && matches!(second, Said::Send(None, _))), "{first:?}, {second:?}");
+    }
 }
 
 /// How often a wrong password is sent, where a stranger's request is challenged while each login is out.
