@@ -3,6 +3,7 @@ use http_body::Body;
 
 use crate::handshake::{Action, ResponseHead, WireRequest};
 use crate::service::channel::Channel;
+use crate::service::leg_service::LegService;
 use crate::service::payload::Payload;
 
 /// The connection while a request is on it, and the request's body.
@@ -50,6 +51,19 @@ impl<S, B> ChannelInUse<S, B> {
 }
 
 impl<S, B: Body> ChannelInUse<S, B> {
+    /// The connection, after the result, with what its next request's body can go through; `None` if it is lost.
+    #[inline]
+    pub(super) fn give_back(&mut self) -> Option<Channel<S>>
+    where
+        S: LegService<B>,
+    {
+        let mut channel = self.channel.take()?;
+        if let Some(tee) = std::mem::replace(&mut self.payload, Payload::Empty).into_spare() {
+            channel.service.keep_tee(tee);
+        }
+        Some(channel)
+    }
+
     /// Takes the response to the first leg, of which there was no conversation. Gives what is to be done if that is
     /// not to deliver it.
     #[inline]

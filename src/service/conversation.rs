@@ -174,7 +174,7 @@ where
 
     /// The connection, after the result; `None` if it is lost.
     pub(super) fn take_channel(self: Pin<&mut Self>) -> Option<Channel<S>> {
-        self.project().request.in_use.channel.take()
+        self.project().request.in_use.give_back()
     }
 }
 

@@ -125,14 +125,7 @@ where
     #[inline]
     pub(crate) fn take_channel(mut self: Pin<&mut Self>) -> Option<Channel<S>> {
         let channel = match self.as_mut().project() {
-            SendingProj::Plain { in_use, .. } => {
-                let mut channel = in_use.channel.take();
-                let payload = std::mem::replace(&mut in_use.payload, Payload::Empty);
-                if let (Some(channel), Some(tee)) = (&mut channel, payload.into_spare()) {
-                    channel.service.keep_tee(tee);
-                }
-                channel
-            }
+            SendingProj::Plain { in_use, .. } => in_use.give_back(),
             SendingProj::Conversing { conversation } => conversation.as_mut().take_channel(),
             SendingProj::Done => None,
         };

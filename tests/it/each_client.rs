@@ -46,6 +46,7 @@ over_each_client! {
     a_server_that_always_closes_in_mid_handshake_ends_in_an_error_that_says_so,
     legs_before_the_last_carry_a_length_of_zero_and_the_body_goes_once,
     an_authenticated_connection_is_not_authenticated_again,
+    requests_one_after_the_other_take_one_connection_and_one_login,
     persistent_auth_false_starts_a_fresh_handshake,
     a_401_on_an_authenticated_connection_starts_a_fresh_handshake_once,
     an_idle_connection_that_the_server_closed_costs_the_caller_nothing,
@@ -465,6 +466,19 @@ async fn legs_before_the_last_carry_a_length_of_zero_and_the_body_goes_once<C: A
             report.legs().map(|leg| (leg.content_length.as_deref(), leg.body_octets)).collect();
         assert_eq!(legs, [(Some("0"), 0), (Some("12"), 12)], "{report}");
     }
+}
+
+/// The end of a response is known before what moves its connection has seen it. A request that follows at once goes over the same
+/// connection all the same.
+async fn requests_one_after_the_other_take_one_connection_and_one_login<C: Any>() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = careful::<C>(&server);
+    for _ in 0..500 {
+        any_client::fetch(&client, get(&server, "/")).await;
+        any_client::fetch(&client, request("POST", server.uri("/"), "a body")).await;
+    }
+    let report = server.report();
+    assert_eq!((report.connections().len(), report.handshakes()), (1, 1));
 }
 
 // httpx-ntlm 11

@@ -100,6 +100,10 @@ where
         self.sender.is_ready()
     }
 
+    fn waits_for_its_task(&self) -> bool {
+        !self.is_under_way
+    }
+
     fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }

@@ -23,6 +23,11 @@ pub(super) trait Cell<B>: Send {
     fn is_ready(&self) -> bool;
     fn is_closed(&self) -> bool;
 
+    /// Whether it is ready once what moves it has seen that the last request and its response have ended.
+    fn waits_for_its_task(&self) -> bool {
+        false
+    }
+
     /// The last response has been read to its end.
     fn rest(self: Pin<&mut Self>) {}
 
@@ -46,13 +51,15 @@ pub(super) trait Cell<B>: Send {
 /// One connection, or a branch of it.
 pub(in crate::client) struct HyperConnection<B> {
     cell: Pin<Box<dyn Cell<B>>>,
-    /// What the last request's body went through, for the next.
+    /// What the last request's body went through, for the next. It is there once all of that body was read.
     tee: Option<Arc<Tee<B>>>,
+    /// The last request had a body.
+    had_body: bool,
 }
 
 impl<B> HyperConnection<B> {
     pub(super) fn of(cell: Pin<Box<dyn Cell<B>>>) -> Self {
-        Self { cell, tee: None }
+        Self { cell, tee: None, had_body: false }
     }
 }
 
@@ -67,6 +74,11 @@ impl<B> Poolable for HyperConnection<B> {
 
     fn is_ready(&self) -> bool {
         self.cell.is_ready()
+    }
+
+    fn is_as_good_as_ready(&self) -> bool {
+        let is_written = !self.had_body || self.tee.is_some();
+        self.is_ready() || (is_written && self.cell.waits_for_its_task() && !self.is_closed())
     }
 
     fn is_closed(&self) -> bool {
@@ -99,6 +111,7 @@ impl<B> LegService<B> for HyperConnection<B> {
 
     #[inline]
     fn send(&mut self, request: Request<LegBody<B>>) {
+        self.had_body = !request.body().is_empty();
         self.cell.as_mut().send(request);
     }
 

@@ -150,13 +150,15 @@ impl<L: Poolable + Send + 'static> Parked for Pooled<L> {
         channel.service.rest();
         // Reusable is the login's word, ready the protocol's: a connection may be free with a login that failed
         // half-way, and the other way round.
-        if channel.is_reusable() && channel.service.is_ready() {
-            channel.state.ready = true;
+        if channel.is_reusable() && channel.service.is_as_good_as_ready() {
+            // At once, though its own task may not have seen the end: a request that follows this one would find nothing,
+            // and make another connection with another login.
+            channel.state.ready = channel.service.is_ready();
             home.put_back(self);
         } else if !channel.is_reusable() || channel.service.is_closed() || self.is_retired() {
             drop(Lease::new(&*home, self));
         } else if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            // The connection's own task has not yet seen the end: a moment, as a rule.
+            // It is still writing the request.
             runtime.spawn(async move {
                 // A lease again, so that the place is free however this task ends: with its runtime, for instance.
                 let mut lease = Lease::new(&*home, self);

@@ -24,6 +24,12 @@ pub(in crate::client) trait Poolable {
     /// Whether another request can be sent now.
     fn is_ready(&self) -> bool;
 
+    /// Whether another request can be sent, or will be in a moment, of itself: what moves the connection has only to see that
+    /// its last request and response have ended.
+    fn is_as_good_as_ready(&self) -> bool {
+        self.is_ready()
+    }
+
     /// Whether no other request can ever be sent.
     fn is_closed(&self) -> bool;
 

@@ -178,7 +178,13 @@ impl<L: Poolable> PoolState<L> {
             if idle.connection.is_closed() {
                 self.close(host);
                 self.found_closed = true;
-            } else if let Some(leased) = self.lease_out(idle.connection) {
+                continue;
+            }
+            // It may have been put back a moment too early.
+            if let Some(channel) = idle.connection.channel() {
+                channel.state.ready |= channel.service.is_ready();
+            }
+            if let Some(leased) = self.lease_out(idle.connection) {
                 return Some(leased);
             }
         }

@@ -25,6 +25,12 @@ impl<B> LegBody<B> {
         Self(Some(TeeReader::new(tee)))
     }
 
+    /// Whether there is none.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The same, which waits for this. Where there is no body, nothing waits.
     pub(in crate::service) fn waiting_for(self, expectation: Expectation) -> Self {
         if let Some(reader) = &self.0 {
