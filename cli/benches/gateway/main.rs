@@ -15,11 +15,15 @@
 //! ```
 //!
 //! is another measurement: requests and tunnels a second, the memory and the processor's time that they take, beside px and
-//! cntlm before a proxy that wants NTLM. It is the embedded server, or the one that is named, where the user of `relays.rs`
-//! has to be known. What else the machine does weighs on the rates, and not on the processor's time.
+//! cntlm before a proxy that wants NTLM. It is that of `ntlm_proxy.rs`, which does little else, or the one that is named, where
+//! the user of `relays.rs` has to be known. What else the machine does weighs on the rates, and not on the processor's time.
 
 #[cfg(target_os = "linux")]
+mod http1;
+#[cfg(target_os = "linux")]
 mod load;
+#[cfg(target_os = "linux")]
+mod ntlm_proxy;
 #[cfg(target_os = "linux")]
 mod peers;
 mod process;
@@ -43,6 +47,8 @@ fn main() -> io::Result<()> {
     match arguments[..] {
         ["origin"] => origin(),
         ["upstream"] => relays::upstream(),
+        #[cfg(target_os = "linux")]
+        ["ntlm-proxies"] => ntlm_proxy::three(),
         #[cfg(target_os = "linux")]
         ["--peers", folder, ref proxy @ .., "--bench"] => {
             peers::measure(folder.as_ref(), proxy.first().copied())

@@ -160,16 +160,17 @@ struct Figures {
     of_a_tunnel: f64,
 }
 
-/// Before the embedded server, or before this proxy.
+/// Before proxies of our own, or before this one.
 pub(crate) fn measure(folder: &Path, proxy: Option<&str>) -> io::Result<()> {
     let folder = folder.canonicalize()?;
     let origin = Process::start(&["origin"])?;
-    let mut upstream = Process::start(&["upstream"])?;
-    let (site, origin) = (upstream.addresses[0], origin.addresses[0]);
+    let site = Process::start(&["upstream"])?;
+    let mut proxies = Process::start(&["ntlm-proxies"])?;
+    let (site, origin) = (site.addresses[0], origin.addresses[0]);
     let proxy = proxy.map(str::parse).transpose().map_err(io::Error::other)?;
     let mut running = Vec::new();
-    for (peer, embedded) in Peer::ALL.into_iter().zip(&upstream.addresses[1..]) {
-        running.push(Running::start(peer, &folder, proxy.unwrap_or(*embedded))?);
+    for (peer, own) in Peer::ALL.into_iter().zip(&proxies.addresses) {
+        running.push(Running::start(peer, &folder, proxy.unwrap_or(*own))?);
     }
     let mut figures: Vec<Vec<Figures>> = Vec::new();
     for round in 0..=ROUNDS {
@@ -208,7 +209,7 @@ pub(crate) fn measure(folder: &Path, proxy: Option<&str>) -> io::Result<()> {
         ROUNDS * LOAD.tunnels
     );
     if proxy.is_none() {
-        let said = upstream.ask()?;
+        let said = proxies.ask()?;
         let numbers: Vec<_> = said.split_whitespace().collect();
         for (what, first) in [("connections to the proxy", 0), ("logins at the proxy", 1)] {
             let of_each = numbers.iter().skip(first).step_by(2).map(|number| format!("{number:>12}"));

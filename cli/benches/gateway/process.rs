@@ -48,7 +48,7 @@ impl Process {
         Ok(line)
     }
 
-    /// What it says when it is asked: the upstream proxies, how many connections and logins each has had.
+    /// What it says when it is asked.
     #[cfg(target_os = "linux")]
     pub(crate) fn ask(&mut self) -> io::Result<String> {
         self.child.stdin.as_mut().expect("it is piped").write_all(b"\n")?;

@@ -66,29 +66,15 @@ async fn copy(listener: TcpListener, upstream: SocketAddr, buffer: usize) -> io:
     }
 }
 
-/// Four upstream proxies: one that wants no login, and does for a site too, and three that want one by NTLM. To each line that
-/// comes it says how many connections and logins these three have had.
+/// Two upstream proxies: one that wants no login, and does for a site too, and one that wants one by NTLM.
 #[tokio::main]
 pub(crate) async fn upstream() -> io::Result<()> {
     let open = Server::builder().page(PAGE).tunnels().start().await?;
-    let mut wanting = Vec::new();
-    for _ in 0..3 {
-        let ntlm = Server::builder().user(USER, PASSWORD).offer_as(Challenger::Proxy, Offer::Ntlm);
-        wanting.push(ntlm.page(PAGE).tunnels().start().await?);
-    }
-    let addresses = wanting.iter().map(|server| format!(" {}", server.address()));
-    println!("{}{}", open.address(), addresses.collect::<String>());
-    tokio::task::spawn_blocking(move || {
-        for _ in io::stdin().lines().map_while(Result::ok) {
-            let reports = wanting.iter().map(Server::report);
-            let said =
-                reports.map(|report| format!("{} {} ", report.connections().len(), report.handshakes()));
-            println!("{}", said.collect::<String>());
-        }
-    })
-    .await
-    .map_err(io::Error::other)
+    let ntlm = Server::builder().user(USER, PASSWORD).offer_as(Challenger::Proxy, Offer::Ntlm);
+    let ntlm = ntlm.page(PAGE).tunnels().start().await?;
+    println!("{} {}", open.address(), ntlm.address());
+    tokio::task::spawn_blocking(until_the_parent_ends).await?
 }
 
 /// Of a kibibyte.
-const PAGE: &[u8] = &[b'x'; 1024];
+pub(crate) const PAGE: &[u8] = &[b'x'; 1024];
