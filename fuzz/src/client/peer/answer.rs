@@ -185,7 +185,8 @@ impl Peers {
             }
             7 => {
                 let at = script.below(4);
-                if let Some((_, value)) = answer.fields.get_mut(at) {
+                // Not in the name of another site: there is none but those of this world.
+                if let Some((_, value)) = answer.fields.get_mut(at).filter(|(name, _)| name != "location") {
                     // Not in what the client's randomness has a part in: that would change the course.
                     let at = script.below(256) % value.len().clamp(1, 40);
                     value.replace_range(at..=at, script.choose(&["A", "=", "\"", ",", " ", ""]));
