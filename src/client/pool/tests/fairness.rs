@@ -345,3 +345,50 @@ async fn the_place_of_a_connection_that_is_one_too_many_is_for_those_that_wait()
     assert_eq!((waiting(&pool), pool.counts()), (0, (2, 0)));
     assert!(!is_pending(&mut second), "nobody else can use the place");
 }
+
+#[tokio::test(start_paused = true)]
+async fn as_many_as_may_be_idle_are_spared_though_somebody_waits() {
+    let pool = Pool::new(PoolLimits { idle_per_origin: 1, ..places(2, 512) }, false);
+    let (alice, bob) = (Who::user(0), Who::user(1));
+    let _alices = leased(&pool, alice).await;
+    let bobs = leased(&pool, bob).await;
+    let mut second: Asking<'_> = Box::pin(ask(&pool, alice));
+    assert!(is_pending(&mut second));
+    give_back(bobs);
+    assert_eq!((waiting(&pool), pool.counts()), (1, (2, 1)));
+    assert!(is_pending(&mut second));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_origin_has_no_more_connections_than_it_may_whatever_is_idle_at_another() {
+    let pool = Pool::new(places(1, 512), false);
+    let (alice, bob) = (Who::user(0), Who::user(1));
+    give_back(leased(&pool, Who { site: 1, ..alice }).await);
+    let alices = leased(&pool, alice).await;
+    let mut bobs: Asking<'_> = Box::pin(ask(&pool, bob));
+    assert!(is_pending(&mut bobs));
+    assert_eq!((waiting(&pool), pool.counts()), (1, (2, 1)));
+    give_back(alices);
+    assert!(!is_pending(&mut bobs), "he has the place of hers");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_users_requests_the_first_takes_the_place_that_others_leave_idle() {
+    let pool = Pool::new(places(2, 512), false);
+    let (alice, bob) = (Who::user(0), Who::user(1));
+    let _alices = leased(&pool, alice).await;
+    let bobs = leased(&pool, bob).await;
+    let [mut first, mut second] = [(); 2].map(|()| Box::pin(ask(&pool, alice)) as Asking<'_>);
+    assert!(is_pending(&mut first) && is_pending(&mut second));
+    give_back(bobs);
+    for _ in 0..4 {
+        tokio::time::advance(LONGEST_PAUSE).await;
+        assert!(is_pending(&mut second), "it looks while the first does not");
+    }
+    let mut looks = 0;
+    while is_pending(&mut first) {
+        tokio::time::advance(LONGEST_PAUSE).await;
+        looks += 1;
+        assert!(looks <= 2, "nobody else has wanted it");
+    }
+}
