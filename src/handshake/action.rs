@@ -203,3 +203,51 @@ impl<'a> ResponseHead<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(version: Version, fields: &[(&'static str, &'static str)]) -> Response<()> {
+        let mut response = Response::builder().version(version);
+        for (name, value) in fields {
+            response = response.header(*name, *value);
+        }
+        response.body(()).expect("a response")
+    }
+
+    #[test]
+    fn a_connection_outlives_a_response_as_its_version_and_its_fields_say() {
+        let says = |version, value| {
+            ResponseHead::of(&with(version, &[("connection", value)])).is_persistent(Challenger::Origin)
+        };
+        for (version, unsaid) in [
+            (Version::HTTP_09, [false; 3]),
+            (Version::HTTP_10, [false, true, false]),
+            (Version::HTTP_11, [true, true, false]),
+            (Version::HTTP_2, [true, true, false]),
+        ] {
+            assert_eq!(
+                ["upgrade", "Keep-Alive", "close"].map(|value| says(version, value)),
+                unsaid,
+                "{version:?}"
+            );
+            assert!(!says(version, "keep-alive, Close"), "{version:?}");
+        }
+    }
+
+    #[test]
+    fn persistent_auth_is_true_or_false_or_says_nothing() {
+        for (value, says) in [
+            ("true", Some(true)),
+            (" True ", Some(true)),
+            ("FALSE", Some(false)),
+            ("maybe", None),
+            ("", None),
+        ] {
+            let response = with(Version::HTTP_11, &[("persistent-auth", value)]);
+            assert_eq!(ResponseHead::of(&response).persistent_auth(), says, "{value:?}");
+        }
+        assert_eq!(ResponseHead::of(&with(Version::HTTP_11, &[])).persistent_auth(), None);
+    }
+}

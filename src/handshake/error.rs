@@ -39,3 +39,28 @@ impl std::error::Error for HandshakeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn each_says_what_happened_and_where_there_is_one_its_source() {
+        let scheme = || SchemeError::new("Digest", "the nonce is missing");
+        for (error, words, has_source) in [
+            (HandshakeError::Scheme(scheme()), "the server's challenge could not be answered", true),
+            (
+                HandshakeError::FinalToken(scheme()),
+                "the server accepted the login but failed to prove itself",
+                true,
+            ),
+            (HandshakeError::Unproven, "the server has not proven who it is, which is required", false),
+            (HandshakeError::TooManyLegs(3), "the server still challenges after 3 legs", false),
+            (HandshakeError::OutOfTurn, "the handshake was answered out of turn", false),
+        ] {
+            assert_eq!((error.to_string().as_str(), error.source().is_some()), (words, has_source));
+        }
+    }
+}

@@ -448,4 +448,52 @@ mod tests {
         drop(turn);
         assert!(guard.lock().waiting.is_empty());
     }
+
+    #[test]
+    fn what_was_to_be_sent_and_was_not_counts_for_nothing() {
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
+        let carol = Credentials::password("carol", "pw");
+        for _ in 0..4 {
+            let Pass::Go(Some(mut trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
+            assert!(!trial.is_sent());
+            assert!(trial.sent(now) && !trial.sent(now), "the first of two");
+            assert!(trial.is_sent());
+            trial.take_back();
+            assert!(!trial.is_sent());
+        }
+    }
+
+    #[test]
+    fn a_refusal_beside_is_one_and_leaves_the_password_to_a_kdc() {
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
+        let carol = Credentials::password("carol", "pw");
+        let Pass::Go(Some(trial)) = ask(&guard, &carol, now) else { panic!("it tries") };
+        assert!(!trial.is_for_kdc());
+        drop(trial);
+        guard.refuse_beside(&carol, &space());
+        assert!(matches!(ask(&guard, &carol, now), Pass::Refused));
+        let asking = Asking {
+            credentials: &carol,
+            space: &space(),
+            method: &Method::GET,
+            path: "/",
+            speaks_first: false,
+            disturbs_others: false,
+            may_ask_kdc: true,
+            waits_since: None,
+        };
+        let Pass::Go(Some(trial)) = guard.ask(&asking, now) else { panic!("a KDC may be asked") };
+        assert!(trial.is_for_kdc());
+    }
+
+    #[test]
+    fn what_was_challenged_is_known_by_method_and_path() {
+        let (guard, now) = (LockoutGuard::new(LockoutBounds::default()), Instant::now());
+        let carol = Credentials::password("carol", "pw");
+        let has_challenged = |method, path| guard.has_challenged(&carol, &space(), &method, path);
+        assert!(!has_challenged(Method::GET, "/"));
+        ask(&guard, &carol, now);
+        assert!(has_challenged(Method::GET, "/"));
+        assert!(!has_challenged(Method::GET, "/other") && !has_challenged(Method::POST, "/"));
+    }
 }

@@ -66,3 +66,27 @@ impl LatestChallenge {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::challenge::Challenges;
+    use crate::handshake::legs::Legs;
+
+    #[test]
+    fn the_latest_is_the_one_that_arrived_last_and_of_one_response_the_first_that_was_heard() {
+        let (legs, latest) = (Arc::<Legs>::default(), LatestChallenge::default());
+        let challenges = Challenges::from_value(b"Digest nonce=a, Digest nonce=b, Digest nonce=c");
+        let [a, b, c] = [0, 1, 2].map(|at| challenges.iter().nth(at).expect("three challenges"));
+        let carol = Credentials::password("carol", "pw");
+        let (first, second) = (legs.send().challenged(), legs.send().challenged());
+        for (heard, arrival, is) in [(a, first, a), (c, second, c), (b, second, c), (a, first, c)] {
+            latest.hear(heard, arrival, &carol);
+            let known = latest.get().expect("one was heard");
+            assert_eq!(known.challenge.param_str("nonce"), is.param_str("nonce"));
+        }
+        assert_eq!(latest.earlier(), EarlierChallenges::Unknown);
+        latest.learn(EarlierChallenges::Hold);
+        assert_eq!(latest.earlier(), EarlierChallenges::Hold);
+    }
+}

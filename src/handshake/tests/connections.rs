@@ -3,6 +3,7 @@
 use http::HeaderValue;
 
 use super::*;
+use crate::mechanism::MutualAuthentication;
 use BodyUse::Carried;
 
 /// A connection that carol has logged in on, and its server.
@@ -338,4 +339,92 @@ fn a_rejected_negotiation_is_a_refusal_and_the_connection_ends_with_the_request(
     let refusal = connection.receive(&unauthorized(&[REJECT])).refusal();
     assert!(matches!(&refusal.tried[..], [Tried { why: Why::CannotStart(_), .. }]), "{refusal}");
     assert!(!refusal.is_refusal() && refusal.to_string().contains("reject"), "{refusal}");
+}
+
+#[test]
+fn a_request_goes_unasked_where_nobody_is_known_to_want_anything_of_it() {
+    let plain = || using([ntlm(), basic()]);
+    let goes = |connection: &mut Connection| {
+        let identity = connection.identity.clone();
+        connection.handshake.go_unasked(&identity, connection.path)
+    };
+    assert!(goes(&mut Connection::new(&plain().build())));
+
+    let callers_own = Identity::CallersOwn(HeaderValue::from_static("Bearer own"));
+    let own = Connection::new(&plain().build()).acting_as(callers_own.clone());
+    let declared = Connection::new(&plain().declare(mail(), "Basic").expect("a known scheme").build());
+    let required = plain().mutual_authentication(MutualAuthentication::Required).build();
+    let mut owned = Connection::new(&plain().build()).acting_as(callers_own);
+    owned.begin().bare();
+    owned.receive(&ok()).plain();
+    let mut awaiting = Connection::new(&plain().build());
+    awaiting.handshake = awaiting.handshake.awaiting_channel_bindings();
+    let remembering = plain().build();
+    remembering.memory(Challenger::Origin, &mail()).remember("Basic", None, Binding::Request, None);
+    let mut listening = Connection::new(&plain().declare(mail(), "NTLM").expect("a known scheme").build());
+    listening.begin().leg();
+    for (what, mut connection) in [
+        ("the caller's own field", own),
+        ("declared", declared),
+        ("a proof is required", Connection::new(&required)),
+        ("the caller's own connection", owned.acting_as(Identity::None)),
+        ("bindings to come", awaiting),
+        ("remembered", Connection::new(&remembering)),
+        ("a leg is out", listening),
+    ] {
+        assert!(!goes(&mut connection), "{what}");
+    }
+}
+
+#[test]
+fn a_response_passes_through_where_nothing_is_to_be_told_about_it() {
+    let begun = |builder: AuthenticatorBuilder| {
+        let mut connection = Connection::new(&builder.build());
+        connection.begin().bare();
+        connection
+    };
+    let passes = |connection: &mut Connection, code: u16| {
+        connection.handshake.passes_through(StatusCode::from_u16(code).expect("a status"))
+    };
+    let mut plain = begun(using([ntlm()]));
+    assert!(!passes(&mut plain, 401) && passes(&mut plain, 200) && passes(&mut plain, 407));
+    let mut required = begun(using([ntlm()]).mutual_authentication(MutualAuthentication::Required));
+    assert!(!passes(&mut required, 200));
+    let mut awaiting = Connection::new(&using([ntlm()]).build());
+    awaiting.handshake = awaiting.handshake.awaiting_channel_bindings();
+    awaiting.begin().bare();
+    assert!(!passes(&mut awaiting, 200));
+    awaiting.handshake.learn_channel_bindings(None);
+    assert!(passes(&mut awaiting, 200));
+    let mut listening =
+        Connection::new(&using([ntlm()]).declare(mail(), "NTLM").expect("a known scheme").build());
+    listening.begin().leg();
+    assert!(!passes(&mut listening, 200), "a first message is out");
+    let (mut established, _) = established(&using([ntlm()]).build());
+    assert!(passes(&mut established, 200) && !passes(&mut established, 401));
+}
+
+#[test]
+fn a_login_that_stands_is_told_with_each_response_where_that_is_asked_for() {
+    for is_told in [false, true] {
+        let (mut connection, mut server) = established(&using([ntlm()]).report_established(is_told).build());
+        assert_ne!(connection.handshake.passes_through(StatusCode::OK), is_told);
+        match is_told {
+            true => assert_eq!(connection.converse(server.anew()).login().scheme, "NTLM"),
+            false => connection.converse(server.anew()).plain(),
+        }
+    }
+}
+
+#[test]
+fn the_identity_of_another_program_is_not_this_ones() {
+    let authenticator = || using([basic()]).credentials(mail(), carol()).build();
+    let (own, other) = (authenticator(), authenticator());
+    for (identity, is_asked) in [(own.identity(), false), (other.identity(), true)] {
+        let mut connection = Connection::new(&own).acting_as(identity);
+        connection.begin().bare();
+        let said = connection.receive(&unauthorized(&["Basic realm=x"]));
+        assert_eq!(matches!(said, Said::Send(Some(_), _)), !is_asked, "{said:?}");
+        assert_eq!(connection.questions.is_empty(), !is_asked);
+    }
 }

@@ -66,3 +66,15 @@ fn only_a_known_way_to_http_1_1_is_noted() {
         assert_eq!((moves, version(&authenticator)), (protocol == Protocol::Http2, expected));
     }
 }
+
+#[test]
+fn what_is_declared_to_be_the_connections_is_spoken_to_by_http_1_1() {
+    for (scheme, expected) in [("NTLM", HttpVersion::Http1), ("Basic", HttpVersion::Any)] {
+        let builder = using([ntlm(), basic()]).declare(mail(), scheme).expect("a known scheme");
+        let authenticator = builder.build();
+        assert_eq!(authenticator.version(&mail()), expected, "{scheme}");
+        assert_eq!(authenticator.version(&plain_mail()), HttpVersion::Any);
+        authenticator.memory(Challenger::Origin, &mail()).need_http1();
+        assert_eq!(authenticator.version(&mail()), HttpVersion::Http1, "{scheme}: as was learnt");
+    }
+}

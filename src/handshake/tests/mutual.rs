@@ -113,3 +113,13 @@ fn a_forged_proof_is_an_error_whatever_the_status_unless_nobody_looks() {
         assert!(matches!(said, Said::Deliver(_)), "{code}: {said:?}");
     }
 }
+
+#[test]
+fn each_request_of_a_login_that_holds_for_one_is_delivered_with_its_own_proof() {
+    let mut connection = asked(&required([Tickets::default().scheme()]).build());
+    connection.receive(&proven(b"proof")).login();
+    for code in STATUSES {
+        connection.begin().leg();
+        connection.receive(&code_of(proven(b"proof"), code)).plain();
+    }
+}
