@@ -191,9 +191,10 @@ fn a_refusal_of_the_one_names_it_and_leaves_the_other_in_peace() {
     let mut pair = Pair::new(&both());
     sent(pair.begin());
     sent(pair.receive(&required(&["Basic realm=p"])));
-    let (outcome, _) = delivered(pair.receive(&required(&["Basic realm=p"])));
+    let (outcome, of_proxy) = delivered(pair.receive(&required(&["Basic realm=p"])));
     let Some(Outcome::Refused(refusal)) = outcome else { panic!("{outcome:?}") };
     assert_eq!((refusal.challenger, &refusal.origin), (Challenger::Proxy, &proxy()));
+    assert!(matches!(of_proxy, Some(ProxyOutcome(Outcome::Refused(_)))), "{of_proxy:?}");
     let words = refusal.to_string();
     assert!(
         words.starts_with("the proxy http://proxy.example:3128 refused the login: Basic: wrong"),
@@ -229,6 +230,7 @@ fn a_proxy_that_refuses_with_the_origins_status_is_the_one_that_refused() {
             let (outcome, _) = delivered(said);
             let Some(Outcome::Refused(refusal)) = outcome else { panic!("{shape}: {outcome:?}") };
             assert_eq!(refusal.challenger, Challenger::Proxy, "{shape}");
+            assert_eq!(refusal.legs, if attempt == 0 { 2 } else { 1 }, "{shape}");
             let why = &refusal.tried.last().expect("it was tried").why;
             assert_eq!(matches!(why, Why::RefusedBefore), attempt == 1, "{shape}: {why:?}");
         }
@@ -390,4 +392,182 @@ fn a_proxy_is_known_by_its_realm_where_its_challenge_is_malformed() {
     let Some(Outcome::Refused(refusal)) = outcome else { panic!("{outcome:?}") };
     assert_eq!(refusal.challenger, Challenger::Proxy);
     assert!(matches!(of_proxy, Some(ProxyOutcome(Outcome::Refused(_)))), "{of_proxy:?}");
+}
+
+#[test]
+fn who_shares_a_leg_with_nobodys_login_waits_for_the_turn() {
+    let authenticator = both();
+    let memory = authenticator.memory(Challenger::Origin, &plain_mail());
+    memory.remember("Basic", Some("o".into()), Binding::Request, None);
+    let mut first = Pair::new(&authenticator);
+    assert_eq!(sent(first.begin()), leg("-", "Basic", Carried));
+    // The proxy's share of the leg is decided, and there is no login in it.
+    assert!(matches!(Pair::new(&authenticator).begin(), Both::Wait));
+}
+
+#[test]
+fn a_login_at_the_proxy_waits_for_its_turn_though_the_origin_has_decided() {
+    let builder = using([ntlm(), basic()]).dangerous_secrets_to_plain_http_proxies(true);
+    let builder = builder.assume_proxy_support(true);
+    let authenticator = builder.declare(plain_mail(), "NTLM").expect("a known scheme").build();
+    let mut pair = Pair::new(&authenticator);
+    (pair.has_body, pair.method) = (true, Method::POST);
+    assert_eq!(sent(pair.begin()), leg("-", "NTLM", Withheld));
+    // Meanwhile the proxy asks somebody else, whose password is on trial there.
+    let mut other = Pair::new(&authenticator);
+    let as_nobody = Acting::new(Identity::None, Identity::Credentials(dave()));
+    sent(other.drive(None, |logins, request| logins.begin(as_nobody, request)));
+    assert_eq!(sent(other.receive(&required(&["Basic realm=p"]))), leg("Basic", "-", Carried));
+    let said = pair.receive(&ok());
+    assert!(matches!(said, Both::Wait), "{said:?}");
+}
+
+#[test]
+fn a_connection_is_used_again_where_both_of_its_logins_let_it() {
+    let spoiled_at = |challenger: Challenger| {
+        let mut pair = Pair::new(&using([ntlm()]).assume_proxy_support(true).build());
+        sent(pair.begin());
+        assert!(pair.logins.is_reusable(), "it asks nobody anything");
+        let challenge = |challenge: &str| challenged_by(challenger, &[challenge]);
+        sent(pair.receive(&challenge("NTLM")));
+        let type_2 = type_2().headers()["www-authenticate"].to_str().expect("ASCII").to_owned();
+        sent(pair.receive(&challenge(&type_2)));
+        delivered(pair.receive(&challenge("NTLM")));
+        pair.logins.is_reusable()
+    };
+    assert!(!spoiled_at(Challenger::Proxy) && !spoiled_at(Challenger::Origin));
+}
+
+/// Both passwords are on trial on one leg.
+fn both_on_trial(authenticator: &Authenticator) -> Pair {
+    for (challenger, origin) in [(Challenger::Proxy, proxy()), (Challenger::Origin, plain_mail())] {
+        let realm = Some(if challenger == Challenger::Proxy { "p" } else { "o" }.into());
+        authenticator.memory(challenger, &origin).remember("Basic", realm, Binding::Request, None);
+    }
+    Pair::new(authenticator)
+}
+
+#[test]
+fn a_leg_that_is_lost_with_both_logins_has_shown_something_of_a_secret() {
+    let mut pair = both_on_trial(&both());
+    assert_eq!(sent(pair.begin()), leg("Basic", "Basic", Carried));
+    assert!(pair.logins.lose_connection(std::time::Instant::now()));
+    let mut pair = Pair::new(&both());
+    sent(pair.begin());
+    assert!(!pair.logins.lose_connection(std::time::Instant::now()));
+}
+
+#[test]
+fn nobody_waits_for_a_login_that_nobody_has_looked_at() {
+    let authenticator = both();
+    let mut pair = both_on_trial(&authenticator);
+    assert_eq!(sent(pair.begin()), leg("Basic", "Basic", Carried));
+    assert!(matches!(both_on_trial(&authenticator).begin(), Both::Wait));
+    pair.logins.withdraw(std::time::Instant::now());
+    assert_eq!(sent(both_on_trial(&authenticator).begin()), leg("Basic", "Basic", Carried));
+}
+
+#[test]
+fn a_login_that_was_decided_and_not_sent_counts_for_nothing() {
+    let authenticator = both();
+    for _ in 0..4 {
+        let mut pair = both_on_trial(&authenticator);
+        // In the drive it counts as sent.
+        assert_eq!(sent(pair.begin()), leg("Basic", "Basic", Carried));
+        pair.logins.not_sent();
+    }
+}
+
+#[test]
+fn a_first_message_that_both_may_have_been_asked_for_in_vain_is_a_hint() {
+    let builder = using([ntlm()]).assume_proxy_support(true);
+    let authenticator = builder.declare(plain_mail(), "NTLM").expect("a known scheme").build();
+    let mut pair = Pair::new(&authenticator);
+    (pair.has_body, pair.method) = (true, Method::POST);
+    assert_eq!(sent(pair.begin()), leg("-", "NTLM", Withheld));
+    assert!(pair.logins.drop_hints());
+    let acting = pair.logins.acting().clone();
+    let mut next = Pair::new(&authenticator);
+    (next.has_body, next.method) = (true, Method::POST);
+    assert_eq!(
+        sent(next.drive(None, |logins, request| logins.begin(acting, request))),
+        leg("-", "-", Carried)
+    );
+    assert!(!next.logins.drop_hints(), "there is none left");
+}
+
+/// Without a guard nobody waits for the origin's login, and it is not begun again.
+#[test]
+fn what_was_for_the_origin_goes_with_the_leg_after_the_proxys_challenge() {
+    let builder = using([basic()]).lockout_guard(false).dangerous_secrets_over_plain_http(true);
+    let builder = builder.dangerous_secrets_to_plain_http_proxies(true);
+    let authenticator = builder.declare(plain_mail(), "Basic").expect("a known scheme").build();
+    let mut pair = Pair::new(&authenticator);
+    assert_eq!(sent(pair.begin()), leg("-", "Basic", Carried));
+    assert_eq!(sent(pair.receive(&required(&["Basic realm=p"]))), leg("Basic", "Basic", Carried));
+    delivered(pair.receive(&ok()));
+}
+
+/// Another origin may have been mistaken for the proxy, unless it answers a tunnel.
+#[test]
+fn a_401_of_a_proxy_that_took_the_password_before_rests_it_sooner_where_it_is_certain() {
+    let refusals = |method: Method| {
+        let authenticator = both();
+        let mut pair = Pair::new(&authenticator);
+        pair.method = method.clone();
+        sent(pair.begin());
+        sent(pair.receive(&required(&["Basic realm=p"])));
+        delivered(pair.receive(&ok()));
+        for refused in 0..9 {
+            let mut pair = Pair::new(&authenticator);
+            pair.method = method.clone();
+            let mut begun = sent(pair.begin());
+            if begun.proxy.is_none() {
+                match pair.receive(&required(&["Basic realm=p"])) {
+                    Both::Send(sent) => begun = sent,
+                    Both::Deliver(Some(Outcome::Refused(_)), _) => return refused,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(begun.proxy.as_deref(), Some("Basic"));
+            delivered(pair.receive(&closing(unauthorized(&[]))));
+        }
+        panic!("it never rests")
+    };
+    // Three weak ones, and two strong ones in the pause.
+    assert_eq!((refusals(Method::CONNECT), refusals(Method::GET)), (2, 5));
+}
+
+#[test]
+fn a_401_that_meets_a_first_message_refuses_no_password_of_the_proxys() {
+    let mut pair = declared();
+    (pair.has_body, pair.method) = (false, Method::GET);
+    assert_eq!(sent(pair.begin()), leg("NTLM", "-", Carried));
+    let (outcome, of_proxy) = delivered(pair.receive(&unauthorized(&[])));
+    assert!(!matches!(of_proxy, Some(ProxyOutcome(Outcome::Refused(_)))), "{of_proxy:?}");
+    let of_proxy =
+        |outcome: &Outcome| matches!(outcome, Outcome::Refused(it) if it.challenger == Challenger::Proxy);
+    assert!(!outcome.as_ref().is_some_and(of_proxy), "{outcome:?}");
+}
+
+#[test]
+fn a_proxy_that_has_forgotten_its_nonce_is_asked_again_on_a_connection_that_is_there() {
+    for closes in [false, true] {
+        let authenticator = using([Arc::new(Digest::default())]).build();
+        let at_proxy = || Connection::to(&authenticator, Challenger::Proxy, proxy()).by_get();
+        let mut connection = at_proxy();
+        connection.begin().bare();
+        connection.receive(&required(&["Digest realm=p, nonce=n, qop=auth"])).leg();
+        connection.receive(&ok()).login();
+        let mut connection = at_proxy();
+        connection.begin().leg();
+        let refusal = if closes { closing(unauthorized(&[])) } else { unauthorized(&[]) };
+        let said = connection.drive(|handshake, request| {
+            handshake.refuse(ResponseHead::of(&refusal), false, request).expect("it was out")
+        });
+        match closes {
+            true => assert_eq!(said.renewal(), Renewal::ClosedInHandshake),
+            false => said.bare(),
+        }
+    }
 }
