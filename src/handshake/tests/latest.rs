@@ -1,11 +1,17 @@
 //! Logins among other requests, each of which may be challenged.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Barrier;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::challenge::Challenges;
+use crate::handshake::latest::EarlierChallenges;
 use crate::handshake::logins::{Acting, Logins, WireRequest};
+use crate::handshake::memory::KnownSpace;
 use crate::mechanism::{MechanismError, Moments};
 use crate::scheme::Digest;
 
@@ -246,5 +252,201 @@ fn a_request_that_was_not_challenged_asks_with_its_body() {
         }
     }
     said.bare();
+    assert!(!post.handshake.passes_through(StatusCode::FORBIDDEN), "it holds the turn of those that wait");
     post.receive(&status(403)).plain();
+    let next = Connection::new(&authenticator).begin();
+    assert!(!matches!(next, Said::Wait(_)), "nobody tries the password any more: {next:?}");
+}
+
+#[test]
+fn what_an_established_connection_carries_voids_a_challenge_only_where_it_is_challenged() {
+    let authenticator = using([ntlm()]).build();
+    let mut connection = Connection::new(&authenticator);
+    connection.converse(&mut Server::ntlm()).login();
+    let memory = authenticator.memory(Challenger::Origin, &mail());
+    let latest = memory.legs().send().challenged();
+    connection.begin().bare();
+    connection.receive(&ok()).plain();
+    assert!(memory.legs().is_latest(latest));
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["NTLM"])).leg();
+    assert!(!memory.legs().is_latest(latest));
+}
+
+fn known(authenticator: &Authenticator) -> KnownSpace {
+    let memory = authenticator.memory(Challenger::Origin, &mail());
+    memory.known("Digest", Some(&"a".into())).expect("it was used")
+}
+
+/// A connection on which Carol has logged in by this nonce.
+fn logged_in(authenticator: &Authenticator, nonce: &str) -> Connection {
+    let mut connection = Connection::new(authenticator).by_get();
+    connection.begin().bare();
+    connection.receive(&challenge(nonce)).leg();
+    connection.receive(&ok()).login();
+    connection
+}
+
+/// A request of nobody's, which is out.
+fn stranger(authenticator: &Authenticator) -> Connection {
+    let mut stranger = Connection::new(authenticator).acting_as(Identity::None);
+    stranger.begin().bare();
+    stranger
+}
+
+#[track_caller]
+fn nonce(said: Said) -> String {
+    let Said::Send(Some(value), _) = said else { panic!("{said:?}") };
+    let answer = Challenges::from_value(value.as_bytes());
+    answer.iter().next().and_then(|answer| answer.param_str("nonce")).expect("a nonce").into_owned()
+}
+
+use EarlierChallenges::{AreVoid, Doubtful, Hold, Unknown};
+
+#[test]
+fn what_becomes_of_earlier_challenges_is_learnt_from_what_is_accepted() {
+    for (before, is_replaced, learnt) in [
+        (Unknown, false, Unknown),
+        (Unknown, true, Hold),
+        (Doubtful, false, AreVoid),
+        (Doubtful, true, Hold),
+        (AreVoid, false, AreVoid),
+        (AreVoid, true, Hold),
+        (Hold, false, Hold),
+    ] {
+        let authenticator = digest().build();
+        let mut connection = logged_in(&authenticator, "first");
+        known(&authenticator).latest.learn(before);
+        if is_replaced {
+            stranger(&authenticator).receive(&challenge("second")).refusal();
+        }
+        assert_eq!(nonce(connection.begin()), "first");
+        connection.receive(&ok()).plain();
+        assert_eq!(known(&authenticator).latest.earlier(), learnt, "{before:?}, {is_replaced}");
+    }
+}
+
+#[test]
+fn a_challenge_that_comes_while_an_answer_is_out_shows_nothing_of_what_becomes_of_earlier_ones() {
+    let authenticator = digest().build();
+    let mut connection = logged_in(&authenticator, "first");
+    connection.begin().leg();
+    // The server may have made it after it had accepted the answer.
+    stranger(&authenticator).receive(&challenge("second")).refusal();
+    connection.receive(&ok()).plain();
+    assert_eq!(known(&authenticator).latest.earlier(), Unknown);
+}
+
+#[test]
+fn who_waits_for_others_legs_goes_on_once_the_server_is_seen_to_keep_its_nonces() {
+    let authenticator = digest().build();
+    let mut carols = logged_in(&authenticator, "first");
+    let mut tries = Connection::new(&authenticator).by_get().acting_as(mistaken());
+    tries.begin().bare();
+    let _out = stranger(&authenticator);
+    let mut turn = tries.receive(&challenge("second")).turn();
+    let mut is_due = || Pin::new(&mut turn).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    assert_eq!(nonce(carols.begin()), "first");
+    assert!(!is_due());
+    carols.receive(&ok()).plain();
+    assert!(is_due());
+    assert_eq!(nonce(tries.proceed()), "second");
+}
+
+#[test]
+fn an_answer_is_given_again_where_its_challenge_may_have_been_voided() {
+    #[derive(Clone, Copy, Debug)]
+    enum Others {
+        AreAbsent,
+        AreOut,
+        WereChallenged,
+    }
+    use Others::*;
+    for (before, others, is_again, learnt) in [
+        (Unknown, AreAbsent, false, Unknown),
+        (Unknown, AreOut, true, Doubtful),
+        (Unknown, WereChallenged, true, Doubtful),
+        (AreVoid, AreAbsent, false, AreVoid),
+        (AreVoid, AreOut, true, AreVoid),
+        (Hold, AreOut, false, Hold),
+        (Hold, WereChallenged, false, Hold),
+    ] {
+        let authenticator = digest().build();
+        let mut connection = logged_in(&authenticator, "first");
+        connection.begin().leg();
+        connection.receive(&challenge("second")).leg();
+        known(&authenticator).latest.learn(before);
+        let mut other = None;
+        match others {
+            AreAbsent => {}
+            AreOut => other = Some(stranger(&authenticator)),
+            WereChallenged => {
+                stranger(&authenticator).receive(&challenge("other")).refusal();
+            }
+        }
+        let said = connection.receive(&challenge("third"));
+        let case = format!("{before:?}, {others:?}: {said:?}");
+        assert_eq!(!matches!(said, Said::Deliver(_)), is_again, "{case}");
+        assert_eq!(known(&authenticator).latest.earlier(), learnt, "{case}");
+        drop(other);
+    }
+}
+
+#[test]
+fn a_password_that_was_never_accepted_is_refused_by_the_answer_to_it_unless_another_was_challenged() {
+    for (is_challenged, is_again) in [(false, false), (true, true)] {
+        let authenticator = digest().build();
+        let mut connection = Connection::new(&authenticator).by_get();
+        connection.begin().bare();
+        connection.receive(&challenge("first")).leg();
+        let mut other = stranger(&authenticator);
+        if is_challenged {
+            other.receive(&challenge("other")).refusal();
+        }
+        let said = connection.receive(&challenge("second"));
+        assert_eq!(!matches!(said, Said::Deliver(_)), is_again, "{said:?}");
+        assert_eq!(known(&authenticator).latest.earlier(), Unknown);
+    }
+}
+
+/// A challenge that came to another request of Carol's.
+fn hear(authenticator: &Authenticator, nonce: &str) {
+    let heard = challenge(nonce);
+    let challenges = Challenges::parse(heard.headers(), Challenger::Origin.challenge_field());
+    let arrival = authenticator.memory(Challenger::Origin, &mail()).legs().send().challenged();
+    known(authenticator).latest.hear(challenges.iter().next().expect("one"), arrival, &carol());
+}
+
+#[test]
+fn the_latest_challenge_is_answered_where_it_voids_those_before_it() {
+    for (before, answered) in [(Unknown, "first"), (Doubtful, "first"), (Hold, "first"), (AreVoid, "second")]
+    {
+        let authenticator = digest().build();
+        let mut connection = logged_in(&authenticator, "first");
+        hear(&authenticator, "second");
+        known(&authenticator).latest.learn(before);
+        assert_eq!(nonce(connection.begin()), answered, "{before:?}");
+    }
+}
+
+#[test]
+fn a_login_that_speaks_first_waits_for_one_that_is_about_to_ask_for_its_challenge() {
+    let (authenticator, instant) = (digest().build(), Instant::now());
+    // Refused where it was accepted: nobody speaks first.
+    let mut connection = logged_in(&authenticator, "first");
+    connection.begin().leg();
+    connection.receive(&challenge("second")).leg();
+    connection.receive(&challenge("third")).refusal();
+    let begin = |has_timer: bool| {
+        let clock = Clock { instant, has_timer };
+        let mut alone = Alone::new(&authenticator);
+        let action = alone.drive(&clock, |logins, request| logins.begin(acting(), request));
+        matches!(action, Action::Wait(_))
+    };
+    assert!(!begin(true), "nobody is about to ask");
+    authenticator.memory(Challenger::Origin, &mail()).legs().expect_one(instant);
+    assert!(begin(true));
+    assert!(!begin(false), "nothing would wake it");
+    known(&authenticator).latest.learn(Hold);
+    assert!(!begin(true), "its challenge voids nothing");
 }

@@ -7,6 +7,7 @@ mod choosing;
 mod connections;
 mod consulting;
 mod digest;
+mod exchanges;
 mod hostile;
 mod http2;
 mod latest;
@@ -312,13 +313,16 @@ impl Server {
 struct Fake {
     name: &'static str,
     binding: Binding,
+    /// What a challenge with a token is to it.
+    challenged: Continuation,
     respond: fn(Option<&Challenge>) -> Result<Reply, SchemeError>,
     conclude: fn() -> Result<Reply, SchemeError>,
 }
 
 impl Fake {
     fn new(name: &'static str, respond: fn(Option<&Challenge>) -> Result<Reply, SchemeError>) -> Self {
-        Self { name, binding: Binding::Connection, respond, conclude: || Ok(Reply::Done(proof())) }
+        let (binding, challenged) = (Binding::Connection, Continuation::GoesOn);
+        Self { name, binding, challenged, respond, conclude: || Ok(Reply::Done(proof())) }
     }
 }
 
@@ -339,7 +343,7 @@ impl Scheme for Fake {
 impl Exchange for Fake {
     fn continuation(&self, challenge: &Challenge, _: bool) -> Continuation {
         match challenge.token68() {
-            Some(_) => Continuation::GoesOn,
+            Some(_) => self.challenged,
             None => Continuation::Refuses,
         }
     }

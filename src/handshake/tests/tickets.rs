@@ -382,6 +382,26 @@ fn a_password_that_the_kdc_refuses_is_tried_nowhere_else() {
     }
 }
 
+#[test]
+fn each_word_of_a_kdc_about_the_account_is_the_last_of_the_request() {
+    for kind in [ErrorKind::WrongPassword, ErrorKind::UnknownUser, ErrorKind::AccountLocked] {
+        let tickets = Tickets::default();
+        tickets.refuse(kind, "the KDC's word");
+        let mut connection = Connection::new(&using([tickets.scheme(), ntlm()]).build());
+        connection.begin().bare();
+        let tried = connection.receive(&unauthorized(&["Negotiate", "NTLM"])).tried();
+        assert!(
+            matches!(&tried[..], [(_, Why::Refused(Some(_))), (_, Why::RefusedBefore)]),
+            "{kind:?}: {tried:?}"
+        );
+    }
+    let tickets = Tickets::default();
+    tickets.refuse(ErrorKind::Unavailable, "no KDC has answered");
+    let mut connection = Connection::new(&using([tickets.scheme(), ntlm()]).build());
+    connection.begin().bare();
+    assert_eq!(connection.receive(&unauthorized(&["Negotiate", "NTLM"])).leg().0, "NTLM");
+}
+
 // A KRB-ERROR in a 401
 #[test]
 fn the_servers_error_token_is_explained_and_says_nothing_about_the_password() {
