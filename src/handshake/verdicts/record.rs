@@ -124,7 +124,6 @@ impl Record {
     /// A login may go, as one of those that go one at a time.
     pub(super) fn join(&mut self, now: Instant) -> WindowNumber {
         if self.window.out == 0 {
-            self.window.number += 1;
             self.window.since = Some(now);
         }
         self.window.out += 1;
