@@ -253,6 +253,10 @@ impl AccountInSpace {
     }
 }
 
+/// What a space takes in the tables: its entry, perhaps an account, the keys of both with the room that hash tables leave
+/// free, and its uses in the queues.
+type Share = (TableEntry, Holding, [(Credentials, ProtectionSpace, usize); 4], [Use; 6]);
+
 impl TableEntry {
     /// About how much memory it takes, with its share of the tables around it.
     fn count(&self) -> usize {
@@ -260,10 +264,7 @@ impl TableEntry {
         let secret = secret.map(|(username, password)| username.len() + password.expose().len());
         let token = self.credentials.as_bearer_token().map(|token| token.expose().len());
         let texts = self.key.origin.host().len() + self.key.realm.as_ref().map_or(0, |realm| realm.len());
-        size_of::<Self>()
-            + size_of::<Holding>()
-            + 4 * size_of::<(Credentials, ProtectionSpace, usize)>()
-            + 6 * size_of::<Use>()
+        size_of::<Share>()
             + texts
             + secret.or(token).unwrap_or_default()
             + self.space.accepted.octets()

@@ -100,4 +100,21 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn their_memory_is_that_of_both_halves() {
+        let mut targets = Targets::default();
+        let mut note = |count: usize| {
+            for number in 0..count {
+                targets.note(Target::of(&Method::GET, &format!("/{count}/{number}")));
+            }
+            let each = size_of::<Target>() + 2;
+            let halves = [&targets.recent, &targets.older].map(|half| half.capacity() * each);
+            assert_eq!(targets.octets(), halves[0] + halves[1]);
+            halves.map(|octets| octets > 0)
+        };
+        assert_eq!(note(0), [false, false]);
+        assert_eq!(note(Targets::MIN), [true, false]);
+        assert_eq!(note(1), [true, true], "the larger one is the older");
+    }
 }

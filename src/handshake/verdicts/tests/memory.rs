@@ -118,6 +118,7 @@ fn refusals_pauses_and_whether_they_were_accepted_go_last() {
     // Of what was left without an answer once, a second time begins a pause.
     requests.credentials = users[4].clone();
     requests.end(ORIGIN, "/", Evidence::Undecided);
+    let accepted = users[2].clone();
     let told = users.map(|user| {
         requests.credentials = user;
         requests.told(ORIGIN, "/")
@@ -125,6 +126,9 @@ fn refusals_pauses_and_whether_they_were_accepted_go_last() {
     assert_eq!(told[..4], [Told::Refused, Paused(PauseCause::Unanswered, 30), Go, Wait(5)]);
     assert_eq!(told[4], Paused(PauseCause::Unanswered, 30));
     assert_eq!(told[5..], [const { Paused(PauseCause::Locked, 15 * 60) }; 2]);
+    requests.credentials = accepted;
+    let _out = requests.send(ORIGIN, "/");
+    assert_eq!(requests.told(ORIGIN, "/"), Go, "what was accepted goes beside another");
     assert!(requests.verdicts.table.queued().0 > 100, "there was room for some");
 }
 
