@@ -158,3 +158,24 @@ pub(super) fn realm(challenge: &Challenge) -> Option<Realm> {
     }
     Some(Realm::from(&realm[..end]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_realm_as_many_whole_characters_are_kept_as_there_is_room_for() {
+        for (realm, octets) in [
+            ("a".repeat(2000), 1024),
+            ("\u{e9}".repeat(600), 1024),
+            (format!("a{}", "\u{e9}".repeat(600)), 1023),
+            (format!("a{}", "\u{20ac}".repeat(400)), 1024),
+            (format!("aa{}", "\u{20ac}".repeat(400)), 1022),
+            ("\u{20ac}".repeat(341), 1023),
+        ] {
+            let challenges = Challenges::from_value(format!("Basic realm=\"{realm}\"").as_bytes());
+            let kept = super::realm(challenges.iter().next().expect("one")).expect("a realm");
+            assert_eq!((kept.len(), realm.starts_with(&*kept)), (octets, true));
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use http::HeaderValue;
 
 use super::*;
+use crate::handshake::action::Outlook;
 use crate::mechanism::MutualAuthentication;
 use BodyUse::Carried;
 
@@ -427,4 +428,53 @@ fn the_identity_of_another_program_is_not_this_ones() {
         assert_eq!(matches!(said, Said::Send(Some(_), _)), !is_asked, "{said:?}");
         assert_eq!(connection.questions.is_empty(), !is_asked);
     }
+}
+
+#[test]
+fn how_a_leg_with_the_body_may_fare_depends_on_who_could_be_asked_to_log_in() {
+    let outlook = |builder: AuthenticatorBuilder, identity: Option<Identity>| {
+        let authenticator = builder.build();
+        let identity = identity.unwrap_or_else(|| authenticator.identity());
+        let mut connection = Connection::new(&authenticator).acting_as(identity).with_body();
+        connection.begin().bare();
+        let before = connection.handshake.outlook();
+        // It has heard that nobody asks.
+        connection.demand = connection.handshake.demand().let_through();
+        connection.handshake = Handshake::new(authenticator, Challenger::Origin, mail(), None);
+        connection.begin().bare();
+        (before, connection.handshake.outlook())
+    };
+    let plain = || using([basic()]);
+    let elsewhere = || plain().credentials(plain_mail(), carol());
+    let callers_own = Identity::CallersOwn(HeaderValue::from_static("Bearer own"));
+    for (builder, identity, before) in [
+        (plain(), Some(Identity::Credentials(carol())), Outlook::Unknown),
+        (plain().credentials(mail(), carol()), None, Outlook::Unknown),
+        (elsewhere(), None, Outlook::Clear),
+        (plain(), Some(Identity::None), Outlook::Clear),
+        (plain(), Some(callers_own), Outlook::Clear),
+    ] {
+        assert_eq!(outlook(builder, identity), (before, Outlook::Clear));
+    }
+}
+
+#[test]
+fn persistent_auth_counts_from_the_origin_and_of_a_login_by_connection() {
+    // Basic's credentials go with each request, whatever a server says.
+    for says in ["true", "false"] {
+        let mut connection = Connection::new(&using([basic()]).build());
+        connection.begin().bare();
+        connection.receive(&unauthorized(&["Basic realm=x"])).leg();
+        connection.receive(&with(ok(), "persistent-auth", says)).login();
+        assert!(!connection.handshake.is_established());
+        assert_eq!(connection.begin().leg().0, "Basic");
+    }
+    // What a proxy passes on is the origin's word.
+    let mut connection = Connection::to(&using([ntlm()]).build(), Challenger::Proxy, mail());
+    connection.begin().bare();
+    connection.receive(&challenged_by(Challenger::Proxy, &["NTLM"])).leg();
+    let type_2 = type_2().headers()["www-authenticate"].to_str().expect("ASCII").to_owned();
+    connection.receive(&challenged_by(Challenger::Proxy, &[&type_2])).leg();
+    connection.receive(&with(ok(), "persistent-auth", "false")).login();
+    assert!(connection.handshake.is_established());
 }

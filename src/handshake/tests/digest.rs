@@ -239,6 +239,11 @@ fn a_400_is_delivered_at_once_where_the_name_is_not_the_reason() {
     connection.begin().bare();
     assert_eq!(name(connection.receive(&in_utf8())), "extended");
     connection.receive(&status(400)).plain();
+    // There is no leg left to send it again.
+    let mut connection = Connection::new(&digest().max_legs(2).build()).acting_as(jason());
+    connection.begin().bare();
+    assert_eq!(name(connection.receive(&in_utf8())), "extended");
+    connection.receive(&status(400)).plain();
     // The name is in ASCII.
     let mut connection = Connection::new(&digest().build());
     connection.begin().bare();

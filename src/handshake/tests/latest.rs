@@ -443,10 +443,33 @@ fn a_login_that_speaks_first_waits_for_one_that_is_about_to_ask_for_its_challeng
         let action = alone.drive(&clock, |logins, request| logins.begin(acting(), request));
         matches!(action, Action::Wait(_))
     };
+    let expect_one = || authenticator.memory(Challenger::Origin, &mail()).legs().expect_one(instant);
     assert!(!begin(true), "nobody is about to ask");
-    authenticator.memory(Challenger::Origin, &mail()).legs().expect_one(instant);
+    expect_one();
     assert!(begin(true));
     assert!(!begin(false), "nothing would wake it");
+    expect_one();
     known(&authenticator).latest.learn(Hold);
     assert!(!begin(true), "its challenge voids nothing");
+}
+
+#[test]
+fn the_nonce_of_an_earlier_request_may_have_been_used_up_and_is_refused_unless_it_was_voided() {
+    for (before, rests) in [(Unknown, true), (AreVoid, false)] {
+        let authenticator = digest().build();
+        let mut connection = logged_in(&authenticator, "first");
+        // The server takes a nonce more than once.
+        connection.begin().leg();
+        connection.receive(&ok()).plain();
+        assert_eq!(nonce(connection.begin()), "first");
+        // Another request shows that meanwhile.
+        known(&authenticator).latest.learn(before);
+        assert_eq!(nonce(connection.receive(&challenge("second"))), "second");
+        connection.receive(&challenge("third")).refusal();
+        // Two refusals begin a pause.
+        let mut next = Connection::new(&authenticator).by_get();
+        next.begin().bare();
+        let said = next.receive(&challenge("fourth"));
+        assert_eq!(matches!(said, Said::Deliver(_)), rests, "{before:?}: {said:?}");
+    }
 }

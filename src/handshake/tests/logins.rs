@@ -1,6 +1,7 @@
 //! A connection to a proxy, which passes requests on to an origin: both may want a login.
 
 use super::*;
+use crate::channel_bindings::ChannelBindings;
 use crate::handshake::ProxyOutcome;
 use crate::handshake::logins::{Acting, Logins, WireRequest};
 use crate::scheme::Digest;
@@ -569,5 +570,59 @@ fn a_proxy_that_has_forgotten_its_nonce_is_asked_again_on_a_connection_that_is_t
             true => assert_eq!(said.renewal(), Renewal::ClosedInHandshake),
             false => said.bare(),
         }
+    }
+}
+
+#[test]
+fn a_login_by_connection_is_under_way_at_either_of_both() {
+    let under_way = |pair: &Pair| (pair.logins.expects_challenge(), pair.logins.is_bound_under_way());
+    for challenger in [Challenger::Proxy, Challenger::Origin] {
+        let mut pair = Pair::new(&using([ntlm()]).assume_proxy_support(true).build());
+        sent(pair.begin());
+        assert_eq!(under_way(&pair), (false, false));
+        sent(pair.receive(&challenged_by(challenger, &["NTLM"])));
+        assert_eq!(under_way(&pair), (true, true), "{challenger}");
+        let type_2 = type_2().headers()["www-authenticate"].to_str().expect("ASCII").to_owned();
+        sent(pair.receive(&challenged_by(challenger, &[&type_2])));
+        assert_eq!(under_way(&pair), (false, true), "{challenger}");
+        delivered(pair.receive(&ok()));
+        assert_eq!(under_way(&pair), (false, false));
+    }
+}
+
+/// Without a guard nobody waits for the origin's login, and it is not begun again.
+#[test]
+fn a_proxy_is_told_a_name_in_another_form_beside_what_was_for_the_origin() {
+    let schemes: [Arc<dyn Scheme>; 2] = [Arc::new(Digest::default()), basic()];
+    let builder = using(schemes).lockout_guard(false).dangerous_secrets_over_plain_http(true);
+    let authenticator = builder.declare(plain_mail(), "Basic").expect("a known scheme").build();
+    let mut pair = Pair::new(&authenticator);
+    let jason = Identity::Credentials(Credentials::password("J\u{e4}s\u{f8}n", "Secret, or not?"));
+    let acting = Acting::new(Identity::Credentials(carol()), jason);
+    assert_eq!(
+        sent(pair.drive(None, |logins, request| logins.begin(acting, request))),
+        leg("-", "Basic", Carried)
+    );
+    let challenge = required(&["Digest realm=p, nonce=n, qop=auth, charset=UTF-8"]);
+    assert_eq!(sent(pair.receive(&challenge)), leg("Digest", "Basic", Carried));
+    assert_eq!(sent(pair.receive(&status(400))), leg("Digest", "Basic", Carried));
+    delivered(pair.receive(&ok()));
+}
+
+#[test]
+fn bindings_that_are_known_are_not_asked_for_again() {
+    let bindings = ChannelBindings::tls_server_end_point(&[7; 32]);
+    let bound =
+        || Handshake::new(using([ntlm()]).build(), Challenger::Origin, mail(), Some(bindings.clone()));
+    for (origin, is_asked) in [(bound(), false), (bound().awaiting_channel_bindings(), true)] {
+        let mut asked = 0;
+        let mut logins = Logins::new(origin, None);
+        for _ in 0..2 {
+            logins.learn_channel_bindings(|| {
+                asked += 1;
+                None
+            });
+        }
+        assert_eq!(asked, u32::from(is_asked), "with the first response");
     }
 }

@@ -335,6 +335,11 @@ impl Scheme for Fake {
         self.binding
     }
 
+    /// It could, and does not.
+    fn authenticates_server(&self) -> bool {
+        true
+    }
+
     fn begin(&self, _: Initiate, _: &Knowledge) -> Box<dyn Exchange> {
         Box::new(*self)
     }
@@ -431,7 +436,8 @@ fn now() -> SystemTime {
 }
 
 fn scheme_of(value: &HeaderValue) -> String {
-    value.to_str().expect("ASCII").split(' ').next().expect("a scheme").to_owned()
+    // A name may go as it is, in UTF-8.
+    String::from_utf8_lossy(value.as_bytes()).split(' ').next().expect("a scheme").to_owned()
 }
 
 fn ok() -> Response<()> {

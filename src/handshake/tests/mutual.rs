@@ -123,3 +123,22 @@ fn each_request_of_a_login_that_holds_for_one_is_delivered_with_its_own_proof() 
         connection.receive(&code_of(proven(b"proof"), code)).plain();
     }
 }
+
+#[test]
+fn who_has_not_proven_himself_proves_no_password() {
+    let fake = Fake { binding: Binding::Request, ..Fake::new("Fake", |_| token(Expects::Success, true)) };
+    let authenticator = required([Arc::new(fake) as Arc<dyn Scheme>]).build();
+    let mut sent = Vec::new();
+    for answer in [ok(), unauthorized(&["Fake"]), unauthorized(&["Fake"])] {
+        let mut connection = Connection::new(&authenticator);
+        let said = match connection.begin() {
+            Said::Send(None, _) => connection.receive(&unauthorized(&["Fake"])),
+            said => said,
+        };
+        sent.push(matches!(said, Said::Send(Some(_), _)));
+        if sent.last() == Some(&true) {
+            connection.receive(&answer);
+        }
+    }
+    assert_eq!(sent, [true, true, false], "never accepted, it is refused once");
+}

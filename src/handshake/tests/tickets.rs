@@ -505,3 +505,29 @@ fn a_login_by_a_ticket_of_earlier_proves_no_password_of_today() {
         here.receive(&proven(b"proof")).login();
     }
 }
+
+#[test]
+fn a_login_by_a_ticket_of_earlier_leaves_a_password_unproven() {
+    for (keeps, attempts) in [(false, 3), (true, 1)] {
+        let tickets = Tickets::default();
+        if keeps {
+            tickets.keep();
+        }
+        let authenticator = using([tickets.scheme(), basic()]).build();
+        let mut here = Connection::new(&authenticator);
+        here.begin().bare();
+        here.receive(&unauthorized(&["Negotiate"])).leg();
+        here.receive(&proven(b"proof")).login();
+        let other: Origin = "https://other.example".parse().expect("an origin");
+        let mut sent = 0;
+        for _ in 0..9 {
+            let mut there = Connection::to(&authenticator, Challenger::Origin, other.clone());
+            there.begin().bare();
+            if let Said::Send(..) = there.receive(&unauthorized(&["Basic realm=x"])) {
+                sent += 1;
+                there.receive(&unauthorized(&["Basic realm=x"])).refusal();
+            }
+        }
+        assert_eq!(sent, attempts, "one that was proven is not barred by a refusal elsewhere");
+    }
+}

@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 use super::*;
+use crate::handshake::logins::Logins;
 use crate::handshake::{Pause, PauseCause};
 use crate::scheme::Digest;
 
@@ -443,6 +445,24 @@ fn what_was_served_on_an_established_connection_is_served_though_what_is_barred_
     connection.path = "/good";
     connection.begin().bare();
     connection.receive(&ok()).plain();
+    what_is_barred_rests_beside_what_was_served(&authenticator, connection);
+}
+
+/// The same by the short way, on which nobody asks what was served.
+#[test]
+fn what_went_on_an_established_connection_was_served_too() {
+    let authenticator = using([ntlm()]).build();
+    let mut connection = logging_in(Connection::new(&authenticator));
+    connection.receive(&ok()).login();
+    let mut logins = Logins::new(connection.handshake, None);
+    assert!(logins.go_on(&connection.identity, "/good", true));
+    logins.serves(&connection.method, "/good");
+    assert!(logins.passes_through(StatusCode::OK));
+    drop(logins);
+    what_is_barred_rests_beside_what_was_served(&authenticator, Connection::new(&authenticator));
+}
+
+fn what_is_barred_rests_beside_what_was_served(authenticator: &Authenticator, mut connection: Connection) {
     for path in ["/barred/1", "/barred/2", "/barred/3"] {
         connection.path = path;
         if let Said::Send(None, _) = connection.begin() {
@@ -450,11 +470,61 @@ fn what_was_served_on_an_established_connection_is_served_though_what_is_barred_
         }
         connection.receive(&type_2()).leg();
         assert_eq!(connection.receive(&unauthorized(&["NTLM"])).tried(), [("NTLM".to_owned(), Why::Denied)]);
-        connection = Connection::new(&authenticator);
+        connection = Connection::new(authenticator);
     }
-    let mut new = Connection::new(&authenticator).asking_for("/new");
+    let mut new = Connection::new(authenticator).asking_for("/new");
     new.begin().bare();
     assert!(matches!(new.receive(&unauthorized(&["NTLM"])).tried()[..], [(_, Why::Paused(_))]));
-    let mut good = logging_in(Connection::new(&authenticator).asking_for("/good"));
+    let mut good = logging_in(Connection::new(authenticator).asking_for("/good"));
     good.receive(&ok()).login();
+}
+
+#[test]
+fn a_login_that_told_nothing_yet_is_lost_with_its_connection() {
+    let authenticator = using([ntlm()]).build();
+    for is_proven in [false, true] {
+        let mut connection = logging_in(Connection::new(&authenticator));
+        connection.receive(&status(403)).plain();
+        connection.begin().bare();
+        assert_eq!(connection.handshake.lose_connection(Instant::now()), !is_proven);
+        logging_in(Connection::new(&authenticator)).receive(&ok()).login();
+    }
+}
+
+#[test]
+fn only_a_login_of_which_others_wait_to_hear_and_that_can_begin_again_is_withdrawn() {
+    // A login of the connection's that has begun is the connection's.
+    let mut begun = logging_in(Connection::new(&using([ntlm()]).build()));
+    let first_message = || {
+        let mut connection = Connection::new(&using([ntlm()]).build());
+        connection.begin().bare();
+        connection.receive(&unauthorized(&["NTLM"])).leg();
+        connection
+    };
+    let sent = |builder: AuthenticatorBuilder| {
+        let mut connection = Connection::new(&builder.build());
+        connection.begin().bare();
+        connection.receive(&unauthorized(&["Basic realm=x"])).leg();
+        connection
+    };
+    let (mut unguarded, mut requests) = (sent(using([basic()]).lockout_guard(false)), sent(using([basic()])));
+    let now = Instant::now();
+    assert!(!begun.handshake.withdraw(now) && !unguarded.handshake.withdraw(now));
+    begun.receive(&ok()).login();
+    unguarded.receive(&ok()).login();
+    assert!(requests.handshake.withdraw(now) && first_message().handshake.withdraw(now));
+    requests.receive(&ok()).plain();
+}
+
+#[test]
+fn a_fault_that_goes_on_leaves_what_was_accepted_before_logged_in() {
+    let authenticator = using([ntlm()]).build();
+    logging_in(Connection::new(&authenticator)).receive(&ok()).login();
+    for code in [429, 503] {
+        let mut connection = logging_in(Connection::new(&authenticator));
+        connection.receive(&short(500)).plain();
+        connection.begin().bare();
+        connection.receive(&short(code)).login();
+        assert!(connection.handshake.is_established(), "{code}");
+    }
 }
