@@ -402,17 +402,10 @@ impl Handshake {
             // refused by it.
             Err(error) if error.is_for_content() => self.cannot_start(*run, error, request),
             Err(error) if run.started => {
-                let evidence = match error.as_mechanism() {
-                    // A service that cannot read a ticket has an old key, or another name. The KDC has taken the
-                    // password; the service never saw it.
-                    Some(error) if error.kind() == ErrorKind::TicketRefused && run.is_by_ticket() => {
-                        Evidence::Nothing
-                    }
-                    error => error.and_then(kdcs_word).unwrap_or(match run.is_relayed() {
-                        true => Evidence::Undecided,
-                        false => Evidence::Refused,
-                    }),
-                };
+                let evidence = error.as_mechanism().and_then(kdcs_word).unwrap_or(match run.is_relayed() {
+                    true => Evidence::Undecided,
+                    false => Evidence::Refused,
+                });
                 self.refused(*run, evidence, Some(error.reason()), request.moments.instant())
             }
             Err(error) => self.cannot_start(*run, error, request),
