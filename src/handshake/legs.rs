@@ -398,4 +398,16 @@ mod tests {
         drop(turn);
         assert!(legs.lock().waiting.is_empty());
     }
+
+    #[test]
+    fn one_that_waits_no_longer_leaves_the_others_waiting() {
+        let (legs, now) = (Arc::new(Legs::default()), Instant::now());
+        let out = legs.send();
+        let [first, mut second] = [(); 2].map(|()| legs.wait(now).expect("one is out"));
+        assert!(!is_ready(&mut second));
+        drop(first);
+        assert!(!is_ready(&mut second));
+        out.end();
+        assert!(is_ready(&mut second));
+    }
 }

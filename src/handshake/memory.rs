@@ -423,4 +423,23 @@ mod tests {
         memories.of(Challenger::Proxy, &host).remember("NTLM", None, Binding::Connection, None);
         assert_eq!(memories.of(Challenger::Origin, &host).scheme(), None);
     }
+
+    #[test]
+    fn as_many_large_challenges_are_kept_as_there_is_room_for() {
+        let memory = OriginMemory::default();
+        for number in 0..6 {
+            let realm = Some(Realm::from(format!("realm {number}")));
+            let challenge = Some((Paths::All, OriginMemory::MAX_OCTETS / 4));
+            memory.remember("Digest", realm, Binding::Request, challenge);
+        }
+        assert_eq!(memory.spaces().len(), 4);
+    }
+
+    #[test]
+    fn a_body_waits_for_the_servers_word_until_that_was_of_no_use() {
+        let memory = OriginMemory::default();
+        assert!(memory.may_say_continue());
+        memory.note_never_says_continue();
+        assert!(!memory.may_say_continue());
+    }
 }

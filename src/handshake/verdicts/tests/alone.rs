@@ -177,3 +177,16 @@ fn who_would_void_the_nonce_of_one_that_is_out_waits_for_it_instead_of_listening
     requests.conclude(ORIGIN, alone, Evidence::Nothing);
     assert_eq!(told(&mut requests, true), Listen);
 }
+
+#[test]
+fn one_that_was_out_before_a_refusal_leaves_no_place_to_those_that_go_one_at_a_time_since() {
+    let mut requests = Requests::accepted();
+    requests.pass(11);
+    let first = requests.send(ORIGIN, "/");
+    requests.pass(5);
+    let beside = requests.send(ORIGIN, "/");
+    requests.conclude(ORIGIN, beside, Evidence::Refused);
+    let _alone = requests.send(ORIGIN, "/");
+    requests.conclude(ORIGIN, first, Evidence::Nothing);
+    assert_eq!(requests.told(ORIGIN, "/"), Wait(5));
+}

@@ -39,6 +39,8 @@ fn one_origin_takes_no_more_than_its_share_and_all_no_more_than_there_is() {
         requests.verdicts.ask(&asking, now);
         assert!(requests.verdicts.table.octets() <= MAX_OCTETS);
     }
+    let kept = requests.verdicts.table.queued().0;
+    assert!((600..2000).contains(&kept), "{kept} of half a kibibyte and more");
 }
 
 #[test]
@@ -194,4 +196,20 @@ fn a_place_that_another_space_has_got_tells_nothing_of_the_one_before() {
         assert!(table.octets() <= MAX_OCTETS_OF_ORIGIN);
     }
     assert!((1000..19_000).contains(&made), "{made} were made: some are kept, some go");
+}
+
+#[test]
+fn the_queues_are_short_after_much_was_dropped_at_once() {
+    let mut requests = Requests::accepted();
+    let carol = requests.credentials.clone();
+    for number in 0..60 {
+        touch(&mut requests.verdicts, &carol, &realm(number, 8), "/");
+    }
+    let large = realm(100, MAX_OCTETS_OF_ORIGIN - 2000);
+    for use_number in 0..200 {
+        touch(&mut requests.verdicts, &carol, &large, "/");
+        touch(&mut requests.verdicts, &carol, &realm(101, 8), "/");
+        let (spaces, uses) = requests.verdicts.table.queued();
+        assert!(spaces < 10 && uses <= 2 * spaces + 17, "{use_number}: {uses} of {spaces}");
+    }
 }
