@@ -440,3 +440,23 @@ fn content_that_is_not_kept_is_neither_sent_nor_answered_for_where_it_has_to_be_
     upload.begin().leg();
     told(upload.receive(&covering("third", ", stale=true")));
 }
+
+#[test]
+fn a_login_that_stands_is_not_repeated_in_another_protection_space() {
+    let authenticator = digest().build();
+    let challenge = |realm: &str| {
+        unauthorized(&[&format!("Digest realm={realm}, nonce=n{realm}, qop=auth, domain=\"/{realm}/\"")])
+    };
+    let mut connections = [("a", "/a/1"), ("b", "/b/1")].map(|(realm, path)| {
+        let mut connection = Connection::new(&authenticator).asking_for(path);
+        connection.begin().bare();
+        connection.receive(&challenge(realm)).leg();
+        connection.receive(&ok()).login();
+        connection
+    });
+    for (path, realm) in [("/a/2", "realm=\"a\""), ("/b/2", "realm=\"b\"")] {
+        connections[0].path = path;
+        assert!(answer(connections[0].begin()).contains(realm), "{path}");
+        connections[0].receive(&ok());
+    }
+}

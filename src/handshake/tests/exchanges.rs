@@ -1,6 +1,7 @@
 //! What is made of an exchange's word: how often it goes on, and what follows where it has nothing to say.
 
 use super::*;
+use crate::mechanism::StepJob;
 
 /// A request's own login, whose answer is always one to an older state of the server.
 fn superseded() -> Arc<dyn Scheme> {
@@ -77,4 +78,39 @@ fn a_connection_on_which_nothing_was_begun_can_be_used_again() {
     connection.begin().bare();
     connection.receive(&unauthorized(&["Fake"])).refusal();
     assert!(connection.handshake.is_reusable());
+}
+
+#[test]
+fn what_an_earlier_leg_has_shown_of_the_secret_stays_shown() {
+    let fake = Fake::new("Fake", |challenge| match challenge.and_then(Challenge::token68) {
+        Some("bGFzdA==") => token(Expects::Success, false),
+        _ => token(Expects::Challenge, true),
+    });
+    let authenticator = using([Arc::new(fake) as Arc<dyn Scheme>]).build();
+    for _ in 0..2 {
+        logging_in(&authenticator).receive(&unauthorized(&["Fake bGFzdA=="])).leg();
+    }
+    let mut connection = Connection::new(&authenticator);
+    connection.begin();
+    assert!(matches!(connection.receive(&challenge()).tried()[..], [(_, Why::Paused(_))]));
+}
+
+#[test]
+fn a_step_that_may_block_is_left_to_whoever_can_wait() {
+    for (takes_time, is_left) in [(false, false), (true, true)] {
+        let respond: fn(Option<&Challenge>) -> Result<Reply, SchemeError> = match takes_time {
+            true => |_| Ok(Reply::Step(StepJob::compute(|| (), true))),
+            false => |_| Ok(Reply::Step(StepJob::compute(|| (), false))),
+        };
+        let authenticator = using([Arc::new(Fake::new("Fake", respond)) as Arc<dyn Scheme>]).build();
+        let mut connection = Connection::new(&authenticator);
+        connection.begin().bare();
+        let mut steps = false;
+        connection.drive(|handshake, request| {
+            let action = handshake.receive(ResponseHead::of(&unauthorized(&["Fake"])), request);
+            steps = matches!(action, Action::Step(_));
+            action
+        });
+        assert_eq!(steps, is_left);
+    }
 }

@@ -412,8 +412,9 @@ fn a_password_that_was_never_accepted_is_refused_by_the_answer_to_it_unless_anot
 /// A challenge that came to another request of Carol's.
 fn hear(authenticator: &Authenticator, nonce: &str) {
     let heard = challenge(nonce);
-    let challenges = Challenges::parse(heard.headers(), Challenger::Origin.challenge_field());
+    let mut challenges = Challenges::parse(heard.headers(), Challenger::Origin.challenge_field());
     let arrival = authenticator.memory(Challenger::Origin, &mail()).legs().send().challenged();
+    challenges.number(arrival.number);
     known(authenticator).latest.hear(challenges.iter().next().expect("one"), arrival, &carol());
 }
 
@@ -472,4 +473,39 @@ fn the_nonce_of_an_earlier_request_may_have_been_used_up_and_is_refused_unless_i
         let said = next.receive(&challenge("fourth"));
         assert_eq!(matches!(said, Said::Deliver(_)), rests, "{before:?}: {said:?}");
     }
+}
+
+/// A request that was challenged on a connection before, and what it says first on the next.
+fn moved(authenticator: &Authenticator) -> (Connection, String) {
+    let mut connection = Connection::new(authenticator).by_get();
+    connection.demand = Demand::default().challenged();
+    let nonce = nonce(connection.begin());
+    (connection, nonce)
+}
+
+#[test]
+fn a_request_that_was_challenged_answers_the_latest_challenge_unless_the_password_was_accepted() {
+    let authenticator = digest().build();
+    logged_in(&authenticator, "first");
+    hear(&authenticator, "second");
+    assert_eq!(moved(&authenticator).1, "first");
+
+    // Without a guard nobody knows whether it was.
+    let authenticator = digest().lockout_guard(false).build();
+    logged_in(&authenticator, "first");
+    hear(&authenticator, "second");
+    let (mut connection, answered) = moved(&authenticator);
+    assert_eq!(answered, "second");
+    // It was the latest: there is nothing that another program could have used up.
+    connection.receive(&challenge("third")).refusal();
+
+    // What was taken for a server with a single nonce refuses the latest.
+    let authenticator = digest().lockout_guard(false).build();
+    logged_in(&authenticator, "first");
+    hear(&authenticator, "second");
+    known(&authenticator).latest.learn(AreVoid);
+    let (mut connection, answered) = moved(&authenticator);
+    assert_eq!(answered, "second");
+    assert_eq!(nonce(connection.receive(&challenge("third"))), "third");
+    assert_eq!(known(&authenticator).latest.earlier(), Unknown);
 }

@@ -27,6 +27,7 @@ enum Both {
     Send(Sent),
     Deliver(Option<Outcome>, Option<ProxyOutcome>),
     Wait,
+    Fail(HandshakeError),
 }
 
 impl Pair {
@@ -78,6 +79,7 @@ impl Pair {
                     return Both::Deliver(outcome.map(|outcome| *outcome), of_proxy);
                 }
                 Action::Wait(_) => return Both::Wait,
+                Action::Fail(error) => return Both::Fail(error),
                 action => panic!("{action:?}"),
             };
             action = self.logins.resume(answer, head, request);
@@ -624,5 +626,22 @@ fn bindings_that_are_known_are_not_asked_for_again() {
             });
         }
         assert_eq!(asked, u32::from(is_asked), "with the first response");
+    }
+}
+
+#[test]
+fn a_request_takes_as_many_legs_as_it_may_over_both_logins() {
+    for (legs, is_enough) in [(4, true), (3, false)] {
+        let builder = using([ntlm(), basic()]).dangerous_secrets_to_plain_http_proxies(true);
+        let mut pair = Pair::new(&builder.assume_proxy_support(true).max_legs(legs).build());
+        assert_eq!(sent(pair.begin()), leg("-", "-", Carried));
+        // To the origin, it begins with the second leg.
+        assert_eq!(sent(pair.receive(&required(&["Basic realm=p"]))), leg("Basic", "-", Carried));
+        assert_eq!(sent(pair.receive(&unauthorized(&["NTLM"]))), leg("Basic", "NTLM", Carried));
+        match pair.receive(&type_2()) {
+            Both::Send(sent) => assert_eq!((sent, is_enough), (leg("Basic", "NTLM", Carried), true)),
+            Both::Fail(HandshakeError::TooManyLegs(most)) => assert_eq!((most, is_enough), (legs, false)),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -142,3 +142,10 @@ fn who_has_not_proven_himself_proves_no_password() {
     }
     assert_eq!(sent, [true, true, false], "never accepted, it is refused once");
 }
+
+#[test]
+fn what_says_nothing_of_the_login_is_unproven_where_its_token_is_missing() {
+    let mut connection = asked(&required([Tickets::default().scheme()]).build());
+    let error = connection.receive(&with(status(503), "www-authenticate", "Negotiate")).error();
+    assert!(matches!(error, HandshakeError::Unproven), "{error:?}");
+}

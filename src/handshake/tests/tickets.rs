@@ -531,3 +531,71 @@ fn a_login_by_a_ticket_of_earlier_leaves_a_password_unproven() {
         assert_eq!(sent, attempts, "one that was proven is not barred by a refusal elsewhere");
     }
 }
+
+#[test]
+fn a_403_to_a_ticket_is_the_resources() {
+    let mut connection = Connection::new(&using([Tickets::default().scheme()]).build());
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Negotiate"])).leg();
+    assert_eq!(connection.receive(&status(403)).login().mechanism, "Tickets");
+}
+
+/// A mechanism of the system's that reaches no KDC: its first token shows nothing of the password.
+#[derive(Debug)]
+struct Away;
+
+impl Mechanism for Away {
+    fn name(&self) -> &'static str {
+        "Away"
+    }
+
+    fn oid(&self) -> &'static [u8] {
+        &[1]
+    }
+
+    fn may_block(&self) -> bool {
+        true
+    }
+
+    fn initiate(&self, _: Initiate, _: Moment) -> Box<dyn SecurityContext> {
+        Box::new(Self)
+    }
+}
+
+impl SecurityContext for Away {
+    fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+        let (expects, proves) = (Expects::Challenge, Proves::Nothing);
+        Ok(Step::Continue { token: b"hello".to_vec(), context: self, expects, proves })
+    }
+}
+
+#[test]
+fn a_password_that_no_kdc_was_there_for_was_shown_to_nobody() {
+    let authenticator = using([Arc::new(Negotiate::new(Away)) as Arc<dyn Scheme>]).build();
+    for _ in 0..4 {
+        let mut connection = Connection::new(&authenticator);
+        if let Said::Send(None, _) = connection.begin() {
+            connection.receive(&unauthorized(&["Negotiate"])).leg();
+        }
+        connection.handshake.lose_connection(std::time::Instant::now());
+    }
+}
+
+#[test]
+fn a_step_that_is_given_up_may_have_shown_the_password_to_a_kdc() {
+    let authenticator = using([Arc::new(Negotiate::new(Away)) as Arc<dyn Scheme>]).build();
+    let challenge = unauthorized(&["Negotiate"]);
+    for _ in 0..2 {
+        let mut connection = Connection::new(&authenticator);
+        connection.begin().bare();
+        connection.drive(|handshake, request| {
+            let action = handshake.receive(ResponseHead::of(&challenge), request);
+            assert!(matches!(action, Action::Step(_)), "{action:?}");
+            Action::Deliver(None)
+        });
+        authenticator.memory(Challenger::Origin, &mail()).forget("Negotiate", None);
+    }
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().bare();
+    assert!(matches!(connection.receive(&challenge).tried()[..], [(_, Why::Paused(_))]));
+}

@@ -528,3 +528,129 @@ fn a_fault_that_goes_on_leaves_what_was_accepted_before_logged_in() {
         assert!(connection.handshake.is_established(), "{code}");
     }
 }
+
+/// How often a wrong answer is given at another origin: once by credentials that nothing has proven.
+fn attempts_elsewhere(authenticator: &Authenticator) -> usize {
+    let refused = unauthorized(&["Basic realm=x"]);
+    let attempts = (0..9).filter(|_| {
+        let mut there = Connection::to(
+            authenticator,
+            Challenger::Origin,
+            "https://other.example".parse().expect("an origin"),
+        );
+        there.begin().bare();
+        let goes = matches!(there.receive(&refused), Said::Send(..));
+        if goes {
+            there.receive(&refused).refusal();
+        }
+        goes
+    });
+    attempts.count()
+}
+
+#[test]
+fn the_answer_that_settles_a_login_proves_the_password_where_it_asks_for_logins() {
+    const PROVEN: usize = 3;
+    const UNPROVEN: usize = 1;
+    for (path, code, attempts) in [
+        ("/", 403, PROVEN),
+        ("/", 200, PROVEN),
+        ("/", 302, UNPROVEN),
+        ("/other", 403, UNPROVEN),
+        ("/other", 200, UNPROVEN),
+    ] {
+        let authenticator = using([ntlm(), basic()]).build();
+        let mut connection = logging_in(Connection::new(&authenticator));
+        connection.receive(&status(403)).plain();
+        connection.path = path;
+        connection.begin().bare();
+        connection.receive(&status(code)).login();
+        assert_eq!(attempts_elsewhere(&authenticator), attempts, "{path}, {code}");
+    }
+}
+
+#[test]
+fn nothing_is_asked_again_where_there_is_no_leg_left() {
+    for (legs, asks) in [(4, true), (3, false)] {
+        let mut connection = logging_in(Connection::new(&using([ntlm()]).max_legs(legs).build()).by_get());
+        let said = connection.receive(&short(403));
+        assert_eq!(matches!(said, Said::Send(None, _)), asks, "{said:?}");
+    }
+}
+
+#[test]
+fn a_standing_authorization_waits_for_the_one_that_goes_alone() {
+    let authenticator = using([basic()]).build();
+    let mut standing = Connection::new(&authenticator);
+    standing.begin().bare();
+    standing.receive(&unauthorized(&["Basic realm=x"])).leg();
+    standing.receive(&ok()).login();
+    // One without an answer, and from then on they go one at a time.
+    let mut lost = Connection::new(&authenticator);
+    lost.begin().leg();
+    lost.handshake.lose_connection(Instant::now());
+    let mut alone = Connection::new(&authenticator);
+    alone.begin().leg();
+    let mut turn = standing.begin().turn();
+    assert!(!is_due(&mut turn));
+    alone.receive(&ok()).login();
+    assert!(is_due(&mut turn));
+    assert_eq!(standing.proceed().leg().0, "Basic");
+}
+
+/// A request whose first leg carried nothing for the origin.
+fn listening(authenticator: &Authenticator) -> Connection {
+    let mut connection = Connection::new(authenticator).acting_as(mistaken());
+    let identity = connection.identity.clone();
+    connection
+        .drive(|handshake, request| {
+            handshake.begin_as(&identity, FirstLeg::Listens, Demand::default(), request)
+        })
+        .bare();
+    connection
+}
+
+#[test]
+fn what_was_refused_without_a_realm_is_refused_in_those_that_challenged_and_in_no_others() {
+    let authenticator = using([basic()]).declare(mail(), "Basic").expect("a known scheme").build();
+    let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+    assert_eq!(connection.begin().leg().0, "Basic");
+    connection.receive(&unauthorized(&["Basic realm=a"])).refusal();
+    let tried = listening(&authenticator).receive(&unauthorized(&["Basic realm=a"])).tried();
+    assert_eq!(tried, [("Basic".to_owned(), Why::RefusedBefore)]);
+    assert_eq!(listening(&authenticator).receive(&unauthorized(&["Basic realm=b"])).leg().0, "Basic");
+}
+
+#[test]
+fn what_was_refused_in_a_realm_is_not_refused_in_that_of_another_scheme() {
+    let authenticator = using([basic()]).build();
+    let memory = authenticator.memory(Challenger::Origin, &mail());
+    memory.remember("Basic", Some("a".into()), Binding::Request, None);
+    let mut connection = Connection::new(&authenticator).acting_as(mistaken());
+    assert_eq!(connection.begin().leg().0, "Basic");
+    connection.receive(&unauthorized(&["Digest realm=b, nonce=n"])).refusal();
+    assert_eq!(listening(&authenticator).receive(&unauthorized(&["Basic realm=b"])).leg().0, "Basic");
+}
+
+#[test]
+fn a_scheme_that_is_out_of_use_is_forgotten() {
+    // Asked for, it would have been answered; and where there is no challenge at all, nobody has said so.
+    for (challenges, scheme) in
+        [(&["Digest realm=a, nonce=n"][..], None), (&["Basic realm=a"], Some("Basic")), (&[], Some("Basic"))]
+    {
+        let authenticator = using([basic()]).build();
+        let memory = authenticator.memory(Challenger::Origin, &mail());
+        memory.remember("Basic", Some("a".into()), Binding::Request, None);
+        let mut connection = Connection::new(&authenticator);
+        assert_eq!(connection.begin().leg().0, "Basic");
+        connection.receive(&unauthorized(challenges)).refusal();
+        assert_eq!(memory.scheme(), scheme, "{challenges:?}");
+    }
+    // One that has answered a challenge was in use just now.
+    let authenticator = using([basic()]).build();
+    let mut connection = Connection::new(&authenticator);
+    connection.begin().bare();
+    connection.receive(&unauthorized(&["Basic realm=a"])).leg();
+    connection.receive(&unauthorized(&["Digest realm=a, nonce=n"])).refusal();
+    assert_eq!(authenticator.memory(Challenger::Origin, &mail()).scheme(), Some("Basic"));
+}
