@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -54,13 +55,13 @@ pin_project! {
 /// Ends a connection from outside of the client that has it. Left alone, that one would go on writing for a request that
 /// nobody waits for any more, as long as the server takes, and wait for a server that reads no more.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cut(Arc<Mutex<CutState>>);
+pub(super) struct Cut(Arc<CutState>);
 
 #[derive(Debug, Default)]
 struct CutState {
-    is_cut: bool,
+    is_cut: AtomicBool,
     /// What the client's reading and its writing wait for.
-    waiting: [Option<Waker>; 2],
+    waiting: Mutex<[Option<Waker>; 2]>,
 }
 
 /// What waits for a transport.
@@ -72,31 +73,33 @@ enum Half {
 
 impl Cut {
     pub(super) fn now(&self) {
-        let waiting = {
-            let mut state = self.lock();
-            state.is_cut = true;
-            std::mem::take(&mut state.waiting)
-        };
+        self.0.is_cut.store(true, Ordering::Release);
+        let waiting = std::mem::take(&mut *self.waiting());
         waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// What came of a transport's half, unless it is cut.
+    #[inline]
     fn check<V>(&self, half: Half, poll: Poll<io::Result<V>>, cx: &mut Context<'_>) -> Poll<io::Result<V>> {
-        let mut state = self.lock();
-        if state.is_cut {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
         if poll.is_pending() {
-            match &mut state.waiting[half as usize] {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
+            self.wait(half, cx.waker());
         }
-        poll
+        // After the waker is there: a cut that is not seen here finds it.
+        match self.0.is_cut.load(Ordering::Acquire) {
+            true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            false => poll,
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, CutState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wait(&self, half: Half, waker: &Waker) {
+        match &mut self.waiting()[half as usize] {
+            Some(waiting) => waiting.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, [Option<Waker>; 2]> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
