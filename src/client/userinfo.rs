@@ -45,8 +45,8 @@ pub(super) fn credentials(userinfo: &str) -> Result<Credentials, InvalidUserinfo
 /// No host has an `@`, so the last one is where the userinfo ends.
 fn split(authority: &Authority) -> Option<(&str, &str)> {
     let text = authority.as_str();
-    // Octet by octet: quicker than a search, for what is so short and hardly ever has one.
-    let at = text.bytes().rposition(|octet| octet == b'@')?;
+    // Whether there is any, first: hardly ever, and that is quicker than to look from the end.
+    let at = text.as_bytes().contains(&b'@').then(|| text.rfind('@')).flatten()?;
     Some((&text[..at], &text[at + 1..]))
 }
 

@@ -81,19 +81,15 @@ where
             return Poll::Ready(Err("no leg is under way on the connection".into()));
         };
         // Answered, it stays until the next one takes its place: by then it holds nothing.
-        match ready!(response.poll(cx)) {
-            Ok(response) => {
-                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                    // It goes on without HTTP.
-                    *this.task = None;
-                }
-                Poll::Ready(Ok(response))
-            }
-            Err(mut error) => Poll::Ready(Err(match error.take_message() {
-                Some(_) => LegError::Unsent(error.into_error().into()).into(),
-                None => error.into_error().into(),
-            })),
+        let result = ready!(response.poll(cx)).map_err(|mut error| match error.take_message() {
+            Some(_) => LegError::Unsent(error.into_error().into()).into(),
+            None => error.into_error().into(),
+        });
+        if result.as_ref().is_ok_and(|response| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+            // It goes on without HTTP.
+            *this.task = None;
         }
+        Poll::Ready(result)
     }
 
     fn is_ready(&self) -> bool {
