@@ -120,7 +120,8 @@ where
 {
     /// A request of which nothing has been sent.
     pub(super) fn new(mut channel: Channel<S>, prepared: PreparedRequest<B>) -> Pin<Box<Self>> {
-        let PreparedRequest { request, acting } = prepared;
+        let PreparedRequest { mut request, acting } = prepared;
+        channel.service.keep(request.extensions_mut());
         channel.state.saved.save(&request);
         // Before the request is taken apart: its extensions say whether a client above already tells of it.
         let telling = Telling::of(&channel.state, &request, || (&acting.at_origin).into());
@@ -699,8 +700,9 @@ where
         // any more.
         let payload = std::mem::replace(&mut self.in_use.payload, Payload::Empty);
         let unsent = self.parts.take();
-        let state = &self.in_use.channel().state;
-        let parts = unsent.unwrap_or_else(|| state.saved.restore());
+        let Channel { service, state } = self.in_use.channel_mut();
+        let mut parts = unsent.unwrap_or_else(|| state.saved.restore());
+        service.give_back(&mut parts.extensions);
         PreparedRequest {
             request: Request::from_parts(parts, payload),
             acting: state.logins.acting().clone(),

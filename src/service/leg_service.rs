@@ -33,6 +33,12 @@ pub(crate) trait LegService<B> {
         false
     }
 
+    /// A request begins: keeps what of its extensions is for each of its legs, so that it need not be copied for each.
+    fn keep(&mut self, _: &mut Extensions) {}
+
+    /// The request goes on over another connection, and takes that along.
+    fn give_back(&mut self, _: &mut Extensions) {}
+
     /// Sends a leg.
     fn send(&mut self, request: Request<LegBody<B>>) -> Self::Leg;
 

@@ -61,6 +61,7 @@ where
                 false => Self::again(channel, PreparedRequest { request: request.map(Payload::new), acting }),
             };
         }
+        channel.service.keep(request.extensions_mut());
         if state.saved.save(&request) {
             state.logins.serves(request.method(), request.uri().path());
         }
@@ -83,6 +84,7 @@ where
     #[inline(never)] // Its large frame is none of a plain request's.
     fn begin(mut channel: Channel<S>, mut request: Request<B>, acting: Acting) -> Self {
         let state = &mut *channel.state;
+        channel.service.keep(request.extensions_mut());
         state.saved.save(&request);
         let action = state.begin(acting, &request);
         if !matches!(action, Action::Send { .. }) || state.logins.expects_challenge() {

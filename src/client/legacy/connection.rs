@@ -25,7 +25,7 @@ pub(super) struct MakeLegacyConnection<C> {
     pub(super) builder: legacy::Builder,
 }
 
-impl<C, B> MakeConnection<LegacyConnection<C::Io, B>> for MakeLegacyConnection<C>
+impl<C, B> MakeConnection<Box<LegacyConnection<C::Io, B>>> for MakeLegacyConnection<C>
 where
     C: Connect,
     B: Body + Send + 'static,
@@ -35,7 +35,7 @@ where
         &self,
         _: &Settings,
         host: &Host,
-    ) -> Result<(LegacyConnection<C::Io, B>, ConnectionInfo), ErrorKind> {
+    ) -> Result<(Box<LegacyConnection<C::Io, B>>, ConnectionInfo), ErrorKind> {
         let connected = self.connector.clone().connect(host.target.clone()).await;
         let transport = connected.map_err(ErrorKind::Connect)?;
         if transport.connected().is_negotiated_h2() {
@@ -54,11 +54,12 @@ where
             .retry_canceled_requests(false)
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .build(connector);
-        Ok((LegacyConnection { client, target: host.target.clone(), cut, is_under_way: false, end }, info))
+        let target = host.target.clone();
+        Ok((Box::new(LegacyConnection { client, target, cut, is_under_way: false, end }), info))
     }
 }
 
-/// One connection.
+/// One connection. It is large, and moves into each request and back: so it is leased in a box.
 pub(super) struct LegacyConnection<T, B> {
     client: legacy::Client<OneConnection<T>, LegBody<B>>,
     /// The root of its origin.
@@ -77,7 +78,7 @@ impl<T, B> Drop for LegacyConnection<T, B> {
     }
 }
 
-impl<T, B> Poolable for LegacyConnection<T, B> {
+impl<T, B> Poolable for Box<LegacyConnection<T, B>> {
     fn is_ready(&self) -> bool {
         !self.end.has_come()
     }
@@ -95,7 +96,7 @@ impl<T, B> Poolable for LegacyConnection<T, B> {
     }
 }
 
-impl<T, B> LegService<B> for LegacyConnection<T, B>
+impl<T, B> LegService<B> for Box<LegacyConnection<T, B>>
 where
     T: hyper::rt::Read + hyper::rt::Write + Connection + Unpin + Send + 'static,
     B: Body + Send + 'static,

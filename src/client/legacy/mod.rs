@@ -55,6 +55,6 @@ impl ClientBuilder {
         connector: C,
     ) -> Client<B> {
         let make = MakeLegacyConnection { connector, builder: settings };
-        Client::over::<_, LegacyConnection<C::Io, B>>(self.dispatcher(make))
+        Client::over::<_, Box<LegacyConnection<C::Io, B>>>(self.dispatcher(make))
     }
 }

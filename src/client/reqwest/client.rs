@@ -28,7 +28,7 @@ use crate::service::{BoxFuture, Error, ErrorKind};
 /// [`credentials`](crate::client::reqwest::RequestBuilder::credentials), the userinfo in its URL, and the authenticator's own.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Dispatcher<MakeReqwestConnection, ReqwestConnection>>,
+    shared: Arc<Dispatcher<MakeReqwestConnection, Box<ReqwestConnection>>>,
     /// Makes requests.
     pub(super) template: reqwest::Client,
     redirects: Option<Redirects>,
@@ -266,7 +266,7 @@ impl Limit {
 
 /// The requests to all origins, without the ones that redirects make of them.
 struct Origins {
-    shared: Arc<Dispatcher<MakeReqwestConnection, ReqwestConnection>>,
+    shared: Arc<Dispatcher<MakeReqwestConnection, Box<ReqwestConnection>>>,
     /// The next request is what a redirect made of the one before.
     is_redirected: bool,
 }

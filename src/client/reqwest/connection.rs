@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body as _;
 use reqwest::{Body, ResponseBuilderExt, Url};
 use tokio::time::Instant;
@@ -29,13 +29,13 @@ pub(super) enum MakeReqwestConnection {
     Shared(reqwest::Client),
 }
 
-impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
+impl MakeConnection<Box<ReqwestConnection>> for MakeReqwestConnection {
     /// The client connects with its first leg.
     async fn make_connection(
         &self,
         settings: &Settings,
         host: &Host,
-    ) -> Result<(ReqwestConnection, ConnectionInfo), ErrorKind> {
+    ) -> Result<(Box<ReqwestConnection>, ConnectionInfo), ErrorKind> {
         let (client, way) = match self {
             Self::Apart(make) => {
                 let gate = OneConnectionGate::default();
@@ -49,17 +49,16 @@ impl MakeConnection<ReqwestConnection> for MakeReqwestConnection {
                     || authenticator.memory(Challenger::Origin, origin).binding()
                         == Some(Binding::Connection);
                 let named = Named::new(origin.is_secure(), ties_connections);
-                (
-                    client.clone(),
-                    ConnectionAffinity::Shared(named.map_err(|error| ErrorKind::Entropy(error.into()))?),
-                )
+                let named = named.map_err(|error| ErrorKind::Entropy(error.into()))?;
+                (client.clone(), ConnectionAffinity::Shared(named))
             }
         };
         let mut info = ConnectionInfo::new(host.origin.clone());
         if host.origin.is_secure() {
             info = info.channel_bindings_follow();
         }
-        Ok((ReqwestConnection { client, way, is_gone: false, has_told: false }, info))
+        let connection = ReqwestConnection { client, way, original: None, is_gone: false, has_told: false };
+        Ok((Box::new(connection), info))
     }
 }
 
@@ -104,10 +103,12 @@ pub(super) fn strip_userinfo(url: &mut Url) {
     let _ = url.set_username("").and_then(|()| url.set_password(None));
 }
 
-/// One connection.
+/// One connection. It is large, and moves into each request and back: so it is leased in a box.
 pub(super) struct ReqwestConnection {
     client: reqwest::Client,
     way: ConnectionAffinity,
+    /// Of the request that is under way.
+    original: Option<Original>,
     is_gone: bool,
     /// The bindings of the connection are known above.
     has_told: bool,
@@ -121,7 +122,7 @@ enum ConnectionAffinity {
     Shared(Named),
 }
 
-impl Poolable for ReqwestConnection {
+impl Poolable for Box<ReqwestConnection> {
     const SEES_ITS_END: bool = false;
 
     fn is_ready(&self) -> bool {
@@ -133,6 +134,7 @@ impl Poolable for ReqwestConnection {
     }
 
     fn rest(&mut self) {
+        self.original = None;
         if let ConnectionAffinity::Apart(rest) = &self.way {
             rest.begin();
         }
@@ -146,7 +148,7 @@ impl Poolable for ReqwestConnection {
 /// A leg that is out.
 type Leg = <reqwest::Client as Service<reqwest::Request>>::Future;
 
-impl LegService<Body> for ReqwestConnection {
+impl LegService<Body> for Box<ReqwestConnection> {
     type Leg = Leg;
     type Received = Body;
     type Error = BoxError;
@@ -162,9 +164,19 @@ impl LegService<Body> for ReqwestConnection {
         matches!(&self.way, ConnectionAffinity::Shared(named) if named.has_to_wait())
     }
 
+    fn keep(&mut self, extensions: &mut Extensions) {
+        self.original = extensions.remove();
+    }
+
+    fn give_back(&mut self, extensions: &mut Extensions) {
+        if let Some(original) = self.original.take() {
+            extensions.insert(original);
+        }
+    }
+
     fn send(&mut self, request: Request<LegBody<Body>>) -> Leg {
-        let (mut parts, body) = request.into_parts();
-        let Original { mut url, deadline } = parts.extensions.remove().expect("what the request was made of");
+        let (parts, body) = request.into_parts();
+        let Original { mut url, deadline } = self.original.clone().expect("what the request was made of");
         if let ConnectionAffinity::Shared(named) = &mut self.way {
             named.send(&mut url, &parts.headers);
         }
@@ -225,12 +237,20 @@ impl ReqwestConnection {
                 self.is_gone |= named.is_spent();
             }
         }
-        // reqwest makes its own response of this one again, and looks for the URL there.
-        if let Ok(told) = Response::builder().url(url).body(()) {
-            response.extensions_mut().extend(told.into_parts().0.extensions);
-        }
+        tell_url(&mut response, url);
         Ok(response)
     }
+}
+
+/// reqwest makes its own response of this one again, and looks in its extensions for the URL. Only a builder can put it
+/// there.
+fn tell_url(response: &mut Response<Body>, url: Url) {
+    let mut builder = Response::builder();
+    if let Some(extensions) = builder.extensions_mut() {
+        *extensions = std::mem::take(response.extensions_mut());
+    }
+    let told = builder.url(url).body(()).expect("nothing but extensions was set");
+    *response.extensions_mut() = told.into_parts().0.extensions;
 }
 
 /// The channel bindings of the connection by which a response came, where it had TLS.

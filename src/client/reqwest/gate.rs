@@ -47,7 +47,7 @@ impl<S> Layer<S> for OneConnectionGate {
     type Service = Gated<S>;
 
     fn layer(&self, connector: S) -> Gated<S> {
-        Gated { connector: Arc::new(Mutex::new(Some(connector))), rest: self.rest.clone() }
+        Gated(Arc::new(Gateway { connector: Mutex::new(Some(connector)), rest: self.rest.clone() }))
     }
 }
 
@@ -70,17 +70,20 @@ impl Rest {
     }
 }
 
-/// A connector behind a gate, for one use. All clones have the one: reqwest makes one per request,
-/// and that of a connector costs more than the gate.
+/// A connector behind a gate, for one use. All clones have the one: reqwest makes several per request,
+/// and each of a connector costs more than the gate.
 #[derive(Debug)]
-pub(super) struct Gated<S> {
-    connector: Arc<Mutex<Option<S>>>,
+pub(super) struct Gated<S>(Arc<Gateway<S>>);
+
+#[derive(Debug)]
+struct Gateway<S> {
+    connector: Mutex<Option<S>>,
     rest: Rest,
 }
 
 impl<S> Clone for Gated<S> {
     fn clone(&self) -> Self {
-        Self { connector: Arc::clone(&self.connector), rest: self.rest.clone() }
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -98,9 +101,10 @@ where
     }
 
     fn call(&mut self, target: T) -> Self::Future {
-        match self.connector.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let Gateway { connector, rest } = &*self.0;
+        match connector.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(connector) => GateFuture::Waiting { connector, target: Some(target) },
-            None => match *self.rest.since() {
+            None => match *rest.since() {
                 Some(_) if is_single_threaded() => GateFuture::Returning { turns: TURNS },
                 Some(since) => match REST.checked_sub(since.elapsed()) {
                     Some(left) => GateFuture::Refusing { patience: sleep(left) },
