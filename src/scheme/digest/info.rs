@@ -100,7 +100,7 @@ impl Info {
             }
             (Some(Qop::AuthInt), None) => return Ok(ServerProof::Unverifiable),
         };
-        let request_hash = response::request_hash(hash, "", &sent.target, covered);
+        let request_hash = response::request_hash(hash, "", sent.request.target(), covered);
         let expected = stack::wiped(Depth::Hash, || {
             response::complete(sent.nonce.begin_response(&sent.key), protection, &request_hash)
         });

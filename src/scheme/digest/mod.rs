@@ -30,6 +30,7 @@
 pub(crate) mod algorithm;
 pub(crate) mod body;
 pub(crate) mod challenge;
+mod covered;
 mod frame;
 pub(crate) mod info;
 mod lifetime;

@@ -8,6 +8,7 @@ use http::Uri;
 
 use super::algorithm::Algorithm;
 use super::challenge::DigestChallenge;
+use super::covered::CoveredRequest;
 use super::info::ServerProof;
 use super::lifetime::Lifetime;
 use super::name::NAME;
@@ -226,7 +227,8 @@ impl DigestExchange {
         request: RequestContext<'_>,
     ) -> Result<Reply, SchemeError> {
         let Chosen { nonce, is_fresh, age } = chosen;
-        let (authorization, digest) = authorize(&nonce, request, self.space.spellings.next())?;
+        let before = self.sent.as_ref().map(|sent| &sent.digest.request);
+        let (authorization, digest) = authorize(&nonce, request, self.space.spellings.next(), before)?;
         let known_age = self.space.lifetime.age(&nonce, at);
         let is_doubtful = known_age.is_some_and(|age| self.space.lifetime.is_doubtful(age));
         self.sent = Some(Sent { digest, is_fresh, age, at, known_age, is_doubtful });
@@ -339,7 +341,7 @@ impl Exchange for DigestExchange {
     fn rephrase(&mut self, request: RequestContext<'_>) -> Option<Result<Reply, SchemeError>> {
         let sent = self.sent.as_mut().filter(|sent| sent.digest.has_spellings())?;
         let spelling = self.space.spellings.after_bad_request(sent.digest.spelling)?;
-        let authorized = authorize(&sent.digest.nonce, request, spelling);
+        let authorized = authorize(&sent.digest.nonce, request, spelling, Some(&sent.digest.request));
         Some(authorized.map(|(authorization, digest)| {
             sent.digest = digest;
             reply(authorization)
@@ -409,6 +411,7 @@ fn authorize(
     nonce: &Nonce,
     request: RequestContext<'_>,
     spelling: Spelling,
+    before: Option<&Arc<CoveredRequest>>,
 ) -> Result<(Authorization, SentDigest), SchemeError> {
     let terms = &nonce.terms().challenge;
     let content = request.content.filter(|_| terms.needs_body_digest()).map(|content| {
@@ -418,7 +421,7 @@ fn authorize(
     });
     let moment = request.moments.moment().map_err(|error| SchemeError::mechanism(NAME, error))?;
     let request = DigestRequest::from(request).with_body_digest(content.as_ref());
-    session::authorize(nonce, &request, ClientNonce::new(moment.entropy), spelling)
+    session::authorize(nonce, &request, ClientNonce::new(moment.entropy), spelling, before)
 }
 
 fn reply(authorization: Authorization) -> Reply {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::algorithm::{Algorithm, Hex, Key};
 use super::challenge::DigestChallenge;
+use super::covered::CoveredRequest;
 use super::name::NAME;
 use super::nonce::{ClientNonce, Nonce};
 use super::response::{Protection, Qop};
@@ -20,7 +21,7 @@ pub struct SentDigest {
     pub(super) key: Arc<Key>,
     pub(super) nonce: Nonce,
     pub(super) protection: Option<SentProtection>,
-    pub(super) target: Box<str>,
+    pub(super) request: Arc<CoveredRequest>,
     /// How the user's name was written, if it is beyond ASCII.
     pub(super) spelling: Spelling,
 }
@@ -73,7 +74,7 @@ impl SentDigest {
         let protection = self.protection.as_ref();
         let frame = self.nonce.frame((self.spelling, protection.map(|protection| protection.qop)))?;
         let protection = protection.map(|protection| (&protection.digits, protection.cnonce.digits()));
-        frame.around(&self.target, response, protection)
+        frame.around(self.request.target(), response, protection)
     }
 
     pub(super) fn protection(&self) -> Option<Protection<'_>> {
@@ -89,7 +90,7 @@ impl fmt::Debug for SentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SentDigest")
             .field("algorithm", &self.algorithm)
-            .field("target", &self.target)
+            .field("target", &self.request.target())
             .field("count", &self.count())
             .finish_non_exhaustive()
     }

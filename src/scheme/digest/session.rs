@@ -10,6 +10,7 @@ use http::HeaderMap;
 use super::algorithm::Hex;
 use super::body::BodyDigest;
 use super::challenge::DigestChallenge;
+use super::covered::CoveredRequest;
 use super::info::{Info, ServerProof};
 use super::name::NAME;
 use super::nonce::{ClientNonce, Nonce, NonceCounts, NonceRenewal, Nonces};
@@ -70,7 +71,7 @@ impl DigestSession {
         request: &DigestRequest<'_>,
         cnonce: ClientNonce,
     ) -> Result<(Authorization, SentDigest), SchemeError> {
-        authorize(&self.present(), request, cnonce, Spelling::default())
+        authorize(&self.present(), request, cnonce, Spelling::default(), None)
     }
 
     /// Takes the challenge to a request: to one that had been sent with an answer, or, `None`, without.
@@ -259,23 +260,24 @@ impl fmt::Debug for DigestSession {
     }
 }
 
-/// The field value for a request that uses this nonce, and what to remember of it.
+/// The field value for a request that uses this nonce, and what to remember of it. `before` is what an earlier answer
+/// covered.
 pub(super) fn authorize(
     nonce: &Nonce,
     request: &DigestRequest<'_>,
     cnonce: ClientNonce,
     spelling: Spelling,
+    before: Option<&Arc<CoveredRequest>>,
 ) -> Result<(Authorization, SentDigest), SchemeError> {
-    request.check()?;
-    let sent = issue(nonce, request, cnonce, spelling)?;
-    let body = match &sent.protection {
-        Some(SentProtection { qop: Qop::AuthInt, .. }) => request.body_hash(sent.algorithm),
-        Some(_) | None => None,
+    let algorithm = nonce.terms().challenge.algorithm();
+    let qop = nonce.terms().challenge.choose(request.has_body_hash(algorithm))?;
+    let covered = match before.filter(|before| before.is_of(request, algorithm, qop)) {
+        Some(before) => Arc::clone(before),
+        None => Arc::new(CoveredRequest::new(request, algorithm, qop)?),
     };
-    let hash = sent.algorithm.hash();
-    let request_hash = response::request_hash(hash, request.method.as_str(), &sent.target, body.as_deref());
+    let sent = issue(nonce, qop, covered, cnonce, spelling)?;
     let response = stack::wiped(Depth::Hash, || {
-        response::complete(nonce.begin_response(&sent.key), sent.protection(), &request_hash)
+        response::complete(nonce.begin_response(&sent.key), sent.protection(), sent.request.hash())
     });
     Ok((sent.field(&response)?, sent))
 }
@@ -283,13 +285,13 @@ pub(super) fn authorize(
 /// Takes a count, which is all that has to happen one request after the other.
 fn issue(
     nonce: &Nonce,
-    request: &DigestRequest<'_>,
+    qop: Option<Qop>,
+    request: Arc<CoveredRequest>,
     cnonce: ClientNonce,
     spelling: Spelling,
 ) -> Result<SentDigest, SchemeError> {
     let terms = nonce.terms();
     let algorithm = terms.challenge.algorithm();
-    let qop = terms.challenge.choose(request.has_body_hash(algorithm))?;
     let session = algorithm.is_session().then(|| nonce.session(&cnonce).clone());
     let protection = match qop {
         None => None,
@@ -312,7 +314,7 @@ fn issue(
         key: session.map_or_else(|| Arc::clone(&terms.login.key), |session| session.key),
         nonce: nonce.clone(),
         protection,
-        target: request.target.as_ref().into(),
+        request,
         spelling,
     })
 }
