@@ -61,6 +61,34 @@ where
     Connection { sender, send: |sender: &mut SendRequest<B>, request| sender.send_request(request) }
 }
 
+/// Two connections, each in its turn.
+pub(crate) struct InTurn<S> {
+    connections: [S; 2],
+    turn: usize,
+}
+
+impl<S> InTurn<S> {
+    pub(crate) fn new(connections: [S; 2]) -> Self {
+        Self { connections, turn: 0 }
+    }
+}
+
+impl<S: Service<Request<B>>, B> Service<Request<B>> for InTurn<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.connections[self.turn].poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> S::Future {
+        let connection = &mut self.connections[self.turn];
+        self.turn = 1 - self.turn;
+        connection.call(request)
+    }
+}
+
 /// Sends two legs with canned messages on a new connection, with hyper and nothing else.
 pub(crate) struct BareLogin(pub(crate) SocketAddr);
 

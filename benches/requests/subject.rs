@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tower::util::MapRequest;
 use tower::{Layer, Service, ServiceBuilder};
 
-use crate::connection::{BareLogin, BareTicket, LayerLogin, connect};
+use crate::connection::{BareLogin, BareTicket, InTurn, LayerLogin, connect};
 use crate::messages::Messages;
 use crate::server::{DIGEST, KDCS, Manner, PASSWORD, REALM, SERVICE, Server, USER};
 use crate::template::Template;
@@ -34,6 +34,8 @@ use crate::template::Template;
 pub(crate) enum Subject {
     /// A connection of hyper's, and nothing else.
     Bare,
+    /// Two of them in turn: tasks of tokio's, each of which is woken twice for a request.
+    BareInTurn,
     /// The layer around it, logged in.
     Layer,
     /// Our client, logged in.
@@ -75,8 +77,9 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Bare,
+        Self::BareInTurn,
         Self::Layer,
         Self::Client,
         Self::ClientOpen,
@@ -102,6 +105,7 @@ impl Subject {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
+            Self::BareInTurn => "bare-in-turn",
             Self::Layer => "layer",
             Self::Client => "client",
             Self::ClientOpen => "client-open",
@@ -129,7 +133,8 @@ impl Subject {
     pub(crate) fn reference(self) -> Self {
         match self {
             Self::Bare | Self::Layer | Self::Client | Self::ClientOpen | Self::Digest => Self::Bare,
-            Self::TwoOrigins | Self::HandDigest => Self::Bare,
+            Self::HandDigest => Self::Bare,
+            Self::BareInTurn | Self::TwoOrigins => Self::BareInTurn,
             Self::HyperLegacy | Self::Legacy => Self::HyperLegacy,
             Self::PlainReqwest | Self::Reqwest => Self::PlainReqwest,
             Self::BareLogin | Self::LayerLogin | Self::NtlmLogin => Self::BareLogin,
@@ -141,7 +146,8 @@ impl Subject {
 
     fn manner(self) -> Manner {
         match self {
-            Self::Bare | Self::ClientOpen | Self::HyperLegacy | Self::PlainReqwest => Manner::Open,
+            Self::Bare | Self::BareInTurn | Self::ClientOpen => Manner::Open,
+            Self::HyperLegacy | Self::PlainReqwest => Manner::Open,
             Self::TypeOne | Self::TypeThree => Manner::Open,
             Self::Layer | Self::Client | Self::TwoOrigins | Self::Legacy | Self::Reqwest => Manner::Ntlm,
             Self::Digest | Self::HandDigest => Manner::Digest,
@@ -165,6 +171,14 @@ impl Subject {
                 let mut connections = Vec::new();
                 for _ in 0..tasks {
                     connections.push(connect::<Full<Bytes>>(address).await);
+                }
+                prepared(connections, Template::of_a_connection(address, method)).await
+            }
+            Self::BareInTurn => {
+                let mut connections = Vec::new();
+                for _ in 0..tasks {
+                    let two = [connect::<Full<Bytes>>(address).await, connect::<Full<Bytes>>(address).await];
+                    connections.push(InTurn::new(two));
                 }
                 prepared(connections, Template::of_a_connection(address, method)).await
             }
