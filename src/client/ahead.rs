@@ -71,6 +71,7 @@ where
     pub(super) async fn log_in_ahead<B>(
         &self,
         mut head: Request<Payload<B>>,
+        extra: L::Extra,
         wanted: WantedConnection<'_>,
     ) -> Result<(), Error>
     where
@@ -87,7 +88,9 @@ where
         let mut lease = self.lease(wanted, false).await?;
         let at_proxy = address(&mut head, lease.host(), uri, via);
         let acting = Acting::new(identity.clone(), at_proxy);
-        let mut sending = pin!(Sending::again(lease.channel(), PreparedRequest { request: head, acting }));
+        let mut channel = lease.channel();
+        channel.service.take_extra(extra);
+        let mut sending = pin!(Sending::again(channel, PreparedRequest { request: head, acting }));
         let result = sending.as_mut().await;
         let mut response = match settle(lease, sending.take_channel(), result) {
             Ok(response) => response,

@@ -86,6 +86,7 @@ where
     pub(super) fn send<B>(
         self: Arc<Self>,
         mut request: Request<B>,
+        extra: L::Extra,
     ) -> impl Future<Output = Result<Response<ResponseBody<L::Received>>, Error>> + Send
     where
         T: 'static,
@@ -103,7 +104,7 @@ where
             let via = via.map_err(|kind| self.error(&uri, kind))?;
             let wanted = WantedConnection { uri: &uri, identity: &identity, via: via.as_deref() };
             if let Some(head) = head {
-                Box::pin(self.log_in_ahead(*head, wanted)).await?;
+                Box::pin(self.log_in_ahead(*head, extra.clone(), wanted)).await?;
             }
             let mut lease = match self.pool.checkout_idle(wanted).map_err(|kind| self.error(&uri, kind))? {
                 Some(lease) => lease,
@@ -112,12 +113,16 @@ where
             // The same, in the copy that all connections of the host share.
             identity.clone_from(&lease.host().key.identity);
             let at_proxy = address(&mut request, lease.host(), &uri, via.as_deref());
-            let mut sending = pin!(Sending::new(lease.channel(), request, identity, at_proxy));
+            let mut channel = lease.channel();
+            channel.service.take_extra(extra);
+            let mut sending = pin!(Sending::new(channel, request, identity, at_proxy));
             let result = sending.as_mut().await;
-            match settle(lease, sending.take_channel(), result) {
-                Ok(response) => Ok(response),
-                Err(failure) => Box::pin(self.send_again(&uri, via.as_deref(), failure)).await,
-            }
+            // Apart from the `await` behind it: what is matched would else have room in the future.
+            let failure = match settle(lease, sending.take_channel(), result) {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+            Box::pin(self.send_again(&uri, via.as_deref(), failure)).await
         }
     }
 
@@ -125,6 +130,7 @@ where
     pub(super) fn send_watched<B>(
         self: Arc<Self>,
         mut request: Request<B>,
+        extra: L::Extra,
     ) -> BoxFuture<Result<Response<ResponseBody<L::Received>>, Error>>
     where
         T: 'static,
@@ -134,8 +140,8 @@ where
     {
         let proxy = |uri: &Uri| self.transport.proxy(uri).cloned();
         match Watch::begin(&self.settings.environment, &mut request, proxy) {
-            None => Box::pin(self.send(request)),
-            Some(watch) => Box::pin(watch.over(self.send(request))),
+            None => Box::pin(self.send(request, extra)),
+            Some(watch) => Box::pin(watch.over(self.send(request, extra))),
         }
     }
 

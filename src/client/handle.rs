@@ -83,11 +83,11 @@ trait Dispatch<B>: Send + Sync {
 impl<T, L, B> Dispatch<B> for Dispatcher<T, L>
 where
     T: MakeConnection<L> + 'static,
-    L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
+    L: Poolable<Extra = ()> + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
     B: RequestBody,
 {
     fn send(self: Arc<Self>, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
-        Box::pin(Dispatcher::send(self, request))
+        Box::pin(Dispatcher::send(self, request, ()))
     }
 
     fn login(&self, uri: &Uri, outcome: Option<Outcome>) -> Result<Option<Login>, Error> {
@@ -122,11 +122,11 @@ struct LookedOn<T, L>(Arc<Dispatcher<T, L>>);
 impl<T, L, B> Dispatch<B> for LookedOn<T, L>
 where
     T: MakeConnection<L> + 'static,
-    L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
+    L: Poolable<Extra = ()> + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
     B: RequestBody,
 {
     fn send(self: Arc<Self>, request: Request<B>) -> BoxFuture<Result<Response<ResponseBody>, Error>> {
-        Arc::clone(&self.0).send_watched(request)
+        Arc::clone(&self.0).send_watched(request, ())
     }
 
     fn login(&self, uri: &Uri, outcome: Option<Outcome>) -> Result<Option<Login>, Error> {
@@ -158,7 +158,7 @@ impl<B> Client<B> {
     pub(super) fn over<T, L>(dispatcher: Dispatcher<T, L>) -> Self
     where
         T: MakeConnection<L> + 'static,
-        L: Poolable + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
+        L: Poolable<Extra = ()> + LegService<B, Leg: Send, Received = Incoming> + Send + 'static,
         B: RequestBody,
     {
         let may_be_watched = dispatcher.settings.environment.may_be_watched();

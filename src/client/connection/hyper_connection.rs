@@ -64,6 +64,8 @@ impl<B> HyperConnection<B> {
 }
 
 impl<B> Poolable for HyperConnection<B> {
+    type Extra = ();
+
     fn streams(&self) -> usize {
         self.cell.streams()
     }

@@ -79,6 +79,8 @@ impl<T, B> Drop for LegacyConnection<T, B> {
 }
 
 impl<T, B> Poolable for Box<LegacyConnection<T, B>> {
+    type Extra = ();
+
     fn is_ready(&self) -> bool {
         !self.end.has_come()
     }

@@ -163,7 +163,7 @@ impl World {
             .extension(Credentials::password(user.to_string(), "right"))
             .body(Empty::<Bytes>::new())
             .expect("a request");
-        let sent = Arc::clone(&self.dispatcher).send(request);
+        let sent = Arc::clone(&self.dispatcher).send(request, ());
         let future: Running = Box::pin(unconstrained(async move {
             let Ok(response) = sent.await else { return Ok(End::Failed) };
             let answered =

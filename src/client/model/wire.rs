@@ -223,6 +223,8 @@ impl Drop for ClientEnd {
 }
 
 impl Poolable for ClientEnd {
+    type Extra = ();
+
     fn branch(&self) -> Option<Self> {
         Fault::PutBackUnfinished.is_planted().then(|| Self::new(&self.wire, self.number))
     }

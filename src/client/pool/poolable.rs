@@ -8,6 +8,12 @@ pub(in crate::client) trait Poolable {
     /// request.
     const SEES_ITS_END: bool = true;
 
+    /// What a request has for such a connection beside what HTTP's own request has.
+    type Extra: Clone + Send + 'static;
+
+    /// The next request has this.
+    fn take_extra(&mut self, _: Self::Extra) {}
+
     /// How many requests it carries at a time.
     fn streams(&self) -> usize {
         1

@@ -52,6 +52,8 @@ impl Ready {
 }
 
 impl Poolable for Ready {
+    type Extra = ();
+
     fn streams(&self) -> usize {
         self.streams
     }

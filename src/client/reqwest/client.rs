@@ -134,7 +134,7 @@ impl Client {
     pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
         let url = request.url().clone();
         let limit = request.timeout().copied().and_then(Limit::new);
-        let mut request = match http::Request::try_from(request) {
+        let request = match http::Request::try_from(request) {
             Ok(request) => request,
             Err(error) => {
                 let error = ErrorKind::Request(error.into()).into();
@@ -145,13 +145,10 @@ impl Client {
         let deadline = limit.as_ref().map(|limit| limit.deadline);
         let limit = limit.map(|limit| (limit, request.uri().clone()));
         let exchange: BoxFuture<_> = match self.redirects {
-            None => {
-                request.extensions_mut().insert(Original::new(url, deadline));
-                shared.send_watched(request)
-            }
+            None => shared.send_watched(request, Original::new(url, deadline)),
             Some(redirects) => {
-                request.extensions_mut().insert(Original::new(url.clone(), deadline));
-                let origins = Origins { shared, is_redirected: false };
+                let original = Original::new(url.clone(), deadline);
+                let origins = Origins { shared, original, is_redirected: false };
                 Box::pin(follow(origins, request, redirects, move |body| again(body, &url)))
             }
         };
@@ -267,6 +264,8 @@ impl Limit {
 /// The requests to all origins, without the ones that redirects make of them.
 struct Origins {
     shared: Arc<Dispatcher<MakeReqwestConnection, Box<ReqwestConnection>>>,
+    /// What the last request had, or the first one has.
+    original: Original,
     /// The next request is what a redirect made of the one before.
     is_redirected: bool,
 }
@@ -280,19 +279,16 @@ impl Service<http::Request<Body>> for Origins {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         if std::mem::replace(&mut self.is_redirected, true) {
-            let url = match Url::parse(&request.uri().to_string()) {
+            self.original.url = match Url::parse(&request.uri().to_string()) {
                 Ok(url) => url,
                 Err(error) => {
                     return Box::pin(std::future::ready(Err(ErrorKind::Request(error.into()).into())));
                 }
             };
-            if let Some(original) = request.extensions_mut().get_mut::<Original>() {
-                original.url = url;
-            }
         }
-        Arc::clone(&self.shared).send_watched(request)
+        Arc::clone(&self.shared).send_watched(request, self.original.clone())
     }
 }
 

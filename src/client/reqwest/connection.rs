@@ -78,8 +78,7 @@ fn one_connection(builder: reqwest::ClientBuilder, gate: OneConnectionGate) -> r
         .retry(reqwest::retry::never())
 }
 
-/// In a request's extensions: what reqwest has that HTTP's own request has not, and the URL, which
-/// is not to be parsed for each leg.
+/// What reqwest has that HTTP's own request has not, and the URL, which is not to be parsed for each leg.
 #[derive(Clone)]
 pub(super) struct Original {
     pub(super) url: Url,
@@ -123,7 +122,13 @@ enum ConnectionAffinity {
 }
 
 impl Poolable for Box<ReqwestConnection> {
+    type Extra = Original;
+
     const SEES_ITS_END: bool = false;
+
+    fn take_extra(&mut self, original: Original) {
+        self.original = Some(original);
+    }
 
     fn is_ready(&self) -> bool {
         !self.is_gone
@@ -165,7 +170,8 @@ impl LegService<Body> for Box<ReqwestConnection> {
     }
 
     fn keep(&mut self, extensions: &mut Extensions) {
-        self.original = extensions.remove();
+        // It is there if the request comes from another connection.
+        self.original = extensions.remove().or(self.original.take());
     }
 
     fn give_back(&mut self, extensions: &mut Extensions) {
