@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// Files that include files, and so on.
 pub(super) const MAX_DEPTH: u8 = 8;
+/// In all: files that include each other would be read again and again, each time twice as often.
+const MAX_FILES: usize = 256;
 const MAX_OCTETS: u64 = 1024 * 1024;
 
 /// The relations of all files, each with the names that lead to it.
@@ -28,7 +30,10 @@ impl Configuration {
     fn file(&mut self, path: &Path, depth: u8) {
         // A device or a pipe would be read for ever.
         let is_file = fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_OCTETS);
-        let Some(text) = is_file.then(|| fs::read(path).ok()).flatten() else { return };
+        if !is_file || self.files.len() == MAX_FILES {
+            return;
+        }
+        let Ok(text) = fs::read(path) else { return };
         self.files.push(path.to_owned());
         self.text(&String::from_utf8_lossy(&text), depth);
     }
@@ -126,6 +131,17 @@ fn included(folder: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_includes_itself_is_read_a_bounded_number_of_times() {
+        let path = std::env::temp_dir().join(format!("legwork-conf-{}", std::process::id()));
+        let itself = format!("include {}\n", path.display());
+        fs::write(&path, itself.repeat(10)).expect("a file");
+        let mut configuration = Configuration::default();
+        configuration.file(&path, 0);
+        fs::remove_file(&path).expect("it is there");
+        assert_eq!(configuration.files.len(), MAX_FILES);
+    }
 
     fn read(text: &str) -> Configuration {
         let mut configuration = Configuration::default();
