@@ -114,11 +114,10 @@ fn unsafe_items(text: &str) -> BTreeMap<String, usize> {
                 continue;
             }
         }
-        if let Some((before, rest)) = code.split_once("fn ")
-            && before
-                .split(' ')
-                .all(|word| ["", "const", "unsafe"].contains(&word) || word.starts_with("pub"))
-        {
+        let is_of_a_function = |before: &str| {
+            before.split(' ').all(|word| ["", "const", "unsafe"].contains(&word) || word.starts_with("pub"))
+        };
+        if let Some((before, rest)) = code.split_once("fn ").filter(|(before, _)| is_of_a_function(before)) {
             let name = rest.split(['(', '<']).next().unwrap_or(rest);
             let of = implementation.as_deref().filter(|_| line.starts_with(' '));
             function = of.map_or_else(|| name.to_owned(), |of| format!("{of}::{name}"));

@@ -56,9 +56,9 @@ impl AsyncRead for Cut {
 
 impl AsyncWrite for Cut {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        if let Some(planned) = self.planned
-            && octets.starts_with(b"HTTP/1.1 ")
-            && octets.starts_with(b"HTTP/1.1 401") == planned.in_challenge
+        let is_head = octets.starts_with(b"HTTP/1.1 ");
+        let is_challenge = octets.starts_with(b"HTTP/1.1 401");
+        if let Some(planned) = self.planned.filter(|planned| is_head && is_challenge == planned.in_challenge)
         {
             (self.planned, self.left) = (None, Some(planned.octets));
         }

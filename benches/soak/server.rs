@@ -196,8 +196,10 @@ impl Origin {
         if let Some(former) = self.former.replace(old) {
             former.shutdown().await;
         }
-        if is_begun_again && let Some(former) = self.former.take() {
-            former.shutdown().await;
+        if is_begun_again {
+            if let Some(former) = self.former.take() {
+                former.shutdown().await;
+            }
         }
         Ok(refused)
     }
