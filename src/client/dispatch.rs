@@ -107,8 +107,8 @@ where
                 Box::pin(self.log_in_ahead(*head, extra.clone(), wanted)).await?;
             }
             let mut lease = match self.pool.checkout_idle(wanted).map_err(|kind| self.error(&uri, kind))? {
-                Some(lease) => lease,
-                None => Box::pin(self.lease(wanted, false)).await?,
+                Some(lease) if !lease.is_early() => lease,
+                found => Box::pin(self.settled_or_another(found, wanted)).await?,
             };
             // The same, in the copy that all connections of the host share.
             identity.clone_from(&lease.host().key.identity);
@@ -182,14 +182,33 @@ where
         }
     }
 
+    /// This connection once it is ready, or another one.
+    async fn settled_or_another<'a>(
+        &'a self,
+        found: Option<Lease<'a, L>>,
+        wanted: WantedConnection<'_>,
+    ) -> Result<Lease<'a, L>, Error> {
+        if let Some(found) = found {
+            if let Some(lease) = found.settled().await {
+                return Ok(lease);
+            }
+        }
+        self.lease(wanted, false).await
+    }
+
     /// A connection from the pool, or a new one.
     pub(super) async fn lease(
         &self,
         wanted: WantedConnection<'_>,
         fresh: bool,
     ) -> Result<Lease<'_, L>, Error> {
-        let leased = self.idle_or_new(wanted, fresh).await;
-        leased.map_err(|kind| self.error(wanted.uri, kind))
+        loop {
+            let leased = self.idle_or_new(wanted, fresh).await;
+            let lease = leased.map_err(|kind| self.error(wanted.uri, kind))?;
+            if let Some(lease) = lease.settled().await {
+                return Ok(lease);
+            }
+        }
     }
 
     async fn idle_or_new(

@@ -1,13 +1,18 @@
 //! Connections on loan.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 #[cfg(test)]
 use crate::client::planted::Fault;
 use crate::client::pool::host::{Generation, Host};
 use crate::client::pool::poolable::Poolable;
 use crate::client::pool::pooled::{Home, LeaseKind, Pooled};
+use crate::client::runtime::in_runtime;
 use crate::service::Channel;
+
+/// For how long a request waits for what moves its connection to see that the last response has ended.
+pub(super) const SETTLING: Duration = Duration::from_millis(100);
 
 /// A place in the pool's limits, without a connection in it. Dropped, it is free again.
 pub(in crate::client) struct Permit<'a, L: Poolable> {
@@ -82,6 +87,27 @@ impl<'a, L: Poolable> Lease<'a, L> {
             *connection.channel() = channel.service.branch().map(|twin| channel.beside(twin));
         }
         channel
+    }
+
+    /// Whether what moves the connection has yet to see that its last response has ended.
+    #[inline]
+    pub(in crate::client) fn is_early(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.is_early)
+    }
+
+    /// Waits for that, which takes a moment as a rule. Where it takes longer, the connection is closed: it may be about to end, and
+    /// its server in no hurry.
+    pub(in crate::client) async fn settled(mut self) -> Option<Self> {
+        if self.is_early() {
+            in_runtime().ok()?;
+            let connection = self.connection.as_mut()?;
+            let channel = connection.channel().as_mut()?;
+            let ready = std::future::poll_fn(|cx| channel.service.poll_ready(cx));
+            tokio::time::timeout(SETTLING, ready).await.ok()?.ok()?;
+            channel.state.ready = true;
+            connection.is_early = false;
+        }
+        Some(self)
     }
 
     pub(in crate::client) fn host(&self) -> &Host {

@@ -16,6 +16,8 @@ pub(in crate::client) struct Pooled<L> {
     /// When the making of it began.
     generation: Generation,
     pub(super) kind: LeaseKind,
+    /// It was leased before what moves it had seen the end of its last response.
+    pub(super) is_early: bool,
     /// Out while a request is on it. The lock is never taken; it lets a body that holds the
     /// connection be `Sync`.
     channel: Mutex<Option<Channel<L>>>,
@@ -68,6 +70,7 @@ impl<L> Pooled<L> {
             host,
             generation,
             kind: LeaseKind::Exclusive,
+            is_early: false,
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
         })
@@ -97,6 +100,19 @@ impl<L> Pooled<L> {
         L: Poolable,
     {
         self.channel().as_ref().is_none_or(|channel| channel.service.is_closed())
+    }
+
+    /// It may have been put back a moment too early.
+    #[inline]
+    pub(super) fn look_whether_it_is_ready(&mut self)
+    where
+        L: Poolable,
+    {
+        let is_exclusive = matches!(self.kind, LeaseKind::Exclusive);
+        let Some(channel) = self.channel() else { return };
+        channel.state.ready = channel.state.ready || channel.service.is_ready();
+        let is_ready = channel.state.ready;
+        self.is_early = is_exclusive && !is_ready;
     }
 
     /// Whether it takes requests beside others.
@@ -134,6 +150,7 @@ impl<L> Pooled<L> {
             host: Arc::clone(&self.host),
             generation: self.generation,
             kind: LeaseKind::Branch(number),
+            is_early: false,
             channel: Mutex::new(Some(channel)),
             grafts: Mutex::default(),
         }))

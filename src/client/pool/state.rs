@@ -180,10 +180,7 @@ impl<L: Poolable> PoolState<L> {
                 self.found_closed = true;
                 continue;
             }
-            // It may have been put back a moment too early.
-            if let Some(channel) = idle.connection.channel() {
-                channel.state.ready |= channel.service.is_ready();
-            }
+            idle.connection.look_whether_it_is_ready();
             if let Some(leased) = self.lease_out(idle.connection) {
                 return Some(leased);
             }

@@ -26,6 +26,8 @@ struct Ready {
     ended: Arc<AtomicBool>,
     streams: usize,
     rests: Option<Pin<Box<Sleep>>>,
+    /// It rests for nothing that its next request could be in the way of.
+    is_written: bool,
 }
 
 impl Default for Ready {
@@ -37,7 +39,7 @@ impl Default for Ready {
 impl Ready {
     /// It carries so many requests at a time.
     fn carrying(streams: usize) -> Self {
-        Self { ended: Arc::default(), streams, rests: None }
+        Self { ended: Arc::default(), streams, rests: None, is_written: false }
     }
 
     /// It is ready only after this.
@@ -59,11 +61,15 @@ impl Poolable for Ready {
     }
 
     fn branch(&self) -> Option<Self> {
-        Some(Self { ended: self.ended(), streams: self.streams, rests: None })
+        Some(Self { ended: self.ended(), ..Self::carrying(self.streams) })
     }
 
     fn is_ready(&self) -> bool {
         !self.is_closed() && self.rests.as_ref().is_none_or(|rest| rest.is_elapsed())
+    }
+
+    fn is_as_good_as_ready(&self) -> bool {
+        self.is_ready() || (self.is_written && !self.is_closed())
     }
 
     fn is_closed(&self) -> bool {

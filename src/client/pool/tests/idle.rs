@@ -1,6 +1,7 @@
 //! Connections that nobody uses: how long they are kept, how many, and who may have them.
 
 use super::*;
+use crate::client::pool::lease::SETTLING;
 
 /// Looked through every two seconds.
 const IDLE: Duration = Duration::from_secs(8);
@@ -139,4 +140,48 @@ async fn what_rests_after_its_use_is_idle_as_soon_as_it_is_ready_and_not_waited_
         pass(rest.min(IDLE)).await;
         assert_eq!(pool.counts(), left, "{rest:?}");
     }
+}
+
+/// One that is given back, written and not ready before this time has passed, and is leased again.
+async fn early(pool: &Arc<Pool<Ready>>, rest: Duration) -> Lease<'_, Ready> {
+    let mut leased = lease(pool).await.expect("there is room");
+    let mut channel = leased.channel();
+    channel.service = Ready { is_written: true, ..Ready::after(rest) };
+    leased.park(channel).release();
+    assert_eq!(pool.counts(), (1, 1), "at once");
+    let leased = lease(pool).await.expect("it is there");
+    assert_eq!(pool.counts(), (1, 0));
+    leased
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_about_to_be_ready_is_leased_at_once_and_waited_for() {
+    let pool = pool(1);
+    let leased = early(&pool, SETTLING - MOMENT).await;
+    assert!(leased.is_early());
+    let mut leased = leased.settled().await.expect("it is ready in time");
+    assert!(!leased.is_early() && leased.channel().state.ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_turns_out_to_be_ready_is_not_waited_for() {
+    let pool = pool(1);
+    let mut leased = lease(&pool).await.expect("there is room");
+    let mut channel = leased.channel();
+    channel.service = Ready { is_written: true, ..Ready::after(MOMENT) };
+    let is_ready = std::future::poll_fn(|cx| Poll::Ready(channel.service.poll_ready(cx).is_ready())).await;
+    assert!(!is_ready, "its time has begun");
+    leased.park(channel).release();
+    pass(SECOND).await;
+    let mut leased = lease(&pool).await.expect("it is there");
+    assert!(!leased.is_early() && leased.channel().state.ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_ready_soon_is_closed_and_its_place_is_free() {
+    let pool = pool(1);
+    let leased = early(&pool, SETTLING + MOMENT).await;
+    assert!(leased.settled().await.is_none());
+    assert_eq!(pool.counts(), (0, 0));
+    assert!(matches!(checkout(&pool).await, Ok(Checkout::Connect(_))));
 }
