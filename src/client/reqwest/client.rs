@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Method, Response};
+use http::{Extensions, Method, Response};
 use reqwest::{Body, IntoUrl, Url};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
@@ -132,15 +132,26 @@ impl Client {
     /// Outside of a runtime it resolves to [`ErrorKind::NoRuntime`] if a connection has to be made, and
     /// panics if a login begins on one that is there, or where reqwest does.
     pub fn execute(&self, request: reqwest::Request) -> ResponseFuture {
+        self.execute_with(request, |_| {})
+    }
+
+    /// The same with what is beside the request put into its extensions, which reqwest shows to nobody.
+    #[inline]
+    pub(super) fn execute_with(
+        &self,
+        request: reqwest::Request,
+        put: impl FnOnce(&mut Extensions),
+    ) -> ResponseFuture {
         let url = request.url().clone();
         let limit = request.timeout().copied().and_then(Limit::new);
-        let request = match http::Request::try_from(request) {
+        let mut request = match http::Request::try_from(request) {
             Ok(request) => request,
             Err(error) => {
                 let error = ErrorKind::Request(error.into()).into();
                 return ResponseFuture(Box::pin(std::future::ready(Err(error))));
             }
         };
+        put(request.extensions_mut());
         let shared = Arc::clone(&self.shared);
         let deadline = limit.as_ref().map(|limit| limit.deadline);
         let limit = limit.map(|limit| (limit, request.uri().clone()));

@@ -226,21 +226,21 @@ impl RequestBuilder {
     pub async fn send(self) -> Result<reqwest::Response, Error> {
         let unfit = |error: reqwest::Error| ErrorKind::Request(error.into());
         let request = self.request.build().map_err(unfit)?;
-        if self.acting_as.is_none() && !self.authenticates_first {
-            return self.client.execute(request).await;
-        }
-        let mut request = http::Request::try_from(request).map_err(unfit)?;
-        let extensions = request.extensions_mut();
-        match self.acting_as {
-            Some(ActingAs::Credentials(credentials)) => drop(extensions.insert(credentials)),
-            Some(ActingAs::Nobody) => drop(extensions.insert(Anonymous)),
+        let acting_as = match self.acting_as {
             Some(ActingAs::Unreadable(error)) => return Err(ErrorKind::Request(error.into()).into()),
-            None => {}
-        }
-        if self.authenticates_first {
-            extensions.insert(AuthenticateFirst);
-        }
-        self.client.execute(reqwest::Request::try_from(request).map_err(unfit)?).await
+            acting_as => acting_as,
+        };
+        let response = self.client.execute_with(request, |extensions| {
+            match acting_as {
+                Some(ActingAs::Credentials(credentials)) => drop(extensions.insert(credentials)),
+                Some(ActingAs::Nobody) => drop(extensions.insert(Anonymous)),
+                Some(ActingAs::Unreadable(_)) | None => {}
+            }
+            if self.authenticates_first {
+                extensions.insert(AuthenticateFirst);
+            }
+        });
+        response.await
     }
 }
 
