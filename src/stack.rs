@@ -12,7 +12,9 @@ pub(crate) enum Depth {
 }
 
 /// Octets that are wiped at once: so few that it takes no longer than it must. From 2 KiB on, glibc begins a string instruction.
-const FRAME: usize = 1920;
+const ZEROS: usize = 2040;
+/// Octets that are wiped with them, at least: above them is where the call returns to.
+const FRAME: usize = ZEROS + 8;
 
 /// Does work with secrets, and wipes the stack that it has used.
 ///
@@ -41,7 +43,7 @@ impl Drop for Wiped {
 /// Fills so many frames with zeros, one below the other.
 #[inline(never)]
 fn wipe(frames: usize) {
-    let mut zeros = [0_u64; FRAME / 8];
+    let mut zeros = [0_u64; ZEROS / 8];
     // Zeros that are looked at are written. And a frame that is looked at later is not the next one's.
     black_box(&mut zeros);
     if frames > 1 {
