@@ -8,6 +8,7 @@ use md5::Md5;
 use crate::credentials::ambient::Ambient;
 use crate::credentials::invalid_token::InvalidToken;
 use crate::credentials::secret::Secret;
+use crate::stack::{self, Depth};
 
 /// What a user logs in with, shared by every connection that uses it: a name and a password, or
 /// what the system holds for the logged-on user.
@@ -116,7 +117,10 @@ impl Credentials {
     /// What NTLM reduces the name and the password to (NTOWFv2, MS-NLMP 3.3.2), as HMAC-MD5 takes it. It is made for the first
     /// login, kept beside the password, and wiped with it.
     pub(crate) fn ntlm_key(&self, make: impl FnOnce() -> Hmac<Md5>) -> &Hmac<Md5> {
-        self.0.ntlm_key.get_or_init(make)
+        match self.0.ntlm_key.get() {
+            Some(key) => key,
+            None => stack::wiped(Depth::Hash, || self.0.ntlm_key.get_or_init(make)),
+        }
     }
 
     fn new(kind: CredentialsKind) -> Self {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::mechanism::ntlm::names::{uppercase, utf16};
 use crate::mechanism::ntlm::rc4::Rc4;
+use crate::stack::{self, Depth};
 
 /// A key, wiped when it is dropped.
 pub(crate) type Key = Zeroizing<[u8; 16]>;
@@ -17,8 +18,10 @@ pub(crate) type KeyedHmac = Hmac<Md5>;
 /// NTOWFv2: what the password is reduced to. The user counts in upper case, the domain as it is
 /// written.
 pub(crate) fn response_key(user: &str, domain: &str, password: &str) -> Key {
-    let nt_hash: Key = Zeroizing::new(Md4::digest(&*utf16(password)).into());
-    hmac_md5(&nt_hash, &[&utf16(&uppercase(user)), &utf16(domain)])
+    stack::wiped(Depth::Hash, || {
+        let nt_hash: Key = Zeroizing::new(Md4::digest(&*utf16(password)).into());
+        hmac_md5(&nt_hash, &[&utf16(&uppercase(user)), &utf16(domain)])
+    })
 }
 
 /// NTLMv2_CLIENT_CHALLENGE (2.2.2.7), `temp` in 3.3.2. `push_av_pairs` appends as many octets as `room`, or fewer: pairs with
@@ -45,7 +48,7 @@ pub(crate) fn nt_proof(
     server_challenge: [u8; 8],
     client_challenge: &[u8],
 ) -> [u8; 16] {
-    *finish(response_key.clone(), &[&server_challenge, client_challenge])
+    *again(response_key, &[&server_challenge, client_challenge])
 }
 
 /// The LMv2 response, for servers that send no time.
@@ -54,7 +57,7 @@ pub(crate) fn lm_response(
     server_challenge: [u8; 8],
     challenge: [u8; 8],
 ) -> [u8; 24] {
-    let proof = finish(response_key.clone(), &[&server_challenge, &challenge]);
+    let proof = again(response_key, &[&server_challenge, &challenge]);
     let mut response = [0; 24];
     response[..16].copy_from_slice(&*proof);
     response[16..].copy_from_slice(&challenge);
@@ -63,7 +66,7 @@ pub(crate) fn lm_response(
 
 /// SessionBaseKey, which with NTLMv2 is the KeyExchangeKey as well (3.4.5.1).
 pub(crate) fn session_base_key(response_key: &KeyedHmac, nt_proof: &[u8; 16]) -> Key {
-    finish(response_key.clone(), &[nt_proof])
+    again(response_key, &[nt_proof])
 }
 
 /// RC4K: encrypts the exported session key for the message, or decrypts it.
@@ -80,7 +83,13 @@ pub(crate) fn message_integrity_code(exported_session_key: &Key, messages: [&[u8
 
 /// HMAC-MD5 over the concatenation of the parts.
 pub(crate) fn hmac_md5(key: &[u8; 16], parts: &[&[u8]]) -> Key {
-    finish(keyed(key), parts)
+    stack::wiped(Depth::Hash, || finish(keyed(key), parts))
+}
+
+/// The same by a key that stays. What is copied of it is wiped before anything else is moved over the stack: a value's unused
+/// part takes along what was there.
+fn again(key: &KeyedHmac, parts: &[&[u8]]) -> Key {
+    stack::wiped(Depth::Hash, || finish(key.clone(), parts))
 }
 
 /// HMAC-MD5 by a key that several messages are to be authenticated with.

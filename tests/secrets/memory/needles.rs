@@ -14,6 +14,11 @@ pub(super) const PIECE: usize = 8;
 /// What Basic sends.
 pub(super) const BASE64_PAIR: &str = "user and password in base64";
 
+/// What NTLM keeps of a password, and what HMAC makes it of.
+pub(super) const HMAC_OF_RESPONSE_KEY: &str = "response key, as HMAC keeps it";
+pub(super) const MASKED_RESPONSE_KEY: [&str; 2] =
+    ["response key, HMAC's inner key", "response key, HMAC's outer key"];
+
 /// What is looked for, in pieces.
 pub(super) struct Needles {
     names: Vec<String>,
