@@ -99,8 +99,8 @@ impl Table {
         };
         let was = std::mem::replace(&mut entry.octets, octets);
         self.octets = self.octets - was + octets;
-        let is_recent = entry.used > 0 && self.uses - entry.used <= recent;
-        // The usual case by far: a queue that grew with each of a million requests would have to be tidied as often.
+        let is_recent = self.uses - entry.used <= recent;
+        // A new one has had no size. The usual case by far: a queue that grew with each of a million requests would have to be tidied as often.
         if was == octets && worth == entry.worth && is_recent {
             return result;
         }
@@ -205,6 +205,11 @@ impl Table {
     #[cfg(test)]
     pub(super) fn octets(&self) -> usize {
         self.octets
+    }
+
+    #[cfg(test)]
+    pub(super) fn origins(&self) -> usize {
+        self.origins.len()
     }
 
     #[cfg(test)]

@@ -41,6 +41,7 @@ fn one_origin_takes_no_more_than_its_share_and_all_no_more_than_there_is() {
     }
     let kept = requests.verdicts.table.queued().0;
     assert!((600..2000).contains(&kept), "{kept} of half a kibibyte and more");
+    assert_eq!(requests.verdicts.table.origins(), kept, "each has one");
 }
 
 #[test]
@@ -212,4 +213,42 @@ fn the_queues_are_short_after_much_was_dropped_at_once() {
         let (spaces, uses) = requests.verdicts.table.queued();
         assert!(spaces < 10 && uses <= 2 * spaces + 17, "{use_number}: {uses} of {spaces}");
     }
+}
+
+#[test]
+fn another_use_of_a_quarter_of_all_adds_nothing_to_the_queues() {
+    let mut requests = Requests::accepted();
+    let carol = requests.credentials.clone();
+    for number in 0..39 {
+        touch(&mut requests.verdicts, &carol, &realm(number, 8), "/");
+    }
+    let queued = requests.verdicts.table.queued();
+    assert_eq!(queued.0, 40);
+    for number in 29..39 {
+        touch(&mut requests.verdicts, &carol, &realm(number, 8), "/");
+    }
+    assert_eq!(requests.verdicts.table.queued(), queued);
+    touch(&mut requests.verdicts, &carol, &realm(0, 8), "/");
+    assert_eq!(requests.verdicts.table.queued(), (40, queued.1 + 1));
+}
+
+#[test]
+fn all_that_there_is_may_be_kept() {
+    let mut verdicts = Requests::new().verdicts;
+    let carol = Credentials::password("carol", "pw");
+    let with_realm = |number: usize, length: usize| ProtectionSpace {
+        realm: Some(Realm::from("x".repeat(length).as_str())),
+        ..space(&format!("http://host{number:05}.example"))
+    };
+    touch(&mut verdicts, &carol, &with_realm(0, 1), "/");
+    let each = verdicts.table.octets();
+    let count = MAX_OCTETS / each;
+    for number in 1..count - 1 {
+        touch(&mut verdicts, &carol, &with_realm(number, 1), "/");
+    }
+    let left = MAX_OCTETS - verdicts.table.octets();
+    touch(&mut verdicts, &carol, &with_realm(count, 1 + left - each), "/");
+    assert_eq!((verdicts.table.octets(), verdicts.table.origins()), (MAX_OCTETS, count));
+    touch(&mut verdicts, &carol, &with_realm(count + 1, 1), "/");
+    assert_eq!((verdicts.table.octets(), verdicts.table.origins()), (MAX_OCTETS, count));
 }
