@@ -296,3 +296,21 @@ async fn those_that_wait_for_one_to_share_connect_all_at_once_where_its_server_c
         assert_eq!(poll().await, at_once);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_spoken_to_gets_the_path_and_a_proxy_in_between_the_whole_uri() {
+    let pool = pool(4);
+    let proxy = ("http://proxy.example:3128".parse().expect("an origin"), Identity::None);
+    for (uri, via, target) in [
+        ("http://site.example/a?b", None, "/a?b"),
+        ("http://site.example/a?b", Some(&proxy), "http://site.example/a?b"),
+        ("https://site.example/a?b", Some(&proxy), "/a?b"),
+    ] {
+        let uri = uri.parse::<Uri>().expect("a URI");
+        let wanted = WantedConnection { uri: &uri, identity: &Identity::None, via };
+        let Ok(Checkout::Connect(permit)) = pool.checkout(wanted, false).await else {
+            panic!("{uri} is new")
+        };
+        assert_eq!(permit.host().target_of(&uri), target);
+    }
+}
