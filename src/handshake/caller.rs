@@ -29,3 +29,35 @@ impl Identity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_field_goes_first_then_what_is_in_the_extensions_then_the_authenticator() {
+        let (carol, dave) = (Credentials::password("carol", "pw"), Credentials::password("dave", "pw"));
+        let origin = "http://host.example".parse().expect("an origin");
+        let authenticator = Authenticator::builder().credentials(origin, carol.clone()).build();
+        let of = |challenger, request: &mut Request<()>| Identity::of(request, challenger, &authenticator);
+        let both = |request: &mut Request<()>| {
+            [Challenger::Origin, Challenger::Proxy].map(|challenger| of(challenger, request))
+        };
+        let by_authenticator = authenticator.identity();
+        assert_eq!(both(&mut Request::new(())), [by_authenticator.clone(), by_authenticator.clone()]);
+
+        let mut request = Request::new(());
+        request.extensions_mut().insert(Anonymous);
+        assert_eq!(both(&mut request), [Identity::None, by_authenticator.clone()]);
+
+        request.extensions_mut().insert(carol.clone());
+        request.extensions_mut().insert(ProxyCredentials(dave.clone()));
+        assert_eq!(both(&mut request), [Identity::Credentials(carol), Identity::Credentials(dave)]);
+        assert_eq!(both(&mut request), [Identity::None, by_authenticator], "they were taken out");
+
+        let own = http::HeaderValue::from_static("Bearer own");
+        request.headers_mut().insert("authorization", own.clone());
+        request.headers_mut().insert("proxy-authorization", own.clone());
+        assert_eq!(both(&mut request), [(); 2].map(|()| Identity::CallersOwn(own.clone())));
+    }
+}

@@ -421,6 +421,7 @@ fn a_login_that_stands_is_told_with_each_response_where_that_is_asked_for() {
 fn the_identity_of_another_program_is_not_this_ones() {
     let authenticator = || using([basic()]).credentials(mail(), carol()).build();
     let (own, other) = (authenticator(), authenticator());
+    assert!(Connection::new(&own).handshake.provider().is_some());
     for (identity, is_asked) in [(own.identity(), false), (other.identity(), true)] {
         let mut connection = Connection::new(&own).acting_as(identity);
         connection.begin().bare();

@@ -201,3 +201,13 @@ fn an_answer_that_nobody_asked_for_is_an_error() {
     connection.begin().bare();
     assert!(matches!(connection.told(granted()).error(), HandshakeError::OutOfTurn));
 }
+
+#[test]
+fn what_a_kdc_was_shown_counts_though_another_mechanism_goes_on_in_its_place() {
+    let authenticator = using([kerberos_or_ntlm()]).build();
+    for _ in 0..2 {
+        assert_eq!(asking(&authenticator).told(silent()).leg().0, "Negotiate");
+    }
+    let tried = challenged(&authenticator).1.tried();
+    assert!(tried.iter().any(|(_, why)| matches!(why, Why::Paused(_))), "{tried:?}");
+}

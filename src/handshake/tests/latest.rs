@@ -509,3 +509,33 @@ fn a_request_that_was_challenged_answers_the_latest_challenge_unless_the_passwor
     assert_eq!(nonce(connection.receive(&challenge("third"))), "third");
     assert_eq!(known(&authenticator).latest.earlier(), Unknown);
 }
+
+/// Its first message was read, and what came of that may come out otherwise.
+#[test]
+fn a_mechanism_that_failed_in_the_middle_is_tried_again_where_the_server_is_asked_anew() {
+    let authenticator = using([negotiate(), Arc::new(Digest::default())]).build();
+    let offer = |negotiate: &str, nonce: &str| {
+        unauthorized(&[negotiate, &format!("Digest realm=a, nonce={nonce}, qop=auth")])
+    };
+    let mut connection = Connection::new(&authenticator).by_get();
+    connection.begin().bare();
+    let mut other = stranger(&authenticator);
+    assert_eq!(connection.receive(&offer("Negotiate", "first")).leg().0, "Negotiate");
+    connection.receive(&offer("Negotiate oQcwBaADCgEC", "second")).turn();
+    other.receive(&ok()).plain();
+    connection.proceed().bare();
+    assert_eq!(connection.receive(&offer("Negotiate", "third")).leg().0, "Negotiate");
+}
+
+#[test]
+fn a_request_that_went_as_it_is_logs_in_where_it_is_challenged() {
+    let mut alone = Alone::new(&using([basic()]).build());
+    let identity = Identity::Credentials(carol());
+    assert!(alone.0.go_on(&identity, "/", true));
+    assert!(!alone.0.passes_through(StatusCode::UNAUTHORIZED));
+    alone.0.went_on();
+    assert_eq!(alone.0.acting().at_origin, identity);
+    let said = alone.receive(&unauthorized(&["Basic realm=a"]), &FixedMoment(now()));
+    assert!(matches!(said, Action::Send { .. }), "{said:?}");
+    assert_eq!(alone.0.authorizations().count(), 1);
+}
