@@ -78,3 +78,28 @@ fn what_is_declared_to_be_the_connections_is_spoken_to_by_http_1_1() {
         assert_eq!(authenticator.version(&mail()), HttpVersion::Http1, "{scheme}: as was learnt");
     }
 }
+
+#[test]
+fn what_is_known_of_a_connection_holds_for_the_requests_beside() {
+    let authenticator = using([ntlm()]).remembered_origins(1).build();
+    let handshake = || Handshake::new(authenticator.clone(), Challenger::Origin, mail(), None);
+    assert!(handshake().awaiting_channel_bindings().beside().awaits_channel_bindings());
+    assert!(!handshake().beside().awaits_channel_bindings());
+    for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Http2Alone] {
+        assert_eq!(handshake().over(protocol).beside().needs_http1(), protocol == Protocol::Http2);
+    }
+    // A proxy in between that has not said that it ties connections together.
+    for (handshake, goes) in [(handshake(), true), (handshake().relayed_by(&plain_mail()), false)] {
+        let mut beside = Connection::new(&authenticator);
+        beside.handshake = handshake.beside();
+        if let Said::Send(None, _) = beside.begin() {
+            let said = beside.receive(&unauthorized(&["NTLM"]));
+            assert_eq!(matches!(said, Said::Send(Some(_), _)), goes, "{said:?}");
+        }
+        authenticator.memory(Challenger::Origin, &mail()).forget("NTLM", None);
+    }
+    // Another origin has taken the place of what is remembered.
+    let first = handshake();
+    authenticator.memory(Challenger::Origin, &plain_mail());
+    assert!(std::ptr::eq(first.beside().memory(), first.memory()));
+}

@@ -645,3 +645,18 @@ fn a_request_takes_as_many_legs_as_it_may_over_both_logins() {
         }
     }
 }
+
+#[test]
+fn each_challenger_is_answered_for_the_target_that_it_sees() {
+    let authenticator = using([Arc::new(Digest::default())]).build();
+    let mut pair = Pair::new(&authenticator);
+    sent(pair.begin());
+    sent(pair.receive(&required(&["Digest realm=p, nonce=n, qop=auth"])));
+    sent(pair.receive(&unauthorized(&["Digest realm=o, nonce=n, qop=auth"])));
+    let uris = pair.logins.authorizations().map(|(challenger, value)| {
+        let answer = value.to_str().expect("ASCII").to_owned();
+        (challenger, ["uri=\"/page\"", "uri=\"http://mail.example/page\""].map(|uri| answer.contains(uri)))
+    });
+    let uris = Vec::from_iter(uris);
+    assert_eq!(uris, [(Challenger::Proxy, [false, true]), (Challenger::Origin, [true, false])]);
+}
