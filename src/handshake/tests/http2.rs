@@ -89,14 +89,16 @@ fn what_is_known_of_a_connection_holds_for_the_requests_beside() {
         assert_eq!(handshake().over(protocol).beside().needs_http1(), protocol == Protocol::Http2);
     }
     // A proxy in between that has not said that it ties connections together.
-    for (handshake, goes) in [(handshake(), true), (handshake().relayed_by(&plain_mail()), false)] {
-        let mut beside = Connection::new(&authenticator);
-        beside.handshake = handshake.beside();
-        if let Said::Send(None, _) = beside.begin() {
-            let said = beside.receive(&unauthorized(&["NTLM"]));
-            assert_eq!(matches!(said, Said::Send(Some(_), _)), goes, "{said:?}");
+    for (is_relayed, goes) in [(false, true), (true, false)] {
+        let authenticator = using([ntlm()]).build();
+        let mut connection = Connection::new(&authenticator);
+        if is_relayed {
+            connection.handshake = connection.handshake.relayed_by(&plain_mail());
         }
-        authenticator.memory(Challenger::Origin, &mail()).forget("NTLM", None);
+        connection.handshake = connection.handshake.beside();
+        connection.begin().bare();
+        let said = connection.receive(&unauthorized(&["NTLM"]));
+        assert_eq!(matches!(said, Said::Send(Some(_), _)), goes, "{said:?}");
     }
     // Another origin has taken the place of what is remembered.
     let first = handshake();
