@@ -261,3 +261,66 @@ impl fmt::Display for Why {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(challenger: Challenger, tried: Vec<Tried>) -> Refusal {
+        let origin = "http://host.example".parse().expect("an origin");
+        Refusal { challenger, origin, mutual: false, tried, legs: 2 }
+    }
+
+    #[test]
+    fn a_refusal_names_who_refused_and_what_came_of_each_scheme() {
+        let said = |challenger, whys: &[Why]| {
+            let tried = whys.iter().map(|why| Tried::new("Basic", why.clone())).collect();
+            refusal(challenger, tried).to_string()
+        };
+        let (origin, proxy) = (Challenger::Origin, Challenger::Proxy);
+        assert_eq!(said(origin, &[]), "did not log in at http://host.example: it sent no challenge");
+        assert_eq!(
+            said(proxy, &[Why::NoCredentials, Why::Unsupported]),
+            "did not log in at the proxy http://host.example: Basic: no credentials are configured for it; \
+             Basic: not supported"
+        );
+        for (why, words) in [
+            (Why::Refused(None), "wrong user name or password"),
+            (Why::Refused(Some("the KDC's words".to_owned())), "refused (the KDC's words)"),
+            (Why::RefusedBefore, "not tried: these credentials were refused before"),
+            (Why::Denied, "the login is valid, but has no access"),
+        ] {
+            for (challenger, who) in
+                [(origin, "http://host.example"), (proxy, "the proxy http://host.example")]
+            {
+                let said = said(challenger, std::slice::from_ref(&why));
+                assert!(said.starts_with(&format!("{who} refused the login: Basic: {words}")), "{said}");
+            }
+        }
+        for (why, words) in [
+            (
+                Why::Undecided("it hung up".to_owned()),
+                "no answer says whether the credentials are right: it hung up",
+            ),
+            (Why::RevealsSecret, "on a connection without TLS"),
+            (Why::NoMutualAuthentication, "cannot authenticate the server"),
+            (Why::NoProxySupport, "logs the connection in, which the proxy"),
+            (Why::Http2, "which other requests share over HTTP/2"),
+            (Why::ContentNotKept, "(qop=auth-int), which is not kept"),
+            (Why::CannotStart("no ticket".to_owned()), "could not start: no ticket"),
+            (Why::NtlmShutOut { left: vec![] }, "no other scheme is left"),
+            (Why::NtlmShutOut { left: vec!["Basic", "Digest"] }, "what is left is Basic, Digest"),
+        ] {
+            let said = said(origin, &[why]);
+            assert!(said.starts_with("did not log in at http://host.example: Basic: "), "{said}");
+            assert!(said.contains(words), "{said}");
+        }
+        let unnamed =
+            Tried { passed_over: Some("Kerberos: no ticket".into()), ..Tried::new("", Why::Denied) };
+        let said = refusal(origin, vec![unnamed]).to_string();
+        assert!(
+            said.contains("login: the login is valid") && said.ends_with(" (without Kerberos: no ticket)"),
+            "{said}"
+        );
+    }
+}

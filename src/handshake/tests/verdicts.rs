@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::handshake::logins::Logins;
-use crate::handshake::{Pause, PauseCause};
+use crate::handshake::{Actor, Pause, PauseCause};
 use crate::scheme::Digest;
 
 fn is_due(turn: &mut Turn) -> bool {
@@ -653,4 +653,26 @@ fn a_scheme_that_is_out_of_use_is_forgotten() {
     connection.receive(&unauthorized(&["Basic realm=a"])).leg();
     connection.receive(&unauthorized(&["Digest realm=a, nonce=n"])).refusal();
     assert_eq!(authenticator.memory(Challenger::Origin, &mail()).scheme(), Some("Basic"));
+}
+
+#[test]
+fn who_a_request_acts_as_is_told_wherever_it_stands() {
+    let carol = Actor::Named("LAB\\carol".to_owned());
+    let authenticator = using([ntlm(), basic()]).build();
+    let mut first = Connection::new(&authenticator);
+    first.begin().bare();
+    assert_eq!(first.handshake.actor(), carol);
+    first.receive(&unauthorized(&["NTLM"])).leg();
+    assert_eq!(first.handshake.actor(), carol, "a leg is out");
+    let (second, _turn) = waiting(&authenticator, &Identity::Credentials(super::carol()));
+    assert_eq!(second.handshake.actor(), carol, "it waits for its turn");
+    first.receive(&type_2()).leg();
+    first.receive(&status(403)).plain();
+    assert_eq!(first.handshake.actor(), carol, "nobody has said whether it is logged in");
+    first.begin().bare();
+    first.receive(&ok()).login();
+    assert_eq!(first.handshake.actor(), carol);
+    let nobody = Connection::new(&authenticator).acting_as(Identity::None);
+    assert_eq!(nobody.handshake.actor(), Actor::Nobody);
+    assert_eq!((carol.name(), Actor::Nobody.name()), (Some("LAB\\carol"), None));
 }

@@ -66,3 +66,25 @@ impl fmt::Display for Pause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_says_why_and_for_how_long() {
+        let now = Instant::now();
+        for (cause, words) in [
+            (PauseCause::Refused, "was the password changed?), so they rest for 300 s"),
+            (PauseCause::RefusedElsewhere, "for 300 s, except where they were accepted before"),
+            (PauseCause::Unanswered, "ended without an answer, so these credentials rest for 300 s"),
+            (PauseCause::Locked, "the account is locked, so it rests for 300 s"),
+            (PauseCause::Busy, "other requests are trying these credentials and have no answer yet"),
+        ] {
+            let pause = Pause::new(cause, now, Duration::from_secs(300)).expect("it has a length");
+            let said = pause.to_string();
+            assert!(said.starts_with("not tried: ") && said.ends_with(words), "{said}");
+        }
+        assert!(Pause::new(PauseCause::Busy, now, Duration::ZERO).is_none());
+    }
+}
