@@ -332,6 +332,12 @@ fn nothing_is_asked_again_where_the_connection_or_the_content_ends_late_or_never
 }
 
 #[test]
+fn content_of_16_kibibytes_is_short_enough_to_ask_again_behind_it() {
+    let mut connection = logging_in(Connection::new(&using([ntlm()]).build()).by_get());
+    connection.receive(&with(status(403), "content-length", "16384")).bare();
+}
+
+#[test]
 fn a_403_to_a_login_that_is_the_requests_own_is_the_requests_own() {
     let mut connection = logging_in(Connection::new(&using([ntlm()]).build()).by_get());
     connection.receive(&with(short(403), "persistent-auth", "false")).login();

@@ -185,3 +185,20 @@ async fn what_is_not_ready_soon_is_closed_and_its_place_is_free() {
     assert_eq!(pool.counts(), (0, 0));
     assert!(matches!(checkout(&pool).await, Ok(Checkout::Connect(_))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_are_told_of_a_shutdown_at_once() {
+    let pool = pool(1);
+    let _in_use = lease(&pool).await.expect("there is room");
+    let mut waits = [(); 2].map(|()| Box::pin(checkout(&pool)));
+    for waits in &mut waits {
+        assert!(is_pending(waits).await);
+    }
+    let mut shut_down = Box::pin(pool.shut_down());
+    assert!(is_pending(&mut shut_down).await, "one is in use");
+    for waits in waits {
+        let told = waits.await;
+        assert!(matches!(told, Err(ErrorKind::ShutDown)), "{:?}", told.err());
+    }
+    assert_eq!(waiting(&pool), 0);
+}
