@@ -121,9 +121,10 @@ fn a_password_logs_in_by_each_encryption_type() {
         assert_eq!(ticket.server.to_string(), "HTTP/www.lab.test@LAB.TEST", "{etype}");
         assert_eq!(ticket.grants_in(), None, "{etype}");
 
+        let bound = bindings();
         let shown = Shown {
             flags: flags::MUTUAL | flags::INTEG,
-            channel_bindings: Some(&bindings()),
+            channel_bindings: Some(&bound),
             carried: Carried::Kerberos,
         };
         let (token, exchange) = Application::begin(ticket, &shown, &moment(3));
