@@ -176,10 +176,11 @@ impl<L: Poolable + Send + 'static> Parked for Pooled<L> {
         channel.service.rest();
         // Reusable is the login's word, ready the protocol's: a connection may be free with a login that failed
         // half-way, and the other way round.
-        if channel.is_reusable() && channel.service.is_as_good_as_ready() {
+        let is_ready = channel.service.is_ready();
+        if channel.is_reusable() && (is_ready || channel.service.is_as_good_as_ready()) {
             // At once, though its own task may not have seen the end: a request that follows this one would find nothing,
             // and make another connection with another login.
-            channel.state.ready = channel.service.is_ready();
+            channel.state.ready = is_ready;
             home.put_back(self);
         } else if !channel.is_reusable() || channel.service.is_closed() || self.is_retired() {
             drop(Lease::new(&*home, self));

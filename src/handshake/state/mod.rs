@@ -157,14 +157,19 @@ impl Handshake {
         request: RequestContext<'_>,
     ) -> Action {
         self.opening = opening;
-        // Another request may be challenged, and log in, between the look and the leg of this one, whose challenge could then
-        // void what it answers.
-        let undecided = self.memory.legs().decide();
-        let wants = self.memory.wants(request.target.path());
-        let is_unasked =
-            wants.is_none() && self.authenticator.declared(self.challenger, &self.origin).is_none();
-        // A login waits for those that have not decided, and must not wait for itself.
-        let undecided = is_unasked.then_some(undecided);
+        let path = request.target.path();
+        let mut wants = self.memory.wants(path);
+        let mut undecided = None;
+        if wants.is_none() && self.authenticator.declared(self.challenger, &self.origin).is_none() {
+            // Another request may be challenged, and log in, between the look and the leg of this one, whose challenge could
+            // then void what it answers. So it looks again, where others wait for what it decides.
+            undecided = Some(self.memory.legs().decide());
+            wants = self.memory.wants(path);
+        }
+        if wants.is_some() {
+            // A login waits for those that have not decided, and must not wait for itself.
+            undecided = None;
+        }
         // Every way out of the state machine goes through `noted`, which keeps two rules that no single arm could:
         // what a leg does with the body is written down, and nothing is delivered without a proof that is required.
         let action = self.begin_request(identity, demand, wants, request);
