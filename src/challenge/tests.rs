@@ -271,3 +271,21 @@ fn the_worst_value_takes_linear_time() {
         assert!(begun.elapsed().as_secs() < 5, "{pattern:?}");
     }
 }
+
+#[test]
+fn a_line_may_take_all_the_octets_that_are_left() {
+    let whole = format!("A {}", "a".repeat(Challenges::MAX_OCTETS - 2));
+    let challenges = Challenges::from_lines([whole.as_bytes()]);
+    assert_eq!((challenges.iter().count(), challenges.errors().len()), (1, 0));
+    let challenges = Challenges::from_lines([whole.as_bytes(), b"B"]);
+    assert_eq!(challenges.iter().count(), 1);
+    assert_eq!(challenges.errors()[0].kind(), ChallengeErrorKind::TooManyOctets);
+}
+
+#[test]
+fn the_size_of_a_challenge_is_that_of_its_texts() {
+    let octets = |value: &str| Challenges::from_value(value.as_bytes()).iter().next().map(Challenge::octets);
+    assert_eq!(octets("NTLM"), Some(4));
+    assert_eq!(octets("NTLM TlRMTVNT"), Some(4 + 8));
+    assert_eq!(octets("Basic realm=abc, charset=\"UTF-8\""), Some(5 + 5 + 3 + 7 + 5));
+}

@@ -255,4 +255,47 @@ mod tests {
             assert!(!headers.contains_key("content-length"), "{method}");
         }
     }
+
+    #[test]
+    fn only_a_connection_field_that_says_close_is_taken_away() {
+        for (value, stays) in [("close", false), (" CLOSE ", false), ("keep-alive", true), ("closed", true)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONNECTION, HeaderValue::from_static(value));
+            keep_open(&mut headers);
+            assert_eq!(headers.contains_key(header::CONNECTION), stays, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn only_methods_that_mean_a_body_declare_an_empty_one() {
+        let declares = |method: &Method, encoding: Option<&str>| {
+            let mut request = Request::new(());
+            *request.method_mut() = method.clone();
+            if let Some(encoding) = encoding {
+                let encoding = HeaderValue::from_str(encoding).expect("visible");
+                request.headers_mut().insert(header::TRANSFER_ENCODING, encoding);
+            }
+            declare_empty(&mut request);
+            request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == "0")
+        };
+        for method in [Method::POST, Method::PUT, Method::PATCH] {
+            assert!(declares(&method, None), "{method}");
+            assert!(!declares(&method, Some("chunked")), "{method}");
+        }
+        for method in [Method::GET, Method::HEAD, Method::DELETE, Method::OPTIONS] {
+            assert!(!declares(&method, None), "{method}");
+        }
+    }
+
+    #[test]
+    fn the_methods_that_may_be_sent_twice_are_those_of_the_standard() {
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE]
+        {
+            assert!(is_idempotent(&method), "{method}");
+        }
+        let lock = Method::from_bytes(b"LOCK").expect("a method");
+        for method in [Method::POST, Method::PATCH, Method::CONNECT, lock] {
+            assert!(!is_idempotent(&method), "{method}");
+        }
+    }
 }

@@ -361,4 +361,11 @@ mod tests {
         assert_eq!([buffer.filled(), &unread].concat(), b"HTTP/1.0 200 OK\r\n\r\nearly");
         assert!(!unread.is_empty());
     }
+
+    #[test]
+    fn a_head_may_have_so_many_octets_before_it_is_given_up() {
+        let head = |octets: usize| [b"HTTP/1.0 407 ".to_vec(), vec![b'o'; octets - 13]].concat();
+        assert!(matches!(beginning(&head(MAX_HEAD), 0), Beginning::Unclear));
+        assert!(matches!(beginning(&head(MAX_HEAD + 1), 0), Beginning::Other));
+    }
 }
