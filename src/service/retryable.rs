@@ -297,6 +297,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nothing_is_retryable_once_a_server_may_have_acted_on_the_request() {
+        for (kind, [timeout, _, refused, _]) in table() {
+            let mut error = Error::new(kind);
+            error.note_acted_on(true);
+            assert_eq!(says(&error), [timeout, N, refused, N], "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_of_the_system_is_a_connection_that_has_died_and_no_sender_that_gave_up() {
+        let given_up = Error::new(ErrorKind::Timeout("waiting for a leg's response", SECOND));
+        assert!(is_given_up(&given_up));
+        assert!(!is_given_up(&Error::new(ErrorKind::Connection(io(io::ErrorKind::TimedOut)))));
+        assert!(!is_given_up(&Error::new(ErrorKind::ConnectionGone)));
+    }
+
     #[cfg(feature = "client")]
     #[test]
     fn a_tunnel_that_was_not_opened_says_it_through_whatever_is_around_it() {

@@ -383,3 +383,18 @@ async fn over_reqwest_a_requests_own_credentials_stay_in_their_origin() {
         assert_eq!(users, [expected], "{report}");
     }
 }
+
+#[tokio::test]
+async fn what_was_led_on_to_nobody_may_be_sent_again_only_if_it_was_safe() {
+    let nobody = "http://127.0.0.1:1/";
+    let server = started(leads(server([]), 307, nobody)).await;
+    let client = following(authenticator(&server));
+    let fail = async |method: &str, uri: http::Uri| {
+        let error = client.clone().oneshot(request(method, uri, "body")).await.expect_err("nobody is there");
+        (error.is_connect(), error.is_retryable())
+    };
+    for (method, led_on) in [("POST", (false, false)), ("GET", (true, true))] {
+        assert_eq!(fail(method, http::Uri::from_static(nobody)).await, (true, true), "{method}");
+        assert_eq!(fail(method, server.uri("/status/307")).await, led_on, "{method}");
+    }
+}
