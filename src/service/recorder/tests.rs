@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::*;
-use crate::handshake::{Actor, Outcome, Refusal, Tried, Why};
+use crate::handshake::{Actor, Login, Outcome, Protocol, Refusal, Tried, Why};
 use crate::protection_space::{Challenger, Origin};
 use crate::service::event::{Ending, EventKind, Work};
 use crate::service::observe::TokenReport;
@@ -172,4 +172,73 @@ fn nothing_is_shown_of_nothing() {
     assert_eq!(nothing.to_string(), "");
     assert!(nothing.page().to_string().contains("0 requests, 0 connections, 0 legs"));
     assert!(nothing.mermaid().to_string().starts_with("sequenceDiagram\n"));
+}
+
+fn login(scheme: &'static str, mechanism: &'static str) -> Outcome {
+    Outcome::LoggedIn(Login {
+        challenger: Challenger::Origin,
+        scheme,
+        mechanism,
+        principal: None,
+        mutual: false,
+        legs: 3,
+        passed_over: None,
+    })
+}
+
+/// A request with these events, each some time after the one before it.
+fn recorded(kinds: impl IntoIterator<Item = EventKind>) -> Recording {
+    let (recorder, mut at) = (Recorder::new(), Instant::now());
+    for kind in kinds {
+        let connection = matches!(kind, EventKind::Connected { .. }).then_some(1);
+        recorder.event(&event(connection, at, kind));
+        at += Duration::from_millis(10);
+    }
+    recorder.take()
+}
+
+#[test]
+fn what_went_wrong_beside_the_connections_is_told_in_words() {
+    let elapsed = Duration::from_millis(10);
+    let ended = |ending| EventKind::RequestEnded { ending, elapsed };
+    for (kind, words) in [
+        (
+            EventKind::Restarted { error: "it was closed".to_owned() },
+            "request 1: began again on another connection: it was closed",
+        ),
+        (
+            EventKind::NotConnected { error: "refused".to_owned(), elapsed },
+            "no connection to http://wiki.example after 10 ms: refused",
+        ),
+        (ended(Ending::Failed { error: "it was lost".to_owned() }), "request 1: it was lost"),
+        (ended(Ending::GivenUp), "request 1: given up"),
+    ] {
+        let recording = recorded([kind]);
+        assert_eq!(recording.to_string().trim(), words);
+    }
+}
+
+#[test]
+fn the_page_says_by_what_a_request_was_logged_in_and_when() {
+    let elapsed = Duration::from_millis(20);
+    let answered = |outcome| Ending::Answered { status: StatusCode::OK, outcome, proxy_outcome: None };
+    let began = || EventKind::RequestBegan {
+        method: Method::GET,
+        path: "/".to_owned(),
+        actor: Actor::Named("alice".to_owned()),
+    };
+    for (outcome, words) in [
+        (Some(login("NTLM", "NTLM")), "200 OK, logged in by NTLM in 3 legs"),
+        (Some(login("Negotiate", "NTLM")), "200 OK, logged in by Negotiate (NTLM) in 3 legs"),
+        (None, "200 OK"),
+    ] {
+        let ended = EventKind::RequestEnded { ending: answered(outcome), elapsed };
+        let page = recorded([began(), ended]).page().to_string();
+        assert!(page.contains(&format!("<td class=\"ok\">{words}</td>")), "{words}: {page}");
+    }
+    let connected = EventKind::Connected { protocol: Protocol::Http1, elapsed: Duration::from_millis(5) };
+    let recording = recorded([began(), connected, EventKind::Restarted { error: "no".to_owned() }]);
+    let page = recording.page().to_string();
+    // From 5 to 10 of 20 ms.
+    assert!(page.contains("left:25.00%;width:25.00%"), "{page}");
 }
