@@ -325,4 +325,20 @@ mod tests {
         assert_eq!(poll(Environment::new()), Poll::Pending);
         assert_eq!(poll(Environment::new().timer(Elapsed)), Poll::Ready(Ok(Vec::new())));
     }
+
+    #[test]
+    fn an_environment_says_whether_it_has_a_timer() {
+        assert!(!Environment::new().has_timer());
+        assert!(Environment::new().timer(Elapsed).has_timer());
+    }
+
+    #[test]
+    fn each_limit_is_set_by_itself() {
+        let second = Duration::from_secs(1);
+        let limits = Limits::default().replay(1).drain(2).drain_timeout(second).leg_timeout(2 * second);
+        assert_eq!((limits.replay, limits.drain), (1, 2));
+        assert_eq!((limits.drain_timeout, limits.leg_timeout), (second, 2 * second));
+        let again = Limits::default().drain(2);
+        assert_eq!((again.replay, again.restarts), (Limits::default().replay, Limits::default().restarts));
+    }
 }

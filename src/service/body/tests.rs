@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 
 use super::*;
+use crate::scheme::Content;
 use crate::service::error::BoxError;
 use crate::service::expectation::{Expectation, HeldBody};
 use crate::service::head::DeclaredLength;
@@ -319,4 +320,53 @@ fn a_failed_body_is_not_replayed() {
     let tee = Arc::new(Tee::new(Frames([Err("the file vanished")].into()), 8, DeclaredLength::Undeclared));
     assert!(next(&mut LegBody::teed(&tee)).expect("an error").is_err());
     assert_eq!(tee.progress(), TeeProgress::Failed);
+}
+
+/// A body that knows when it has ended.
+struct Known(Frames);
+
+impl Body for Known {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.0.is_empty()
+    }
+}
+
+#[test]
+fn what_is_kept_counts_as_a_piece_of_a_body_that_is_too_long() {
+    let tee = Arc::new(Tee::new(Known(frames(&["123", "456789"])), 4, DeclaredLength::Undeclared));
+    let mut leg = LegBody::teed(&tee);
+    let Poll::Ready(Some(Ok(first))) = Pin::new(&mut leg).poll_frame(&mut Context::from_waker(Waker::noop()))
+    else {
+        panic!("it is there")
+    };
+    assert_eq!(first.into_data().expect("data"), "123");
+    assert!(!is_at_hand(&tee), "its second piece is past the limit");
+
+    let tee = Arc::new(Tee::new(Known(frames(&["123456789"])), 4, DeclaredLength::Undeclared));
+    assert!(is_at_hand(&tee), "it was in memory as a whole");
+}
+
+#[test]
+fn all_pieces_are_gathered_and_what_is_past_the_limit_is_no_end() {
+    let gathered = |texts: &[&'static str], limit| {
+        let tee = Tee::new(frames(texts), limit, DeclaredLength::Octets(9));
+        assert!(tee.poll_gather(&mut Context::from_waker(Waker::noop())).is_ready());
+        let mut kept = Vec::new();
+        Content::read(&tee, &mut |data| kept.extend_from_slice(data));
+        (String::from_utf8(kept).expect("ASCII"), tee.progress())
+    };
+    assert_eq!(gathered(&["123", "456", "789"], 9), ("123456789".to_owned(), TeeProgress::Ended));
+    assert_eq!(gathered(&["123456789"], 4), ("123456789".to_owned(), TeeProgress::Ended));
+    // All of it is still to be sent, and none could be sent again.
+    assert_eq!(gathered(&["12345", "6789"], 8), ("123456789".to_owned(), TeeProgress::Streaming));
 }
