@@ -427,6 +427,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_took_too_long_is_told_apart() {
+        for (threads, says) in [
+            (1, "no thread was free within 20ms: all 1 wait for servers that do not answer, such as a KDC"),
+            (3, "no answer within 20ms: is the KDC reachable?"),
+        ] {
+            let lab = Lab::new(BlockingSteps::new(threads, Duration::from_millis(20)));
+            let answer = lab.hold();
+            let leader = lab.leader("HTTP/dead").await;
+            assert_eq!(leader.await.expect("no panic"), Err(ErrorKind::Timeout));
+            // The leader's thread is held until its KDC has answered.
+            let held = lab.hold();
+            let stepped = lab.run("HTTP/other").await;
+            assert_eq!(stepped.failure().expect("nobody answers").to_string(), says);
+            for waiting in [answer, held] {
+                // With one thread, the second question was never asked.
+                let _ = waiting.send(Ok(()));
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_key_that_takes_too_long_is_no_kdc_that_is_out_of_reach() {
         let (done, waits) = std::sync::mpsc::channel::<()>();
         let job = StepJob::compute(move || waits.recv().is_ok(), true);

@@ -137,6 +137,21 @@ async fn a_silent_kdc_is_passed_over_and_the_one_that_answers_is_asked_first_fro
     assert!(silent.has_heard_nothing().await);
 }
 
+#[test]
+fn each_realm_has_a_kdc_that_answered_last() {
+    let sockets = KdcSockets::new();
+    let realms: Vec<Arc<str>> = (0..MAX_REALMS).map(|realm| format!("LAB{realm}.TEST").into()).collect();
+    let latest = |port| Latest { name: "kdc".to_owned(), address: (Ipv4Addr::LOCALHOST, port).into() };
+    for (realm, port) in realms.iter().zip(1..) {
+        sockets.note_latest(realm, latest(port));
+    }
+    // One that is known already needs no further room.
+    sockets.note_latest(&realms[0], latest(PORT));
+    let known = sockets.latest.lock().expect("no panic");
+    assert_eq!(known.len(), MAX_REALMS);
+    assert_eq!((known[&realms[0]].address.port(), known[&realms[1]].address.port()), (PORT, 2));
+}
+
 #[tokio::test]
 async fn a_kdc_that_answers_after_it_was_passed_over_is_heard() {
     let (late, silent) = (Kdc::start().await, Kdc::start().await);
