@@ -318,6 +318,12 @@ mod tests {
     }
 
     #[test]
+    fn room_is_left_for_a_length_that_is_known_about() {
+        let room = |about| Writer::with_room(0).begin(OCTET_STRING, about);
+        assert_eq!([0x7f, 0x80, 0xff, 0x100, 0x1_0000].map(room), [1..2, 1..3, 1..3, 1..4, 1..5]);
+    }
+
+    #[test]
     fn every_other_form_of_length_is_refused() {
         for (value, what) in [
             (&[][..], "a missing value"),

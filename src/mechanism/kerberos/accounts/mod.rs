@@ -448,4 +448,43 @@ mod tests {
         }
         assert!(!was_known(1));
     }
+
+    #[test]
+    fn an_attempt_that_was_given_up_had_no_answer_from_a_kdc() {
+        let accounts = Arc::new(Accounts::default());
+        let (now, target) = (SystemTime::UNIX_EPOCH, Arc::from("HTTP/host"));
+        let lead = |user: &str, carrier: &Carrier| {
+            let client = Principal::new(PrincipalName::user(user), "LAB.TEST");
+            let identity = Arc::new(Identity::new(client, Credentials::password(user, "pw")));
+            match accounts.find(&identity, &target, carrier, now) {
+                Found::Leads(lead) => lead,
+                _ => panic!("{user} waits for nobody"),
+            }
+        };
+        for (user, carrier, is_unanswered) in
+            [("alice", Carrier::Own, true), ("bob", Carrier::Server(Arc::from("HTTP/host")), false)]
+        {
+            let first = lead(user, &carrier);
+            assert!(!first.is_unanswered, "{user}");
+            drop(first);
+            assert_eq!(lead(user, &carrier).is_unanswered, is_unanswered, "{user}");
+        }
+    }
+
+    #[test]
+    fn what_has_failed_otherwise_has_had_an_answer() {
+        for (kind, is_unanswered) in [(ErrorKind::TicketRefused, false), (ErrorKind::Unavailable, true)] {
+            let accounts = Arc::new(Accounts::default());
+            let (now, target) = (SystemTime::UNIX_EPOCH, Arc::from("HTTP/host"));
+            let client = Principal::new(PrincipalName::user("alice"), "LAB.TEST");
+            let identity = Arc::new(Identity::new(client, Credentials::password("alice", "pw")));
+            let lead = || match accounts.find(&identity, &target, &Carrier::Own, now) {
+                Found::Leads(lead) => lead,
+                _ => panic!("nobody else leads"),
+            };
+            let error = lead().fail(MechanismError::new(kind, "in words"), now);
+            assert_eq!(error.kind(), kind);
+            assert_eq!(lead().is_unanswered, is_unanswered, "{kind:?}");
+        }
+    }
 }

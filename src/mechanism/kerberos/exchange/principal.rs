@@ -43,3 +43,15 @@ impl fmt::Display for Principal {
         f.write_str(&self.realm)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_salt_is_the_realm_and_all_components_of_the_name() {
+        let alice = Principal::new(PrincipalName::user("alice"), "LAB.TEST");
+        assert_eq!(alice.default_salt(), b"LAB.TESTalice");
+        assert_eq!(Principal::ticket_granting("LAB.TEST").default_salt(), b"LAB.TESTkrbtgtLAB.TEST");
+    }
+}

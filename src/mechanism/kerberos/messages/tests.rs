@@ -303,3 +303,21 @@ fn nothing_of_a_key_is_printed() {
     assert_eq!(format!("{KEY:?}"), "EncryptionKey(1, ..)");
     assert!(KEY.to_key().is_none());
 }
+
+#[test]
+fn there_is_room_for_a_whole_message_from_the_start() {
+    fn check<'a, M: Message<'a>>(message: &M) {
+        let (octets, room) = (message.encode().len(), M::FIXED + message.room());
+        assert!(M::FIXED < octets && octets <= room, "{}: {octets} octets, room for {room}", M::NAME);
+    }
+    let long = vec![7; 4_096];
+    let enc_part = EncryptedData { cipher: &long, ..ENCRYPTED };
+    check(&enc_part);
+    check(&ApRep { enc_part });
+    check(&ApReq { ap_options: FLAGS, ticket: &long, authenticator: enc_part });
+    check(&Ticket { realm: REALM.into(), sname: name(), enc_part });
+    check(&vec![AuthorizationData { ad_type: 1, ad_data: &long }; 2]);
+    for component in ["", "a", "component"] {
+        check(&PrincipalName { name_type: 1, name_string: vec![component.to_owned(); 1_000] });
+    }
+}
