@@ -406,3 +406,27 @@ fn proof(established: &Established) -> Proof {
         binding: established.binding,
     }
 }
+
+#[cfg(all(test, feature = "kerberos"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_negotiate_offers_what_it_is_named_after() {
+        let kerberos = Kerberos::new;
+        for (name, negotiate, has_kerberos, has_more) in [
+            ("ntlm", Negotiate::ntlm(), false, false),
+            ("kerberos", Negotiate::kerberos(kerberos()), true, true),
+            ("kerberos_or_ntlm", Negotiate::kerberos_or_ntlm(kerberos()), true, true),
+            ("kerberos_or_iakerb", Negotiate::kerberos_or_iakerb(kerberos()), true, true),
+            ("kerberos_or_iakerb_or_ntlm", Negotiate::kerberos_or_iakerb_or_ntlm(kerberos()), true, true),
+        ] {
+            let Negotiate { mechanism, .. } = negotiate;
+            assert_eq!(mechanism.name(), "SPNEGO", "{name}");
+            assert_eq!(mechanism.asks_kdc(), has_kerberos, "{name}");
+            assert_eq!(mechanism.authenticates_peer(), has_kerberos, "{name}");
+            let is_left = !matches!(mechanism.without_ntlm(), WithoutNtlm::Nothing);
+            assert_eq!(is_left, has_more, "{name}: what is left without NTLM");
+        }
+    }
+}

@@ -160,3 +160,30 @@ impl From<ScramError> for MechanismError {
         Self::new(kind, error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_of_the_standard_is_told_by_its_name() {
+        // RFC 5802, section 7.
+        for name in [
+            "invalid-encoding",
+            "extensions-not-supported",
+            "invalid-proof",
+            "channel-bindings-dont-match",
+            "server-does-support-channel-binding",
+            "channel-binding-not-supported",
+            "unsupported-channel-binding-type",
+            "unknown-user",
+            "invalid-username-encoding",
+            "no-resources",
+            "other-error",
+        ] {
+            let words = ServerError::from_value(name).to_string();
+            assert!(words.ends_with(&format!("({name})")), "{name}: {words}");
+        }
+        assert_eq!(ServerError::from_value("what-nobody-knows"), ServerError::Other);
+    }
+}

@@ -298,3 +298,16 @@ fn a_mechanism_that_the_server_picked_may_ask_somebody_too() {
     let (token, established) = completed(context.step(Some(&last)));
     assert_eq!((token.is_some(), established.mechanism), (true, "Kerberos"));
 }
+
+#[test]
+fn it_can_what_any_of_its_mechanisms_can() {
+    let (kerberos, ntlm) = (Keyed::kerberos(Legs::Two), Keyed::ntlm());
+    for (spnego, can) in
+        [(spnego([kerberos.clone(), ntlm.clone()]), true), (spnego([ntlm]), false), (spnego([]), false)]
+    {
+        assert_eq!(spnego.name(), "SPNEGO");
+        assert_eq!(spnego.authenticates_peer(), can);
+        assert_eq!(spnego.takes_ambient_credentials(), can);
+        assert_eq!(spnego.may_block(), can);
+    }
+}
