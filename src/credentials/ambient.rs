@@ -94,3 +94,28 @@ impl Ambient {
         self.stable || self.principal.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_told_and_the_rest_is_the_systems() {
+        let system = Ambient::default();
+        assert_eq!(
+            (system.principal_name(), system.cache_name(), system.client_keytab_name()),
+            (None, None, None)
+        );
+        assert!(!system.is_stable());
+        let named = Ambient::default()
+            .principal("alice@LAB.TEST")
+            .cache("FILE:/tmp/cache")
+            .client_keytab("FILE:/etc/alice.keytab");
+        assert_eq!(named.principal_name(), Some("alice@LAB.TEST"));
+        assert_eq!(named.cache_name(), Some("FILE:/tmp/cache"));
+        assert_eq!(named.client_keytab_name(), Some("FILE:/etc/alice.keytab"));
+        assert!(named.is_stable());
+        assert!(!Ambient::default().cache("FILE:/tmp/cache").is_stable());
+        assert!(Ambient::default().stable().is_stable());
+    }
+}

@@ -230,6 +230,7 @@ mod tests {
             }
         }
         assert!(matches("*.corp.example", "http://x.corp.example:81"));
+        assert!(!matches("*.corp.example", "https://.corp.example"), "nothing is below it");
         assert!(!matches("https://*.corp.example", "http://x.corp.example"));
     }
 
