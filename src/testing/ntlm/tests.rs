@@ -226,3 +226,21 @@ fn refuses_in_words_what_is_no_message_for_a_server() {
         assert!(why.ends_with(complaint), "{why}");
     }
 }
+
+#[test]
+fn an_nt_response_is_read_as_far_as_its_pairs() {
+    let error = |octets: u16| {
+        let empty = [0_u16, 0, 64, 0];
+        let nt_response = [octets, octets, 64, 0];
+        let buffers = [empty, nt_response, empty, empty, empty, empty];
+        let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
+        message.extend(buffers.as_flattened().iter().flat_map(|number| number.to_le_bytes()));
+        message.extend([0; 4]);
+        message.extend(vec![0xff; octets.into()]);
+        AuthenticateMessage::parse(&message).map(drop).expect_err("no pairs").to_string()
+    };
+    // 16 octets of proof and 28 before the pairs, behind a header of 64.
+    assert_eq!(error(43), "NTLM message of type 3: an NT response of 43 octets is not NTLMv2");
+    let ends = "NTLM message of type 3: the list of pairs ends without MsvAvEOL at offset 108";
+    assert_eq!((error(44).as_str(), error(47).as_str()), (ends, ends));
+}
