@@ -27,6 +27,7 @@ pub(crate) trait Any: Clone + Send + Sync + 'static {
     fn close_idle(&self);
     fn log_out(&self, who: impl Into<LogOut>);
     fn connections(&self) -> (usize, usize);
+    fn shut_down(&self) -> impl Future<Output = ()> + Send;
 }
 
 pub(crate) type Content = UnsyncBoxBody<Bytes, BoxError>;
@@ -59,6 +60,10 @@ impl Any for HttpClient {
     fn connections(&self) -> (usize, usize) {
         self.connections()
     }
+
+    async fn shut_down(&self) {
+        self.shut_down().await;
+    }
 }
 
 impl Any for OverLegacy {
@@ -83,6 +88,10 @@ impl Any for OverLegacy {
 
     fn connections(&self) -> (usize, usize) {
         self.0.connections()
+    }
+
+    async fn shut_down(&self) {
+        self.0.shut_down().await;
     }
 }
 
@@ -122,6 +131,10 @@ impl Any for ReqwestClient {
 
     fn connections(&self) -> (usize, usize) {
         self.connections()
+    }
+
+    async fn shut_down(&self) {
+        self.shut_down().await;
     }
 }
 

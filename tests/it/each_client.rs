@@ -11,7 +11,7 @@ use legwork::Credentials;
 use legwork::client::reqwest::Client as ReqwestClient;
 use legwork::credentials::Anonymous;
 use legwork::handshake::{HandshakeError, Outcome, Refusal, Renewal, Why};
-use legwork::service::ErrorKind;
+use legwork::service::{Environment, ErrorKind, Recorder};
 use legwork::testing::{Close, DigestAcceptor, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::unversioned::testing::{Fault, Persistence};
 use tokio::task::JoinSet;
@@ -52,6 +52,7 @@ over_each_client! {
     an_idle_connection_that_the_server_closed_costs_the_caller_nothing,
     a_401_after_the_credentials_were_proven_poisons_nothing,
     digest_is_counted_for_each_origin_and_user,
+    connections_are_counted_until_they_are_closed,
 }
 
 fn refusal(response: &Response<Content>) -> &Refusal {
@@ -565,5 +566,27 @@ async fn digest_is_counted_for_each_origin_and_user<C: Any>() {
         assert_eq!(report.refused(), 0, "{report}");
         // Each user is challenged once at each of them.
         assert_eq!(statuses(&report), [401, 200, 200, 401, 200, 200], "{report}");
+    }
+}
+
+async fn connections_are_counted_until_they_are_closed<C: Any>() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    for is_watched in [false, true] {
+        let mut builder = legwork::Client::builder(authenticator(&server).build());
+        if is_watched {
+            builder = builder.environment(Environment::tokio().observer(Recorder::new()));
+        }
+        let client = C::build(builder);
+        assert_eq!(client.connections(), (0, 0));
+        fetch(&client, get(&server, "/")).await;
+        assert_eq!(client.connections(), (1, 1));
+        client.close_idle();
+        assert_eq!(client.connections(), (0, 0));
+        fetch(&client, get(&server, "/")).await;
+        assert_eq!(client.connections(), (1, 1));
+        without_hanging(client.shut_down()).await;
+        assert_eq!(client.connections(), (0, 0));
+        let error = client.send(get(&server, "/")).await.expect_err("it is shut down");
+        assert!(matches!(error.kind(), ErrorKind::ShutDown), "{error:?}");
     }
 }
