@@ -242,3 +242,16 @@ fn the_page_says_by_what_a_request_was_logged_in_and_when() {
     // From 5 to 10 of 20 ms.
     assert!(page.contains("left:25.00%;width:25.00%"), "{page}");
 }
+
+#[test]
+fn what_is_too_long_for_the_drawing_is_cut_off() {
+    for octets in [1, 50, 60, 65, 70, 71, 72, 73, 74, 100, 1_000] {
+        let recorder = Recorder::new();
+        let leg = hostile_leg(1, Instant::now());
+        recorder.leg(&LegReport { request: "x".repeat(octets), ..leg });
+        let text = recorder.take().to_string();
+        let line = text.lines().find(|line| line.contains('├')).expect("the request");
+        assert_eq!((line.chars().count(), line.matches('x').count()), (80, octets.min(69)), "{text}");
+        assert_eq!(line.contains('…'), octets > 69, "{text}");
+    }
+}
