@@ -311,3 +311,16 @@ fn it_can_what_any_of_its_mechanisms_can() {
         assert_eq!(spnego.may_block(), can);
     }
 }
+
+#[test]
+fn an_acceptor_may_answer_with_the_mechanisms_tokens_alone() {
+    for is_bare in [false, true] {
+        let mut server = SpnegoAcceptor::new(oid::NTLM, Keyed::ntlm().acceptor());
+        if is_bare {
+            server = server.answering_bare();
+        }
+        let (token, _) = first(&spnego([Keyed::ntlm()]));
+        let Accept::Continue(answer) = server.step(&token) else { panic!("it goes on") };
+        assert_eq!(answer.starts_with(b"NTLMSSP\0"), is_bare);
+    }
+}
