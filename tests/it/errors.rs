@@ -389,6 +389,32 @@ async fn towers_retry_reaches_a_server_that_comes_up_and_repeats_nothing_that_wa
     assert_eq!(report.legs().filter(|leg| leg.target == "/lost").count(), 1, "{report}");
 }
 
+#[tokio::test]
+async fn what_was_lost_on_one_connection_is_not_to_be_sent_again_where_there_is_no_other() {
+    let server = server([])
+        .quirk_when(When::path("/lost"), Quirk::Close(Close::WithoutAnswer))
+        .start()
+        .await
+        .expect("a server");
+    let (connects, address) = (Arc::new(AtomicUsize::new(0)), server.address());
+    let only_once = tower::service_fn(move |_: Uri| {
+        let is_first = connects.fetch_add(1, Ordering::SeqCst) == 0;
+        async move {
+            match is_first {
+                true => TcpStream::connect(address).await.map(TokioIo::new),
+                false => Err(std::io::ErrorKind::ConnectionRefused.into()),
+            }
+        }
+    });
+    let client = Client::with_connector(authenticator(&server).build(), only_once);
+    fetch(&client, get(&server, "/")).await;
+    let error = client.request(get(&server, "/lost")).await.expect_err("nobody listens any more");
+    assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error:?}");
+    assert!(says(&error).is_empty(), "the server may have acted on it: {error:?}");
+    let report = server.report();
+    assert_eq!(report.legs().filter(|leg| leg.target == "/lost").count(), 1, "{report}");
+}
+
 /// What a future that need not wait resolves to outside of a runtime.
 fn outside<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);

@@ -307,6 +307,19 @@ async fn a_long_redirect_costs_its_connection_and_no_more() {
     assert_eq!(legs, [vec![401, 401, 302], vec![401, 200]], "{report}");
 }
 
+#[tokio::test]
+async fn the_content_of_a_redirect_is_read_and_its_connection_goes_on() {
+    for octets in [0, 1, 8 * 1024, 48 * 1024] {
+        let server = started(leads(server([]), 302, "/page").page(vec![b'.'; octets])).await;
+        let client = following(authenticator(&server));
+        let response = client.request(get(&server, "/status/302")).await.expect("a response");
+        assert_eq!((response.status().as_u16(), redirected(&response).1), (200, 1));
+        assert_eq!(text(response).await.len(), octets);
+        let legs: Vec<_> = server.report().connections().iter().map(statuses_on).collect();
+        assert_eq!(legs, [[302, 200]], "{octets}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_redirects_at_once_share_a_few_connections() {
     let server = server([Offer::Ntlm]).page("");
