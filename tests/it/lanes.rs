@@ -326,6 +326,8 @@ async fn what_reqwest_would_panic_at_is_an_error() {
     assert!(matches!(error, BuildError::Panic(_)) && error.to_string().contains("provider"), "{error:?}");
     let error = client().build_reqwest(|| settings().user_agent("\n")).expect_err("no user agent");
     assert!(matches!(error, BuildError::Settings(_)), "{error:?}");
+    assert_eq!(error.to_string(), "reqwest cannot build a client with these settings");
+    assert!(std::error::Error::source(&error).is_some_and(|source| source.is::<reqwest::Error>()));
 
     // Settings that fit at first.
     let server = server([]).start().await.expect("a server");
@@ -583,4 +585,40 @@ async fn a_request_made_elsewhere_is_executed_as_a_service_too() {
     client.shut_down().await;
     let error = client.get(url(&server, "/")).send().await.expect_err("it was shut down");
     assert!(matches!(error.kind(), ErrorKind::ShutDown), "{error:?}");
+}
+
+#[test]
+fn proxies_are_refused_where_reqwest_would_not_know_of_them() {
+    let through = || {
+        let proxy: Proxy = "http://proxy.example:3128".parse().expect("a proxy");
+        AnyClient::builder(builder().build()).proxies(Proxies::all(proxy))
+    };
+    let built = settings().build().expect("settings that fit");
+    for built in [through().build_reqwest(settings), through().build_over_reqwest(built)] {
+        let error = built.err().expect("there are proxies");
+        assert!(matches!(error, BuildError::Proxies), "{error:?}");
+        assert!(error.to_string().starts_with("a client over reqwest goes through no proxy"), "{error}");
+        assert!(std::error::Error::source(&error).is_none());
+    }
+}
+
+#[tokio::test]
+async fn each_method_is_sent_under_its_name() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let client = over_reqwest(authenticator(&server));
+    let url = url(&server, "/");
+    for (request, method) in [
+        (client.get(&url), Method::GET),
+        (client.head(&url), Method::HEAD),
+        (client.post(&url), Method::POST),
+        (client.put(&url), Method::PUT),
+        (client.patch(&url), Method::PATCH),
+        (client.delete(&url), Method::DELETE),
+        (client.request(Method::OPTIONS, &url), Method::OPTIONS),
+    ] {
+        let response = without_hanging(request.send()).await.expect("a response");
+        assert_eq!(response.status(), 200, "{method}");
+        response.text().await.expect("a text");
+        assert_eq!(server.report().legs().last().expect("a leg").method, method);
+    }
 }

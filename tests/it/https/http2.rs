@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Version};
 use http_body_util::BodyExt;
+use hyper_util::client::legacy;
+use hyper_util::rt::TokioExecutor;
 use legwork::client::AuthenticateFirst;
 use legwork::client::proxy::{Proxies, Proxy};
 use legwork::credentials::Anonymous;
@@ -461,6 +463,23 @@ async fn a_connector_of_the_callers_own_decides_and_such_a_login_is_passed_by() 
     let response = client.request(get(&https, "/")).await.expect("a response");
     assert_eq!(response.status(), 401);
     assert_eq!(refusal(&response).tried[0].why, Why::Http2);
+}
+
+#[tokio::test]
+async fn the_legacy_client_says_so_where_its_connector_has_settled_on_http_2() {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    let mut tls = trusting([ECDSA]);
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let https = serving(server([Offer::Ntlm])).await;
+    let settings = legacy::Client::builder(TokioExecutor::new());
+    let connector = hyper_rustls::HttpsConnector::from((http, tls));
+    let client: Http2Client =
+        Client::builder(https.authenticator().build()).build_legacy(settings, connector);
+    let error = without_hanging(client.request(get(&https, "/"))).await.expect_err("no HTTP/1.1");
+    assert!(error.is_connect(), "{error:?}");
+    assert!(whole(&error).ends_with("leave h2 out of its ALPN protocols"), "{}", whole(&error));
+    assert_eq!(https.report().legs().count(), 0);
 }
 
 #[tokio::test]
