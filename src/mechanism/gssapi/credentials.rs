@@ -340,4 +340,11 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Credentials);
         assert!(error.to_string().contains("user@REALM"), "{error}");
     }
+
+    #[test]
+    fn each_keytab_and_principal_has_a_cache_of_its_own() {
+        let alice = Ambient::new().principal("alice@LAB.TEST");
+        assert_eq!(cache_of("FILE:/k", &alice), "MEMORY:legwork FILE:/k alice@LAB.TEST");
+        assert_eq!(cache_of("FILE:/k", &Ambient::new()), "MEMORY:legwork FILE:/k ");
+    }
 }

@@ -247,4 +247,25 @@ mod tests {
         let error = explain(&failure(13, 7), &attempt);
         assert!(error.to_string().contains("server not found in the KDC's database: HTTP/host"), "{error}");
     }
+
+    #[test]
+    fn another_ticket_helps_where_this_one_has_expired_or_cannot_be_read() {
+        for routine_error in [7, 10, 11] {
+            assert!(is_about_the_ticket(&failure(routine_error, 1_765_328_384)), "{routine_error}");
+        }
+        for (code, is_about_it) in [(31, true), (32, true), (41, true), (195, true), (6, false), (24, false)]
+        {
+            assert_eq!(is_about_the_ticket(&failure(13, code)), is_about_it, "{code}");
+        }
+    }
+
+    #[test]
+    fn without_a_code_of_kerberos_a_password_is_told_the_librarys_words() {
+        let credentials = Credentials::password("alice@LAB.TEST", "alice-pw");
+        let attempt = Attempt { target_name: "", credentials: &credentials };
+        let no_code = GssapiFailure { minor: 0, ..failure(7, 0) };
+        let error = explain(&no_code, &attempt);
+        assert_eq!(error.kind(), ErrorKind::Credentials);
+        assert_eq!(error.to_string(), "the library's words");
+    }
 }
