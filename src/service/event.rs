@@ -261,3 +261,64 @@ impl fmt::Display for Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::protection_space::Challenger;
+
+    #[test]
+    fn work_is_named_by_what_is_waited_for() {
+        for (work, words) in [
+            (Work::Turn, "another request with the same credentials"),
+            (Work::OtherLogin, "another login with the same needs"),
+            (Work::Credentials, "the provider of credentials"),
+            (Work::Step, "a step of the mechanism"),
+            (Work::Kdc("LAB.TEST".to_owned()), "a KDC of LAB.TEST"),
+        ] {
+            assert_eq!(work.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_sources_where_names_may_be_told() {
+        let cause = io::Error::other("alice is locked out");
+        let error = Error::from(ErrorKind::Credentials(cause.into()));
+        let own = error.to_string();
+        assert_eq!(in_words(&error, false), own);
+        assert_eq!(in_words(&error, true), format!("{own}: alice is locked out"));
+    }
+
+    #[test]
+    fn words_that_may_name_a_user_are_left_out_of_a_refusal() {
+        let words = || "alice is locked out".to_owned();
+        let tried = [Why::Refused(Some(words())), Why::Undecided(words()), Why::CannotStart(words())];
+        let refusal = Refusal {
+            challenger: Challenger::Origin,
+            origin: "https://site.example".parse().expect("an origin"),
+            mutual: false,
+            tried: tried.into_iter().map(|why| Tried::new("NTLM", why)).collect(),
+            legs: 3,
+        };
+        let outcome = Some(Outcome::Refused(refusal));
+        let status = StatusCode::UNAUTHORIZED;
+        let ending = Ending::Answered { status, outcome, proxy_outcome: None };
+        assert!(format!("{ending:?}").contains("alice"));
+        let kind = EventKind::RequestEnded { ending, elapsed: Duration::ZERO };
+        let event = Event {
+            request_number: Some(1),
+            connection: None,
+            origin: None,
+            proxy: None,
+            at: Instant::now(),
+            kind,
+        };
+        let event = event.without_names();
+        assert!(!format!("{event:?}").contains("alice"), "{event:?}");
+        let EventKind::RequestEnded { ending, .. } = event.kind else { panic!("it is the same event") };
+        assert_eq!(ending.refusal().map(|refusal| refusal.tried.len()), Some(3));
+        assert!(ending.login().is_none());
+    }
+}

@@ -50,3 +50,20 @@ impl std::error::Error for LegError {
         Some(&**source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn each_has_its_source_behind_it() {
+        for kind in [LegError::Unsent, LegError::NotConnected, LegError::Http1Required, LegError::Reset] {
+            let error = kind(io::Error::from(io::ErrorKind::ConnectionReset).into());
+            assert!(error.source().is_some_and(|source| source.is::<io::Error>()), "{error:?}");
+            assert_eq!(error.is_reset(), matches!(error, LegError::Http1Required(_) | LegError::Reset(_)));
+        }
+    }
+}

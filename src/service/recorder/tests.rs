@@ -255,3 +255,19 @@ fn what_is_too_long_for_the_drawing_is_cut_off() {
         assert_eq!(line.contains('…'), octets > 69, "{text}");
     }
 }
+
+#[test]
+fn a_step_is_worth_a_line_where_it_has_failed() {
+    for (work, error, words) in [
+        (Work::Step, None, ""),
+        (Work::Step, Some("no ticket"), "(waited 10 ms for a step of the mechanism: no ticket)"),
+        (Work::Turn, None, "(waited 10 ms for another request with the same credentials)"),
+    ] {
+        let (recorder, elapsed) = (Recorder::new(), Duration::from_millis(10));
+        let kind = EventKind::WorkEnded { work, elapsed, error: error.map(str::to_owned) };
+        recorder.event(&event(Some(1), Instant::now(), kind));
+        let text = recorder.take().to_string();
+        assert_eq!(text.is_empty(), words.is_empty(), "{text}");
+        assert!(text.contains(words), "{text}");
+    }
+}
