@@ -126,6 +126,27 @@ mod write {
         }
 
         #[test]
+        fn a_day_has_24_hours_and_perhaps_a_leap_second() {
+            let read = |time: &str| {
+                let octets = [&[GENERALIZED_TIME, 15], time.as_bytes()].concat();
+                GeneralizedTime::read(&mut Reader::new(&octets).expect("within the limit")).is_ok()
+            };
+            for (time, is_one) in [
+                ("20261126235959Z", true),
+                ("20261126235960Z", true),
+                ("20261126240000Z", false),
+                ("20261126236000Z", false),
+                ("20261126235961Z", false),
+                ("20261100000000Z", false),
+                ("20261132000000Z", false),
+                ("20260026000000Z", false),
+                ("20261326000000Z", false),
+            ] {
+                assert_eq!(read(time), is_one, "{time}");
+            }
+        }
+
+        #[test]
         fn a_time_reads_as_the_calendar_has_it() {
             let mut writer = Writer::with_room(17);
             GeneralizedTime::from_unix(1_795_651_200).write(&mut writer);

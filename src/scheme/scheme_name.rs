@@ -83,6 +83,7 @@ mod tests {
         ];
         for (name, scheme) in schemes {
             assert_eq!(name.as_str(), scheme.name());
+            assert_eq!(name.to_string(), scheme.name());
         }
     }
 }

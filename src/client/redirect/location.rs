@@ -141,6 +141,9 @@ mod tests {
     fn the_examples_of_rfc_3986_are_resolved() {
         for (reference, expected) in [
             ("g", "http://a/b/c/g"),
+            // No schemes.
+            ("1:x", "http://a/b/c/1:x"),
+            ("g,:x", "http://a/b/c/g,:x"),
             ("./g", "http://a/b/c/g"),
             ("g/", "http://a/b/c/g/"),
             ("/g", "http://a/g"),

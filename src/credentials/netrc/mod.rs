@@ -376,6 +376,7 @@ mod tests {
         assert_eq!(Netrc::read(&path).expect_err("too large").kind(), NetrcErrorKind::TooLarge);
         let missing = Netrc::read(folder.join("none")).expect_err("no file");
         assert_eq!(missing.kind(), NetrcErrorKind::Unreadable);
+        assert!(missing.is_no_file());
         let source = std::error::Error::source(&missing).and_then(|source| source.downcast_ref());
         assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound));
         std::fs::remove_dir_all(&folder).expect("removed");

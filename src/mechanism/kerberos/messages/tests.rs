@@ -307,8 +307,10 @@ fn nothing_of_a_key_is_printed() {
 #[test]
 fn there_is_room_for_a_whole_message_from_the_start() {
     fn check<'a, M: Message<'a>>(message: &M) {
-        let (octets, room) = (message.encode().len(), M::FIXED + message.room());
+        let (encoded, room) = (message.encode(), M::FIXED + message.room());
+        let octets = encoded.len();
         assert!(M::FIXED < octets && octets <= room, "{}: {octets} octets, room for {room}", M::NAME);
+        assert!((room..room + 1_024).contains(&encoded.capacity()), "{}: {}", M::NAME, encoded.capacity());
     }
     let long = vec![7; 4_096];
     let enc_part = EncryptedData { cipher: &long, ..ENCRYPTED };
