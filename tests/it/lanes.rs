@@ -595,7 +595,7 @@ fn proxies_are_refused_where_reqwest_would_not_know_of_them() {
     };
     let built = settings().build().expect("settings that fit");
     for built in [through().build_reqwest(settings), through().build_over_reqwest(built)] {
-        let error = built.err().expect("there are proxies");
+        let error = built.expect_err("there are proxies");
         assert!(matches!(error, BuildError::Proxies), "{error:?}");
         assert!(error.to_string().starts_with("a client over reqwest goes through no proxy"), "{error}");
         assert!(std::error::Error::source(&error).is_none());
