@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
+use std::time::SystemTime;
 
 use http::HeaderMap;
 
 use super::*;
-use crate::mechanism::MutualAuthentication;
+use crate::mechanism::{FixedMoment, Initiate, MutualAuthentication};
 use crate::protection_space::Challenger;
+use crate::scheme::{Acceptance, Continuation, Exchange, Knowledge, Reply, RequestContext, Scheme};
 
 const FIRST: &str = "Digest realm=lab, nonce=first, qop=auth";
 const SECOND: &str = "Digest realm=lab, nonce=second, qop=auth, stale=true";
@@ -202,4 +204,46 @@ fn a_challenge_that_the_policy_refuses_leaves_the_login_as_it_was() {
     session.challenged(Some(&sent), &legacy).expect_err("no qop");
     assert_eq!(nonce_and_count(&session), ("first".to_owned(), 2));
     DigestSession::new(carol, strict, &legacy).expect_err("no qop");
+}
+
+#[test]
+fn a_nonce_for_one_request_is_used_once_by_the_next_request() {
+    let arguments = Initiate::new("HTTP/lab", Credentials::password("carol", "carol-pw"));
+    let mut exchange = Digest::new().begin(arguments, &Knowledge::default());
+    let (target, moments) = ("/".parse().expect("a target"), FixedMoment(SystemTime::UNIX_EPOCH));
+    let request = || RequestContext::new(&Method::GET, &target, false, &moments);
+    let parsed = |value: &str| Challenges::from_value(value.as_bytes()).iter().next().expect("one").clone();
+    let sent = |reply: Reply| match reply {
+        Reply::Send { authorization, .. } => {
+            let params = params(authorization);
+            [&params["nonce"], &params["nc"]].map(|text| String::from_utf8(text.clone()).expect("ASCII"))
+        }
+        reply => panic!("nothing is sent: {reply:?}"),
+    };
+    let accepts = |fields: &HeaderMap, exchange: &mut dyn Exchange| {
+        let acceptance = Acceptance::new(Challenger::Origin, None, fields);
+        assert!(matches!(exchange.conclude(acceptance), Ok(Reply::Done(_))));
+    };
+
+    // It takes none twice.
+    let third = SECOND.replace("second", "third");
+    for (before, challenge) in [("first", SECOND), ("second", &third)] {
+        if before == "first" {
+            let reply = exchange.respond(Some(&parsed(FIRST)), request()).expect("an answer");
+            assert_eq!(sent(reply), [before, "00000001"]);
+        }
+        accepts(&HeaderMap::new(), &mut *exchange);
+        let reply = exchange.respond(None, request()).expect("an answer");
+        assert_eq!(sent(reply), [before, "00000002"]);
+        let challenge = parsed(challenge);
+        assert_eq!(exchange.continuation(&challenge, true), Continuation::GoesOn);
+        exchange.respond(Some(&challenge), request()).expect("an answer");
+    }
+
+    accepts(&info("nextnonce=\"fourth\""), &mut *exchange);
+    let reply = exchange.respond(None, request()).expect("an answer");
+    assert_eq!(sent(reply), ["fourth", "00000001"]);
+    accepts(&HeaderMap::new(), &mut *exchange);
+    let reply = exchange.respond(None, request()).expect("an answer");
+    assert!(matches!(reply, Reply::Listen), "it has no other: {reply:?}");
 }

@@ -255,6 +255,20 @@ fn a_lost_message_does_not_use_its_count_again_and_heals() {
 }
 
 #[test]
+fn a_login_is_known_until_its_sr_expires() {
+    let acceptor = acceptor().reauthentication(Some(60));
+    let mut client = Client::new(quick(), user());
+    let knows = |client: &Client, after| {
+        client.memory.knows(&client.scram, &user(), client.now + Duration::from_secs(after))
+    };
+    assert!(!knows(&client, 0));
+    succeeds(client.log_in(&acceptor, Challenged::First), 2);
+    assert_eq!([0, 59, 60, 61].map(|after| knows(&client, after)), [true, true, false, false]);
+    let bob = Credentials::password("bob", "bob-pw");
+    assert!(!client.memory.knows(&client.scram, &bob, client.now));
+}
+
+#[test]
 fn an_sr_that_has_expired_is_not_tried() {
     let acceptor = acceptor().reauthentication(Some(60));
     let mut client = Client::new(quick(), user());
