@@ -59,6 +59,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_says_what_has_become_of_the_request() {
+        let cause = || BoxError::from("the cause");
+        for (error, words) in [
+            (LegError::Unsent(cause()), "nothing of the request was sent"),
+            (LegError::NotConnected(cause()), "the connection could not be made"),
+            (LegError::Http1Required(cause()), "the server takes the request only over HTTP/1.1"),
+            (LegError::Reset(cause()), "the stream was reset"),
+        ] {
+            assert_eq!(error.to_string(), words);
+        }
+    }
+
+    #[test]
     fn each_has_its_source_behind_it() {
         for kind in [LegError::Unsent, LegError::NotConnected, LegError::Http1Required, LegError::Reset] {
             let error = kind(io::Error::from(io::ErrorKind::ConnectionReset).into());

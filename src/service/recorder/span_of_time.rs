@@ -43,4 +43,11 @@ mod tests {
         assert_eq!(of(1_709_251_200), "2024-03-01 00:00:00 UTC");
         assert_eq!(of(4_107_542_400), "2100-03-01 00:00:00 UTC");
     }
+
+    #[test]
+    fn hours_minutes_and_seconds_are_told_apart() {
+        let at = |seconds| date(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(86_400 + 3 * 3_600 + 25 * 60 + 45), "1970-01-02 03:25:45 UTC");
+        assert_eq!(at(23 * 3_600 + 59 * 60 + 1), "1970-01-01 23:59:01 UTC");
+    }
 }

@@ -271,3 +271,40 @@ fn a_step_is_worth_a_line_where_it_has_failed() {
         assert!(text.contains(words), "{text}");
     }
 }
+
+#[test]
+fn legs_that_are_alike_are_drawn_once() {
+    for (legs, words) in [(1, None), (2, Some("1 more like it")), (5, Some("4 more like it"))] {
+        let recorder = Recorder::new();
+        for number in 1..=legs {
+            let leg = hostile_leg(number, Instant::now());
+            let (request, status) = ("GET /".to_owned(), StatusCode::OK);
+            recorder.leg(&LegReport { request, status, authorization: vec![], challenges: vec![], ..leg });
+        }
+        let text = recorder.take().to_string();
+        assert_eq!(text.matches("GET /").count(), 1, "{text}");
+        assert_eq!(text.contains("more like it"), words.is_some(), "{text}");
+        assert!(words.is_none_or(|words| text.contains(words)), "{text}");
+    }
+}
+
+#[test]
+fn a_token_is_described_by_its_kind_and_size_or_its_realm() {
+    for (kind, octets, realm, words) in [
+        ("", 0, None, "NTLM"),
+        ("", 0, Some("the lab"), "NTLM (the lab)"),
+        ("", 40, None, "NTLM, 40 octets"),
+        ("NTLM challenge", 120, None, "NTLM challenge, 120 octets"),
+        ("AP-REQ", 700, None, "NTLM: AP-REQ, 700 octets"),
+    ] {
+        let token = TokenReport {
+            challenger: Challenger::Origin,
+            scheme: "NTLM".to_owned(),
+            kind,
+            octets,
+            realm: realm.map(str::to_owned),
+            error: None,
+        };
+        assert_eq!(text::describe(&token), words);
+    }
+}
