@@ -34,3 +34,18 @@ pub(super) fn absolute(origin: &Uri, target: &Uri) -> Uri {
     parts.path_and_query = target.path_and_query().cloned();
     Uri::from_parts(parts).expect("scheme, authority and path are a URI")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::service::LegError;
+
+    #[test]
+    fn a_connection_that_is_gone_is_found_behind_other_errors() {
+        assert!(Gone::is_behind(&LegError::Unsent(LegError::Reset(Gone.into()).into())));
+        assert!(!Gone::is_behind(&io::Error::other("another")));
+        assert_eq!(Gone.to_string(), "the connection was closed");
+    }
+}

@@ -285,4 +285,23 @@ mod tests {
         common.learn_streams(STREAMS_AT_FIRST);
         assert_eq!(streams(), STREAMS_AT_FIRST);
     }
+
+    #[test]
+    fn a_request_is_to_the_host_that_its_caller_names() {
+        let common = Common::new(&Uri::from_static("https://lab.example:8443/"), None);
+        for (host, uri) in [
+            (None, "https://lab.example:8443/path?query"),
+            (Some("lab.example:8443"), "https://lab.example:8443/path?query"),
+            (Some("other.example"), "https://other.example/path?query"),
+            (Some("no host"), "https://lab.example:8443/path?query"),
+        ] {
+            let mut request = Request::get("/path?query").body(()).expect("a request");
+            if let Some(host) = host {
+                request.headers_mut().insert(header::HOST, HeaderValue::from_static(host));
+            }
+            common.address(&mut request);
+            assert_eq!(request.uri(), uri, "{host:?}");
+            assert!(!request.headers().contains_key(header::HOST));
+        }
+    }
 }
