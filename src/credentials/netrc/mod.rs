@@ -373,10 +373,13 @@ mod tests {
             assert!(error.contains("netrc") && error.contains(line) && !error.contains("secret"), "{error}");
         }
         std::fs::write(&path, vec![b'#'; Netrc::MAX_OCTETS + 1]).expect("written");
-        assert_eq!(Netrc::read(&path).expect_err("too large").kind(), NetrcErrorKind::TooLarge);
+        let too_large = Netrc::read(&path).expect_err("too large");
+        assert_eq!((too_large.kind(), too_large.is_no_file()), (NetrcErrorKind::TooLarge, false));
         let missing = Netrc::read(folder.join("none")).expect_err("no file");
         assert_eq!(missing.kind(), NetrcErrorKind::Unreadable);
         assert!(missing.is_no_file());
+        // A folder is there, and no file.
+        assert!(!Netrc::read(&folder).expect_err("a folder").is_no_file());
         let source = std::error::Error::source(&missing).and_then(|source| source.downcast_ref());
         assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound));
         std::fs::remove_dir_all(&folder).expect("removed");
