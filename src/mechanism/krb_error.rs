@@ -207,6 +207,8 @@ mod tests {
         let text =
             explain_krb_error(&error(60, "20261126000000Z", Some("no\u{7} key\r\nfor HTTP/host")), now());
         assert_eq!(text.as_deref(), Some("the server refused the ticket (no keyfor HTTP/host)"));
+        let text = explain_krb_error(&error(60, "20261126000000Z", Some("")), now());
+        assert_eq!(text.as_deref(), Some("the server refused the ticket"));
         let text = explain_krb_error(&error(99, "20261126000000Z", None), now());
         assert_eq!(text.as_deref(), Some("the server refused the ticket with Kerberos error 99"));
     }
