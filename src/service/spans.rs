@@ -431,3 +431,21 @@ fn realm_of(work: &Work) -> Option<&str> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_has_a_name_and_a_kdcs_has_its_realm() {
+        for (work, name, realm) in [
+            (Work::Turn, "turn", None),
+            (Work::OtherLogin, "other-login", None),
+            (Work::Credentials, "credentials", None),
+            (Work::Step, "step", None),
+            (Work::Kdc("LAB.TEST".to_owned()), "kdc", Some("LAB.TEST")),
+        ] {
+            assert_eq!((name_of_work(&work), realm_of(&work)), (name, realm));
+        }
+    }
+}

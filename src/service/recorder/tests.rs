@@ -266,9 +266,15 @@ fn a_step_is_worth_a_line_where_it_has_failed() {
         let (recorder, elapsed) = (Recorder::new(), Duration::from_millis(10));
         let kind = EventKind::WorkEnded { work, elapsed, error: error.map(str::to_owned) };
         recorder.event(&event(Some(1), Instant::now(), kind));
-        let text = recorder.take().to_string();
+        let recording = recorder.take();
+        let text = recording.to_string();
         assert_eq!(text.is_empty(), words.is_empty(), "{text}");
         assert!(text.contains(words), "{text}");
+        let page = recording.page().to_string();
+        assert!(
+            error.is_none_or(|error| page.contains(&format!("a step of the mechanism: {error}"))),
+            "{page}"
+        );
     }
 }
 
