@@ -144,3 +144,17 @@ impl Mechanism for NoLongerBare {
         self.spnego.initiate(arguments, moment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_without_iakerb_alone_is_spnego() {
+        let spnego: Arc<dyn Mechanism> = Arc::new(Spnego::new(Vec::new()));
+        let instead = NoLongerBare { kerberos: Kerberos::new(), spnego };
+        assert_eq!((instead.name(), instead.oid()), ("SPNEGO", oid::SPNEGO));
+        let negotiated = NegotiatedIakerb::new(Kerberos::new(), Vec::new());
+        assert_eq!((negotiated.name(), negotiated.oid()), ("SPNEGO", oid::SPNEGO));
+    }
+}

@@ -128,4 +128,14 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Credentials);
         assert!(!error.to_string().contains('ä'));
     }
+
+    #[test]
+    fn there_is_room_for_a_text_before_it_is_written() {
+        for text in ["name".repeat(50), "é".repeat(100)] {
+            let mut octets = Vec::new();
+            push_utf16(&mut octets, &text);
+            assert_eq!(octets.len(), 2 * text.chars().count());
+            assert!(octets.capacity() >= 2 * text.len(), "{}", octets.capacity());
+        }
+    }
 }

@@ -319,6 +319,10 @@ fn there_is_room_for_a_whole_message_from_the_start() {
     check(&ApReq { ap_options: FLAGS, ticket: &long, authenticator: enc_part });
     check(&Ticket { realm: REALM.into(), sname: name(), enc_part });
     check(&vec![AuthorizationData { ad_type: 1, ad_data: &long }; 2]);
+    let v = vectors();
+    let octets = v.octets("enc-ticket-part.octets");
+    let authorization_data = vec![AuthorizationData { ad_type: 1, ad_data: &long }; 2];
+    check(&EncTicketPart { authorization_data, ..sample(&octets) });
     for component in ["", "a", "component"] {
         check(&PrincipalName { name_type: 1, name_string: vec![component.to_owned(); 1_000] });
     }
