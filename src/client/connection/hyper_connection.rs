@@ -78,9 +78,9 @@ impl<B> Poolable for HyperConnection<B> {
         self.cell.is_ready()
     }
 
-    fn is_as_good_as_ready(&self) -> bool {
+    fn is_about_to_be_ready(&self) -> bool {
         let is_written = !self.had_body || self.tee.is_some();
-        self.is_ready() || (is_written && self.cell.waits_for_its_task() && !self.is_closed())
+        is_written && self.cell.waits_for_its_task() && !self.is_closed()
     }
 
     fn is_closed(&self) -> bool {

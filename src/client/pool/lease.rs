@@ -100,14 +100,20 @@ impl<'a, L: Poolable> Lease<'a, L> {
     pub(in crate::client) async fn settled(mut self) -> Option<Self> {
         if self.is_early() {
             in_runtime().ok()?;
-            let connection = self.connection.as_mut()?;
-            let channel = connection.channel().as_mut()?;
-            let ready = std::future::poll_fn(|cx| channel.service.poll_ready(cx));
-            tokio::time::timeout(SETTLING, ready).await.ok()?.ok()?;
-            channel.state.ready = true;
-            connection.is_early = false;
+            self.ready_within(SETTLING).await?;
         }
         Some(self)
+    }
+
+    /// Waits for so long until another request can be sent; `None` if none can by then, or ever.
+    async fn ready_within(&mut self, limit: Duration) -> Option<()> {
+        let connection = self.connection.as_mut()?;
+        let channel = connection.channel().as_mut()?;
+        let ready = std::future::poll_fn(|cx| channel.service.poll_ready(cx));
+        tokio::time::timeout(limit, ready).await.ok()?.ok()?;
+        channel.state.ready = true;
+        connection.is_early = false;
+        Some(())
     }
 
     pub(in crate::client) fn host(&self) -> &Host {
@@ -116,10 +122,16 @@ impl<'a, L: Poolable> Lease<'a, L> {
 
     /// Puts the channel back in.
     #[inline]
-    fn whole(mut self, channel: Channel<L>) -> Box<Pooled<L>> {
-        let mut connection = self.connection.take().expect("it is given back by value");
+    fn whole(self, channel: Channel<L>) -> Box<Pooled<L>> {
+        let mut connection = self.into_pooled();
         *connection.channel() = Some(channel);
         connection
+    }
+
+    /// What the lease is of, which outlives it.
+    #[inline]
+    fn into_pooled(mut self) -> Box<Pooled<L>> {
+        self.connection.take().expect("it is given back by value")
     }
 }
 
@@ -130,8 +142,8 @@ impl<L: Poolable + Send + 'static> Lease<'_, L> {
     }
 
     /// Parks only the place until then: the connection is its caller's from now on.
-    pub(in crate::client) fn park_place(mut self) -> Box<dyn Parked> {
-        self.connection.take().expect("it is given back by value")
+    pub(in crate::client) fn park_place(self) -> Box<dyn Parked> {
+        self.into_pooled()
     }
 }
 
@@ -177,7 +189,7 @@ impl<L: Poolable + Send + 'static> Parked for Pooled<L> {
         // Reusable is the login's word, ready the protocol's: a connection may be free with a login that failed
         // half-way, and the other way round.
         let is_ready = channel.service.is_ready();
-        if channel.is_reusable() && (is_ready || channel.service.is_as_good_as_ready()) {
+        if channel.is_reusable() && (is_ready || channel.service.is_about_to_be_ready()) {
             // At once, though its own task may not have seen the end: a request that follows this one would find nothing,
             // and make another connection with another login.
             channel.state.ready = is_ready;
@@ -189,10 +201,8 @@ impl<L: Poolable + Send + 'static> Parked for Pooled<L> {
             runtime.spawn(async move {
                 // A lease again, so that the place is free however this task ends: with its runtime, for instance.
                 let mut lease = Lease::new(&*home, self);
-                let mut channel = lease.channel();
-                let ready = std::future::poll_fn(|cx| channel.service.poll_ready(cx));
-                if let Ok(Ok(())) = tokio::time::timeout(home.idle_timeout(), ready).await {
-                    home.put_back(lease.whole(channel));
+                if lease.ready_within(home.idle_timeout()).await.is_some() {
+                    home.put_back(lease.into_pooled());
                 }
             });
         } else {

@@ -30,10 +30,10 @@ pub(in crate::client) trait Poolable {
     /// Whether another request can be sent now.
     fn is_ready(&self) -> bool;
 
-    /// Whether another request can be sent, or will be in a moment, of itself: what moves the connection has only to see that
-    /// its last request and response have ended.
-    fn is_as_good_as_ready(&self) -> bool {
-        self.is_ready()
+    /// Whether it is not ready, and will be in a moment of itself: what moves the connection has only to see that its last
+    /// request and response have ended.
+    fn is_about_to_be_ready(&self) -> bool {
+        false
     }
 
     /// Whether no other request can ever be sent.

@@ -68,8 +68,8 @@ impl Poolable for Ready {
         !self.is_closed() && self.rests.as_ref().is_none_or(|rest| rest.is_elapsed())
     }
 
-    fn is_as_good_as_ready(&self) -> bool {
-        self.is_ready() || (self.is_written && !self.is_closed())
+    fn is_about_to_be_ready(&self) -> bool {
+        self.is_written && !self.is_closed()
     }
 
     fn is_closed(&self) -> bool {
