@@ -13,6 +13,7 @@ mod allocations;
 mod connection;
 mod messages;
 mod server;
+mod settings;
 mod subject;
 mod template;
 

@@ -11,7 +11,6 @@ use http_auth::{PasswordClient, PasswordParams};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use legwork::client::KdcSockets;
 use legwork::handshake::Authenticator;
@@ -19,7 +18,6 @@ use legwork::mechanism::kerberos::Kerberos;
 use legwork::scheme::Negotiate;
 use legwork::service::{AuthenticateLayer, ConnectionInfo, Environment, LegBody};
 use legwork::{Client, Credentials, Origin};
-use rustls::ClientConfig;
 use tokio::task::JoinSet;
 use tower::util::MapRequest;
 use tower::{Layer, Service, ServiceBuilder};
@@ -27,6 +25,7 @@ use tower::{Layer, Service, ServiceBuilder};
 use crate::connection::{BareLogin, BareTicket, InTurn, LayerLogin, connect};
 use crate::messages::Messages;
 use crate::server::{DIGEST, KDCS, Manner, PASSWORD, REALM, SERVICE, Server, USER};
+use crate::settings::{connector, reqwest_settings};
 use crate::template::Template;
 
 /// One row of the tables.
@@ -282,12 +281,6 @@ fn by_kerberos(origin: Origin, kdc: SocketAddr) -> Authenticator {
         .build()
 }
 
-fn connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector
-}
-
 /// Answers the server's challenge in each request.
 fn hand_digest() -> impl FnMut(Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     let mut digest = PasswordClient::try_from(DIGEST).expect("a challenge");
@@ -304,15 +297,6 @@ fn hand_digest() -> impl FnMut(Request<Full<Bytes>>) -> Request<Full<Bytes>> {
         request.headers_mut().insert(header::AUTHORIZATION, answer);
         request
     }
-}
-
-fn reqwest_settings() -> reqwest::ClientBuilder {
-    let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .expect("ring knows them")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy()
 }
 
 /// A client of reqwest's requests and responses as one of those that all others take.

@@ -5,17 +5,16 @@ use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use legwork::handshake::{Authenticator, LockoutBounds};
 use legwork::mechanism::kerberos::Kerberos;
 use legwork::scheme::Negotiate;
 use legwork::service::{BoxError, Error};
 use legwork::{Client, Origin};
-use rustls::ClientConfig;
 
 use crate::script::Draw;
 use crate::server::{Manner, REALM, SERVICE, Server};
+use crate::settings::{connector, reqwest_settings};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -106,19 +105,4 @@ fn authenticator(server: &Server) -> Authenticator {
         .dangerous_secrets_over_plain_http(true)
         .lockout_bounds(bounds)
         .build()
-}
-
-fn connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector
-}
-
-fn reqwest_settings() -> reqwest::ClientBuilder {
-    let tls = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .expect("ring knows them")
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy()
 }

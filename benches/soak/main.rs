@@ -17,6 +17,8 @@ mod cut;
 mod figures;
 mod script;
 mod server;
+#[path = "../requests/settings.rs"]
+mod settings;
 mod users;
 
 use std::process::ExitCode;
