@@ -95,7 +95,6 @@ struct Record {
     is_unsure: bool,
     /// Which group of logins goes one at a time now. A login that was sent before the group began is not in it.
     window: usize,
-    window_since: Duration,
     last_sent: Option<Duration>,
     /// Refused, and not proven since: nobody speaks first.
     listens: bool,
@@ -150,8 +149,9 @@ struct Login {
     spoke_first: bool,
     /// For what it is, if the wire tells.
     space: Option<Space>,
-    /// The group in which it began, if its logins went one at a time.
+    /// The group in which it began, if its logins went one at a time, and since when it may have been in it.
     window: Option<usize>,
+    since: Duration,
     /// Something that was made from the secret is out.
     sent: Option<Sent>,
     /// What the last response says of it.
@@ -256,25 +256,27 @@ impl Ledger {
         if record.is_open && is_quiet {
             record.shut();
         }
+        let held = |held: &[Option<(Credentials, Duration)>]| {
+            let own = held.iter().flatten().filter(|(held, _)| held == credentials);
+            own.map(|(_, since)| *since).min()
+        };
         let login = Login {
             credentials: credentials.clone(),
             scheme: token.scheme,
             spoke_first: request.legs.is_empty(),
             space,
             window: (!record.is_open).then_some(record.window),
+            since: held(&self.held[at..=at]).unwrap_or(now),
             sent: None,
             reading: None,
             superseded: 0,
         };
         let others = self.logins.iter().flatten();
         let others = others.filter(|other| other.credentials == *credentials);
-        let beside = others.clone().filter(|other| other.window == login.window).count();
-        if beside == 0 {
-            let held = self.held.iter().flatten().filter(|(held, _)| held == credentials);
-            record.window_since = held.map(|(_, since)| *since).min().unwrap_or(now);
-        }
         if self.guarded {
-            record.has_its_turn(&login, beside, now);
+            let beside = others.clone().filter(|other| other.window == login.window);
+            let eldest = beside.clone().map(|other| other.since).chain(held(&self.held)).min();
+            record.has_its_turn(&login, beside.count(), now - eldest.unwrap_or(now));
             record.may_be_tried(&login, request.target(), others, now);
         }
         self.logins[at] = Some(login);
@@ -618,8 +620,8 @@ impl Record {
     }
 
     /// Checks that one more could go beside those of its group that are out. The time that the others wait for
-    /// the first runs since it began, or since its proof was sent: the wire does not tell which.
-    fn has_its_turn(&self, login: &Login, beside: usize, now: Duration) {
+    /// the eldest runs since it began, or since its proof was sent: the wire does not tell which.
+    fn has_its_turn(&self, login: &Login, beside: usize, eldest: Duration) {
         if self.is_doubted {
             return;
         }
@@ -627,7 +629,7 @@ impl Record {
         if login.window.is_none() || self.is_unsure || self.spaces.len() > 1 {
             return;
         }
-        let steps = (now - self.window_since).as_nanos() / UNANSWERED.as_nanos();
+        let steps = eldest.as_nanos() / UNANSWERED.as_nanos();
         let allowed = match self.is_accepted(login.space.as_ref()) {
             true => 1 << steps.min(16),
             false => 1 + steps.min(1),

@@ -29,7 +29,11 @@ fn the_seeds_come_out_as_their_names_say() {
         ("ntlm-wrong-password-twice", Tally { refusals: 2, renewals: 1, ..NONE }),
         ("persistent-auth-false", Tally { logins: 2, ..NONE }),
         ("proxy-negotiate", Tally { logins: 1, ..NONE }),
-        ("turn-held-and-given-up", Tally { refusals: 3, silent: 2, renewals: 3, waits: 2, ..NONE }),
+        (
+            "turn-held-and-given-up",
+            Tally { refusals: 2, silent: 1, failures: 2, renewals: 4, waits: 3, ..NONE },
+        ),
+        ("turns-that-overlap", Tally { refusals: 3, silent: 1, failures: 1, renewals: 4, waits: 12, ..NONE }),
         ("upload-with-ntlm", Tally { logins: 1, ..NONE }),
     ];
     let seeds = seeds::of("handshake");

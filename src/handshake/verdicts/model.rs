@@ -75,8 +75,9 @@ enum Request {
 struct ModelledLogin {
     trial: Trial,
     is_wrong: bool,
-    /// In which row of logins that go one at a time it is.
+    /// In which row of logins that go one at a time it is, and since when: since it went, or was sent.
     row: u32,
+    since: Instant,
     /// How many refusals, and logins without an answer, were known when it was sent.
     known: (u32, u32),
     /// It went beside another one that was unanswered.
@@ -114,10 +115,9 @@ struct Seen {
     /// Refusals, and logins without an answer, whatever the password; those that count.
     known: (u32, u32),
     is_accepted: bool,
-    /// Whether one is to go at a time; in which row of them it is now, and since when.
+    /// Whether one is to go at a time; in which row of them it is now.
     is_alone: bool,
     row: u32,
-    alone_since: Option<Instant>,
     last_sent: Option<Instant>,
     pauses: u32,
     rests_until: Option<Instant>,
@@ -252,6 +252,7 @@ impl World<'_> {
                     trial,
                     is_wrong: self.is_wrong,
                     row,
+                    since: now,
                     known,
                     is_beside,
                     is_exempt,
@@ -283,12 +284,10 @@ impl World<'_> {
         if !self.seen.is_alone {
             return Ok(false);
         }
-        let beside = self.logins().filter(|login| login.row == self.seen.row).count();
-        if beside == 0 {
-            self.seen.alone_since = Some(self.now);
-            return Ok(false);
-        }
-        let passed = self.seen.alone_since.map_or(0, |since| self.now.duration_since(since).as_secs());
+        let row = || self.logins().filter(|login| login.row == self.seen.row);
+        let beside = row().count();
+        let Some(eldest) = row().map(|login| login.since).min() else { return Ok(false) };
+        let passed = self.now.duration_since(eldest).as_secs();
         let doublings = u64::from(usize::BITS - beside.leading_zeros());
         match passed >= UNANSWERED * doublings {
             true => Ok(true),
@@ -300,7 +299,7 @@ impl World<'_> {
 
     /// The next one goes on its own.
     fn begin_row(&mut self) {
-        (self.seen.is_alone, self.seen.alone_since) = (true, None);
+        self.seen.is_alone = true;
         self.seen.row += 1;
     }
 
@@ -337,12 +336,8 @@ impl World<'_> {
 
     fn send(&mut self, id: usize) {
         let space = self.space_of(id).clone();
-        let is_only = self.logins().filter(|login| login.row == self.seen.row).count() == 1;
         let Request::Trying(login) = &mut self.requests[id] else { panic!("it may not go") };
-        (login.is_wrong, login.known) = (self.is_wrong, self.seen.known);
-        if is_only && login.row == self.seen.row {
-            self.seen.alone_since = Some(self.now);
-        }
+        (login.is_wrong, login.known, login.since) = (self.is_wrong, self.seen.known, self.now);
         self.seen.last_sent = Some(self.now);
         self.verdicts.sent(&mut login.trial, self.credentials, &space, self.now);
     }
@@ -429,10 +424,10 @@ impl World<'_> {
         }
         for space in 0..self.spaces.len() {
             let out = self.with(space, |account, space| {
-                account.unproven_out + account.record.out() + space.record.out()
+                account.unproven_out > 0 || account.record.is_busy() || space.record.is_busy()
             });
-            if out > 0 {
-                return Err(format!("{out} are out though all have ended"));
+            if out {
+                return Err("some are out though all have ended".to_owned());
             }
         }
         Ok(())
@@ -448,7 +443,7 @@ impl World<'_> {
         let rests = seen.rests_until.filter(|until| now < *until).map(|until| until.duration_since(now));
         (self.is_wrong, seen.attempts, seen.later, seen.exempt, seen.has_failed, seen.is_accepted)
             .hash(&mut hasher);
-        (seen.is_alone, seen.alone_since.map(age), seen.last_sent.map(age)).hash(&mut hasher);
+        (seen.is_alone, seen.last_sent.map(age)).hash(&mut hasher);
         (seen.pauses, rests).hash(&mut hasher);
         self.with(0, |account, _| {
             (account.is_proven, account.is_shut, account.unproven_out).hash(&mut hasher);
@@ -493,6 +488,7 @@ impl World<'_> {
                 trial,
                 is_wrong,
                 row,
+                since,
                 known,
                 is_beside,
                 is_exempt,
@@ -507,13 +503,14 @@ impl World<'_> {
                     is_exempt,
                     went_after_failure,
                     row == self.seen.row,
+                    self.now.duration_since(since).as_secs().min(60),
                 )
                     .hash(&mut hasher);
                 (known.0 == self.seen.known.0, known.1 == self.seen.known.1).hash(&mut hasher);
-                let known = trial.sent.unzip();
+                let (known, now) = (trial.sent.unzip(), self.now);
                 self.with(id % self.spaces.len(), |account, space| {
-                    space.record.shape_of(trial.in_space, known.0).hash(&mut hasher);
-                    account.record.shape_of(trial.in_all, known.1).hash(&mut hasher);
+                    space.record.shape_of(trial.in_space, known.0, now).hash(&mut hasher);
+                    account.record.shape_of(trial.in_all, known.1, now).hash(&mut hasher);
                 });
                 trial.is_unproven.hash(&mut hasher);
             }

@@ -6,7 +6,7 @@ use http::Method;
 
 use crate::credentials::Credentials;
 use crate::handshake::verdicts::pause::Pause;
-use crate::handshake::verdicts::record::{KnownWhenSent, WindowNumber};
+use crate::handshake::verdicts::record::{KnownWhenSent, PlaceNumber};
 use crate::handshake::verdicts::targets::Target;
 use crate::protection_space::ProtectionSpace;
 
@@ -45,9 +45,9 @@ pub(in crate::handshake) enum Permission {
 #[derive(Debug)]
 pub(in crate::handshake) struct Trial {
     pub(super) target: Target,
-    /// The windows that it counts in, where logins go one at a time.
-    pub(super) in_space: Option<WindowNumber>,
-    pub(super) in_all: Option<WindowNumber>,
+    /// Its places, where logins go one at a time.
+    pub(super) in_space: Option<PlaceNumber>,
+    pub(super) in_all: Option<PlaceNumber>,
     /// It counts among those of credentials that were never accepted.
     pub(super) is_unproven: bool,
     /// It goes in a pause, since they were accepted for this.

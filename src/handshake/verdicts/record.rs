@@ -45,14 +45,15 @@ struct Pauses {
 /// The logins that go one at a time, or nearly so.
 #[derive(Clone, Debug, Default)]
 struct TrialWindow {
-    number: u64,
-    /// When the first of them was allowed, or sent.
-    since: Option<Instant>,
-    out: u32,
+    /// Those that are under way, and when each was allowed, or sent. The clock is the eldest's: those that follow
+    /// one another without a gap would else wait less and less for each other's answers.
+    out: Vec<(PlaceNumber, Instant)>,
+    /// How many there ever were.
+    places: PlaceNumber,
 }
 
-/// The number of a window that a login belongs to.
-pub(super) type WindowNumber = u64;
+/// The number of a login's place in a window.
+pub(super) type PlaceNumber = u64;
 
 /// Whether one more may go.
 pub(super) enum Room {
@@ -96,10 +97,7 @@ impl Record {
             // It was open, and there was no login for long.
             self.shut();
         }
-        let TrialWindow { since: Some(since), out, .. } = self.window else { return Room::Now };
-        if out == 0 {
-            return Room::Now;
-        }
+        let Some(since) = self.window.out.iter().map(|(_, since)| *since).min() else { return Room::Now };
         let step = bounds.unanswered.max(Duration::from_millis(1));
         let passed = now.saturating_duration_since(since).as_nanos() / step.as_nanos();
         let passed = u32::try_from(passed).unwrap_or(u32::MAX);
@@ -109,7 +107,7 @@ impl Record {
             true => 1_u32.checked_shl(passed).unwrap_or(u32::MAX),
             false => passed.saturating_add(1).min(2),
         };
-        if out < allowed {
+        if self.out() < allowed {
             return Room::Now;
         }
         let grows = is_accepted || passed == 0;
@@ -118,31 +116,30 @@ impl Record {
 
     /// Whether one of those that go one at a time is out.
     pub(super) fn is_busy(&self) -> bool {
-        self.window.out > 0
+        !self.window.out.is_empty()
+    }
+
+    fn out(&self) -> u32 {
+        u32::try_from(self.window.out.len()).unwrap_or(u32::MAX)
     }
 
     /// A login may go, as one of those that go one at a time.
-    pub(super) fn join(&mut self, now: Instant) -> WindowNumber {
-        if self.window.out == 0 {
-            self.window.since = Some(now);
-        }
-        self.window.out += 1;
-        self.window.number
+    pub(super) fn join(&mut self, now: Instant) -> PlaceNumber {
+        self.window.places += 1;
+        self.window.out.push((self.window.places, now));
+        self.window.places
     }
 
-    /// One of them has ended.
-    pub(super) fn leave(&mut self, window: Option<WindowNumber>) {
-        // A login of an earlier window was given up on when that was shut: its end frees no place in this one.
-        if window == Some(self.window.number) {
-            self.window.out = self.window.out.saturating_sub(1);
-        }
+    /// One of them has ended. That of an earlier window has no place in this one.
+    pub(super) fn leave(&mut self, place: Option<PlaceNumber>) {
+        self.window.out.retain(|(number, _)| Some(*number) != place);
     }
 
-    /// A login is sent. The clock of the first of a window begins anew.
-    pub(super) fn sent(&mut self, window: Option<WindowNumber>, now: Instant) -> KnownWhenSent {
+    /// A login is sent. Its clock begins anew.
+    pub(super) fn sent(&mut self, place: Option<PlaceNumber>, now: Instant) -> KnownWhenSent {
         self.last_login = Some(now);
-        if window == Some(self.window.number) && self.window.out == 1 {
-            self.window.since = Some(now);
+        if let Some((_, since)) = self.window.out.iter_mut().find(|(number, _)| Some(*number) == place) {
+            *since = now;
         }
         self.known
     }
@@ -223,8 +220,7 @@ impl Record {
     pub(super) fn shut(&mut self) {
         self.is_open = false;
         // Whoever is out now belongs to a window that is over: no end of theirs opens or fills the next one.
-        self.window.number += 1;
-        (self.window.since, self.window.out) = (None, 0);
+        self.window.out.clear();
     }
 
     /// Begins the next of the pauses of this cause.
@@ -256,7 +252,7 @@ impl Record {
 
     /// Whether something stands that is to be kept as long as there is room.
     pub(super) fn is_worth_keeping(&self) -> bool {
-        self.standing() > 0 || self.pauses.iter().any(|pauses| pauses.last.is_some()) || self.window.out > 0
+        self.standing() > 0 || self.pauses.iter().any(|pauses| pauses.last.is_some()) || self.is_busy()
     }
 }
 
@@ -270,26 +266,23 @@ impl Record {
             let last = pauses.last.filter(|pause| now < pause.ends);
             (pauses.count, last.map(|pause| pause.ends.duration_since(now)))
         });
-        (
-            (self.strong, self.weak, self.undecided, pauses),
-            (self.is_open, self.last_login.map(age), self.window.since.map(age), self.window.out),
-        )
+        let mut out: Vec<_> = self.window.out.iter().map(|(_, since)| age(*since)).collect();
+        out.sort_unstable();
+        ((self.strong, self.weak, self.undecided, pauses), (self.is_open, self.last_login.map(age), out))
     }
 
-    /// How a login that counts in this window, and was sent when this was known, stands to it.
+    /// How a login with this place, that was sent when this was known, stands to it.
     pub(super) fn shape_of(
         &self,
-        window: Option<WindowNumber>,
+        place: Option<PlaceNumber>,
         known: Option<KnownWhenSent>,
+        now: Instant,
     ) -> impl Eq + Hash + use<> {
         let is_known = |known: KnownWhenSent| {
             let KnownWhenSent { refusals, undecided, superseded } = self.known;
             (known.refusals == refusals, known.undecided == undecided, known.superseded == superseded)
         };
-        (window.map(|number| number == self.window.number), known.map(is_known))
-    }
-
-    pub(super) fn out(&self) -> u32 {
-        self.window.out
+        let since = self.window.out.iter().find(|(number, _)| Some(*number) == place);
+        (since.map(|(_, since)| now.duration_since(*since).as_secs().min(60)), known.map(is_known))
     }
 }

@@ -80,6 +80,20 @@ fn one_that_never_comes_to_be_sent_holds_nobody_up_for_longer() {
 }
 
 #[test]
+fn those_that_follow_one_another_without_a_gap_wait_no_less() {
+    let mut requests = Requests::new();
+    let first = requests.send(ORIGIN, "/");
+    requests.pass(5);
+    let beside = requests.send(ORIGIN, "/");
+    requests.conclude(ORIGIN, first, Evidence::Nothing);
+    assert_eq!(requests.told(ORIGIN, "/"), Wait(5));
+    requests.pass(3);
+    assert_eq!(requests.told(ORIGIN, "/"), Wait(2));
+    requests.conclude(ORIGIN, beside, Evidence::Nothing);
+    assert_eq!(requests.told(ORIGIN, "/"), Go);
+}
+
+#[test]
 fn who_has_waited_for_thirty_seconds_is_told_of_a_pause() {
     let mut requests = Requests::new();
     let since = requests.now;
