@@ -361,10 +361,12 @@ impl Nonces {
         NonceRenewal::Replaced
     }
 
-    /// Knows this one if it comes again, as the latest that others have got does: its count goes on.
+    /// Knows this one if it comes again, as the latest that others have got does: its count goes on, and when it
+    /// came is known.
     pub(super) fn know(&mut self, nonce: Nonce) {
         if self.present.is(&nonce) {
-            self.present = self.present.with(|data| data.uses = Arc::clone(&nonce.0.uses));
+            let NonceData { uses, since, .. } = &*nonce.0;
+            self.present = self.present.with(|data| (data.uses, data.since) = (Arc::clone(uses), *since));
             return;
         }
         self.known.retain(|known| !known.is(&nonce));
