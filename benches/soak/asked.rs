@@ -54,6 +54,7 @@ impl Asked {
             Plan::GivenUp(polls) => match within_polls(polls, sent).await {
                 Some(result) => result?,
                 None => {
+                    self.begun.give_up();
                     tally.given_up.fetch_add(1, Ordering::Relaxed);
                     return Ok(());
                 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use http::Uri;
 use legwork::Credentials;
@@ -21,8 +22,8 @@ struct OriginOfUsers {
     authority: String,
     /// Odd while connections are closed for what is changed there.
     disturbances: AtomicU64,
-    /// Whose password was the last to be changed there.
-    changed: Mutex<Option<usize>>,
+    /// Whose password was the last to be changed there, and when.
+    changed: Mutex<Option<(usize, Instant)>>,
 }
 
 struct User {
@@ -33,11 +34,13 @@ struct User {
     requests: Arc<Requests>,
 }
 
-/// How many logins of a user may be under way, and the most there were since its password changed.
+/// How many logins of a user may be under way; and since its password changed, the most there were, and those of requests
+/// that were given up: the server may have them before it yet.
 #[derive(Default)]
 struct Requests {
     now: AtomicUsize,
     most: AtomicUsize,
+    given_up: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -159,14 +162,24 @@ impl Users {
 
     /// Takes note of whose password is the next to change at an origin. Gives whose was the last, and how many logins by its old
     /// one there may have been: what the first refusal found under way, and two more, since each request is for a path
-    /// that nobody has asked for before.
+    /// that nobody has asked for before. On a machine that has much else to do, an answer can take more than five seconds, for which
+    /// as many again may go, and a minute ends a pause.
     fn begin_to_change(&self, user: usize) -> (String, usize) {
-        let origin = self.origin(user);
-        let before = origin.changed.lock().unwrap_or_else(PoisonError::into_inner).replace(user);
-        let allowed = before.map_or(0, |before| 2 + self.users[before].requests.most.load(Ordering::SeqCst));
-        let requests = &self.users[user].requests;
-        requests.most.store(requests.now.load(Ordering::SeqCst), Ordering::SeqCst);
-        (before.map_or_else(String::new, |before| name(origin.manner, self.users[before].number)), allowed)
+        let (origin, now) = (self.origin(user), Instant::now());
+        let before = origin.changed.lock().unwrap_or_else(PoisonError::into_inner).replace((user, now));
+        let allowed = before.map_or(0, |(before, since)| {
+            let Requests { most, given_up, .. } = &*self.users[before].requests;
+            let passed = now.duration_since(since).as_secs();
+            let known = 2 + most.load(Ordering::SeqCst) + given_up.load(Ordering::SeqCst);
+            (known << (passed / 5).min(16)) + (passed / 60) as usize
+        });
+        let Requests { now, most, given_up } = &*self.users[user].requests;
+        most.store(now.load(Ordering::SeqCst), Ordering::SeqCst);
+        given_up.store(0, Ordering::SeqCst);
+        (
+            before.map_or_else(String::new, |(before, _)| name(origin.manner, self.users[before].number)),
+            allowed,
+        )
     }
 
     /// Has requests act with the new password from now on.
@@ -179,6 +192,11 @@ impl Users {
 }
 
 impl Begun {
+    /// Nobody waits for it any more.
+    pub(crate) fn give_up(&self) {
+        self.requests.given_up.fetch_add(self.logins, Ordering::SeqCst);
+    }
+
     pub(crate) fn uri(&self, path: &str) -> Uri {
         format!("http://{}{path}", self.authority).parse().expect("a URI")
     }
