@@ -89,3 +89,27 @@ impl Drop for HeldPlace<'_> {
         self.0.held.send_modify(|held| *held -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn who_goes_away_is_not_held_any_more() {
+        let gate = Gate::closed();
+        let held = || *gate.0.held.borrow();
+        {
+            let (mut first, mut second) = (pin!(gate.pass()), pin!(gate.pass()));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(first.as_mut().poll(&mut cx).is_pending() && second.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(held(), 2);
+            gate.admit(1);
+            assert!(first.as_mut().poll(&mut cx).is_ready());
+            assert_eq!(held(), 1);
+        }
+        assert_eq!(held(), 0);
+    }
+}

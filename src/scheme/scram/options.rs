@@ -80,3 +80,21 @@ impl Default for Scram {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::credentials::{Credentials, Secret};
+    use crate::scheme::scram::keys::derive_keys;
+
+    #[test]
+    fn the_keys_of_all_clones_are_forgotten_at_once() {
+        let (scram, alice) = (Scram::new(), Credentials::password("alice", "pw"));
+        let keys = Arc::new(derive_keys(ScramHash::Sha256, &Secret::new("pw"), b"salt", 1));
+        scram.clone().cache.keep(&alice, b"salt", 1, &keys);
+        scram.forget_keys();
+        assert!(scram.clone().cache.find(ScramHash::Sha256, &alice, b"salt", 1).is_none());
+    }
+}

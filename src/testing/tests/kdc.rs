@@ -134,7 +134,19 @@ async fn tickets_of_each_encryption_type_come_over_udp() {
             (2, 1, 1, 1)
         );
         assert_eq!((report.datagrams, report.packets(), report.failures("alice")), (3, 3, 0), "{report:?}");
+        let keys = kdc.session_keys();
+        assert!(keys.iter().any(|key| key == ticket.session_key.octets()), "{} others", keys.len());
     }
+}
+
+#[tokio::test]
+async fn a_request_is_read_up_to_64_kib_and_a_longer_one_ends_its_connection() {
+    let kdc = lab().start().await.expect("a port");
+    let asker = Asker::of(&kdc).await;
+    assert_ne!(code(&asker.stream(&vec![0; 64 * 1024]).await), 0);
+    let mut stream = TcpStream::connect(kdc.address()).await.expect("the KDC listens");
+    stream.write_all(&(64 * 1024 + 1_u32).to_be_bytes()).await.expect("sent");
+    assert_eq!(stream.read(&mut [0]).await.expect("its end"), 0);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::*;
+use crate::challenge::Challenge;
 use crate::mechanism::{FixedMoment, Initiate, MutualAuthentication};
 use crate::protection_space::Challenger;
 use crate::scheme::{Acceptance, Continuation, Exchange, Knowledge, Reply, RequestContext, Scheme};
@@ -241,4 +242,32 @@ fn a_nonce_for_one_request_is_used_once_by_the_next_request() {
     accepts(&HeaderMap::new(), &mut *exchange);
     let reply = exchange.respond(None, request()).expect("an answer");
     assert!(matches!(reply, Reply::Listen), "it has no other: {reply:?}");
+}
+
+#[test]
+fn a_refusal_is_superseded_where_another_request_has_brought_another_nonce() {
+    let knowledge = Knowledge::default();
+    let begin = || {
+        let arguments = Initiate::new("HTTP/lab", Credentials::password("carol", "carol-pw"));
+        Digest::new().begin(arguments, &knowledge)
+    };
+    let (target, moments) = ("/".parse().expect("a target"), FixedMoment(SystemTime::UNIX_EPOCH));
+    let request = || RequestContext::new(&Method::GET, &target, false, &moments);
+    let parsed = |value: &str| Challenges::from_value(value.as_bytes()).iter().next().expect("one").clone();
+    let fields = HeaderMap::new();
+    let mut one = begin();
+    let mut send = |challenge: Option<&Challenge>| {
+        one.respond(challenge, request()).expect("an answer");
+        one.conclude(Acceptance::new(Challenger::Origin, None, &fields)).expect("accepted");
+    };
+    send(Some(&parsed(FIRST)));
+    // So that another use is not refused for being a second one.
+    send(None);
+    let mut other = begin();
+    other.respond(None, request()).expect("an answer");
+    let third = parsed("Digest realm=lab, nonce=third, qop=auth");
+    assert_eq!(other.continuation(&third, true), Continuation::Renews);
+    one.respond(None, request()).expect("an answer");
+    one.respond(Some(&parsed(SECOND)), request()).expect("an answer");
+    assert_eq!(other.continuation(&third, true), Continuation::Superseded);
 }
