@@ -1,7 +1,7 @@
 //! Proxies that answer by HTTP/1.0, and say in one field or another that the connection stays.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderName};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName};
 use http::{HeaderValue, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy;
@@ -161,7 +161,7 @@ async fn content_of_unknown_length_arrives_whole_or_is_an_error() {
     }
 
     let says = Quirk::Field(CONNECTION, HeaderValue::from_static("keep-alive"));
-    let server = server_of_three([]).quirk(says).start().await.expect("a server");
+    let server = server_of_three([]).quirk(says.clone()).start().await.expect("a server");
     let origin = old(&server).await;
     let uri: Uri = format!("{origin}/").parse().expect("a URI");
     let hyper: Client<Upload> = Client::builder(builder().build()).build_http();
@@ -173,6 +173,18 @@ async fn content_of_unknown_length_arrives_whole_or_is_an_error() {
         let response = without_hanging(legacy.request(upload(uri.clone()))).await.expect("a response");
         assert!(text(response).await.ends_with("12 octets\n"), "{}", server.report());
     }
+
+    // Declared, it takes the connection that is there.
+    let server = server_of_three([]).quirk(says).start().await.expect("a server");
+    let uri: Uri = format!("{}/", old(&server).await).parse().expect("a URI");
+    for _ in 0..3 {
+        let mut declared = upload(uri.clone());
+        declared.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("12"));
+        let response = without_hanging(hyper.request(declared)).await.expect("a response");
+        assert!(text(response).await.ends_with("12 octets\n"), "{}", server.report());
+        settled(&hyper).await;
+    }
+    assert_eq!(legs(&server.report()), [[200; 3]], "{}", server.report());
 }
 
 /// It is no proxy, and the field is about some other connection.
