@@ -406,3 +406,25 @@ async fn kerberos_leaves_no_secret_and_tells_of_the_kdc() {
     assert!(works.len() >= 2 && works.iter().all(|work| *work == ("LAB.TEST", None)), "{works:?}");
     assert!(recording.to_string().contains("for a KDC of LAB.TEST)"), "{recording}");
 }
+
+#[tokio::test]
+async fn a_kdc_that_is_away_is_told_of() {
+    let kdc = Kdc::builder("LAB.TEST").service("HTTP/wiki.lab.test").start().await.expect("a KDC");
+    let server =
+        server([Offer::kerberos(&kdc.service("HTTP/wiki.lab.test"))]).start().await.expect("a server");
+    let away = kdc.address().to_string();
+    drop(kdc);
+    let authenticator = builder()
+        .negotiate(Negotiate::kerberos(Kerberos::new().kdc("LAB.TEST", [away.clone()])))
+        .target_name(server.origin(), "HTTP/wiki.lab.test")
+        .credentials(server.origin(), Credentials::password("carol@LAB.TEST", PASSWORD));
+    let (client, recorder) = watched(authenticator.build());
+    client.request(get(&server, "/")).await.expect("a response");
+    let recording = recorder.take();
+    let mut works = recording.events().filter_map(|event| match &event.kind {
+        EventKind::WorkEnded { work: Work::Kdc(_), error, .. } => error.as_deref(),
+        _ => None,
+    });
+    let error = works.next().expect("an error");
+    assert!(error.contains("no KDC of LAB.TEST has answered") && error.contains(&away), "{error}");
+}
