@@ -698,7 +698,10 @@ impl Record {
                 if lost >= 3 || (refusals > 0 && refusals + lost >= strong_bound.max(3)) {
                     pause(LOST_PAUSES, &mut lost_pauses);
                 }
-            } else if strong >= strong_bound || (unclear > 0 && strong + unclear >= strong_bound + 3) {
+            } else if strong >= strong_bound
+                // With so many a pause is as long, whichever of them were strong.
+                || (unclear > 0 && strong + unclear >= strong_bound + 3 && !is_exempt)
+            {
                 pause(STRONG_PAUSES, &mut strong_pauses);
             } else if (weak >= 3 || refusals >= strong_bound.max(3)) && !is_exempt {
                 pause(WEAK_PAUSES, &mut weak_pauses);

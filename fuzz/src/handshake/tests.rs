@@ -26,6 +26,10 @@ fn the_seeds_come_out_as_their_names_say() {
         ("ntlm-after-quiet-one-goes", Tally { logins: 3, waits: 1, ..NONE }),
         ("ntlm-declared", Tally { logins: 1, ..NONE }),
         ("ntlm-forbidden-is-asked-again", Tally { refusals: 2, renewals: 1, ..NONE }),
+        (
+            "ntlm-unclear-refusals-leave-the-known-target",
+            Tally { logins: 1, refusals: 10, renewals: 8, waits: 1, pauses: 8, ..NONE },
+        ),
         ("ntlm-wrong-password-twice", Tally { refusals: 2, renewals: 1, ..NONE }),
         ("persistent-auth-false", Tally { logins: 2, ..NONE }),
         ("proxy-negotiate", Tally { logins: 1, ..NONE }),
