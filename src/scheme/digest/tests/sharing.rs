@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::*;
-use crate::challenge::Challenge;
 use crate::mechanism::{FixedMoment, Initiate, MutualAuthentication};
 use crate::protection_space::Challenger;
 use crate::scheme::{Acceptance, Continuation, Exchange, Knowledge, Reply, RequestContext, Scheme};
@@ -246,28 +245,33 @@ fn a_nonce_for_one_request_is_used_once_by_the_next_request() {
 
 #[test]
 fn a_refusal_is_superseded_where_another_request_has_brought_another_nonce() {
-    let knowledge = Knowledge::default();
-    let begin = || {
-        let arguments = Initiate::new("HTTP/lab", Credentials::password("carol", "carol-pw"));
-        Digest::new().begin(arguments, &knowledge)
-    };
     let (target, moments) = ("/".parse().expect("a target"), FixedMoment(SystemTime::UNIX_EPOCH));
     let request = || RequestContext::new(&Method::GET, &target, false, &moments);
     let parsed = |value: &str| Challenges::from_value(value.as_bytes()).iter().next().expect("one").clone();
-    let fields = HeaderMap::new();
-    let mut one = begin();
-    let mut send = |challenge: Option<&Challenge>| {
-        one.respond(challenge, request()).expect("an answer");
-        one.conclude(Acceptance::new(Challenger::Origin, None, &fields)).expect("accepted");
-    };
-    send(Some(&parsed(FIRST)));
-    // So that another use is not refused for being a second one.
-    send(None);
-    let mut other = begin();
-    other.respond(None, request()).expect("an answer");
-    let third = parsed("Digest realm=lab, nonce=third, qop=auth");
-    assert_eq!(other.continuation(&third, true), Continuation::Renews);
-    one.respond(None, request()).expect("an answer");
-    one.respond(Some(&parsed(SECOND)), request()).expect("an answer");
-    assert_eq!(other.continuation(&third, true), Continuation::Superseded);
+    for (fields, expected) in
+        [(HeaderMap::new(), Continuation::Renews), (info("nextnonce=\"second\""), Continuation::Superseded)]
+    {
+        let knowledge = Knowledge::default();
+        let begin = || {
+            let arguments = Initiate::new("HTTP/lab", Credentials::password("carol", "carol-pw"));
+            Digest::new().begin(arguments, &knowledge)
+        };
+        let accepts = |exchange: &mut dyn Exchange, fields: &HeaderMap| {
+            exchange.conclude(Acceptance::new(Challenger::Origin, None, fields)).expect("accepted");
+        };
+        let mut one = begin();
+        one.respond(Some(&parsed(FIRST)), request()).expect("an answer");
+        accepts(&mut *one, &HeaderMap::new());
+        // So that no later use is refused for being the second one.
+        one.respond(None, request()).expect("an answer");
+        accepts(&mut *one, &HeaderMap::new());
+        let (mut slow, mut other) = (begin(), begin());
+        slow.respond(None, request()).expect("an answer");
+        one.respond(None, request()).expect("an answer");
+        accepts(&mut *one, &HeaderMap::new());
+        other.respond(None, request()).expect("an answer");
+        accepts(&mut *slow, &fields);
+        let third = parsed("Digest realm=lab, nonce=third, qop=auth");
+        assert_eq!(other.continuation(&third, true), expected, "{fields:?}");
+    }
 }
