@@ -254,3 +254,50 @@ impl fmt::Display for Astray {
 
 #[cfg(feature = "reqwest")]
 impl std::error::Error for Astray {}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn why_another_connection_is_needed_is_told() {
+        for (renewal, words) in [
+            (Renewal::ClosedAfterChallenge, "closes the connection after its challenge"),
+            (Renewal::ClosedInHandshake, "in the middle of the handshake"),
+            (Renewal::Astray, "over another connection"),
+            (Renewal::NotTaken, "starts no further handshake"),
+            (Renewal::OtherIdentity, "belongs to another identity"),
+            (Renewal::LongAnswer, "too long or too slow to be read"),
+            (Renewal::UnfinishedUpload, "before all of the body was sent"),
+            (Renewal::Spoiled, "an earlier handshake on the connection failed"),
+            (Renewal::Http1Needed, "HTTP/1.1 is needed"),
+        ] {
+            let text = Error::from(ErrorKind::NewConnectionNeeded(renewal)).to_string();
+            assert!(text.contains(words), "{renewal:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_this_side_lacks_is_told_with_its_source() {
+        let entropy = Error::from(ErrorKind::Entropy(io::Error::other("no device").into()));
+        assert_eq!(entropy.to_string(), "the operating system gave no randomness");
+        let source = std::error::Error::source(&entropy).map(ToString::to_string);
+        assert_eq!(source.as_deref(), Some("no device"));
+        let invalid = "/path".parse::<Origin>().expect_err("no origin");
+        let origin = Error::from(ErrorKind::Origin(invalid));
+        assert_eq!(origin.to_string(), "the request's URI names no origin");
+        assert!(std::error::Error::source(&origin).is_some());
+    }
+
+    #[test]
+    fn what_an_underlying_client_did_and_what_an_old_peer_cannot_take_is_told() {
+        assert!(OldPeer.to_string().contains("HTTP/1.0"));
+        #[cfg(feature = "reqwest")]
+        for (is_redirected, words) in [(true, "followed a redirect"), (false, "over another connection")] {
+            let text = Astray { was_served: true, is_redirected }.to_string();
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}

@@ -437,6 +437,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_refusal_says_has_a_name_and_so_has_a_protocol() {
+        let malformed = crate::challenge::Challenges::from_value(b"Digest realm=\"");
+        for (why, name) in [
+            (Why::Refused(None), "refused"),
+            (Why::Denied, "denied"),
+            (Why::RefusedBefore, "refused-before"),
+            (Why::Undecided("no answer".to_owned()), "undecided"),
+            (Why::CannotStart("no ticket".to_owned()), "cannot-start"),
+            (Why::NoCredentials, "no-credentials"),
+            (Why::RevealsSecret, "barred"),
+            (Why::Http2, "barred"),
+            (Why::Unreadable(malformed.errors()[0].clone()), "unreadable"),
+            (Why::Unsupported, "unsupported"),
+        ] {
+            assert_eq!(Evidence::of_scheme(&Tried::new("NTLM", why)).evidence, name);
+        }
+        let protocols = [Protocol::Http1, Protocol::Http2, Protocol::Http2Alone];
+        assert_eq!(protocols.map(name_of_protocol), ["http1", "http2", "http2"]);
+    }
+
+    #[test]
     fn work_has_a_name_and_a_kdcs_has_its_realm() {
         for (work, name, realm) in [
             (Work::Turn, "turn", None),

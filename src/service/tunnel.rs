@@ -99,3 +99,22 @@ impl std::error::Error for TunnelError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_which_tunnel_is_missing_and_why() {
+        let proxy: Origin = "http://proxy.example:3128".parse().expect("an origin");
+        let target = || "site.example:443".to_owned();
+        let error = |kind| TunnelError::new(proxy.clone(), target(), kind).to_string();
+        let invalid = "/path".parse::<Origin>().expect_err("no origin");
+        assert!(error(TunnelErrorKind::Target(invalid)).ends_with("the target names no origin"));
+        let text = error(TunnelErrorKind::NoTls);
+        assert!(
+            text.contains("no tunnel to site.example:443 through http://proxy.example:3128: a client with"),
+            "{text}"
+        );
+    }
+}

@@ -10,11 +10,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use legwork::channel_bindings::ChannelBindings;
 use legwork::credentials::Anonymous;
-use legwork::handshake::{Authenticator, HandshakeError, Outcome, Renewal};
+use legwork::handshake::{Authenticator, HandshakeError, Outcome, Protocol, Renewal};
 use legwork::mechanism::MutualAuthentication;
 use legwork::service::{
     Authenticate, AuthenticateLayer, BoxError, ConnectionInfo, Environment, Error, ErrorKind, LegBody,
-    LegError, Limits, MakeAuthenticate,
+    LegError, Limits, MakeAuthenticate, Recorder,
 };
 use legwork::testing::{Close, Gate, Offer, Quirk, RefusalBody, Server, When};
 use legwork::unversioned::testing::AuthenticateMessage;
@@ -64,15 +64,33 @@ async fn a_maker_makes_connections_that_log_in() {
     let authenticator = authenticator(&server).build();
     let connect = tower::service_fn(|()| async { Ok::<_, ErrorKind>(Leaf::connect(&server).await) });
     let describe = |(): &(), _: &Leaf| Ok(ConnectionInfo::new(server.origin()));
-    let mut make = MakeAuthenticate::new(authenticator, connect, describe);
+    let recorder = Recorder::new();
+    let environment = Environment::tokio().observer(recorder.clone());
+    let mut make = MakeAuthenticate::new(authenticator, connect, describe).environment(environment);
+    assert_eq!(format!("{make:?}"), "MakeAuthenticate { .. }");
     for _ in 0..2 {
-        let mut service = make.ready().await.expect("ready").call(()).await.expect("a connection");
+        let making = make.ready().await.expect("ready").call(());
+        assert_eq!(format!("{making:?}"), "MakeFuture { .. }");
+        let mut service = making.await.expect("a connection");
         let response = send(&mut service, origin_form("GET", "/", "")).await.expect("a response");
         assert_eq!(response.status(), 200);
         page(response).await;
     }
     let report = server.report();
     assert_eq!((report.connections().len(), report.handshakes()), (2, 2), "{report}");
+    // The second one does not wait for a challenge.
+    assert_eq!(recorder.take().legs().count(), 5);
+}
+
+#[tokio::test]
+async fn over_http2_no_login_of_the_connection_is_begun() {
+    let server = server([Offer::Ntlm]).start().await.expect("a server");
+    let info = ConnectionInfo::new(server.origin()).protocol(Protocol::Http2);
+    let mut service =
+        AuthenticateLayer::new(authenticator(&server).build(), info).layer(Leaf::connect(&server).await);
+    let error = send(&mut service, origin_form("GET", "/", "")).await.expect_err("no login");
+    assert!(matches!(error.kind(), ErrorKind::NewConnectionNeeded(Renewal::Http1Needed)), "{error:?}");
+    assert_eq!(statuses(&server.report()), [401]);
 }
 
 #[tokio::test]
@@ -288,7 +306,9 @@ async fn channel_bindings_satisfy_extended_protection() {
             .await
             .expect("a server");
         let mut info = ConnectionInfo::new(server.origin());
-        info.channel_bindings = given.clone();
+        if let Some(given) = given.clone() {
+            info = info.channel_bindings(given);
+        }
         let layer = AuthenticateLayer::new(authenticator(&server).build(), info);
         let mut service = layer.layer(Leaf::connect(&server).await);
         let response = send(&mut service, origin_form("GET", "/", "")).await.expect("a response");

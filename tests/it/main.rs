@@ -28,6 +28,7 @@ mod login;
 mod many;
 mod old_proxies;
 mod pool;
+mod printed;
 mod proxies;
 mod proxy;
 mod redirects;

@@ -79,3 +79,21 @@ impl fmt::Display for Stopped {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_redirect_was_not_followed_is_told() {
+        for (stopped, words) in [
+            (Stopped::Limit, "too many"),
+            (Stopped::Location, "does not lead to an http or https URI"),
+            (Stopped::OtherOrigin, "another origin"),
+            (Stopped::PlainHttp, "from https to http"),
+            (Stopped::Content, "cannot be sent twice"),
+        ] {
+            assert!(stopped.to_string().contains(words), "{stopped}");
+        }
+    }
+}

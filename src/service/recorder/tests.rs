@@ -314,3 +314,41 @@ fn a_token_is_described_by_its_kind_and_size_or_its_realm() {
         assert_eq!(text::describe(&token), words);
     }
 }
+
+#[test]
+fn the_page_tells_of_what_was_not_connected_given_up_and_answered_otherwise() {
+    let (recorder, at, elapsed) = (Recorder::new(), Instant::now(), Duration::from_millis(10));
+    let failed = EventKind::NotConnected { error: "refused".to_owned(), elapsed };
+    recorder.event(&event(Some(1), at, failed));
+    recorder.event(&event(Some(2), at, EventKind::Connected { protocol: Protocol::Http2, elapsed }));
+    for status in [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::FOUND] {
+        recorder.leg(&LegReport { connection: 2, status, ..hostile_leg(1, at) });
+    }
+    let (method, path) = (Method::GET, "/".to_owned());
+    recorder.event(&event(None, at, EventKind::RequestBegan { method, path, actor: Actor::Nobody }));
+    recorder.event(&event(None, at, EventKind::RequestEnded { ending: Ending::GivenUp, elapsed }));
+    let recording = recorder.take();
+    let page = recording.page().to_string();
+    for words in [
+        "title=\"not connected, 10 ms\"",
+        "no connection after 10 ms: refused",
+        "connected in 10 ms, over HTTP/2",
+        "class=\"leg bad\"",
+        "class=\"leg other\"",
+        "<td class=\"bad\">given up</td>",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    assert!(recording.to_string().contains("(no connection after 10 ms: refused)"), "{recording}");
+}
+
+#[test]
+fn of_many_connections_the_first_are_drawn() {
+    let recorder = Recorder::new();
+    for connection in 1..=10 {
+        recorder.leg(&LegReport { connection, ..hostile_leg(1, Instant::now()) });
+    }
+    let text = recorder.take().to_string();
+    assert!(text.contains("connection 8") && !text.contains("connection 9"), "{text}");
+    assert!(text.contains("and 2 more connections"), "{text}");
+}
