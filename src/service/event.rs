@@ -302,6 +302,11 @@ mod tests {
             tried: tried.into_iter().map(|why| Tried::new("NTLM", why)).collect(),
             legs: 3,
         };
+        let error = Error::from(ErrorKind::Refused(refusal.clone()));
+        assert_eq!(
+            [true, false].map(|with_names| in_words(&error, with_names).contains("alice")),
+            [true, false]
+        );
         let outcome = Some(Outcome::Refused(refusal));
         let status = StatusCode::UNAUTHORIZED;
         let ending = Ending::Answered { status, outcome, proxy_outcome: None };
