@@ -109,3 +109,42 @@ impl fmt::Display for ChallengeErrorKind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_told_in_words_with_its_place() {
+        use ChallengeErrorKind::*;
+        for (kind, words) in [
+            (InvalidScheme, "no scheme where a challenge begins"),
+            (MissingScheme, "a parameter before any scheme"),
+            (UnexpectedOctet, "unexpected octet"),
+            (MissingValue, "a parameter without a value"),
+            (UnterminatedQuote, "a quoted string without an end"),
+            (DuplicateParam, "a parameter that occurs twice"),
+            (TokenAndParams, "parameters beside a token68"),
+            (TooManyParams, "too many parameters"),
+            (TooManyChallenges, "too many challenges"),
+            (TooManyOctets, "too many octets"),
+            (InvalidToken, "the token68 is not base64"),
+        ] {
+            let error = ChallengeError::new(kind, Some("Digest"), 1, 7);
+            assert_eq!(error.to_string(), format!("Digest challenge: {words}, at octet 7 of field line 1"));
+            let error = ChallengeError::new(kind, None, 1, 7);
+            assert_eq!(error.to_string(), format!("{words}, at octet 7 of field line 1"));
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_wrong_length_is_malformed_from_its_beginning() {
+        for (error, offset) in [
+            (DecodeError::InvalidLength(5), 10),
+            (DecodeError::InvalidPadding, 10),
+            (DecodeError::InvalidByte(3, b'~'), 13),
+        ] {
+            assert_eq!(ChallengeError::invalid_token("NTLM", 0, 10, &error).offset(), offset, "{error}");
+        }
+    }
+}

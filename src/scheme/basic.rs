@@ -224,4 +224,14 @@ mod tests {
             assert!(!error.to_string().contains("secret-pw"), "{error}");
         }
     }
+
+    #[test]
+    fn credentials_without_a_password_cannot_serve() {
+        let token = Credentials::bearer_token("a-token");
+        let mut exchange = Basic::new().begin(Initiate::new("HTTP/host", token), &Knowledge::default());
+        let (uri, method) = (Uri::from_static("/"), Method::GET);
+        let error =
+            exchange.respond(None, RequestContext::new(&method, &uri, false, &NOW)).expect_err("none");
+        assert_eq!(error.to_string(), "Basic: it needs a password");
+    }
 }

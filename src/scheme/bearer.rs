@@ -84,3 +84,41 @@ impl Exchange for BearerExchange {
         Ok(Reply::Done(Proof { mechanism: NAME, principal: None, mutual: false, binding: Binding::Request }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::{HeaderValue, Method};
+
+    use super::*;
+    use crate::mechanism::FixedMoment;
+
+    #[test]
+    fn only_a_token_that_can_be_sent_serves() {
+        let (uri, moments) = (Uri::from_static("/"), FixedMoment(SystemTime::UNIX_EPOCH));
+        let request = RequestContext::new(&Method::GET, &uri, false, &moments);
+        let respond = |credentials| -> Result<HeaderValue, SchemeError> {
+            let mut exchange =
+                Bearer::new().begin(Initiate::new("HTTP/host", credentials), &Knowledge::default());
+            match exchange.respond(None, request)? {
+                Reply::Send { authorization, .. } => Ok(authorization.into_value()),
+                reply => panic!("{reply:?}"),
+            }
+        };
+        let value = respond(Credentials::bearer_token("a-token")).expect("it can be sent");
+        assert_eq!(value, "Bearer a-token");
+        assert!(value.is_sensitive());
+        for (credentials, text, reason) in [
+            (Credentials::password("alice", "pw"), "Bearer: it needs a token", "it needs a token"),
+            (
+                Credentials::bearer_token("a token"),
+                "Bearer: the token cannot be sent",
+                "the token has ' ' at octet 1, which cannot be sent",
+            ),
+        ] {
+            let error = respond(credentials).expect_err(text);
+            assert_eq!((error.to_string(), error.reason()), (text.to_owned(), reason.to_owned()));
+        }
+    }
+}

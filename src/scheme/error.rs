@@ -115,3 +115,64 @@ impl std::error::Error for SchemeError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+    use crate::challenge::Challenges;
+    use crate::credentials::Secret;
+
+    #[test]
+    fn each_cause_is_told_in_one_level_with_the_rest_behind_it() {
+        let malformed = || Challenges::from_value(b"Digest realm=\"x").errors()[0].clone();
+        let where_it_is = malformed().to_string();
+        let refused = MechanismError::new(ErrorKind::Refused, "the server says no");
+        let invalid = InvalidToken::check(&Secret::new("")).expect_err("empty");
+        for (error, text, reason, source) in [
+            (
+                SchemeError::challenge("Digest", malformed()),
+                "Digest: the challenge is malformed",
+                format!("malformed challenge: {where_it_is}"),
+                Some(&*where_it_is),
+            ),
+            (
+                SchemeError::authentication_info("Digest", malformed()),
+                "Digest: the Authentication-Info is malformed",
+                format!("malformed Authentication-Info: {where_it_is}"),
+                Some(&*where_it_is),
+            ),
+            (
+                SchemeError::mechanism("NTLM", refused),
+                "NTLM: the mechanism failed",
+                "the server says no".to_owned(),
+                Some("the server says no"),
+            ),
+            (
+                SchemeError::token("Bearer", invalid),
+                "Bearer: the token cannot be sent",
+                "the token is empty".to_owned(),
+                Some("the token is empty"),
+            ),
+            (
+                SchemeError::content_not_kept("Digest"),
+                "Digest: its answer covers the request's whole content, which is not kept",
+                "its answer covers the request's whole content, which is not kept".to_owned(),
+                None,
+            ),
+            (
+                SchemeError::new("Basic", "it needs a password"),
+                "Basic: it needs a password",
+                "it needs a password".to_owned(),
+                None,
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.reason(), reason);
+            assert_eq!(error.source().map(ToString::to_string).as_deref(), source, "{text}");
+            assert!(text.starts_with(error.scheme()), "{text}");
+            assert_eq!(error.as_mechanism().is_some(), error.scheme() == "NTLM", "{text}");
+        }
+    }
+}

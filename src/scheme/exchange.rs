@@ -178,3 +178,43 @@ impl Proof {
         Self { mechanism, principal, mutual: false, binding }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::{Method, Uri};
+
+    use super::*;
+    use crate::credentials::Credentials;
+    use crate::mechanism::{ErrorKind, FixedMoment, Initiate};
+    use crate::scheme::{Basic, Knowledge, Scheme};
+
+    #[test]
+    fn a_scheme_of_one_message_has_no_use_for_what_others_ask_for() {
+        let arguments = Initiate::new("HTTP/host", Credentials::password("alice", "pw"));
+        let mut basic = Basic::new().begin(arguments, &Knowledge::default());
+        let (uri, moments) = (Uri::from_static("/"), FixedMoment(SystemTime::UNIX_EPOCH));
+        let request = RequestContext::new(&Method::GET, &uri, false, &moments);
+        let timeout = || MechanismError::new(ErrorKind::Timeout, "too late");
+        for (reply, text) in [
+            (basic.resume(Stepped::failed(timeout())), "a scheme without steps: it was told to resume one"),
+            (basic.consulted(Err(timeout())), "a scheme that consults nobody: it was given an answer"),
+            (basic.gathered(request), "a scheme that covers no content: it was told of some"),
+        ] {
+            assert_eq!(reply.expect_err(text).to_string(), text);
+        }
+        assert_eq!(basic.unchallenged(true), Continuation::Refuses);
+        assert!(basic.rephrase(request).is_none());
+        assert!(!basic.may_be_out_of_date());
+        assert!(basic.answered().is_none() && basic.passed_over().is_none());
+    }
+
+    #[test]
+    fn a_proof_does_not_claim_that_the_server_has_proven_itself() {
+        let proof = Proof::new("Basic", Some("alice".to_owned()), Binding::Request);
+        assert_eq!((proof.mechanism, proof.principal.as_deref()), ("Basic", Some("alice")));
+        assert!(!proof.mutual);
+        assert_eq!(proof.binding, Binding::Request);
+    }
+}

@@ -25,3 +25,18 @@ impl fmt::Debug for Knowledge {
         f.write_str("Knowledge(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_are_one_and_print_nothing_of_what_is_kept() {
+        let knowledge = Knowledge::default();
+        *knowledge.of::<Mutex<String>>().lock().expect("no other thread") = "a nonce".to_owned();
+        assert_eq!(*knowledge.clone().of::<Mutex<String>>().lock().expect("no other thread"), "a nonce");
+        assert_eq!(format!("{knowledge:?}"), "Knowledge(..)");
+        // Of another scheme's type nothing is known.
+        assert_eq!(*knowledge.of::<u8>(), 0);
+    }
+}

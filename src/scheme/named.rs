@@ -91,3 +91,20 @@ pub trait Scheme: Send + Sync + fmt::Debug {
     /// Begins an exchange for one challenger on one connection.
     fn begin(&self, arguments: Initiate, knowledge: &Knowledge) -> Box<dyn Exchange>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::{Basic, Bearer, Negotiate};
+
+    #[test]
+    fn a_scheme_without_a_mechanism_behind_it_is_its_own() {
+        for (scheme, mechanism) in [
+            (&Basic::new() as &dyn Scheme, "Basic"),
+            (&Bearer::new(), "Bearer"),
+            (&Negotiate::ntlm(), "SPNEGO"),
+        ] {
+            assert_eq!(scheme.mechanism(), mechanism);
+        }
+    }
+}

@@ -46,3 +46,30 @@ impl fmt::Debug for dyn Content + '_ {
         f.write_str("Content(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::mechanism::FixedMoment;
+
+    struct Form;
+
+    impl Content for Form {
+        fn read(&self, take: &mut dyn FnMut(&[u8])) {
+            take(b"password=pw");
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_content_is_printed() {
+        let (uri, moments) = (Uri::from_static("/form"), FixedMoment(SystemTime::UNIX_EPOCH));
+        let request = RequestContext::new(&Method::POST, &uri, true, &moments).with_content(Some(&Form));
+        assert_eq!(
+            format!("{request:?}"),
+            "RequestContext { method: POST, target: /form, has_body: true, content: Some(Content(..)), \
+             moments: Moments(..) }"
+        );
+    }
+}

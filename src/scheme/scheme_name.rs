@@ -86,4 +86,14 @@ mod tests {
             assert_eq!(name.to_string(), scheme.name());
         }
     }
+
+    #[test]
+    fn a_name_is_kept_as_it_was_spelled_and_compared_without_regard_to_case() {
+        let name = SchemeName::from("nEgOtIaTe".to_owned());
+        assert_eq!(name.as_str(), "nEgOtIaTe");
+        assert_eq!(name, SchemeName::NEGOTIATE);
+        assert_eq!(name, SchemeName::from("NEGOTIATE"));
+        assert_ne!(name, SchemeName::NTLM);
+        assert_ne!(SchemeName::from_static("Hawk"), SchemeName::from("Hawk2"));
+    }
 }

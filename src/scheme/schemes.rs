@@ -64,3 +64,23 @@ impl fmt::Debug for Schemes {
         f.debug_list().entries(&self.0).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scheme::{Basic, Bearer, Digest};
+
+    #[test]
+    fn shared_schemes_keep_their_order() {
+        let basic = || Arc::new(Basic::new()) as Arc<dyn Scheme>;
+        let digest = || Arc::new(Digest::new()) as Arc<dyn Scheme>;
+        for (schemes, names) in [
+            (Schemes::from(basic()), vec!["Basic"]),
+            (Schemes::from([digest(), basic()]), vec!["Digest", "Basic"]),
+            ([basic(), digest()].into_iter().collect(), vec!["Basic", "Digest"]),
+            (Schemes::from(digest()).with(Bearer::new()), vec!["Digest", "Bearer"]),
+        ] {
+            assert_eq!(schemes.into_vec().iter().map(|scheme| scheme.name()).collect::<Vec<_>>(), names);
+        }
+    }
+}

@@ -409,7 +409,14 @@ fn proof(established: &Established) -> Proof {
 
 #[cfg(all(test, feature = "kerberos"))]
 mod tests {
+    use std::time::SystemTime;
+
+    use http::{HeaderMap, Method, Uri};
+
     use super::*;
+    use crate::challenge::Challenges;
+    use crate::mechanism::{FixedMoment, Moments};
+    use crate::protection_space::Challenger;
 
     #[test]
     fn each_negotiate_offers_what_it_is_named_after() {
@@ -428,5 +435,33 @@ mod tests {
             let is_left = !matches!(mechanism.without_ntlm(), WithoutNtlm::Nothing);
             assert_eq!(is_left, has_more, "{name}: what is left without NTLM");
         }
+    }
+
+    #[test]
+    fn what_is_out_of_turn_is_an_error() {
+        let moments = FixedMoment(SystemTime::UNIX_EPOCH);
+        let uri = Uri::from_static("/");
+        let request = RequestContext::new(&Method::GET, &uri, false, &moments);
+        let begun = || {
+            let arguments = Initiate::new("HTTP/host", Credentials::password("alice", "pw"));
+            NtlmScheme::new(Ntlm::new()).begin(arguments, &Knowledge::default())
+        };
+        let said = |reply: Result<Reply, SchemeError>| reply.expect_err("out of turn").to_string();
+
+        let error = said(begun().consulted(Ok(Vec::new())));
+        assert_eq!(error, "NTLM: it was given an answer that it has not asked for");
+
+        let fields = HeaderMap::new();
+        let acceptance = Acceptance::new(Challenger::Origin, None, &fields);
+        assert_eq!(said(begun().conclude(acceptance)), "NTLM: there is no exchange to conclude");
+
+        // The server challenges anew in place of its token.
+        let mut exchange = begun();
+        let Ok(Reply::Step(job)) = exchange.respond(None, request) else { panic!("a step") };
+        let sent = exchange.resume(job.run(moments.moment().expect("a moment")));
+        assert!(matches!(sent, Ok(Reply::Send { expects: Expects::Challenge, .. })));
+        let challenges = Challenges::from_value(b"NTLM");
+        let bare = challenges.iter().next();
+        assert_eq!(said(exchange.respond(bare, request)), "NTLM: the server's token is missing");
     }
 }

@@ -258,4 +258,12 @@ mod tests {
         assert_eq!(DigestHash::Md5.of(&[b"a", b"b"]), DigestHash::Md5.of(&[b"a:b"]));
         assert!(DigestHash::Md5 < DigestHash::Sha256 && DigestHash::Sha256 < DigestHash::Sha512_256);
     }
+
+    #[test]
+    fn an_algorithm_is_printed_by_its_name_and_a_hash_is_not_printed() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.to_string(), algorithm.name());
+        }
+        assert_eq!(format!("{:?}", DigestHash::Md5.of(&[b"abc"])), "Hex(..)");
+    }
 }

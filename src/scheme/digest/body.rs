@@ -65,6 +65,7 @@ mod tests {
         pieces.update(b"a");
         pieces.update(b"");
         pieces.update(b"bc");
+        assert_eq!(format!("{pieces:?}"), "BodyHasher { hash: Sha256, .. }");
         let whole = BodyDigest::of(Algorithm::Sha256, b"abc");
         assert_eq!(pieces.finish(), whole);
         assert!(whole.hex(DigestHash::Sha256).is_some_and(|hex| hex.starts_with("ba7816bf")));

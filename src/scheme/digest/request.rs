@@ -114,4 +114,19 @@ mod tests {
             DigestRequest::new(&Method::GET, target, false).check().expect_err(target);
         }
     }
+
+    #[test]
+    fn a_hash_of_the_content_is_known_of_none_and_of_what_was_hashed() {
+        let nothing = DigestRequest::new(&Method::GET, "/", false);
+        let hash = nothing.body_hash(Algorithm::Md5);
+        assert_eq!(hash.as_deref(), Some("d41d8cd98f00b204e9800998ecf8427e"), "of no octets");
+        let unknown = DigestRequest::new(&Method::PUT, "/", true);
+        assert!(!unknown.has_body_hash(Algorithm::Md5));
+        assert_eq!(unknown.body_hash(Algorithm::Md5), None);
+        let digest = BodyDigest::of(Algorithm::Md5, b"abc");
+        let known = unknown.with_body_digest(Some(&digest));
+        assert!(known.has_body_hash(Algorithm::Md5Sess) && !known.has_body_hash(Algorithm::Sha256));
+        assert_eq!(known.body_hash(Algorithm::Md5).as_deref(), Some("900150983cd24fb0d6963f7d28e17f72"));
+        assert_eq!(known.body_hash(Algorithm::Sha256), None);
+    }
 }

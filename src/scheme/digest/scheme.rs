@@ -436,8 +436,14 @@ impl fmt::Debug for RealmMemory {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use http::{HeaderMap, Method};
+
     use super::*;
     use crate::challenge::Challenges;
+    use crate::mechanism::FixedMoment;
+    use crate::protection_space::Challenger;
 
     #[test]
     fn so_many_users_logins_are_kept_of_a_realm_and_what_is_unused_for_longest_goes_first() {
@@ -473,5 +479,77 @@ mod tests {
         let known: Vec<_> = logins.0.iter().map(|(_, session)| session.other_nonces()).collect();
         let expected = [vec![0; 2 * RealmLogins::RECENT], vec![9; RealmLogins::RECENT]].concat();
         assert_eq!(known, expected);
+    }
+
+    const NOW: FixedMoment = FixedMoment(SystemTime::UNIX_EPOCH);
+
+    fn begun(digest: Digest, knowledge: &Knowledge) -> Box<dyn Exchange> {
+        digest.begin(Initiate::new("HTTP/host", Credentials::password("Jäsøn", "pw")), knowledge)
+    }
+
+    /// What a GET request is answered with.
+    fn answer(exchange: &mut dyn Exchange, challenge: Option<&str>) -> Result<Vec<u8>, SchemeError> {
+        let challenges = challenge.map(|value| Challenges::from_value(value.as_bytes()));
+        let challenge = challenges.as_ref().and_then(|challenges| challenges.iter().next());
+        let uri = Uri::from_static("/");
+        match exchange.respond(challenge, RequestContext::new(&Method::GET, &uri, false, &NOW))? {
+            Reply::Send { authorization, .. } => Ok(authorization.into_value().as_bytes().to_vec()),
+            reply => panic!("{reply:?}"),
+        }
+    }
+
+    #[test]
+    fn the_policy_is_that_of_the_scheme() {
+        let has = |digest: Digest, name: &[u8]| {
+            let knowledge = Knowledge::default();
+            let value = answer(&mut *begun(digest, &knowledge), Some("Digest realm=lab, nonce=n"));
+            value.expect("an answer").windows(name.len()).any(|part| part == name)
+        };
+        assert!(has(Digest::new(), "\"Jäsøn\"".as_bytes()));
+        assert!(has(Digest::new().charset(Charset::Latin1), b"\"J\xe4s\xf8n\""));
+
+        let strict = begun(Digest::new().without_legacy(), &Knowledge::default());
+        let error = answer(&mut *{ strict }, Some("Digest realm=lab, nonce=n")).expect_err("no qop");
+        assert_eq!(error.scheme(), "Digest");
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_an_error() {
+        let mut exchange = begun(Digest::new(), &Knowledge::default());
+        let (uri, fields) = (Uri::from_static("/"), HeaderMap::new());
+        let request = RequestContext::new(&Method::GET, &uri, false, &NOW);
+        let error = exchange.gathered(request).expect_err("no challenge was answered");
+        assert_eq!(error.to_string(), "Digest: it was told of content that it had not asked for");
+        let acceptance = Acceptance::new(Challenger::Origin, None, &fields);
+        let error = exchange.conclude(acceptance).expect_err("no challenge was answered");
+        assert_eq!(error.to_string(), "Digest: there is no exchange to conclude");
+    }
+
+    #[test]
+    fn a_refusal_without_a_challenge_is_superseded_only_where_an_older_nonce_was_used() {
+        let knowledge = Knowledge::default();
+        let mut first = begun(Digest::new(), &knowledge);
+        assert_eq!(first.unchallenged(true), Continuation::Refuses, "nothing was sent");
+        answer(&mut *first, Some("Digest realm=lab, nonce=n, qop=auth")).expect("an answer");
+        assert_eq!(first.unchallenged(true), Continuation::Refuses, "the nonce is of this very request");
+        let mut second = begun(Digest::new(), &knowledge);
+        answer(&mut *second, None).expect("by the nonce that is known");
+        assert_eq!(second.unchallenged(true), Continuation::Superseded);
+        let mut third = begun(Digest::new(), &knowledge);
+        let (uri, method) = (Uri::from_static("/"), Method::GET);
+        let reply = third.respond(None, RequestContext::new(&method, &uri, false, &NOW));
+        assert!(matches!(reply, Ok(Reply::Listen)), "the nonce is not used again");
+    }
+
+    #[test]
+    fn of_two_first_logins_of_a_user_one_is_kept() {
+        let challenges = Challenges::from_value(b"Digest realm=lab, nonce=n, qop=auth");
+        let challenge = DigestChallenge::parse(challenges.iter().next().expect("one")).expect("good");
+        let user = Credentials::password("alice", "pw");
+        let session = || DigestSession::new(user.clone(), DigestPolicy::new(), &challenge).expect("good");
+        let mut logins = RealmLogins::default();
+        let first = logins.add(&user, session());
+        assert!(Arc::ptr_eq(&first, &logins.add(&user, session())));
+        assert_eq!(logins.0.len(), 1);
     }
 }

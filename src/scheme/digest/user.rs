@@ -169,4 +169,14 @@ mod tests {
             assert!(!error.to_string().contains("pass-"), "{error}");
         }
     }
+
+    #[test]
+    fn credentials_without_a_password_cannot_serve() {
+        let challenges = Challenges::from_value(SILENT.as_bytes());
+        let challenge = DigestChallenge::parse(challenges.iter().next().expect("one")).expect("good");
+        let Err(error) = log_in(&Credentials::bearer_token("a-token"), &challenge, Charset::Utf8) else {
+            panic!("a token is no password")
+        };
+        assert_eq!(error.to_string(), "Digest: it needs a password");
+    }
 }

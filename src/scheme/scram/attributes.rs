@@ -180,4 +180,13 @@ mod tests {
         assert!(value.is_sensitive());
         authorization(ScramHash::Sha256, Some(b"\0"), None, b"n,,").expect_err("a control character");
     }
+
+    #[test]
+    fn no_message_and_no_nonce_is_printed() {
+        let all = attributes("SCRAM-SHA-256 realm=lab, sid=AAAABBBB, data=Yj0, sr=a-nonce, stale=true");
+        assert_eq!(
+            format!("{:?}", all.expect("well-formed")),
+            "ScramAttributes { sid: true, data: Some(2), sr: true, stale: true, .. }"
+        );
+    }
 }

@@ -186,4 +186,40 @@ mod tests {
         }
         assert_eq!(ServerError::from_value("what-nobody-knows"), ServerError::Other);
     }
+
+    #[test]
+    fn each_error_is_told_in_words_and_has_its_kind() {
+        let count = |count| ScramError::TooFewIterations { count, min: 4096 };
+        for (error, kind, words) in [
+            (ScramError::Credentials("it needs a password"), ErrorKind::Credentials, "it needs a password"),
+            (
+                ScramError::Malformed { what: "sid", reason: "it is too long" },
+                ErrorKind::DefectiveToken,
+                "sid: it is too long",
+            ),
+            (ScramError::Missing("sid"), ErrorKind::MissingToken, "the server did not send sid"),
+            (ScramError::ForeignNonce, ErrorKind::DefectiveToken, "the server's nonce does not extend ours"),
+            (
+                count(1),
+                ErrorKind::Unsupported,
+                "the server asks for 1 iterations, but at least 4096 are needed",
+            ),
+            (
+                ScramError::UnknownExtension,
+                ErrorKind::Unsupported,
+                "the server wants an extension of SCRAM that is not known",
+            ),
+            (
+                ScramError::WrongSignature,
+                ErrorKind::BadMic,
+                "the server's signature is wrong: it does not know the password",
+            ),
+            (ScramError::Refused(None), ErrorKind::Refused, "the server refuses the login"),
+            (ScramError::OutOfOrder, ErrorKind::DefectiveToken, "the login is over"),
+        ] {
+            assert_eq!(error.to_string(), words);
+            let error = MechanismError::from(error);
+            assert_eq!((error.kind(), error.to_string()), (kind, words.to_owned()));
+        }
+    }
 }

@@ -266,4 +266,14 @@ mod tests {
     fn the_comma_and_the_equals_sign_of_a_name_are_escaped() {
         assert_eq!(client_first_bare("a=b,c=2C", "x"), "n=a=3Db=2Cc=3D2C,r=x");
     }
+
+    #[test]
+    fn neither_nonce_nor_salt_nor_signature_is_printed() {
+        let first = ServerFirst::parse(b"r=a-nonce,s=c2FsdA==,i=4096").expect("well-formed");
+        assert_eq!(format!("{first:?}"), "ServerFirst { iterations: 4096, .. }");
+        let signature = ServerFinal::parse(b"v=c2lnbmF0dXJl").expect("well-formed");
+        assert_eq!(format!("{signature:?}"), "Signature(..)");
+        let refused = ServerFinal::parse(b"e=invalid-proof").expect("well-formed");
+        assert_eq!(format!("{refused:?}"), "Error(InvalidProof)");
+    }
 }

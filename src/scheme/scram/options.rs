@@ -90,6 +90,12 @@ mod tests {
     use crate::scheme::scram::keys::derive_keys;
 
     #[test]
+    fn by_default_the_hash_is_sha_256() {
+        assert_eq!(Scram::default().scheme(), "SCRAM-SHA-256");
+        assert_eq!(format!("{:?}", Scram::default()), format!("{:?}", Scram::new()));
+    }
+
+    #[test]
     fn the_keys_of_all_clones_are_forgotten_at_once() {
         let (scram, alice) = (Scram::new(), Credentials::password("alice", "pw"));
         let keys = Arc::new(derive_keys(ScramHash::Sha256, &Secret::new("pw"), b"salt", 1));

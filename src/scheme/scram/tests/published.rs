@@ -3,17 +3,22 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{Method, Uri};
+
 use super::{challenge, quick, user};
 use crate::challenge::AuthenticationInfo;
 use crate::credentials::{Ambient, Credentials};
 use crate::mechanism::ntlm::vectors::Vectors;
-use crate::mechanism::{Entropy, Moment};
+use crate::mechanism::{Entropy, ErrorKind, FixedMoment, Initiate, MechanismError, Moment, Stepped};
 use crate::scheme::scram::attributes::authorization;
 use crate::scheme::scram::error::ScramError;
-use crate::scheme::scram::exchange::ScramExchange;
+use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
 use crate::scheme::scram::login::ClientFirst;
 use crate::scheme::scram::login::client_nonce;
 use crate::scheme::scram::{Scram, ScramHash};
+use crate::scheme::{Knowledge, RequestContext, Scheme};
 
 #[test]
 fn speaks_as_the_published_examples_do() {
@@ -96,6 +101,63 @@ fn challenges_out_of_order_end_the_exchange() {
     let info = AuthenticationInfo::from_value(b"data=\"dj0=\"").expect("well-formed");
     let mut exchange = ScramExchange::new(&quick(), user(), moment(), Arc::default());
     assert_eq!(exchange.conclude(Some(&info)).expect_err("no login"), ScramError::OutOfOrder);
+}
+
+#[test]
+fn an_exchange_says_how_far_it_is_and_no_more() {
+    let moment = Moment::new(UNIX_EPOCH, [1; 32]);
+    let mut exchange = ScramExchange::new(&quick(), user(), moment, Arc::default());
+    let nonce = client_nonce(&Entropy::new([1; 32]), 0);
+    let is_in = |exchange: &ScramExchange, state: &str| {
+        let text = format!("{exchange:?}");
+        assert!(text.contains(&format!("state: {state} ")), "{text}");
+        assert!(!text.contains("pencil") && !text.contains(&nonce), "{text}");
+    };
+    is_in(&exchange, "New");
+    exchange.respond(None).expect("a first message");
+    is_in(&exchange, "FirstSent");
+    let data = BASE64_STANDARD.encode(format!("r={nonce}x,s=QQ==,i=1"));
+    let server_first = challenge(&format!("SCRAM-SHA-256 sid=AAAA, data=\"{data}\""));
+    let Ok(ScramStep::Derive(derivation)) = exchange.respond(Some(&server_first)) else {
+        panic!("a derivation")
+    };
+    is_in(&exchange, "Deriving");
+    exchange.resume(derivation.run()).expect("a final message");
+    is_in(&exchange, "FinalSent");
+    // Without a reason it is a refusal all the same.
+    let refused = exchange.respond(Some(&challenge("SCRAM-SHA-256 realm=lab"))).expect_err("a refusal");
+    assert_eq!(refused, ScramError::Refused(None));
+    is_in(&exchange, "Over");
+}
+
+#[test]
+fn what_was_not_asked_for_ends_the_exchange() {
+    let begun = || {
+        let moment = Moment::new(UNIX_EPOCH, [1; 32]);
+        ScramExchange::new(&quick(), user(), moment, Arc::default())
+    };
+    let nonce = client_nonce(&Entropy::new([1; 32]), 0);
+    let first = ClientFirst::new(&quick(), &user(), &Entropy::new([1; 32])).expect("a first message");
+    let derivation = first.receive(format!("r={nonce}x,s=QQ==,i=1").as_bytes()).expect("well-formed");
+    assert_eq!(begun().resume(derivation.run()).expect_err("not asked for"), ScramError::OutOfOrder);
+
+    let mut exchange = begun();
+    exchange.respond(None).expect("a first message");
+    let error = exchange.respond(None).expect_err("no challenge");
+    assert_eq!(error, ScramError::Missing("a challenge to go on with"));
+}
+
+#[test]
+fn work_that_was_not_done_ends_the_login() {
+    let moments = FixedMoment(UNIX_EPOCH);
+    let uri = Uri::from_static("/");
+    let request = RequestContext::new(&Method::GET, &uri, false, &moments);
+    let mut exchange = quick().begin(Initiate::new("HTTP/host", user()), &Knowledge::default());
+    let challenged = challenge("SCRAM-SHA-256 realm=lab");
+    exchange.respond(Some(&challenged), request).expect("a first message");
+    let late = MechanismError::new(ErrorKind::Timeout, "it took too long");
+    let error = exchange.resume(Stepped::failed(late)).expect_err("no result");
+    assert_eq!(error.as_mechanism().map(MechanismError::kind), Some(ErrorKind::Timeout));
 }
 
 #[test]
