@@ -429,6 +429,8 @@ fn is_fresh(ticket: &GrantedTicket, now: SystemTime) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mechanism::kerberos::crypto::EncryptionType;
+    use crate::mechanism::kerberos::exchange::tests::{kdc, service_ticket};
     use crate::mechanism::kerberos::messages::PrincipalName;
 
     #[test]
@@ -486,5 +488,40 @@ mod tests {
             assert_eq!(error.kind(), kind);
             assert_eq!(lead().is_unanswered, is_unanswered, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn so_many_tickets_are_kept_and_of_all_users_the_one_unused_for_longest_goes_first() {
+        let (_, ticket) = service_ticket(EncryptionType::Aes128Sha1);
+        let now = kdc::now();
+        let user = |name: &str| Principal::new(PrincipalName::user(name), "LAB.TEST");
+        let identities = ["alice", "bob"]
+            .map(|name| Arc::new(Identity::new(user(name), Credentials::password(name, "pw"))));
+        let mut table = Table::default();
+        // Bob's three were used before those of alice.
+        for number in 0..MAX_TICKETS {
+            table.drop_ticket();
+            let identity = &identities[usize::from(number < 3)];
+            let account = table.account(identity, now);
+            let kept = Kept { ticket: Arc::clone(&ticket), since: now, used: account.used };
+            account.services.insert(format!("HTTP/host{number}").into(), kept);
+        }
+        let kept = |table: &Table| identities.clone().map(|who| table.accounts[&who].services.len());
+        assert_eq!(kept(&table), [MAX_TICKETS - 3, 3], "there was room for each");
+
+        assert!(table.account(&identities[1], now).service(&"HTTP/host0".into(), now).is_some());
+        table.drop_ticket();
+        assert_eq!(kept(&table), [MAX_TICKETS - 3, 2]);
+        let bobs = &table.accounts[&identities[1]].services;
+        assert!(!bobs.contains_key("HTTP/host1"), "it was unused for longest");
+        table.drop_ticket();
+        assert_eq!(kept(&table), [MAX_TICKETS - 3, 2], "there is room for one more");
+    }
+
+    #[test]
+    fn nothing_of_a_user_is_printed() {
+        let flight = Flight::new(Wanted::First, Carrier::Own, SystemTime::UNIX_EPOCH);
+        assert_eq!(format!("{flight:?}"), "Flight { wanted: First, carrier: Own, .. }");
+        assert_eq!(format!("{:?}", Accounts::default()), "Accounts(..)");
     }
 }

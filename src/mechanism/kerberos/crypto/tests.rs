@@ -144,6 +144,7 @@ fn nothing_of_a_key_is_printed() {
     let key = key.for_checksums(KeyUsage::TICKET);
     assert_eq!(format!("{key:?}"), "ChecksumKey(aes128-cts-hmac-sha1-96, ..)");
     assert!(Key::new(EncryptionType::Aes128Sha1, &[0; 32]).is_none());
+    assert_eq!(format!("{:?}", Random::new(&Entropy::new([1; 32]))), "Random(..)");
 }
 
 #[test]

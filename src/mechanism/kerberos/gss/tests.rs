@@ -1,4 +1,5 @@
 use crate::channel_bindings::ChannelBindings;
+use crate::der;
 use crate::mechanism::kerberos::crypto::{EncryptionType, Key, KeyUsage};
 use crate::mechanism::kerberos::gss::iakerb::{IakerbHeader, KrbFinished};
 use crate::mechanism::kerberos::gss::{
@@ -64,6 +65,11 @@ fn the_checksum_carries_bindings_flags_and_extensions() {
     assert!(checksum.has_bindings(&bindings));
     assert!(!AuthenticatorChecksum::new(None, 0).has_bindings(&bindings));
 
+    let mut other_length = plain;
+    other_length[0] = 15;
+    let error = AuthenticatorChecksum::decode(&other_length).expect_err("another length");
+    assert!(error.to_string().ends_with("channel bindings of another length than 16"), "{error}");
+
     checksum.flags |= flags::DELEG;
     checksum.delegated = Some(b"KRB-CRED");
     checksum.extensions.push(Extension { number: 1, data: b"" });
@@ -84,6 +90,7 @@ fn the_checksum_carries_bindings_flags_and_extensions() {
 fn mic_tokens_verify_on_the_other_side_only() {
     let side = |side| MicTokens::new(side, ContextKey::AcceptorSubkey(key(1)), 0x0102_0304);
     let (mut initiator, mut acceptor) = (side(Side::Initiator), side(Side::Acceptor));
+    assert_eq!(format!("{initiator:?}"), "MicTokens(Initiator, ..)");
     let first = initiator.mic(b"the list").expect("a token");
     assert_eq!(first[..16], [4, 4, 4, 255, 255, 255, 255, 255, 0, 0, 0, 0, 1, 2, 3, 4]);
     assert_eq!(first.len(), 16 + 24);
@@ -143,6 +150,11 @@ fn iakerb_reads_as_mit_writes_it() {
     let finished = KrbFinished::decode(&octets).expect("a KRB-FINISHED");
     assert_eq!(finished.gss_mic, Checksum { cksumtype: 1, checksum: b"1234" });
     assert_eq!(finished.encode(), octets);
+
+    // What a later version of the protocol adds is passed over.
+    let with_more =
+        der::encode(der::SEQUENCE, &[&octets[2..], &der::encode(der::context(2), &[b"\x05\x00"])]);
+    assert_eq!(KrbFinished::decode(&with_more), Ok(finished));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 use std::borrow::Cow;
 
 use crate::der::{Reader, Writer};
+use crate::mechanism::kerberos::crypto::{DecryptError, EncryptionType};
+use crate::mechanism::kerberos::messages::encrypted::Unreadable;
 use crate::mechanism::kerberos::messages::{
     AD_IF_RELEVANT, ApRep, ApReq, Authenticator, AuthorizationData, Checksum, EncApRepPart, EncKdcRepPart,
     EncTicketPart, EncryptedData, EncryptionKey, EtypeInfo2Entry, Exchange, KdcRep, KdcReq, KdcReqBody,
@@ -271,7 +273,29 @@ fn what_tells_of_channel_bindings_is_found_inside_ad_if_relevant() {
     assert_eq!(says(AD_IF_RELEVANT, &known), Ok(true));
     assert_eq!(says(2, &known), Ok(false));
     assert_eq!(says(AD_IF_RELEVANT, b"\x30\x00"), Ok(false));
+    let groups = AuthorizationData::groups(3);
+    let [element] = *Vec::<AuthorizationData<'_>>::decode(&groups).expect("one element") else {
+        panic!("one element")
+    };
+    assert_eq!(element, AuthorizationData { ad_type: 128, ad_data: &[0; 3] });
+    let relevant = [AuthorizationData::if_relevant(&groups)];
+    assert_eq!(AuthorizationData::says_channel_bindings_are_known(&relevant), Ok(false));
     assert!(says(AD_IF_RELEVANT, b"\x30").is_err());
+}
+
+#[test]
+fn what_is_encrypted_and_cannot_be_read_says_why() {
+    let aes = EncryptionType::Aes128Sha1;
+    for (unreadable, words) in [
+        (
+            Unreadable::Type { found: 23, key: aes },
+            "it has encryption type 23, and the key aes128-cts-hmac-sha1-96",
+        ),
+        (Unreadable::Decrypt(DecryptError::TooShort), "the ciphertext is too short"),
+        (Unreadable::Decrypt(DecryptError::Integrity), "the key does not fit, or the ciphertext was changed"),
+    ] {
+        assert_eq!(unreadable.to_string(), words);
+    }
 }
 
 #[test]

@@ -19,8 +19,8 @@ use crate::mechanism::kerberos::gss::{
 };
 use crate::mechanism::kerberos::messages::krb_error::*;
 use crate::mechanism::kerberos::messages::{
-    AD_IF_RELEVANT, ApReq, Authenticator, AuthorizationData, Checksum, EncryptedData, EtypeInfo2Entry,
-    KdcReq, KdcReqBody, KerberosTime, KrbError, Message, PaData, PrincipalName, pa_data,
+    AD_IF_RELEVANT, ApReq, Authenticator, AuthorizationData, Checksum, EncryptedData, EncryptionKey,
+    EtypeInfo2Entry, KdcReq, KdcReqBody, KerberosTime, KrbError, Message, PaData, PrincipalName, pa_data,
 };
 use crate::mechanism::kerberos::server::{
     Accepted, AccountState, BindingsRule, Iakerb, Kdc, Rejected, Relayed, Service, Unreachable, WithoutRealm,
@@ -414,8 +414,19 @@ fn ap_req(
     data: &[AuthorizationData<'_>],
     usage: KeyUsage,
 ) -> Vec<u8> {
+    changed_ap_req(ticket, cksum, data, usage, |_| ())
+}
+
+/// The same with something else about its Authenticator.
+fn changed_ap_req(
+    ticket: &GrantedTicket,
+    cksum: Option<Checksum<'_>>,
+    data: &[AuthorizationData<'_>],
+    usage: KeyUsage,
+    change: fn(&mut Authenticator<'_>),
+) -> Vec<u8> {
     let (ctime, cusec) = KerberosTime::of(now());
-    let authenticator = Authenticator {
+    let mut authenticator = Authenticator {
         crealm: Cow::Borrowed(&ticket.client.realm),
         cname: Cow::Borrowed(&ticket.client.name),
         cksum,
@@ -425,6 +436,7 @@ fn ap_req(
         seq_number: None,
         authorization_data: data.to_vec(),
     };
+    change(&mut authenticator);
     let keys = ticket.session_key.for_messages(usage);
     let cipher = keys.encrypt(&[7; 16], &authenticator.encode());
     let authenticator = EncryptedData::new(&keys, None, &cipher);
@@ -450,6 +462,78 @@ fn an_authenticator_says_what_it_is_for() {
     let mic = accepted.mics.mic(b"the list").expect("a MIC");
     let key = ContextKey::Initiators(ticket.session_key.clone());
     assert_eq!(MicTokens::new(Side::Initiator, key, 0).verify(b"the list", &mic), Ok(()));
+}
+
+#[test]
+fn an_authenticator_of_another_client_or_with_another_key_is_refused() {
+    let (mut kdc, service) = lab();
+    let ticket = ticket(&mut kdc);
+    let checksum = AuthenticatorChecksum::new(None, 0).encode();
+    let checksum = Checksum { cksumtype: CHECKSUM_TYPE, checksum: &checksum };
+    let of_bob: fn(&mut Authenticator<'_>) = |it| it.cname = Cow::Owned(PrincipalName::user("bob"));
+    let elsewhere: fn(&mut Authenticator<'_>) = |it| it.crealm = Cow::Owned("OTHER.TEST".to_owned());
+    let rc4: fn(&mut Authenticator<'_>) =
+        |it| it.subkey = Some(EncryptionKey { keytype: 23, keyvalue: &[7; 16] });
+    for (change, number) in
+        [(of_bob, KRB_AP_ERR_BADMATCH), (elsewhere, KRB_AP_ERR_BADMATCH), (rc4, KRB_ERR_GENERIC)]
+    {
+        let usage = KeyUsage::AP_REQ_AUTHENTICATOR;
+        let message = changed_ap_req(&ticket, Some(checksum), &[], usage, change);
+        let token = Token { mechanism: oid::KERBEROS, id: TokenId::ApReq, message: &message }.encode();
+        assert_eq!(refused(accept(&service, &token)), number);
+    }
+    accept(&service, &by_hand(&ticket, Some(checksum), &[])).expect("alice's own");
+
+    // As for a further ticket.
+    let first = first_ticket(alice(), |request| kdc.answer(request, now())).expect("a ticket");
+    let first = Arc::new(first);
+    let begun = TicketGranting::begin(Arc::clone(&first), www(), Policy::default(), &moment(3));
+    let (request, _) = begun.expect("a first ticket");
+    let request = KdcReq::decode(&request.message).expect("a request");
+    let key = first.session_key.for_checksums(KeyUsage::TGS_REQ_CHECKSUM);
+    let over_it = key.checksum(&[request.req_body]);
+    let over_it = Checksum::new(&key, &over_it);
+    let usage = KeyUsage::TGS_REQ_AUTHENTICATOR;
+    let nothing: fn(&mut Authenticator<'_>) = |_| ();
+    for (checksum, change, number) in [
+        (None, nothing, KRB_AP_ERR_INAPP_CKSUM),
+        (Some(over_it), rc4, KDC_ERR_ETYPE_NOSUPP),
+        (Some(over_it), of_bob, KRB_AP_ERR_BADMATCH),
+    ] {
+        let ap_req = changed_ap_req(&first, checksum, &[], usage, change);
+        let padata = vec![PaData { padata_type: pa_data::PA_TGS_REQ, padata_value: &ap_req }];
+        let message = KdcReq { padata, ..request.clone() }.encode();
+        assert_eq!(code(&kdc.answer(&message, now())), number);
+    }
+}
+
+#[test]
+fn a_service_forgets_authenticators_that_are_too_old_to_be_taken_anyway() {
+    let (mut kdc, service) = lab();
+    let ticket = ticket(&mut kdc);
+    let accept_at = |token: &[u8], at| service.accept(token, Carried::Kerberos, &Moment::new(at, [9; 32]));
+    let (token, _) = shown(&ticket, None, 5);
+    accept_at(&token, now()).expect("alice's");
+    let later = now() + Duration::from_secs(600);
+    let flags = flags::MUTUAL | flags::INTEG;
+    let how = Shown { flags, channel_bindings: None, carried: Carried::Kerberos };
+    let (next, _) = Application::begin(Arc::clone(&ticket), &how, &Moment::new(later, [6; 32]));
+    accept_at(&next, later).expect("alice's");
+    assert_eq!(refused(accept_at(&token, later)), KRB_AP_ERR_SKEW);
+    assert_eq!(refused(accept_at(&next, later)), KRB_AP_ERR_REPEAT);
+}
+
+#[test]
+fn the_keys_of_so_many_tickets_are_kept() {
+    let (mut kdc, _) = lab();
+    let first = first_ticket(alice(), |request| kdc.answer(request, now())).expect("a ticket");
+    let key = first.session_key.octets().to_vec();
+    assert!(kdc.session_keys().any(|kept| kept.octets() == key));
+    for _ in 0..64 {
+        first_ticket(alice(), |request| kdc.answer(request, now())).expect("a ticket");
+    }
+    assert_eq!(kdc.session_keys().count(), 64);
+    assert!(kdc.session_keys().all(|kept| kept.octets() != key), "the oldest went first");
 }
 
 /// A login by IAKERB, at a service behind which `kdc` is; gives all tokens but the last, and the ticket.
@@ -595,6 +679,10 @@ fn what_iakerb_cannot_carry_is_told_by_its_number() {
         let step = login.step(&token, &service, unreachable, &moment(9));
         let Relayed::Rejected(Rejected { token: None, .. }) = step else { panic!("{step:?}") };
     }
+    let without_header = Token { mechanism: oid::IAKERB, id: TokenId::IakerbProxy, message: b"\x30\x05" };
+    let step = Iakerb::new(REALM).step(&without_header.encode(), &service, unreachable, &moment(9));
+    let Relayed::Rejected(rejected) = step else { panic!("{step:?}") };
+    assert!(rejected.why.starts_with("malformed IAKERB-HEADER: "), "{}", rejected.why);
     // Windows' acceptor carries it to its own.
     let mut login = Iakerb::new(REALM).with_messages_without_realm(WithoutRealm::OurRealm);
     let ask = |realm: &str, request: &[u8]| Ok([realm.as_bytes(), request].concat());

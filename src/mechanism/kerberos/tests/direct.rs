@@ -1,10 +1,11 @@
 //! Kerberos, with the KDC asked from this side.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::*;
-use crate::credentials::{Credentials, Secret};
+use crate::credentials::{Ambient, Credentials, Secret};
 use crate::mechanism::kerberos::Kerberos;
 use crate::mechanism::kerberos::crypto::{EncryptionType, Key};
 use crate::mechanism::kerberos::exchange::Carried;
@@ -248,6 +249,10 @@ fn who_cannot_start_asks_nobody() {
     }
     let error = failed(world.begin(&Kerberos::new(), to(WWW)));
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let ambient = Initiate::new(WWW, Credentials::ambient(Ambient::new()));
+    let error = failed(world.begin(&kerberos(), ambient));
+    assert_eq!(error.kind(), ErrorKind::Credentials);
+    assert_eq!(error.to_string(), "only a name and a password can be used");
 }
 
 #[test]
@@ -366,4 +371,41 @@ fn nothing_of_a_password_is_printed() {
     world.log_in(&kerberos, to(WWW)).expect("a login");
     let shown = format!("{kerberos:?} {:?}", kerberos.iakerb());
     assert!(shown.contains("kdc.lab.test") && !shown.contains("alice"), "{shown}");
+}
+
+#[test]
+fn a_token_of_the_server_is_none_for_who_waits_for_a_kdc() {
+    let (mut world, kerberos) = (World::new(), kerberos());
+    let (_, asked) = world.begin(&kerberos, to(WWW)).expect("an inquiry").asks();
+    let (_, waiting) = world.begin(&kerberos, to(WWW)).expect("a wait").waits();
+    for context in [waiting, asked] {
+        let error = context.step(Some(b"a token")).expect_err("nobody has asked for it");
+        assert_eq!(error.kind(), ErrorKind::DefectiveToken);
+        assert_eq!(error.to_string(), "the server sent a token while a KDC was being asked");
+    }
+    let login = world.begin(&kerberos, to(WWW));
+    let (_, _, _, context) = world.ask(login).expect("a token").sends();
+    let error = context.step(None).expect_err("the server has to say something");
+    assert_eq!(error.kind(), ErrorKind::MissingToken, "{error}");
+}
+
+#[test]
+fn fewer_iterations_are_taken_where_the_program_says_so_of_that_encryption_type() {
+    for (etype, is_rfc8009) in [(EncryptionType::Aes256Sha1, false), (EncryptionType::Aes256Sha384, true)] {
+        let mut world = World::with(etype);
+        world.kdc.alice().iterations = NonZeroU32::new(1);
+        for (kerberos, is_taken) in [
+            (kerberos(), false),
+            (kerberos().dangerous_iterations_rfc3962(1..=10), !is_rfc8009),
+            (kerberos().dangerous_iterations_rfc8009(1..=10), is_rfc8009),
+        ] {
+            match world.log_in(&kerberos, to(WWW)) {
+                Ok(_) => assert!(is_taken, "{etype}"),
+                Err(error) => {
+                    assert!(error.to_string().contains("wants 1 iterations"), "{error}");
+                    assert!(!is_taken, "{etype}: {error}");
+                }
+            }
+        }
+    }
 }

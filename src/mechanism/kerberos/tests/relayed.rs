@@ -10,8 +10,8 @@ use crate::mechanism::kerberos::exchange::tests::kdc::{self, error};
 use crate::mechanism::kerberos::gss::iakerb::IakerbHeader;
 use crate::mechanism::kerberos::gss::{Token, TokenId};
 use crate::mechanism::kerberos::messages::krb_error::{
-    KDC_ERR_PREAUTH_FAILED, KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE, KRB_AP_ERR_IAKERB_KDC_NOT_FOUND,
-    KRB_AP_ERR_MODIFIED,
+    KDC_ERR_POLICY, KDC_ERR_PREAUTH_FAILED, KRB_AP_ERR_IAKERB_KDC_NO_RESPONSE,
+    KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KRB_AP_ERR_MODIFIED, KRB_ERR_RESPONSE_TOO_BIG,
 };
 use crate::mechanism::kerberos::{Iakerb, Kerberos, NegotiatedIakerb};
 use crate::mechanism::spnego::token::{NegState, NegTokenResp, unframed};
@@ -230,6 +230,22 @@ fn a_first_ticket_that_the_server_says_is_refused_is_got_anew_there() {
     let legs = converse(&mut world, login).expect("a login").legs;
     assert_eq!(legs.len(), 4, "{legs:?}");
     assert_eq!(legs[0], (Expects::Challenge, Proves::Nothing));
+}
+
+#[test]
+fn a_kdc_may_have_more_to_say_to_a_request_for_a_service() {
+    let (mut world, kerberos) = (World::new(), Kerberos::new());
+    assert!(kerberos.iakerb().authenticates_peer());
+    log_in(&mut world, &kerberos.iakerb(), to(WWW)).expect("a login");
+    let (first, _, proves, context) = world.begin(&kerberos.iakerb(), to(WIKI)).expect("a token").sends();
+    assert_eq!(proves, HELD);
+    let too_big = said(KRB_ERR_RESPONSE_TOO_BIG, world.now);
+    let (again, expects, proves, context) = Login::of(context.step(Some(&too_big)).expect("a token")).sends();
+    assert_eq!((expects, proves), (Expects::Challenge, HELD));
+    assert_eq!(again, first, "the same message");
+    let forbidden = context.step(Some(&said(KDC_ERR_POLICY, world.now))).expect_err("a refusal");
+    assert_eq!((forbidden.kind(), forbidden.is_relayed()), (ErrorKind::Credentials, true));
+    assert!(forbidden.to_string().contains("the KDC's policy forbids it"), "{forbidden}");
 }
 
 #[test]

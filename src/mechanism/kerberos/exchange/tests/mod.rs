@@ -20,9 +20,9 @@ use crate::mechanism::kerberos::gss::{Token, TokenId, flags};
 use crate::mechanism::kerberos::messages::flags::ticket_flags;
 use crate::mechanism::kerberos::messages::krb_error::{
     KDC_ERR_CLIENT_REVOKED, KDC_ERR_ETYPE_NOSUPP, KDC_ERR_KEY_EXPIRED, KDC_ERR_POLICY,
-    KDC_ERR_PREAUTH_FAILED, KDC_ERR_PREAUTH_REQUIRED, KDC_ERR_WRONG_REALM, KRB_AP_ERR_BAD_INTEGRITY,
-    KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KRB_AP_ERR_NOT_US, KRB_AP_ERR_SKEW, KRB_AP_ERR_TKT_EXPIRED,
-    KRB_ERR_RESPONSE_TOO_BIG,
+    KDC_ERR_PREAUTH_FAILED, KDC_ERR_PREAUTH_REQUIRED, KDC_ERR_TGT_REVOKED, KDC_ERR_WRONG_REALM,
+    KRB_AP_ERR_BAD_INTEGRITY, KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KRB_AP_ERR_NOT_US, KRB_AP_ERR_SKEW,
+    KRB_AP_ERR_TKT_EXPIRED, KRB_AP_ERR_TKT_NYV, KRB_ERR_RESPONSE_TOO_BIG,
 };
 use crate::mechanism::kerberos::messages::pa_data::{PA_FX_COOKIE, PA_PK_AS_REQ, PA_TGS_REQ};
 use crate::mechanism::kerberos::messages::{
@@ -84,7 +84,7 @@ fn asked_for(by: &Arc<GrantedTicket>, service: PrincipalName) -> (KdcRequest, Ti
 }
 
 /// A ticket for the service, and its KDC.
-fn service_ticket(etype: EncryptionType) -> (Kdc, Arc<GrantedTicket>) {
+pub(in crate::mechanism::kerberos) fn service_ticket(etype: EncryptionType) -> (Kdc, Arc<GrantedTicket>) {
     let mut kdc = Kdc::new(etype);
     let by = Arc::new(first_ticket(&mut kdc).ticket);
     let (request, exchange) = asked_for(&by, www());
@@ -267,6 +267,7 @@ fn a_demand_that_makes_a_password_easy_or_slow_to_guess_is_refused() {
     for (infos, words) in [
         (vec![info(23, None)], "only encryption types that were not asked for: RC4"),
         (vec![info(23, None), info(3, None), info(99, None)], "not asked for: RC4, DES, number 99"),
+        (vec![info(16, None)], "not asked for: 3DES"),
         (vec![], "not asked for: "),
         (
             vec![info(18, Some(&[0, 0, 0, 1]))],
@@ -378,9 +379,44 @@ fn a_ticket_that_the_kdc_refuses_blames_no_password() {
         let refused = failed(exchange.answer(&error(code, None, now())));
         assert!(matches!(refused.kind(), ErrorKind::TicketRefused | ErrorKind::Credentials), "{refused:?}");
     }
+    for (code, words) in [
+        (KDC_ERR_TGT_REVOKED, "the ticket of alice@LAB.TEST was revoked: log in again (the KDC's words)"),
+        (KRB_AP_ERR_TKT_NYV, "the ticket of alice@LAB.TEST is not valid yet: log in again"),
+    ] {
+        let (_, exchange) = asked_for(&by, www());
+        let refused = failed(exchange.answer(&error(code, None, now())));
+        assert_eq!((refused.kind(), &*refused.to_string()), (ErrorKind::TicketRefused, words));
+    }
     let (_, exchange) = asked_for(&by, www());
     let refused = failed(exchange.answer(&error(KDC_ERR_ETYPE_NOSUPP, None, now())));
     assert!(refused.to_string().contains("HTTP/www.lab.test@LAB.TEST may have only RC4"), "{refused}");
+}
+
+#[test]
+fn a_kdc_that_asks_in_circles_or_cannot_be_read_is_told_apart() {
+    // Once the password is shown, what is required is known.
+    let mut kdc = Kdc::new(EncryptionType::Aes128Sha1);
+    let (request, exchange) = begun("alice-pw");
+    let (request, exchange) = sent(exchange.answer(&kdc.answer(&request.message), now()));
+    let again = failed(exchange.answer(&error(KDC_ERR_PREAUTH_REQUIRED, None, now()), now()));
+    assert_eq!(again.kind(), ErrorKind::Unsupported);
+    let words = "the KDC asks again how alice@LAB.TEST is authenticated (the KDC's words)";
+    assert_eq!(again.to_string(), words);
+
+    let (_, exchange) = begun("alice-pw");
+    let cut = error(KDC_ERR_PREAUTH_REQUIRED, Some(b"\x30\x05"), now());
+    let unusable = failed(exchange.answer(&cut, now()));
+    assert_eq!(unusable.kind(), ErrorKind::DefectiveToken);
+    assert!(unusable.to_string().contains("demand for pre-authentication is unusable"), "{unusable}");
+
+    // The KDC has taken the password: what cannot be read is not the password's fault.
+    let mut reply = kdc.answer(&request.message);
+    *reply.last_mut().expect("octets") ^= 1;
+    let (request, exchange) = begun("alice-pw");
+    let (_, exchange) = sent(exchange.answer(&kdc.answer(&request.message), now()));
+    let changed = failed(exchange.answer(&reply, now()));
+    assert_eq!(changed.kind(), ErrorKind::DefectiveToken);
+    assert!(changed.to_string().contains("took the password, but its reply cannot be read"), "{changed}");
 }
 
 #[test]
@@ -555,6 +591,36 @@ fn a_service_proves_that_it_has_read_this_token() {
     assert!(error.to_string().contains("the ticket is for another server"), "{error}");
 }
 
+#[test]
+fn an_answer_of_the_service_that_cannot_be_used_is_defective() {
+    let (kdc, ticket) = service_ticket(EncryptionType::Aes256Sha1);
+    let shown = Shown { flags: flags::MUTUAL, channel_bindings: None, carried: Carried::Kerberos };
+    let (token, exchange) = Application::begin(Arc::clone(&ticket), &shown, &moment(3));
+    let text = format!("{exchange:?}");
+    let key = format!("{:?}", ticket.session_key.octets());
+    assert!(
+        text.starts_with("Application { ticket: ") && !text.contains(key.trim_matches(['[', ']'])),
+        "{text}"
+    );
+    let service = kdc.service(&token).with_change(|part| {
+        part.subkey = Some(EncryptionKey { keytype: 23, keyvalue: &[7; 16] });
+    });
+    let answer = accept(&service, &token).expect("alice's ticket").token.expect("an AP-REP");
+    let (_, other) = Application::begin(ticket, &shown, &moment(3));
+    for (exchange, answer, words) in [
+        (exchange, answer, "the server's subkey has an unknown encryption type: 23"),
+        (
+            other,
+            Token { mechanism: oid::KERBEROS, id: TokenId::ApRep, message: b"\x6f\x05" }.encode(),
+            "the server's Kerberos token is unusable: ",
+        ),
+    ] {
+        let error = exchange.answer(&answer, now()).expect_err(words);
+        assert_eq!(error.kind(), ErrorKind::DefectiveToken);
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
 fn error_token(code: i32) -> Vec<u8> {
     let message = error(code, None, now());
     Token { mechanism: oid::KERBEROS, id: TokenId::KrbError, message: &message }.encode()
@@ -581,6 +647,13 @@ fn a_login_that_the_server_relayed_is_tied_to_all_that_was_carried() {
 fn nothing_of_a_password_or_key_is_printed() {
     let mut kdc = Kdc::new(EncryptionType::Aes128Sha1);
     let (request, exchange) = begun("alice-pw");
+    let length = request.message.len();
+    assert_eq!(
+        format!("{request:?}"),
+        format!(
+            "KdcRequest {{ realm: \"LAB.TEST\", message: {length} octets, proves: Nothing, transport: Any }}"
+        )
+    );
     let (_, exchange) = sent(exchange.answer(&kdc.answer(&request.message), now()));
     assert_eq!(
         format!("{exchange:?}"),
