@@ -247,3 +247,59 @@ pub trait MessageIntegrity: Send {
     /// [`MechanismError`] with [`ErrorKind::BadMic`] if it does not match.
     fn verify(&mut self, message: &[u8], mic: &[u8]) -> Result<(), MechanismError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::mechanism::KdcInquiry;
+
+    struct Silent;
+
+    impl SecurityContext for Silent {
+        fn step(self: Box<Self>, _: Option<&[u8]>) -> Result<Step, MechanismError> {
+            Err(MechanismError::new(ErrorKind::Refused, "it says nothing"))
+        }
+    }
+
+    #[test]
+    fn what_a_context_does_not_know_is_an_error() {
+        let moment = Moment::new(SystemTime::UNIX_EPOCH, [1; 32]);
+        let error = Box::new(Silent).consulted(Ok(Vec::new()), moment).expect_err("it has not asked");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.to_string(), "a mechanism that consults nobody was given an answer");
+        let error = Box::new(Silent).finish_without_token().expect_err("it wants a token");
+        assert_eq!(error.kind(), ErrorKind::MissingToken);
+    }
+
+    #[test]
+    fn no_token_is_printed() {
+        let secret = || b"a token".to_vec();
+        let inquiry = Inquiry::Kdc(KdcInquiry::new("LAB.TEST", [].into(), secret()));
+        let established = Established::new("NTLM", Some("alice".to_owned()), Binding::Connection);
+        for (step, text) in [
+            (
+                Step::Continue {
+                    token: secret(),
+                    context: Box::new(Silent),
+                    expects: Expects::Challenge,
+                    proves: Proves::Nothing,
+                },
+                "Continue { token: 7 octets, expects: Challenge, proves: Nothing, .. }",
+            ),
+            (
+                Step::Consult { inquiry, context: Box::new(Silent) },
+                "Consult { inquiry: Kdc(KdcInquiry { realm: \"LAB.TEST\", addresses: [], message: 7 octets, \
+                 proves: Nothing, needs_stream: false }), .. }",
+            ),
+            (
+                Step::Complete { token: Some(secret()), established },
+                "Complete { token: Some(7), established: Established { mechanism: \"NTLM\", \
+                 principal: Some(\"alice\"), mutual: false, binding: Connection, .. } }",
+            ),
+        ] {
+            assert_eq!(format!("{step:?}"), text);
+        }
+    }
+}

@@ -130,6 +130,7 @@ mod tests {
             ("IAKERB AP-REQ", framed(oid::IAKERB, [1, 0])),
             ("IAKERB AP-REP", framed(oid::IAKERB, [2, 0])),
             ("KRB-ERROR", framed(oid::IAKERB, [3, 0])),
+            ("", framed(oid::KERBEROS, [5, 1])),
             ("SPNEGO NegTokenInit with IAKERB message", token::neg_token_init(&list, Some(&relayed))),
             ("SPNEGO NegTokenResp with IAKERB message", response(&relayed)),
             ("SPNEGO NegTokenResp with Kerberos AP-REP", response(&kerberos(2))),

@@ -214,3 +214,17 @@ impl Moments for FixedMoment {
         Ok(Moment::new(self.0, [7; 32]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn randomness_is_handed_over_and_not_printed() {
+        let moment = Moment::new(SystemTime::UNIX_EPOCH, [171; 32]);
+        assert_eq!(moment.entropy(), &[171; 32]);
+        assert!(!format!("{moment:?}").contains("171"), "{moment:?}");
+        let moments: &dyn Moments = &FixedMoment(SystemTime::UNIX_EPOCH);
+        assert_eq!(format!("{moments:?}"), "Moments(..)");
+    }
+}

@@ -104,3 +104,15 @@ impl fmt::Debug for Awaited {
         f.write_str("Awaited(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_for_another_login_shows_nothing_of_a_secret() {
+        let inquiry = Inquiry::Another(Awaited::new(std::future::ready(Ok(()))));
+        assert_eq!(inquiry.proves(), Proves::Nothing);
+        assert_eq!(format!("{inquiry:?}"), "Another(Awaited(..))");
+    }
+}

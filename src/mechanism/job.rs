@@ -153,3 +153,32 @@ impl Stepped {
 fn out_of_turn() -> MechanismError {
     MechanismError::new(ErrorKind::Unsupported, "the step's result is that of another one")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::mechanism::ntlm::Ntlm;
+
+    #[test]
+    fn a_step_is_not_taken_for_work_of_a_schemes_own_nor_the_other_way_round() {
+        let moment = || Moment::new(SystemTime::UNIX_EPOCH, [1; 32]);
+        let computed = || StepJob::compute(|| 7_u8, false).run(moment());
+        let stepped = || {
+            let arguments = Initiate::new("HTTP/host", Credentials::password("alice", "pw"));
+            StepJob::initiate(Arc::new(Ntlm::new()), arguments).run(moment())
+        };
+        assert_eq!(computed().into_computed::<u8>(), Ok(7));
+        assert!(matches!(stepped().into_result(), Ok(Step::Continue { .. })));
+        for error in [
+            computed().into_result().map(drop),
+            stepped().into_computed::<u8>().map(drop),
+            computed().into_computed::<u16>().map(drop),
+        ] {
+            let error = error.expect_err("another step's result");
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert_eq!(error.to_string(), "the step's result is that of another one");
+        }
+    }
+}

@@ -228,4 +228,20 @@ mod tests {
         let text = explain_krb_error(&framed(&octet_fields(&[])), now()).expect("a KRB-ERROR");
         assert!(text.contains("no stime"), "{text}");
     }
+
+    #[test]
+    fn what_a_server_has_against_a_ticket_is_told_in_words() {
+        for (code, words) in [
+            (31, "cannot decrypt the ticket"),
+            (32, "says that the ticket has expired"),
+            (33, "says that the ticket is not valid yet"),
+            (34, "has seen this token before (replay)"),
+            (41, "cannot decrypt the ticket"),
+            (44, "lacks the key that the ticket is encrypted with: its keytab is out of date"),
+            (45, "lacks the key that the ticket is encrypted with: its keytab is out of date"),
+        ] {
+            let text = explain_krb_error(&error(code, "20261126000000Z", None), now()).expect("a KRB-ERROR");
+            assert!(text.starts_with(&format!("the server {words}")), "{code}: {text}");
+        }
+    }
 }

@@ -33,3 +33,19 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for WithoutNtlm<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_printed_in_a_word() {
+        for (left, text) in [
+            (WithoutNtlm::Same, "Same"),
+            (WithoutNtlm::Other(Arc::new("Kerberos")), "Other(\"Kerberos\")"),
+            (WithoutNtlm::Nothing, "Nothing"),
+        ] {
+            assert_eq!(format!("{left:?}"), text);
+        }
+    }
+}

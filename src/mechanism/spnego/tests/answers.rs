@@ -108,6 +108,10 @@ fn a_bare_answer_is_taken_from_then_on_if_ntlm_was_the_sole_offer() {
     let fallen_back = spnego([Keyed::kerberos(Legs::CannotStart), Keyed::ntlm()]);
     assert!(converse(&fallen_back, &mut server()).is_ok());
 
+    // Not by a mechanism that has nothing left to say.
+    let (_, context) = first(&spnego([Keyed { legs: Legs::One, ..Keyed::ntlm() }]));
+    assert_eq!(kind(context.step(Some(&Keyed::ntlm().message("challenge")))), ErrorKind::DefectiveToken);
+
     for unprotected in [
         spnego([Keyed::ntlm(), Keyed::kerberos(Legs::Two)]),
         spnego([Keyed::kerberos(Legs::Two), Keyed::ntlm()]),
@@ -209,6 +213,21 @@ fn a_server_that_completes_first_gets_our_code_for_its_own() {
     let (_, context) = first(&spnego([Keyed::kerberos(Legs::Two)]));
     let input = answer(NegState::AcceptCompleted, Some(oid::KERBEROS), Some(b"challenge"), Some(&server_mic));
     assert!(completed(context.step(Some(&input))).0.is_none());
+}
+
+#[test]
+fn a_server_sends_its_code_once() {
+    let (token, _) = first(&spnego([Keyed::ntlm()]));
+    let list = NegTokenInit::decode(&token).expect("ours").mech_types.to_vec();
+    let mic = |number| md5_mic("server", number, &list);
+    let challenge = Keyed::ntlm().message("challenge");
+    let (_, context) = first(&spnego([Keyed::ntlm()]));
+    let input = answer(NegState::AcceptIncomplete, Some(oid::NTLM), Some(&challenge), Some(&mic(0)));
+    let (_, context) = went_on(context.step(Some(&input)));
+    let last = answer(NegState::AcceptCompleted, None, None, Some(&mic(1)));
+    let error = context.step(Some(&last)).expect_err("another code");
+    assert_eq!(error.kind(), ErrorKind::DefectiveToken);
+    assert!(error.to_string().contains("the server sent a second mechListMIC"), "{error}");
 }
 
 #[test]

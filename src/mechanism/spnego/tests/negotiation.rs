@@ -273,6 +273,9 @@ fn a_mechanism_may_ask_somebody_before_its_first_token() {
         consults(consults(twice.initiate(arguments(), moment()).step(None)).consulted(silent(), moment()));
     let error = second.consulted(silent(), moment()).expect_err("nothing starts");
     assert_eq!(error.to_string(), "no mechanism can start: Asking: nobody answers; Asking: nobody answers");
+
+    // A token of the server is not the answer.
+    assert_eq!(kind(begun().step(Some(b"a token"))), ErrorKind::DefectiveToken);
 }
 
 #[test]
@@ -284,6 +287,7 @@ fn a_mechanism_that_the_server_picked_may_ask_somebody_too() {
     let pick = answer(NegState::RequestMic, Some(oid::KERBEROS), None, None);
     let context = consults(context.step(Some(&pick)));
     assert!(context.takes_time());
+    assert_eq!(kind(consults(first(&both).1.step(Some(&pick))).step(Some(&pick))), ErrorKind::DefectiveToken);
     let (token, context) = went_on(context.consulted(Ok(Vec::new()), moment()));
     let sent = NegTokenResp::decode(&token).expect("ours");
     assert_eq!(sent.response_token, Some(&Keyed::kerberos(Legs::Two).message("hello")[..]));
@@ -305,7 +309,7 @@ fn it_can_what_any_of_its_mechanisms_can() {
     for (spnego, can) in
         [(spnego([kerberos.clone(), ntlm.clone()]), true), (spnego([ntlm]), false), (spnego([]), false)]
     {
-        assert_eq!(spnego.name(), "SPNEGO");
+        assert_eq!((spnego.name(), spnego.oid()), ("SPNEGO", oid::SPNEGO));
         assert_eq!(spnego.authenticates_peer(), can);
         assert_eq!(spnego.takes_ambient_credentials(), can);
         assert_eq!(spnego.may_block(), can);
