@@ -12,7 +12,7 @@ use crate::mechanism::{Expects, Moment, Proves};
 use crate::scheme::scram::error::ScramError;
 use crate::scheme::scram::exchange::{ScramExchange, ScramStep};
 use crate::scheme::scram::login::ScramLogin;
-use crate::scheme::scram::memory::ScramMemory;
+use crate::scheme::scram::memory::{ScramMemory, ServerNonce};
 use crate::scheme::scram::{Scram, ScramHash};
 use crate::testing::scram::ScramQuirk;
 use crate::testing::{Judge, Judgement, Presentation, ScramAcceptor, Users};
@@ -252,6 +252,23 @@ fn a_lost_message_does_not_use_its_count_again_and_heals() {
     let (result, requests) = client.log_in(&acceptor, Challenged::Not);
     assert!(result.is_ok() && requests <= 4, "{requests}");
     succeeds(client.log_in(&acceptor, Challenged::Not), 1);
+}
+
+#[test]
+fn a_count_that_a_later_login_follows_is_not_used_again() {
+    let acceptor = acceptor().reauthentication(None);
+    let mut client = Client::new(quick(), user());
+    succeeds(client.log_in(&acceptor, Challenged::First), 2);
+    let take = || client.memory.take_latest(ScramHash::Sha256, &user(), client.now).expect("a login");
+    let renewed = ServerNonce { sr: "renewed".to_owned(), expires: None };
+    let (one, later) = (take(), take());
+    assert_eq!(later.count, one.count + 1);
+    client.memory.replace(&user(), &one, &renewed);
+    let next = take();
+    assert_eq!((next.count, &*next.sr), (later.count + 1, "renewed"));
+    // Nobody was behind this one.
+    client.memory.replace(&user(), &next, &renewed);
+    assert_eq!(take().count, next.count);
 }
 
 #[test]
