@@ -366,6 +366,35 @@ fn it_speaks_inside_spnego() {
 }
 
 #[test]
+fn inside_spnego_a_server_may_accept_without_proof_unless_that_is_required() {
+    let mut world = World::new();
+    let spnego = Spnego::new(vec![Arc::new(kerberos()), Arc::new(Ntlm::new())]);
+    let accepted = NegTokenResp {
+        state: Some(NegState::AcceptCompleted),
+        supported_mech: Some(oid::KERBEROS),
+        ..NegTokenResp::default()
+    }
+    .encode();
+    for (rule, is_taken) in [(MutualAuthentication::Preferred, true), (MutualAuthentication::Required, false)]
+    {
+        let login = world.begin(&spnego, to(WWW).with_mutual_authentication(rule));
+        let (_, _, _, context) = world.ask(login).expect("a token").sends();
+        match context.step(Some(&accepted)) {
+            Ok(Step::Complete { token: None, established }) => {
+                assert!(is_taken && !established.mutual);
+                assert_eq!(established.mechanism, "Kerberos");
+            }
+            Ok(step) => panic!("{step:?}"),
+            Err(error) => {
+                assert!(!is_taken, "{error}");
+                assert_eq!(error.kind(), ErrorKind::MissingToken);
+                assert!(error.to_string().contains("without proving who it is"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_of_a_password_is_printed() {
     let (mut world, kerberos) = (World::new(), kerberos());
     world.log_in(&kerberos, to(WWW)).expect("a login");

@@ -14,11 +14,13 @@ use crate::mechanism::kerberos::messages::krb_error::{
     KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KRB_AP_ERR_MODIFIED, KRB_ERR_RESPONSE_TOO_BIG,
 };
 use crate::mechanism::kerberos::{Iakerb, Kerberos, NegotiatedIakerb};
+use crate::mechanism::spnego::Spnego;
 use crate::mechanism::spnego::token::{NegState, NegTokenResp, unframed};
 use crate::mechanism::{
     Binding, ErrorKind, Established, Expects, Initiate, Mechanism, MechanismError, MutualAuthentication,
     Proves, SecurityContext, Step, oid,
 };
+use crate::testing::spnego::NegTokenInit;
 
 const NEW: Proves = Proves::Ticket { is_new: true };
 const HELD: Proves = Proves::Ticket { is_new: false };
@@ -335,6 +337,31 @@ fn inside_spnego_it_comes_behind_kerberos() {
     };
     let (_, _, proves, _) = Login::of(context.step(Some(&answer.encode())).expect("a token")).sends();
     assert_eq!(proves, Proves::Relayed);
+}
+
+#[test]
+fn inside_spnego_a_server_may_accept_without_the_last_token() {
+    let mut world = World::new();
+    let spnego = Spnego::new(vec![Arc::new(iakerb())]);
+    let (token, _, _, mut context) = world.begin(&spnego, to(WWW)).expect("a token").sends();
+    let mut relayed = NegTokenInit::decode(&token).expect("ours").mech_token.expect("IAKERB's").to_vec();
+    let established = loop {
+        let answer = world.relay(&relayed);
+        let answer = NegTokenResp {
+            state: Some(NegState::AcceptIncomplete),
+            supported_mech: Some(oid::IAKERB),
+            response_token: Some(&answer),
+            ..NegTokenResp::default()
+        };
+        let step = context.step(Some(&answer.encode())).expect("a token");
+        let (token, expects, _, next) = Login::of(step).sends();
+        if expects == Expects::Success {
+            break next.finish_without_token().expect("it has proven nothing, and need not");
+        }
+        relayed = NegTokenResp::decode(&token).expect("ours").response_token.expect("IAKERB's").to_vec();
+        context = next;
+    };
+    assert_eq!((established.mechanism, established.mutual), ("IAKERB", false));
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::mechanism::kerberos::messages::krb_error::{
 use crate::mechanism::kerberos::messages::pa_data::{PA_FX_COOKIE, PA_PK_AS_REQ, PA_TGS_REQ};
 use crate::mechanism::kerberos::messages::{
     ApReq, Authenticator, EncryptionKey, EtypeInfo2Entry, Exchange, KdcReq, KdcReqBody, KerberosTime,
-    Message, PaData, PrincipalName,
+    Message, PaData, PrincipalName, Ticket,
 };
 use crate::mechanism::kerberos::server::{Accepted, BindingsRule, Change, Rejected, Service};
 use crate::mechanism::{ErrorKind, MechanismError, MessageIntegrity, Moment, Proves, oid};
@@ -193,6 +193,19 @@ fn where_no_timestamp_is_wanted_the_reply_tells_a_wrong_password() {
         let (request, exchange) = begun("bob-pw");
         let error = failed(exchange.answer(&kdc.answer(&request.message), now()));
         assert_eq!(error.kind(), ErrorKind::WrongPassword, "{error}");
+    }
+}
+
+#[test]
+fn where_the_reply_says_nothing_of_the_salt_it_is_the_default_one() {
+    for (salt, is_default) in [("LAB.TESTalice", true), ("another", false)] {
+        let mut kdc = Kdc::new(EncryptionType::Aes128Sha1);
+        kdc.alice().requires_timestamp = false;
+        kdc.alice().salt = salt.as_bytes().to_vec();
+        kdc.change = |reply, _| reply.padata.clear();
+        let (request, exchange) = begun("alice-pw");
+        let next = exchange.answer(&kdc.answer(&request.message), now());
+        assert_eq!(matches!(next, Ok(Next::Granted(_))), is_default, "{salt}");
     }
 }
 
@@ -448,6 +461,13 @@ fn forgeries() -> Vec<(Change, &'static str)> {
         (|reply, _| reply.crealm = "OTHER.TEST".to_owned(), "for the realm OTHER.TEST, not for LAB.TEST"),
         (|_, part| part.srealm = "lab.test".to_owned(), "not for LAB.TEST (upper and lower case differ)"),
         (|_, part| part.sname = PrincipalName::user("other\n"), "has a ticket for other, not for"),
+        (
+            |reply, _| {
+                let ticket = Ticket::decode(reply.ticket).expect("the KDC's");
+                reply.ticket = Ticket { realm: "OTHER.TEST".into(), ..ticket }.encode().leak();
+            },
+            "for the realm OTHER.TEST, not for LAB.TEST",
+        ),
         (|reply, _| reply.enc_part.etype = 23, "an encryption type that was not asked for: RC4"),
         (|_, part| part.key.keytype = 23, "a session key that was not asked for: RC4"),
         (|_, part| part.key.keyvalue = &[0; 5], "a session key that was not asked for"),
