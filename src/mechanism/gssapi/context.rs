@@ -368,3 +368,404 @@ impl MessageIntegrity for Integrity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::mechanism::Proves;
+    use crate::mechanism::gssapi::iakerb::tests::{framed, relay, relay_with, request};
+    use crate::mechanism::gssapi::library::fake::{self, CONTINUE, FAILURE, Initiation, script};
+
+    const NTLM_NEGOTIATE: &[u8] = b"NTLMSSP\0\x01\0\0\0";
+    const NTLM_AUTHENTICATE: &[u8] = b"NTLMSSP\0\x03\0\0\0";
+    const AS_REQ: u8 = 0x6a;
+    const TGS_REQ: u8 = 0x6c;
+
+    fn alice() -> Credentials {
+        Credentials::password("alice@LAB.TEST", "alice-pw")
+    }
+
+    fn moment() -> Moment {
+        Moment::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000), [7; 32])
+    }
+
+    fn begin(gssapi: &Gssapi, arguments: Initiate) -> Result<Step, MechanismError> {
+        gssapi.initiate(arguments, moment()).step(None)
+    }
+
+    /// A step of the library that goes on, with this token.
+    fn goes_on(token: impl Into<Vec<u8>>) -> Initiation {
+        Initiation { major: CONTINUE, token: token.into(), ..Initiation::default() }
+    }
+
+    fn established(flags: u32) -> Initiation {
+        Initiation { flags, mechanism: Some(oid::KERBEROS), ..Initiation::default() }
+    }
+
+    /// A step that fails with this code of libkrb5.
+    fn fails(code: i64) -> Initiation {
+        Initiation { major: FAILURE, minor: (code - 1_765_328_384) as u32, ..Initiation::default() }
+    }
+
+    fn plays(initiations: impl IntoIterator<Item = Initiation>) {
+        script(|script| script.initiations.extend(initiations));
+    }
+
+    fn continued(step: Result<Step, MechanismError>) -> (Box<dyn SecurityContext>, Expects, Proves) {
+        match step {
+            Ok(Step::Continue { context, expects, proves, .. }) => (context, expects, proves),
+            other => panic!("it goes on: {other:?}"),
+        }
+    }
+
+    fn complete(step: Result<Step, MechanismError>) -> Established {
+        match step {
+            Ok(Step::Complete { established, .. }) => established,
+            other => panic!("it is through: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_kept_ticket_that_does_no_more_is_replaced_once() {
+        const TKT_EXPIRED: i64 = 32;
+        let gssapi = fake::gssapi(Oid::KERBEROS);
+        script(|script| script.lifetime = 3600);
+        let log_in = || begin(&gssapi, Initiate::new("HTTP/host", alice()));
+        let acquired = || script(|script| script.acquired.len());
+
+        plays([goes_on("first")]);
+        let (_, expects, proves) = continued(log_in());
+        assert_eq!((expects, proves), (Expects::Success, Proves::Ticket { is_new: true }));
+        plays([goes_on("second")]);
+        let (_, _, proves) = continued(log_in());
+        assert_eq!((proves, acquired()), (Proves::Ticket { is_new: false }, 1), "the ticket was kept");
+
+        plays([fails(TKT_EXPIRED), goes_on("third")]);
+        let (_, _, proves) = continued(log_in());
+        assert_eq!((proves, acquired()), (Proves::Ticket { is_new: true }, 2));
+
+        // The new one is refused as well: no third, since each may count against the password.
+        plays([fails(TKT_EXPIRED), fails(TKT_EXPIRED)]);
+        let error = log_in().expect_err("no ticket does");
+        assert!(error.to_string().contains("the ticket of alice@LAB.TEST has expired"), "{error}");
+        assert_eq!(acquired(), 3);
+    }
+
+    #[test]
+    fn what_is_not_about_a_kept_ticket_does_not_cost_another_one() {
+        const S_PRINCIPAL_UNKNOWN: i64 = 7;
+        let gssapi = fake::gssapi(Oid::KERBEROS);
+        script(|script| script.lifetime = 3600);
+        plays([goes_on("first"), fails(S_PRINCIPAL_UNKNOWN)]);
+        continued(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+        let error = begin(&gssapi, Initiate::new("HTTP/host", alice())).expect_err("an unknown service");
+        assert!(error.to_string().contains("server not found in the KDC's database: HTTP/host"), "{error}");
+        assert_eq!(script(|script| script.acquired.len()), 1);
+    }
+
+    #[test]
+    fn a_target_with_a_realm_is_taken_as_it_is() {
+        for (target_name, imported, kind) in [
+            ("HTTP/host", "HTTP@host", Oid::HOSTBASED_SERVICE),
+            ("HTTP/host@LAB.TEST", "HTTP/host@LAB.TEST", Oid::KERBEROS_PRINCIPAL),
+            ("service", "service", Oid::KERBEROS_PRINCIPAL),
+        ] {
+            let gssapi = fake::gssapi(Oid::KERBEROS);
+            plays([goes_on("token")]);
+            continued(begin(&gssapi, Initiate::new(target_name, alice())));
+            let names = script(|script| script.imported.clone());
+            assert_eq!(names.last(), Some(&(imported.to_owned(), kind.0.to_vec())));
+        }
+    }
+
+    #[test]
+    fn integrity_is_asked_for_and_delegation_only_where_it_is_wanted() {
+        for (delegation, rule, mechanism, wanted) in [
+            (Delegation::Off, MutualAuthentication::Preferred, Oid::KERBEROS, flag::MUTUAL),
+            (Delegation::Off, MutualAuthentication::Off, Oid::KERBEROS, 0),
+            (Delegation::Off, MutualAuthentication::Off, Oid::IAKERB, flag::MUTUAL),
+            (Delegation::On, MutualAuthentication::Off, Oid::KERBEROS, flag::DELEGATION),
+            (Delegation::ByPolicy, MutualAuthentication::Off, Oid::KERBEROS, flag::DELEGATION_BY_POLICY),
+        ] {
+            let arguments = Initiate::new("HTTP/host", alice())
+                .with_delegation(delegation)
+                .with_mutual_authentication(rule);
+            assert_eq!(flags(&arguments, mechanism), flag::INTEGRITY | wanted, "{delegation:?} {rule:?}");
+        }
+    }
+
+    #[test]
+    fn ntlm_by_the_librarys_choice_is_refused_where_it_would_be_somebody_else() {
+        let named = Credentials::ambient(Ambient::new().principal("alice@LAB.TEST"));
+        for (owner, credentials, words) in [
+            (Some("alice@LAB.TEST"), named, "chose NTLM, which would not log in as alice@LAB.TEST"),
+            (None, alice(), "chose NTLM, which would not log in as the principal asked for"),
+        ] {
+            let gssapi = fake::gssapi(Oid::KERBEROS);
+            script(|script| script.owner = owner);
+            plays([goes_on(NTLM_NEGOTIATE)]);
+            let error = begin(&gssapi, Initiate::new("HTTP/host", credentials)).expect_err("NTLM");
+            assert_eq!(error.kind(), ErrorKind::Credentials);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn ntlm_by_the_librarys_choice_is_refused_where_it_is_shut_out() {
+        let WithoutNtlm::Other(shut_out) = fake::gssapi(Oid::SPNEGO).without_ntlm() else {
+            panic!("the library's SPNEGO may choose NTLM");
+        };
+        assert!(matches!(fake::gssapi(Oid::KERBEROS).without_ntlm(), WithoutNtlm::Same));
+        script(|script| script.owner = Some("alice@LAB.TEST"));
+        plays([goes_on(NTLM_NEGOTIATE)]);
+        let arguments = Initiate::new("HTTP/host", Credentials::ambient(Ambient::new()));
+        let error = shut_out.initiate(arguments, moment()).step(None).expect_err("NTLM");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("shut out"), "{error}");
+    }
+
+    #[test]
+    fn ntlm_of_the_systems_user_takes_another_leg_and_holds_for_its_connection() {
+        let gssapi = fake::gssapi(Oid::SPNEGO);
+        script(|script| {
+            script.owner = Some("alice@LAB.TEST");
+            script.initiator = Some("LAB\\carol");
+        });
+        plays([goes_on(NTLM_NEGOTIATE), goes_on(NTLM_AUTHENTICATE), Initiation::default()]);
+        let arguments = || Initiate::new("HTTP/host", Credentials::ambient(Ambient::new()));
+        let (context, expects, proves) = continued(begin(&gssapi, arguments()));
+        assert_eq!((expects, proves), (Expects::Challenge, Proves::Nothing));
+        let (context, expects, proves) = continued(context.step(Some(b"a challenge")));
+        assert_eq!((expects, proves), (Expects::Success, Proves::Secret));
+        let login = complete(context.step(Some(b"accepted")));
+        assert_eq!((login.mechanism, login.binding), ("NTLM", Binding::Connection));
+        // Not the owner of the Kerberos tickets.
+        assert_eq!(login.principal.as_deref(), Some("LAB\\carol"));
+        assert!(!login.mutual);
+
+        plays([goes_on(NTLM_NEGOTIATE)]);
+        let (context, _, _) = continued(begin(&gssapi, arguments()));
+        let error = context.finish_without_token().expect_err("nothing was proven");
+        assert_eq!(error.kind(), ErrorKind::MissingToken);
+        assert!(error.to_string().contains("HTTP/host accepted before anything was proven"), "{error}");
+    }
+
+    #[test]
+    fn mutual_authentication_is_had_as_far_as_the_context_has_it() {
+        for (flags, mutual) in [(flag::MUTUAL | flag::INTEGRITY, true), (flag::INTEGRITY, false)] {
+            let gssapi = fake::gssapi(Oid::SPNEGO);
+            plays([goes_on("token"), established(flags)]);
+            let arguments = Initiate::new("HTTP/host", Credentials::ambient(Ambient::new()));
+            let (context, _, _) = continued(begin(&gssapi, arguments));
+            let login = complete(context.step(Some(b"a proof")));
+            assert_eq!((login.mechanism, login.mutual), ("Kerberos", mutual));
+        }
+    }
+
+    #[test]
+    fn a_proof_that_does_not_hold_counts_unless_it_was_not_asked_for() {
+        for (rule, is_error) in [
+            (MutualAuthentication::Off, false),
+            (MutualAuthentication::Preferred, true),
+            (MutualAuthentication::Required, true),
+        ] {
+            let gssapi = fake::gssapi(Oid::KERBEROS);
+            script(|script| script.owner = Some("alice@LAB.TEST"));
+            plays([goes_on("token"), Initiation { major: FAILURE, minor: 7, ..Initiation::default() }]);
+            let arguments = Initiate::new("HTTP/host", alice()).with_mutual_authentication(rule);
+            let (context, _, _) = continued(begin(&gssapi, arguments));
+            let step = context.step(Some(b"no proof"));
+            if is_error {
+                assert_eq!(step.expect_err("a wrong proof").to_string(), "minor 7 message 1", "{rule:?}");
+            } else {
+                let login = complete(step);
+                assert_eq!(login.principal.as_deref(), Some("alice@LAB.TEST"));
+                assert!(!login.mutual);
+            }
+        }
+        // Before the ticket is out there is nothing that the server could have taken.
+        let gssapi = fake::gssapi(Oid::IAKERB);
+        plays([goes_on(relay(&request(AS_REQ, &[]))), fails(156)]);
+        let arguments =
+            Initiate::new("HTTP/host", alice()).with_mutual_authentication(MutualAuthentication::Off);
+        let (context, _, _) = continued(begin(&gssapi, arguments));
+        let error = context.step(Some(b"nothing that a KDC says")).expect_err("not in the middle");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+
+    #[test]
+    fn a_missing_proof_is_an_error_only_where_it_is_required() {
+        for (rule, is_error) in
+            [(MutualAuthentication::Preferred, false), (MutualAuthentication::Required, true)]
+        {
+            let gssapi = fake::gssapi(Oid::KERBEROS);
+            plays([goes_on("token")]);
+            let arguments = Initiate::new("HTTP/host", alice()).with_mutual_authentication(rule);
+            let (context, _, _) = continued(begin(&gssapi, arguments));
+            let finished = context.finish_without_token();
+            assert_eq!(finished.is_err(), is_error, "{rule:?}");
+            if let Err(error) = finished {
+                assert!(error.to_string().contains("without proving who it is"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_login_as_somebody_else_than_the_owner_of_the_credentials_is_an_error() {
+        let gssapi = fake::gssapi(Oid::KERBEROS);
+        script(|script| {
+            script.owner = Some("alice@LAB.TEST");
+            script.initiator = Some("bob@LAB.TEST");
+        });
+        plays([goes_on("token"), established(flag::MUTUAL)]);
+        let (context, _, _) = continued(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+        let error = context.step(Some(b"a proof")).expect_err("bob");
+        assert!(error.to_string().contains("logs in as bob@LAB.TEST, not as alice@LAB.TEST"), "{error}");
+    }
+
+    #[test]
+    fn who_logs_in_is_known_by_the_context_or_else_by_the_credentials() {
+        let (alice_name, none) = (Some("alice@LAB.TEST"), None);
+        for (owner, initiator, principal) in [
+            (alice_name, none, alice_name),
+            (none, alice_name, alice_name),
+            (alice_name, alice_name, alice_name),
+            (none, none, none),
+        ] {
+            let gssapi = fake::gssapi(Oid::KERBEROS);
+            script(|script| (script.owner, script.initiator) = (owner, initiator));
+            plays([established(0)]);
+            let login = complete(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+            assert_eq!(login.principal.as_deref(), principal);
+        }
+    }
+
+    #[test]
+    fn the_codes_of_an_established_context_are_the_librarys() {
+        let gssapi = fake::gssapi(Oid::KERBEROS);
+        plays([established(flag::INTEGRITY)]);
+        let login = complete(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+        let mut integrity = login.integrity.expect("integrity");
+        assert_eq!(integrity.mic(b"a list").expect("a code"), b"code of a list");
+        integrity.verify(b"a list", b"code of a list").expect("it holds");
+        let error = integrity.verify(b"a list", b"code of another list").expect_err("it does not");
+        assert_eq!(error.kind(), ErrorKind::BadMic);
+        assert!(error.to_string().starts_with("the server's integrity code is wrong: major"), "{error}");
+        script(|script| script.failing.extend(["mic"]));
+        let error = integrity.mic(b"a list").expect_err("the library makes none");
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Unsupported, "minor 7 message 1".into()));
+    }
+
+    #[test]
+    fn iakerb_tells_what_each_of_its_tokens_proves() {
+        let gssapi = fake::gssapi(Oid::IAKERB);
+        let timestamp = (2, b"timestamp".as_slice());
+        plays([
+            goes_on(relay(&request(AS_REQ, &[]))),
+            goes_on(relay(&request(AS_REQ, &[timestamp]))),
+            goes_on(relay(&request(TGS_REQ, &[(1, b"AP-REQ")]))),
+            goes_on(framed(b"\x01\x00an AP-REQ")),
+            established(flag::MUTUAL),
+        ]);
+        let (context, expects, proves) = continued(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+        assert_eq!((expects, proves), (Expects::Challenge, Proves::Nothing));
+        let (context, expects, proves) = continued(context.step(Some(b"wants a timestamp")));
+        assert_eq!((expects, proves), (Expects::Challenge, Proves::Relayed));
+        let (context, expects, proves) = continued(context.step(Some(b"a ticket")));
+        assert_eq!((expects, proves), (Expects::Challenge, Proves::Ticket { is_new: false }));
+        let (context, expects, proves) = continued(context.step(Some(b"another ticket")));
+        assert_eq!((expects, proves), (Expects::Success, Proves::Ticket { is_new: true }));
+        let login = complete(context.step(Some(b"a proof")));
+        assert_eq!((login.mechanism, login.binding), ("IAKERB", Binding::Connection));
+    }
+
+    #[test]
+    fn what_is_none_of_iakerbs_tokens_is_not_sent() {
+        let dialect = relay_with(crate::der::OCTET_STRING, &request(AS_REQ, &[]));
+        for (token, kind, words) in [
+            (b"something else".to_vec(), ErrorKind::DefectiveToken, "not one of IAKERB's"),
+            (dialect, ErrorKind::Unavailable, "MIT krb5 1.22"),
+        ] {
+            let gssapi = fake::gssapi(Oid::IAKERB);
+            plays([goes_on(token)]);
+            let error = begin(&gssapi, Initiate::new("HTTP/host", alice())).expect_err("none of its tokens");
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_krb_error_is_about_the_ticket_once_that_is_out() {
+        const SKEW: u8 = 37;
+        let error = framed(&[b"\x03\x00".as_slice(), &krb_error(SKEW)].concat());
+        let gssapi = fake::gssapi(Oid::KERBEROS);
+        plays([goes_on("ticket")]);
+        let (context, _, _) = continued(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+        let refusal = context.step(Some(&error)).expect_err("a refusal");
+        assert_eq!(refusal.kind(), ErrorKind::TicketRefused);
+        assert!(refusal.to_string().contains("clock skew"), "{refusal}");
+
+        // In the middle of what is said to a KDC there is no ticket yet: the library knows what it is.
+        let gssapi = fake::gssapi(Oid::IAKERB);
+        plays([goes_on(relay(&request(AS_REQ, &[]))), fails(156)]);
+        let (context, _, _) = continued(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+        let refusal = context.step(Some(&error)).expect_err("a refusal");
+        assert_eq!(refusal.kind(), ErrorKind::Unavailable, "{refusal}");
+    }
+
+    #[test]
+    fn a_password_that_was_not_sent_is_not_called_wrong_by_a_relayed_refusal() {
+        const PREAUTH_FAILED: u8 = 24;
+        let refusal = relay(&krb_error(PREAUTH_FAILED));
+        let timestamp = (2, b"timestamp".as_slice());
+        for (first, kind) in [
+            (request(AS_REQ, &[]), ErrorKind::Refused),
+            (request(AS_REQ, &[timestamp]), ErrorKind::WrongPassword),
+        ] {
+            let gssapi = fake::gssapi(Oid::IAKERB);
+            plays([goes_on(relay(&first)), fails(0)]);
+            let (context, _, _) = continued(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+            let error = context.step(Some(&refusal)).expect_err("a refusal");
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_stays_one_when_more_messages_follow() {
+        let gssapi = fake::gssapi(Oid::IAKERB);
+        let timestamp = (2, b"timestamp".as_slice());
+        plays([
+            goes_on(relay(&request(AS_REQ, &[timestamp]))),
+            goes_on(relay(&request(TGS_REQ, &[]))),
+            fails(0),
+        ]);
+        let (context, _, _) = continued(begin(&gssapi, Initiate::new("HTTP/host", alice())));
+        let (context, _, _) = continued(context.step(Some(b"a ticket")));
+        let error = context.step(Some(&relay(&krb_error(24)))).expect_err("a refusal");
+        assert_eq!(error.kind(), ErrorKind::WrongPassword, "{error}");
+    }
+
+    /// A KDC's error with this code.
+    fn krb_error(code: u8) -> Vec<u8> {
+        use crate::der;
+        let number =
+            |tag: u8, number: u8| der::encode(der::context(tag), &[&der::encode(der::INTEGER, &[&[number]])]);
+        let text =
+            |tag: u8, value: &str| der::encode(der::context(tag), &[&der::encode(0x1b, &[value.as_bytes()])]);
+        let time = der::encode(der::context(4), &[&der::encode(0x18, &[b"20260701120000Z"])]);
+        let names = der::encode(der::SEQUENCE, &[&der::encode(0x1b, &[b"krbtgt"])]);
+        let name = [number(0, 2), der::encode(der::context(1), &[&names])].concat();
+        let fields = [
+            number(0, 5),
+            number(1, 30),
+            time,
+            number(5, 0),
+            number(6, code),
+            text(9, "LAB.TEST"),
+            der::encode(der::context(10), &[&der::encode(der::SEQUENCE, &[&name])]),
+        ];
+        der::encode(0x7e, &[&der::encode(der::SEQUENCE, &[&fields.concat()])])
+    }
+}

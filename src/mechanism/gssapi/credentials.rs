@@ -302,7 +302,139 @@ fn explain(error: AcquireError, credentials: &Credentials) -> MechanismError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::*;
+    use crate::mechanism::gssapi::library::fake::{self, script};
+
+    const NOW: SystemTime = UNIX_EPOCH;
+
+    /// Any credentials of the library, kept until then.
+    fn kept_until(until: SystemTime, library: &Arc<Library>) -> KeptCredential {
+        let credential = Credential::acquire(library, None, Oid::KERBEROS).ok().expect("credentials");
+        KeptCredential { credential: Arc::new(credential), until }
+    }
+
+    fn user(number: usize) -> Credentials {
+        Credentials::password(format!("user{number}@LAB.TEST"), "pw")
+    }
+
+    #[test]
+    fn tickets_are_kept_until_a_moment_before_their_end_or_until_they_are_forgotten() {
+        let library = fake::library();
+        let tickets = Tickets::default();
+        tickets.keep(user(1), kept_until(NOW + MARGIN * 2, &library), NOW);
+        tickets.keep(user(2), kept_until(NOW + MARGIN * 2, &library), NOW);
+        assert!(tickets.kept(&user(1), NOW + MARGIN).is_some());
+        assert!(tickets.kept(&user(3), NOW).is_none(), "another user");
+        let late = NOW + MARGIN + Duration::from_secs(1);
+        assert!(tickets.kept(&user(1), late).is_none(), "less than the margin is left");
+        assert_eq!(tickets.lock().len(), 1, "what has ended is not held any longer");
+        tickets.forget(&user(2));
+        assert!(tickets.kept(&user(2), NOW).is_none());
+        assert_eq!(script(|script| script.live), 0, "the library has them back");
+    }
+
+    #[test]
+    fn a_full_table_gives_up_what_has_ended_and_else_what_ends_first() {
+        let library = fake::library();
+        let tickets = Tickets::default();
+        let hour = Duration::from_secs(3600);
+        for number in 0..MAX_KEPT {
+            // One in two ends in an hour, and the others later, each at a time of its own.
+            let until = if number % 2 == 0 { hour } else { hour * 2 + Duration::from_secs(number as u64) };
+            tickets.keep(user(number), kept_until(NOW + until, &library), NOW);
+        }
+        assert_eq!(tickets.lock().len(), MAX_KEPT);
+
+        let now = NOW + hour;
+        tickets.keep(user(MAX_KEPT), kept_until(now + hour * 9, &library), now);
+        assert_eq!(tickets.lock().len(), MAX_KEPT / 2 + 1);
+        assert!(tickets.kept(&user(0), NOW).is_none() && tickets.kept(&user(1), now).is_some());
+
+        for number in MAX_KEPT + 1..=MAX_KEPT + MAX_KEPT / 2 {
+            tickets.keep(user(number), kept_until(now + hour * 9, &library), now);
+        }
+        assert_eq!(tickets.lock().len(), MAX_KEPT);
+        assert!(tickets.kept(&user(1), now).is_none(), "it would have ended first");
+        assert!(tickets.kept(&user(3), now).is_some() && tickets.kept(&user(MAX_KEPT), now).is_some());
+    }
+
+    #[test]
+    fn iakerbs_credentials_are_kept_though_the_library_knows_no_end_of_them() {
+        for (mechanism, is_kept) in [(Oid::IAKERB, true), (Oid::KERBEROS, false)] {
+            let library = fake::library();
+            let tickets = Tickets::default();
+            let wanted = WantedCredential { mechanism, shuts_ntlm_out: false };
+            let acquire = || tickets.acquire(&library, &user(1), wanted, NOW).expect("credentials");
+            assert!(!acquire().was_kept);
+            assert_eq!(acquire().was_kept, is_kept, "a lifetime of 0 seconds, {mechanism:?}");
+        }
+    }
+
+    #[test]
+    fn a_ticket_whose_end_no_clock_holds_is_not_kept() {
+        let library = fake::library();
+        script(|script| script.lifetime = 3600);
+        let wanted = WantedCredential { mechanism: Oid::KERBEROS, shuts_ntlm_out: false };
+        let mut latest = NOW;
+        for shift in (0..63).rev() {
+            latest = latest.checked_add(Duration::from_secs(1 << shift)).unwrap_or(latest);
+        }
+        let tickets = Tickets::default();
+        let acquired = tickets.acquire(&library, &user(1), wanted, latest);
+        assert!(acquired.is_ok_and(|acquired| !acquired.was_kept));
+        assert!(tickets.lock().is_empty());
+    }
+
+    #[test]
+    fn what_a_library_cannot_take_is_said() {
+        let error = explain(AcquireError::Unsupported("passwords"), &user(1));
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.to_string(), "this GSS-API library cannot take passwords");
+
+        let error = explain_spnego(AcquireError::Unsupported("passwords"));
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let words = error.to_string();
+        assert!(words.contains("(no support for passwords)"), "{words}");
+        assert!(words.contains("Gssapi::kerberos() can"), "{words}");
+    }
+
+    #[test]
+    fn spnego_gets_credentials_of_the_same_owner_or_none() {
+        let wanted = WantedCredential { mechanism: Oid::SPNEGO, shuts_ntlm_out: false };
+        let library = fake::library();
+        script(|script| script.owner = Some("user1@LAB.TEST"));
+        let tickets = Tickets::default();
+        assert!(tickets.acquire(&library, &user(1), wanted, NOW).is_ok());
+        let acquired = script(|script| {
+            assert!(script.imported.contains(&("user1@LAB.TEST".to_owned(), Oid::USER_NAME.0.to_vec())));
+            script.acquired.len()
+        });
+        assert_eq!(acquired, 2, "for Kerberos, and for SPNEGO");
+
+        // Whose they are cannot be told.
+        script(|script| script.owner = None);
+        let error = tickets.acquire(&library, &user(2), wanted, NOW).err().expect("somebody's credentials");
+        assert!(error.to_string().contains("an unknown principal"), "{error}");
+    }
+
+    #[test]
+    fn the_systems_user_is_named_to_spnego_where_ntlm_must_not_be_chosen() {
+        let alice = || Some("alice@LAB.TEST".to_owned());
+        for (mechanism, shuts_ntlm_out, asked_for) in [
+            (Oid::KERBEROS, false, vec![None]),
+            (Oid::SPNEGO, false, vec![None, None]),
+            (Oid::SPNEGO, true, vec![None, alice()]),
+        ] {
+            let library = fake::library();
+            script(|script| script.owner = Some("alice@LAB.TEST"));
+            let wanted = WantedCredential { mechanism, shuts_ntlm_out };
+            let credentials = Credentials::ambient(Ambient::new());
+            assert!(Tickets::default().acquire(&library, &credentials, wanted, NOW).is_ok());
+            assert_eq!(script(|script| script.acquired.clone()), asked_for, "{mechanism:?}");
+        }
+    }
 
     #[test]
     fn what_the_library_would_cut_off_is_refused() {

@@ -786,3 +786,8 @@ impl Drop for Context {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod fake;
+#[cfg(test)]
+mod tests;

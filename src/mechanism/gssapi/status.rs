@@ -268,4 +268,68 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Credentials);
         assert_eq!(error.to_string(), "the library's words");
     }
+
+    #[test]
+    fn what_a_kdc_says_to_a_keytab_and_to_a_password_is_told_with_its_remedy() {
+        let by_password = Credentials::password("alice@LAB.TEST", "alice-pw");
+        let keytab = Ambient::new().principal("alice@LAB.TEST").client_keytab("FILE:/k");
+        let by_keytab = Credentials::ambient(keytab);
+        for (credentials, routine_error, code, kind, words) in [
+            (&by_keytab, 13, 24, ErrorKind::Credentials, "refused the key of"),
+            (&by_keytab, 13, 210, ErrorKind::Credentials, "is the keytab out of date?"),
+            (&by_keytab, 13, 181, ErrorKind::Credentials, "the keytab has no key of"),
+            (
+                &by_keytab,
+                7,
+                195,
+                ErrorKind::Credentials,
+                "no ticket, and the keytab gets none (the library's",
+            ),
+            (&by_password, 13, 210, ErrorKind::WrongPassword, "refused the password of alice@LAB.TEST"),
+            (&by_password, 13, 31, ErrorKind::WrongPassword, "refused the password of alice@LAB.TEST"),
+            (&by_password, 13, 12, ErrorKind::Credentials, "policy forbids it: the library's words"),
+            (&by_password, 13, 32, ErrorKind::Credentials, "the ticket of alice@LAB.TEST has expired"),
+            (
+                &by_password,
+                13,
+                154,
+                ErrorKind::Unavailable,
+                "no KDC is known for the realm of alice@LAB.TEST",
+            ),
+            (
+                &by_password,
+                13,
+                220,
+                ErrorKind::Unavailable,
+                "no KDC is known for the realm of alice@LAB.TEST",
+            ),
+            (&by_password, 13, 224, ErrorKind::Credentials, "give the user as user@REALM"),
+            (&by_password, 13, 156, ErrorKind::Unavailable, "krb5.conf right? (the library's words)"),
+            (
+                &by_password,
+                1,
+                300,
+                ErrorKind::Unavailable,
+                "does not have the mechanism (the library's words)",
+            ),
+            (&by_password, 9, 300, ErrorKind::DefectiveToken, "token is malformed: the library's words"),
+        ] {
+            let attempt = Attempt { target_name: "", credentials };
+            let error = explain(&failure(routine_error, code), &attempt);
+            assert_eq!(error.kind(), kind, "{routine_error} {code}: {error}");
+            assert!(error.to_string().contains(words), "{routine_error} {code}: {error}");
+        }
+        let attempt = Attempt { target_name: "HTTP/host", credentials: &by_password };
+        let error = explain(&failure(13, 154), &attempt);
+        assert!(error.to_string().contains("for the realm of HTTP/host"), "{error}");
+    }
+
+    #[test]
+    fn a_relayed_refusal_of_a_password_that_was_not_sent_is_the_servers_word() {
+        let credentials = Credentials::password("alice@LAB.TEST", "alice-pw");
+        let attempt = Attempt { target_name: "HTTP/host", credentials: &credentials };
+        let error = explain_relayed(24, false, &failure(13, 0), &attempt);
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert!(error.to_string().contains("of which nothing was sent"), "{error}");
+    }
 }
