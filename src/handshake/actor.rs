@@ -104,4 +104,18 @@ mod tests {
         assert_eq!((carol.name(), carol.clone().without_name()), (Some("carol"), Actor::LeftOut));
         assert_eq!(Actor::System.without_name(), Actor::System);
     }
+
+    #[test]
+    fn each_actor_is_told_in_words() {
+        for (actor, words) in [
+            (Actor::Nobody, "nobody"),
+            (Actor::Named("carol".to_owned()), "carol"),
+            (Actor::System, "the system's user"),
+            (Actor::Bearer, "the holder of a bearer token"),
+            (Actor::NotAsked, "not asked for yet"),
+            (Actor::LeftOut, "a user"),
+        ] {
+            assert_eq!(actor.to_string(), words);
+        }
+    }
 }

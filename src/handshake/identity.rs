@@ -125,4 +125,14 @@ mod tests {
         }
         assert_eq!(key, IdentityKey::new(Identity::Credentials(Credentials::password("alice", "alice-pw"))));
     }
+
+    #[test]
+    fn debug_shows_who_it_is_and_no_secret() {
+        let shown = |identity: Identity| format!("{identity:?}");
+        assert_eq!(shown(Identity::None), "None");
+        let carol = shown(Identity::Credentials(Credentials::password("carol", "carol-pw")));
+        assert_eq!(carol, "Credentials(Credentials { username: \"carol\", .. })");
+        let own = HeaderValue::from_static("Bearer a-token");
+        assert_eq!(shown(Identity::CallersOwn(own)), "CallersOwn(..)");
+    }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::*;
 use crate::handshake::logins::Logins;
 use crate::handshake::{Actor, Pause, PauseCause};
+use crate::mechanism::{KdcInquiry, StepJob};
 use crate::scheme::Digest;
 
 fn is_due(turn: &mut Turn) -> bool {
@@ -681,4 +682,67 @@ fn who_a_request_acts_as_is_told_wherever_it_stands() {
     let nobody = Connection::new(&authenticator).acting_as(Identity::None);
     assert_eq!(nobody.handshake.actor(), Actor::Nobody);
     assert_eq!((carol.name(), Actor::Nobody.name()), (Some("LAB\\carol"), None));
+}
+
+#[test]
+fn a_handshake_is_shown_with_its_state_and_who_acts_and_without_a_secret() {
+    fn shown(handshake: &Handshake) -> String {
+        let text = format!("{handshake:?}");
+        assert!(!text.contains("carol-pw"), "{text}");
+        text.split("state: ").nth(1).expect("a state").trim_end_matches(", .. }").to_owned()
+    }
+    let authenticator = using([ntlm(), basic()]).build();
+    let mut first = Connection::new(&authenticator);
+    first.begin().bare();
+    assert_eq!(shown(&first.handshake), "Idle");
+    first.receive(&unauthorized(&["NTLM"])).leg();
+    assert_eq!(shown(&first.handshake), "Sent");
+    let (second, _turn) = waiting(&authenticator, &Identity::Credentials(super::carol()));
+    assert_eq!(shown(&second.handshake), "Waiting");
+    first.receive(&type_2()).leg();
+    first.receive(&status(403)).plain();
+    assert_eq!(shown(&first.handshake), "Unsettled");
+    first.begin().bare();
+    first.receive(&ok()).login();
+    assert_eq!(shown(&first.handshake), "Established");
+
+    let authenticator = using([ntlm()]).build();
+    let mut refused = trying(&authenticator, &mistaken());
+    refused.receive(&unauthorized(&["NTLM"])).refusal();
+    assert_eq!(shown(&refused.handshake), "Spoiled");
+
+    let mut standing = Connection::new(&using([basic()]).build());
+    standing.begin().bare();
+    standing.receive(&unauthorized(&["Basic realm=a"])).leg();
+    standing.receive(&ok()).login();
+    assert_eq!(shown(&standing.handshake), "Standing");
+
+    let digest: Arc<dyn Scheme> = Arc::new(Digest::new());
+    let declared = using([digest]).declare(mail(), "Digest").expect("a known scheme").build();
+    let mut listening = Connection::new(&declared).with_body();
+    assert!(matches!(listening.begin(), Said::Send(None, BodyUse::Withheld)));
+    assert_eq!(shown(&listening.handshake), "Listening");
+
+    // What the driver is asked to do on the way.
+    let carol = Actor::Named("LAB\\carol".to_owned());
+    let unknown = Identity::Provider(crate::handshake::ProviderId::unique());
+    let step: fn(Option<&Challenge>) -> Result<Reply, SchemeError> =
+        |_| Ok(Reply::Step(StepJob::compute(|| (), true)));
+    let consult: fn(Option<&Challenge>) -> Result<Reply, SchemeError> =
+        |_| Ok(Reply::Consult(Inquiry::Kdc(KdcInquiry::new("LAB.TEST", [].into(), Vec::new()))));
+    for (respond, identity, state, actor) in [
+        (step, Identity::Credentials(super::carol()), "Stepping", &carol),
+        (consult, Identity::Credentials(super::carol()), "Consulting", &carol),
+        (|_| Ok(Reply::Gather), Identity::Credentials(super::carol()), "Gathering", &carol),
+        (step, unknown, "Asking", &Actor::NotAsked),
+    ] {
+        let authenticator = using([Arc::new(Fake::new("Fake", respond)) as Arc<dyn Scheme>]).build();
+        let mut connection = Connection::new(&authenticator).acting_as(identity);
+        connection.begin().bare();
+        connection.drive(|handshake, request| {
+            handshake.receive(ResponseHead::of(&unauthorized(&["Fake"])), request);
+            Action::Deliver(None)
+        });
+        assert_eq!((shown(&connection.handshake).as_str(), &connection.handshake.actor()), (state, actor));
+    }
 }
