@@ -335,4 +335,31 @@ mod tests {
         let text = format!("{:?}", Authorization::token68("Basic", b"user:secret"));
         assert_eq!(text, "Authorization { scheme: \"Basic\", .. }");
     }
+
+    #[test]
+    fn octets_are_told_apart_as_the_grammar_has_them() {
+        for (octets, traits) in [
+            (&b"az09!#$%&'*+-.^_`|~"[..], 0),
+            (b" ,;:/()<>@[]{}=?\t\x80\xff", NO_TCHAR),
+            (b"\"\\", NO_TCHAR | ESCAPED),
+            (b"\0\x01\r\n\x1f\x7f", NO_TCHAR | CONTROL),
+        ] {
+            for octet in octets {
+                assert_eq!(
+                    (traits_of(*octet), TRAITS[usize::from(*octet)]),
+                    (traits, traits),
+                    "{octet:#04x}"
+                );
+            }
+        }
+        let realm = ("realm", ParamValue::Quoted(b"a\ttab"));
+        assert!(Authorization::params("Digest", [realm]).is_ok(), "a tab is no control character in quotes");
+    }
+
+    #[test]
+    fn a_scheme_is_known_and_a_parameter_is_not_shown() {
+        assert_eq!(Authorization::token68("NTLM", b"token").scheme(), "NTLM");
+        assert_eq!(format!("{:?}", ParamValue::Quoted(b"secret")), "Quoted(6 octets)");
+        assert_eq!(format!("{:?}", ParamValue::Token("secret-too")), "Token(10 octets)");
+    }
 }

@@ -368,4 +368,23 @@ mod tests {
             assert_eq!(origin(uri).map(|origin| origin.port()), Ok(80), "{uri}");
         }
     }
+
+    #[test]
+    fn what_is_wrong_with_an_origin_is_told_in_words() {
+        for (error, words) in [
+            (InvalidOrigin::Uri, "not a URI"),
+            (InvalidOrigin::Relative, "relative"),
+            (InvalidOrigin::Scheme, "neither http nor https"),
+            (InvalidOrigin::Host, "no host"),
+            (InvalidOrigin::Port, "below 65536"),
+        ] {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_without_a_folder_covers_itself_and_what_is_below() {
+        let paths = Paths::beside("*");
+        assert_eq!((paths.contain("*"), paths.contain("/docs")), (Some(1), None));
+    }
 }

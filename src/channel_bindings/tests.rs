@@ -165,3 +165,9 @@ fn no_cut_and_no_damage_makes_it_panic() {
         }
     }
 }
+
+#[test]
+fn debug_shows_how_long_the_bindings_are_and_not_what() {
+    let bindings = ChannelBindings::from_application_data(b"tls-unique:".as_slice());
+    assert_eq!(format!("{bindings:?}"), "ChannelBindings(11 octets)");
+}

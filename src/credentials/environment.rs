@@ -99,6 +99,8 @@ impl std::error::Error for EnvironmentError {}
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll, Waker};
+
     use super::*;
 
     fn look(
@@ -139,5 +141,45 @@ mod tests {
         assert_eq!(at(Ok(""), Ok("secret-pw")), Err(EnvironmentError::Missing("U".to_owned())));
         let broken = Err(VarError::NotUnicode("secret-pw".into()));
         assert_eq!(at(Ok("u"), broken), Err(EnvironmentError::NotUnicode("P".to_owned())));
+    }
+
+    #[test]
+    fn a_proxys_variables_are_for_the_proxy() {
+        let origin: Origin = "http://proxy.example:3128".parse().expect("an origin");
+        let provider = EnvironmentCredentials::new(origin.clone(), "U", "P").for_proxy();
+        let found = |challenger| {
+            let query = CredentialsQuery::new(challenger, &origin, "Basic", None);
+            provider.look(query, |_| Ok("text".to_owned())).expect("no error")
+        };
+        assert_eq!(found(Challenger::Proxy), Some(Credentials::password("text", "text")));
+        assert_eq!(found(Challenger::Origin), None);
+    }
+
+    #[test]
+    fn variables_that_are_not_there_are_no_credentials() {
+        let origin: Origin = "https://wiki.example".parse().expect("an origin");
+        let [user, password] = ["USER", "PASSWORD"].map(|name| format!("LEGWORK_NOBODY_SETS_{name}"));
+        let ask = |user: &str, password: &str| {
+            let provider = EnvironmentCredentials::new(origin.clone(), user, password);
+            let query = CredentialsQuery::new(Challenger::Origin, &origin, "Basic", None);
+            let mut future = provider.credentials(query);
+            match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => panic!("nothing to wait for"),
+            }
+        };
+        assert_eq!(ask(&user, &password).expect("no error"), None);
+        // Every test runs with a PATH.
+        let error = ask("PATH", &password).expect_err("half of them");
+        assert_eq!(
+            error.to_string(),
+            "the environment variable LEGWORK_NOBODY_SETS_PASSWORD is not set, but its companion is"
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_not_unicode_is_named_by_its_variable() {
+        let error = EnvironmentError::NotUnicode("P".to_owned());
+        assert_eq!(error.to_string(), "the value of the environment variable P is not Unicode");
     }
 }

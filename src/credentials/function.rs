@@ -48,3 +48,17 @@ impl<F> fmt::Debug for CredentialsFn<F> {
         f.write_str("CredentialsFn(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_what_the_closure_holds() {
+        let password = "carol-pw";
+        let provider = credentials_fn(move |_: CredentialsQuery<'_>| async move {
+            Ok(Some(Credentials::password("carol", password)))
+        });
+        assert_eq!(format!("{provider:?}"), "CredentialsFn(..)");
+    }
+}

@@ -80,4 +80,11 @@ mod tests {
             assert_eq!(error.to_string(), expected);
         }
     }
+
+    #[test]
+    fn the_character_is_told_with_its_place() {
+        let character = |token| InvalidToken::check(&Secret::new(token)).expect_err("not sent").character();
+        assert_eq!(character(""), None);
+        assert_eq!(character("ab\ncd\n"), Some(('\n', 2)));
+    }
 }

@@ -277,4 +277,12 @@ mod tests {
         assert!(named("https://*.example") > named("*.example"));
         assert_eq!(named("*.a.b.corp.example"), None);
     }
+
+    #[test]
+    fn what_stands_before_a_host_is_not_shown() {
+        let error = "https://carol:carol-pw@*mail".parse::<OriginPatterns>().expect_err("a pattern inside");
+        for shown in [error.to_string(), format!("{error:?}")] {
+            assert!(shown.contains("*mail") && !shown.contains("carol-pw"), "{shown}");
+        }
+    }
 }

@@ -414,4 +414,13 @@ mod tests {
             assert!(matches!(polled, Poll::Ready(Ok(None))), "{origin} {scheme}");
         }
     }
+
+    #[test]
+    fn a_failed_fetch_keeps_its_cause() {
+        use std::error::Error;
+
+        let failed = FetchFailed(Arc::from(Box::<dyn Error + Send + Sync>::from("the vault is sealed")));
+        assert_eq!(failed.to_string(), "the bearer token could not be fetched");
+        assert_eq!(failed.source().map(ToString::to_string).as_deref(), Some("the vault is sealed"));
+    }
 }

@@ -191,4 +191,13 @@ mod tests {
         assert_eq!(one, other);
         assert!(!format!("{one:?}").contains("key"));
     }
+
+    #[test]
+    fn debug_tells_a_user_from_a_token_and_from_the_system() {
+        let carol = Credentials::password("carol", "carol-pw");
+        assert_eq!(format!("{carol:?}"), "Credentials { username: \"carol\", .. }");
+        assert_eq!(format!("{:?}", Credentials::bearer_token("a-token")), "Credentials(a bearer token)");
+        let ambient = Credentials::ambient(Ambient::new().principal("alice@LAB.TEST"));
+        assert!(format!("{ambient:?}").contains("alice@LAB.TEST"));
+    }
 }

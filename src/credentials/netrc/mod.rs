@@ -375,6 +375,7 @@ mod tests {
         std::fs::write(&path, vec![b'#'; Netrc::MAX_OCTETS + 1]).expect("written");
         let too_large = Netrc::read(&path).expect_err("too large");
         assert_eq!((too_large.kind(), too_large.is_no_file()), (NetrcErrorKind::TooLarge, false));
+        assert!(too_large.to_string().contains("the file is too large"), "{too_large}");
         let missing = Netrc::read(folder.join("none")).expect_err("no file");
         assert_eq!(missing.kind(), NetrcErrorKind::Unreadable);
         assert!(missing.is_no_file());

@@ -424,6 +424,7 @@ mod tests {
     #[test]
     fn values_may_be_quoted() {
         is(r#"machine h login "a b" password "c\"d\\e\tf\x""#, "h", "a b", "c\"d\\e\tfx");
+        is(r#"machine h login a password "b\nc\rd""#, "h", "a", "b\nc\rd");
         is(r#"machine "h" login a password """#, "h", "a", "");
         is(r#"machine h login a password b"c\"#, "h", "a", r#"b"c\"#);
         is("machine h login ä password ☃", "h", "ä", "☃");
