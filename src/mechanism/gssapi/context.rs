@@ -376,7 +376,7 @@ mod tests {
     use super::*;
     use crate::mechanism::Proves;
     use crate::mechanism::gssapi::iakerb::tests::{framed, relay, relay_with, request};
-    use crate::mechanism::gssapi::library::fake::{self, CONTINUE, FAILURE, Initiation, script};
+    use crate::mechanism::gssapi::library::tests::fake::{self, CONTINUE, FAILURE, Initiation, script};
 
     const NTLM_NEGOTIATE: &[u8] = b"NTLMSSP\0\x01\0\0\0";
     const NTLM_AUTHENTICATE: &[u8] = b"NTLMSSP\0\x03\0\0\0";

@@ -305,7 +305,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::mechanism::gssapi::library::fake::{self, script};
+    use crate::mechanism::gssapi::library::tests::fake::{self, script};
 
     const NOW: SystemTime = UNIX_EPOCH;
 

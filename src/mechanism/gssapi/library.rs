@@ -788,6 +788,4 @@ impl Drop for Context {
 }
 
 #[cfg(test)]
-pub(super) mod fake;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

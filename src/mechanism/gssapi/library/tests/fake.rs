@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 use std::sync::OnceLock;
 
-use super::*;
+use super::super::*;
 use crate::mechanism::gssapi::credentials::Tickets;
 use crate::mechanism::gssapi::{Canonicalization, Gssapi, System};
 

@@ -1,4 +1,6 @@
-use super::fake::{CONTINUE, FAILURE, Initiation, script};
+pub(in crate::mechanism::gssapi) mod fake;
+
+use self::fake::{CONTINUE, FAILURE, Initiation, script};
 use super::*;
 
 fn live() -> usize {
