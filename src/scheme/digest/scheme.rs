@@ -1,6 +1,5 @@
 //! Digest as a scheme of the handshake.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -426,12 +425,6 @@ fn authorize(
 
 fn reply(authorization: Authorization) -> Reply {
     Reply::Send { authorization, expects: Expects::Success, proves: Proves::Secret }
-}
-
-impl fmt::Debug for RealmMemory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Space(..)")
-    }
 }
 
 #[cfg(test)]
