@@ -7,6 +7,8 @@ use sha1::Sha1;
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::stack::{self, Depth};
+
 /// What a hash function gives, wiped when it is dropped.
 pub(crate) type Octets = Zeroizing<Vec<u8>>;
 
@@ -32,18 +34,20 @@ impl ScramHash {
 
     /// `H(octets)`
     pub(crate) fn digest(self, octets: &[u8]) -> Octets {
-        Zeroizing::new(match self {
-            Self::Sha256 => Sha256::digest(octets).to_vec(),
-            Self::Sha1 => Sha1::digest(octets).to_vec(),
+        stack::wiped(Depth::Hash, || {
+            Zeroizing::new(match self {
+                Self::Sha256 => Sha256::digest(octets).to_vec(),
+                Self::Sha1 => Sha1::digest(octets).to_vec(),
+            })
         })
     }
 
     /// `HMAC(key, text)`
     pub(crate) fn hmac(self, key: &[u8], text: &[u8]) -> Octets {
-        match self {
+        stack::wiped(Depth::Hash, || match self {
             Self::Sha256 => hmac::<Hmac<Sha256>>(key, text),
             Self::Sha1 => hmac::<Hmac<Sha1>>(key, text),
-        }
+        })
     }
 
     /// `Hi(password, salt, iterations)`: PBKDF2 with one block of output.
