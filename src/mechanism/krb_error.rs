@@ -128,7 +128,7 @@ pub(super) fn readable(octets: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
@@ -153,6 +153,11 @@ mod tests {
     }
 
     fn error(code: u8, time: &str, text: Option<&str>) -> Vec<u8> {
+        framed(&message(code, time, text))
+    }
+
+    /// A KRB-ERROR with these, without a frame.
+    pub(in crate::mechanism) fn message(code: u8, time: &str, text: Option<&str>) -> Vec<u8> {
         let number = |number: u8| der::encode(INTEGER, &[&[number]]);
         let mut fields = vec![
             (0, number(5)),
@@ -164,7 +169,7 @@ mod tests {
             (10, der::encode(der::SEQUENCE, &[])),
         ];
         fields.extend(text.map(|text| (11, der::encode(GENERAL_STRING, &[text.as_bytes()]))));
-        framed(&octet_fields(&fields))
+        octet_fields(&fields)
     }
 
     /// 2026-11-26 00:00:00 UTC.

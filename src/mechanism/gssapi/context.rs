@@ -374,9 +374,9 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::mechanism::Proves;
     use crate::mechanism::gssapi::iakerb::tests::{framed, relay, relay_with, request};
     use crate::mechanism::gssapi::library::tests::fake::{self, CONTINUE, FAILURE, Initiation, script};
+    use crate::mechanism::{Proves, krb_error};
 
     const NTLM_NEGOTIATE: &[u8] = b"NTLMSSP\0\x01\0\0\0";
     const NTLM_AUTHENTICATE: &[u8] = b"NTLMSSP\0\x03\0\0\0";
@@ -749,23 +749,6 @@ mod tests {
 
     /// A KDC's error with this code.
     fn krb_error(code: u8) -> Vec<u8> {
-        use crate::der;
-        let number =
-            |tag: u8, number: u8| der::encode(der::context(tag), &[&der::encode(der::INTEGER, &[&[number]])]);
-        let text =
-            |tag: u8, value: &str| der::encode(der::context(tag), &[&der::encode(0x1b, &[value.as_bytes()])]);
-        let time = der::encode(der::context(4), &[&der::encode(0x18, &[b"20260701120000Z"])]);
-        let names = der::encode(der::SEQUENCE, &[&der::encode(0x1b, &[b"krbtgt"])]);
-        let name = [number(0, 2), der::encode(der::context(1), &[&names])].concat();
-        let fields = [
-            number(0, 5),
-            number(1, 30),
-            time,
-            number(5, 0),
-            number(6, code),
-            text(9, "LAB.TEST"),
-            der::encode(der::context(10), &[&der::encode(der::SEQUENCE, &[&name])]),
-        ];
-        der::encode(0x7e, &[&der::encode(der::SEQUENCE, &[&fields.concat()])])
+        krb_error::tests::message(code, "20260701120000Z", None)
     }
 }

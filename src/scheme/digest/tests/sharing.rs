@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 
 use super::*;
+use crate::challenge::Challenge;
 use crate::mechanism::{FixedMoment, Initiate, MutualAuthentication};
 use crate::protection_space::Challenger;
 use crate::scheme::{Acceptance, Continuation, Exchange, Knowledge, Reply, RequestContext, Scheme};
@@ -206,13 +207,26 @@ fn a_challenge_that_the_policy_refuses_leaves_the_login_as_it_was() {
     DigestSession::new(carol, strict, &legacy).expect_err("no qop");
 }
 
+/// Carol's login, by what is known already.
+fn begun(knowledge: &Knowledge) -> Box<dyn Exchange> {
+    Digest::new().begin(Initiate::new("HTTP/lab", Credentials::password("carol", "carol-pw")), knowledge)
+}
+
+fn parsed(value: &str) -> Challenge {
+    Challenges::from_value(value.as_bytes()).iter().next().expect("one").clone()
+}
+
+/// The server accepts what was sent, with these fields.
+fn accepts(exchange: &mut dyn Exchange, fields: &HeaderMap) {
+    let acceptance = Acceptance::new(Challenger::Origin, None, fields);
+    assert!(matches!(exchange.conclude(acceptance), Ok(Reply::Done(_))));
+}
+
 #[test]
 fn a_nonce_for_one_request_is_used_once_by_the_next_request() {
-    let arguments = Initiate::new("HTTP/lab", Credentials::password("carol", "carol-pw"));
-    let mut exchange = Digest::new().begin(arguments, &Knowledge::default());
+    let mut exchange = begun(&Knowledge::default());
     let (target, moments) = ("/".parse().expect("a target"), FixedMoment(SystemTime::UNIX_EPOCH));
     let request = || RequestContext::new(&Method::GET, &target, false, &moments);
-    let parsed = |value: &str| Challenges::from_value(value.as_bytes()).iter().next().expect("one").clone();
     let sent = |reply: Reply| match reply {
         Reply::Send { authorization, .. } => {
             let params = params(authorization);
@@ -220,25 +234,21 @@ fn a_nonce_for_one_request_is_used_once_by_the_next_request() {
         }
         reply => panic!("nothing is sent: {reply:?}"),
     };
-    let accepts = |fields: &HeaderMap, exchange: &mut dyn Exchange| {
-        let acceptance = Acceptance::new(Challenger::Origin, None, fields);
-        assert!(matches!(exchange.conclude(acceptance), Ok(Reply::Done(_))));
-    };
 
     // It takes none twice, as the first that it sees twice shows.
     let reply = exchange.respond(Some(&parsed(FIRST)), request()).expect("an answer");
     assert_eq!(sent(reply), ["first", "00000001"]);
-    accepts(&HeaderMap::new(), &mut *exchange);
+    accepts(&mut *exchange, &HeaderMap::new());
     let reply = exchange.respond(None, request()).expect("an answer");
     assert_eq!(sent(reply), ["first", "00000002"]);
     let second = parsed(SECOND);
     assert_eq!(exchange.continuation(&second, true), Continuation::GoesOn);
     exchange.respond(Some(&second), request()).expect("an answer");
 
-    accepts(&info("nextnonce=\"third\""), &mut *exchange);
+    accepts(&mut *exchange, &info("nextnonce=\"third\""));
     let reply = exchange.respond(None, request()).expect("an answer");
     assert_eq!(sent(reply), ["third", "00000001"]);
-    accepts(&HeaderMap::new(), &mut *exchange);
+    accepts(&mut *exchange, &HeaderMap::new());
     let reply = exchange.respond(None, request()).expect("an answer");
     assert!(matches!(reply, Reply::Listen), "it has no other: {reply:?}");
 }
@@ -247,25 +257,17 @@ fn a_nonce_for_one_request_is_used_once_by_the_next_request() {
 fn a_refusal_is_superseded_where_another_request_has_brought_another_nonce() {
     let (target, moments) = ("/".parse().expect("a target"), FixedMoment(SystemTime::UNIX_EPOCH));
     let request = || RequestContext::new(&Method::GET, &target, false, &moments);
-    let parsed = |value: &str| Challenges::from_value(value.as_bytes()).iter().next().expect("one").clone();
     for (fields, expected) in
         [(HeaderMap::new(), Continuation::Renews), (info("nextnonce=\"second\""), Continuation::Superseded)]
     {
         let knowledge = Knowledge::default();
-        let begin = || {
-            let arguments = Initiate::new("HTTP/lab", Credentials::password("carol", "carol-pw"));
-            Digest::new().begin(arguments, &knowledge)
-        };
-        let accepts = |exchange: &mut dyn Exchange, fields: &HeaderMap| {
-            exchange.conclude(Acceptance::new(Challenger::Origin, None, fields)).expect("accepted");
-        };
-        let mut one = begin();
+        let mut one = begun(&knowledge);
         one.respond(Some(&parsed(FIRST)), request()).expect("an answer");
         accepts(&mut *one, &HeaderMap::new());
         // So that no later use is refused for being the second one.
         one.respond(None, request()).expect("an answer");
         accepts(&mut *one, &HeaderMap::new());
-        let (mut slow, mut other) = (begin(), begin());
+        let (mut slow, mut other) = (begun(&knowledge), begun(&knowledge));
         slow.respond(None, request()).expect("an answer");
         one.respond(None, request()).expect("an answer");
         accepts(&mut *one, &HeaderMap::new());
