@@ -455,7 +455,7 @@ mod tests {
         let acceptance = Acceptance::new(Challenger::Origin, None, &fields);
         assert_eq!(said(begun().conclude(acceptance)), "NTLM: there is no exchange to conclude");
 
-        // The server challenges anew in place of its token.
+        // The server sends a new challenge instead of its token.
         let mut exchange = begun();
         let Ok(Reply::Step(job)) = exchange.respond(None, request) else { panic!("a step") };
         let sent = exchange.resume(job.run(moments.moment().expect("a moment")));

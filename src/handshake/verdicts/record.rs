@@ -135,7 +135,7 @@ impl Record {
         self.window.out.retain(|(number, _)| Some(*number) != place);
     }
 
-    /// A login is sent. Its clock begins anew.
+    /// A login is sent: its clock starts again.
     pub(super) fn sent(&mut self, place: Option<PlaceNumber>, now: Instant) -> KnownWhenSent {
         self.last_login = Some(now);
         if let Some((_, since)) = self.window.out.iter_mut().find(|(number, _)| Some(*number) == place) {
